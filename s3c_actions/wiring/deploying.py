@@ -118,7 +118,10 @@ def registry_hosts(
         InputError: credentials are given, and it is ambiguous which registry they are for.
     """
     replacement_hosts = {replacement.image.registry for replacement in replacements}
-    names = (images.parse_name(use.image) for manifest in manifests for use in manifest.uses)
+    names = [images.parse_name(use.image) for manifest in manifests for use in manifest.uses]
+    # What only seems to be an image is looked up where it has a digest.
+    candidates = [images.parse_name(use.image) for manifest in manifests for use in manifest.candidates]
+    names += [name for name in candidates if name is not None and name.digest]
     manifest_hosts = {name.registry for name in names if name is not None}
     hosts = replacement_hosts or manifest_hosts
     if options.registry_username and len(hosts) > 1:
