@@ -7,6 +7,7 @@ Built on the `kubernetes` client's configuration and transport: sign-in of every
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,11 @@ from urllib.parse import quote
 
 import msgspec
 
+from s3c_actions.cluster import refusals
 from s3c_actions.cluster.gate import denials
 from s3c_actions.core import pasted_content, reading, response_limits
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.core.explain import explain
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -77,6 +80,10 @@ class ApiError(OutsideError):
         self.status = status
         self.reason = reason
         self.message = message
+
+
+class ImmutableField(ApiError):
+    """A field of an existing object cannot be changed."""
 
 
 class Cluster:
@@ -142,6 +149,32 @@ class Cluster:
         elif group in _NOT_INSTALLED:
             cause, remedy = _NOT_INSTALLED[group]
         return InputError("manifests", f"the cluster knows no {kind} of {api_version}.", cause=cause, remedy=remedy)
+
+    def deletable_resources(self) -> list[tuple[str, str, Resource]]:
+        """Return apiVersion, kind and resource of everything that can be listed and deleted, in its preferred version.
+
+        Raises:
+            OutsideError: it does not answer.
+        """
+        groups = self.request("GET", "/apis").get("groups") or []
+        versions = ["v1", *(str((group.get("preferredVersion") or {}).get("groupVersion")) for group in groups)]
+        found = []
+        for version in versions:
+            path = f"/apis/{version}" if "/" in version else f"/api/{version}"
+            try:
+                entries = self.request("GET", path).get("resources") or []
+            except ApiError:
+                continue  # an aggregated API whose server is down
+            found += [
+                (
+                    version,
+                    str(entry["kind"]),
+                    Resource(path=path, plural=entry["name"], namespaced=bool(entry.get("namespaced"))),
+                )
+                for entry in entries
+                if "/" not in entry["name"] and {"list", "delete"} <= set(entry.get("verbs") or ())
+            ]
+        return found
 
     def get(self, resource: Resource, name: str, namespace: str = "") -> KubernetesObject | None:
         """Return one object; None when it does not exist."""
@@ -291,25 +324,10 @@ class Cluster:
             )
         if denial := denials.parse(message):
             return AdmissionDenied(denial, message)
-        if status == 403 and (missing := denials.parse_missing_permission(message)):
-            return ApiError(
-                status,
-                reason,
-                message,
-                what=f"The cluster does not let {missing.user} {missing.verb} {missing.resource}"
-                + (f" in the namespace {missing.namespace}." if missing.namespace else "."),
-                cause="A role with that permission is missing.",
-                remedy=f"Bind a role with the verb `{missing.verb}` on `{missing.resource}` to it.",
-            )
-        if status == 409 and reason == "Conflict":
-            return ApiError(
-                status,
-                reason,
-                message,
-                what="Another field manager owns what is to be changed.",
-                cause="It was applied with another tool before (`kubectl apply`, Helm, …).",
-                remedy="Take the fields over with `force-conflicts: true`.",
-            )
+        what, cause, remedy = _describe_refusal(status, reason, message, status_object)
+        if what:
+            kind = ImmutableField if status == 422 else ApiError
+            return kind(status, reason, message, what=what, cause=cause, remedy=remedy)
         cause, remedy = _AZURE_RBAC if status == 403 and "access to the resource in Azure" in message else ("", "")
         what = f"The cluster refused to {_verb(method)} {path} (HTTP {status})."
         return ApiError(status, reason, message, what=what, cause=cause, remedy=remedy)
@@ -444,6 +462,22 @@ def _client(kubeconfig: str, context: str, temp: Path | None, hide: Callable[[st
     for value in settings.api_key.values():  # includes tokens of `exec` plugins
         hide(value.removeprefix("Bearer "))
     return ApiClient(configuration=settings)
+
+
+def _describe_refusal(status: int, reason: str, message: str, answer: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return what happened, the cause and the remedy of a refusal that is known; empty texts otherwise."""
+    if status == 403 and (missing := denials.parse_missing_permission(message)):
+        return (
+            f"The cluster does not let {missing.user} {missing.verb} {missing.resource}"
+            + (f" in the namespace {missing.namespace}." if missing.namespace else "."),
+            "A role with that permission is missing.",
+            f"Bind a role with the verb `{missing.verb}` on `{missing.resource}` to it.",
+        )
+    if status == 409 and reason == "Conflict":
+        return refusals.describe_conflict(refusals.conflicting_fields(answer, message))
+    if status == 422 and (known := explain(message, refusals.IMMUTABLE, flags=re.DOTALL)):
+        return known.what, known.cause, known.remedy
+    return "", "", ""
 
 
 def _verb(method: str) -> str:

@@ -386,7 +386,7 @@ class AppliedEntry(Entry, frozen=True, kw_only=True):
     kind: str
     namespace: str
     name: str
-    action: Literal["created", "configured", "unchanged", "pruned", "restored", "removed"]
+    action: Literal["created", "recreated", "configured", "unchanged", "pruned", "restored", "removed"]
 
 
 class PauseEntry(Entry, frozen=True, kw_only=True):

@@ -298,8 +298,8 @@ class AppliedObject(msgspec.Struct, frozen=True, kw_only=True):
     """One object and what was done to it.
 
     Attributes:
-        action: `created`, `configured`, `unchanged`, `pruned`, `restored` (to its earlier state) or `removed` (with the
-            gate, or because it was created by the same run).
+        action: `created`, `recreated` (a Job in the place of a finished one), `configured`, `unchanged`, `pruned`,
+            `restored` (to its earlier state) or `removed` (with the gate, or because it was created by the same run).
     """
 
     kind: str

@@ -15,6 +15,14 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 GIVEN: dict[str, tuple[str, ...]] = {
+    "api server": (
+        'Job.batch "migrate" is invalid: spec.template: Invalid value: {"metadata":{}}: field is immutable',
+        'StatefulSet.apps "db" is invalid: spec: Forbidden: updates to statefulset spec for fields other than '
+        "'replicas', 'ordinals', 'template' are forbidden",
+        'PersistentVolumeClaim "d" is invalid: spec.resources.requests.storage: Forbidden: field can not be less than '
+        "status.capacity",
+        'Deployment.apps "web" is invalid: spec.selector: Invalid value: {"matchLabels":{}}: field is immutable',
+    ),
     "trivy": (
         "x\tFATAL\tFatal error\tdatabase error: the version of DB schema doesn't match. Local DB: 1, Expected: 2",
         "x\tFATAL\tFatal error\tinit error: DB error: failed to download vulnerability DB: OCI artifact error: "

@@ -18,6 +18,7 @@ import pytest
 import s3c_actions
 from s3c_actions.azure import container_registry, kubernetes_service, login_errors, vault_errors
 from s3c_actions.azure.transport import Reply
+from s3c_actions.cluster import client
 from s3c_actions.cluster.gate import denials
 from s3c_actions.core import explain
 from s3c_actions.core.errors import OutsideError, S3CError
@@ -74,6 +75,11 @@ def gate(text: str) -> S3CError:
     denied = 'admission webhook "validation.gatekeeper.sh" denied the request: [s3c] example.com/app is not trusted: '
     (denial,) = denials.parse(text if "webhook" in text else denied + text)
     return OutsideError(denial.reason, remedy=denial.remedy)
+
+
+def refused(text: str) -> S3CError:
+    cluster = client.Cluster(None, address="https://k.example.test")  # type: ignore[arg-type]  # it only translates
+    return cluster._translate_status("PATCH", "/api", 422, json.dumps({"reason": "Invalid", "message": text}))
 
 
 def login(text: str) -> S3CError:
@@ -140,6 +146,7 @@ TRANSLATE: dict[str, Callable[[str], S3CError]] = {
     "registry write": registry_write,
     "registry login network": lambda text: container_registry._unreachable_error("reg.azurecr.io", OSError(text), 4),
     "gate": gate,
+    "api server": refused,
 }
 
 
@@ -193,6 +200,7 @@ def test_the_tables_are_where_they_are_looked_for() -> None:
         "azure.login_errors",
         "azure.vault_errors",
         "cluster.gate.denials",
+        "cluster.refusals",
         "github.errors",
         "programs.buildkit.errors",
         "programs.copa.errors",

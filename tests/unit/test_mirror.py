@@ -43,7 +43,7 @@ WITHOUT = {
     ".": "__main__",
     "azure": "clouds github_token kubernetes_service plugin plugin_client transport vault_errors",
     "cli": "os_errors parser publish streams",
-    "cluster": "apply client deployed images rollout yaml_loader",
+    "cluster": "client custom_definitions deployed hooks image_finder mentions prune rollout yaml_loader",
     "cluster/gate": "denials",
     "commands": (
         "attach chain comment deploy gate mirror patch policy programs propose refresh report scan sign trace "
@@ -76,7 +76,7 @@ WITHOUT = {
     "report": "rendering",
     "result": "gate_change model outputs",
     "signing": "envelopes identities",
-    "steps": "deploy judge list_signed merge mirror patch_building patching protocols sign trace verify",
+    "steps": "judge list_signed merge mirror patch_building patching protocols sign trace verify",
     "trace": "diagram document model page text",
     "wiring": (
         "attaching azure baseline context deploying files github install_gate judging kubernetes logins "

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from kubernetes.client import ApiClient
 
-from s3c_actions.cluster import addresses, apply
+from s3c_actions.cluster import addresses
 from s3c_actions.cluster.apply import ApplyTarget, ObjectChange
 from s3c_actions.cluster.client import ApiError, Cluster, Resource
 from s3c_actions.core.errors import InputError
@@ -438,17 +438,6 @@ def test_an_object_that_is_gone_is_told():
     assert "was deleted" in find(Api(), service())[1][0]
 
 
-def test_gateways_are_applied_before_workloads_and_routes_after_everything():
-    class Everything(Api):
-        def resource(self, api_version: str, kind: str) -> Resource:
-            return resource_of({"apiVersion": api_version, "kind": kind})
-
-    kinds = ["HTTPRoute", "Deployment", "Gateway", "GRPCRoute", "Service", "Ingress", "GatewayClass"]
-    documents = [({"apiVersion": "x/v1", "kind": kind, "metadata": {"name": "a"}}, "app.yaml") for kind in kinds]
-    planned = [target.kind for target in apply.plan_targets(documents, Everything(), "voting")]
-    assert planned == ["Service", "GatewayClass", "Gateway", "Deployment", "Ingress", "HTTPRoute", "GRPCRoute"]
-
-
 @pytest.mark.parametrize(
     ("groups", "expected"),
     [
@@ -467,21 +456,3 @@ def test_a_cluster_without_the_gateway_api(groups, expected):
     with pytest.raises(InputError) as caught:
         Bare().resource(addresses.GATEWAY_VERSION, "HTTPRoute")
     assert expected in f"{caught.value.cause} {caught.value.remedy}"
-
-
-def test_pruning_goes_on_where_routes_may_not_be_listed():
-    class Labelled(Api):
-        def resource(self, api_version: str, kind: str) -> Resource:
-            return resource_of({"apiVersion": api_version, "kind": kind})
-
-        def list(self, resource: Resource, namespace: str = "", **_: str) -> list[dict[str, Any]]:
-            if resource.plural in self.denied:
-                raise ApiError(403, "Forbidden", "", what="The cluster does not let you.")
-            return []
-
-    told: list[str] = []
-    api = Labelled(denied=("httproutes", "gateways"))
-    apply.prune(api, "a=b", [], ["voting"], deleted=lambda _: None, skipped=told.append)
-    assert [text.split()[0] for text in told] == ["httproutes", "gateways"]
-    with pytest.raises(ApiError):
-        apply.prune(Labelled(denied=("pods",)), "a=b", [], ["voting"], deleted=print, skipped=print)

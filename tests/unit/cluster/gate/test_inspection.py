@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.cluster import rollout
+from s3c_actions.cluster import rollout, rollout_state
 from s3c_actions.cluster.gate import denials, inspection, manifests
 from s3c_actions.core.gate_pause import format_moment
 from tests.support import ROOT
@@ -362,22 +362,23 @@ def live(generation: int = 2, observed: int = 2, replicas: int = 2, **status: ob
         ("StatefulSet", live(readyReplicas=2, updatedReplicas=1, currentRevision="a", updateRevision="b"), False),
         ("DaemonSet", live(desiredNumberScheduled=1, numberAvailable=1, updatedNumberScheduled=1), True),
         ("DaemonSet", live(desiredNumberScheduled=1, numberAvailable=1, updatedNumberScheduled=0), False),
-        ("Job", live(succeeded=1), True),
+        ("Job", live(succeeded=1, conditions=[{"type": "Complete", "status": "True"}]), True),
+        ("Job", live(succeeded=1), False),
         ("Job", live(), False),
         ("Pod", live(conditions=[{"type": "Ready", "status": "True"}]), True),
         ("Pod", live(phase="Pending"), False),
     ],
 )
 def test_rollout_states(kind, seen, done):
-    assert rollout.rollout_state(kind, seen).done is done
+    assert rollout_state.rollout_state(kind, seen).done is done
 
 
 def test_rollouts_that_failed():
     late = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}]
-    assert rollout.rollout_state("Deployment", live(conditions=late)).failed == "timed out"
+    assert rollout_state.rollout_state("Deployment", live(conditions=late)).failed == "timed out"
     backoff = [{"type": "Failed", "status": "True", "message": "Job has reached the specified backoff limit"}]
-    assert "backoff" in rollout.rollout_state("Job", live(conditions=backoff)).failed
-    assert rollout.rollout_state("Pod", live(phase="Failed")).failed
+    assert "backoff" in rollout_state.rollout_state("Job", live(conditions=backoff)).failed
+    assert rollout_state.rollout_state("Pod", live(phase="Failed")).failed
 
 
 def test_troubles_of_a_pod():

@@ -378,7 +378,7 @@ def test_a_pause_that_is_not_in_force_is_proved_to_be_none(since, until, told, m
     assert len(result.pauses) == 1
 
 
-def test_what_is_not_watched_is_named():
+def test_changed_objects_of_custom_kinds_are_watched():
     changes = [
         apply.ObjectChange(target=one, action=action, before=None, after={})
         for one, action in (
@@ -390,7 +390,7 @@ def test_what_is_not_watched_is_named():
             (MONITOR, "created"),
         )
     ]
-    assert rollout.unwatched_targets(changes) == (ROLLOUT, DATABASE)
+    assert rollout.custom_targets(changes) == [ROLLOUT, DATABASE]
     # A kind of the same name in another group has another status.
     assert not rollout._watched(target("Job", "batch.volcano.sh/v1alpha1", **POD))
     assert json.dumps([one.kind for one in EVERY if rollout._watched(one)]) == json.dumps(
