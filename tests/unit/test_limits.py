@@ -222,6 +222,7 @@ OURS = {
     "s3c_actions/programs/install/gobuild.py": "files of the package",
     "s3c_actions/programs/install/locate.py": "our own cache",
     "s3c_actions/programs/notation/home.py": "our own temporary folder",
+    "s3c_actions/programs/trivy/trivy.py": "our own temporary folder",
     "s3c_actions/registry/oci_layout.py": "our own temporary folder",
     "s3c_actions/programs/install/pins.py": "files of the package",
     "s3c_actions/core/records.py": "our own private folder",
