@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -73,19 +74,12 @@ def _again(node: str, before: Kubectl, folder: Path) -> Kubectl:
     """kubectl on a node that was restarted: Docker gives its API server another port."""
     inspected = subprocess.run(["docker", "inspect", node], check=True, capture_output=True, text=True).stdout
     port = json.loads(inspected)[0]["NetworkSettings"]["Ports"]["6443/tcp"][0]["HostPort"]
-    old = kubeconfig_port(before.kubeconfig)
     file = folder / "kubeconfig"
-    file.write_text(
-        Path(before.kubeconfig).read_text().replace(f"https://127.0.0.1:{old}", f"https://127.0.0.1:{port}")
-    )
+    text = Path(before.kubeconfig).read_text()
+    file.write_text(re.sub(r"https://127\.0\.0\.1:[0-9]+", f"https://127.0.0.1:{port}", text))
     kubectl = Kubectl(before.program, str(file))
     until = time.monotonic() + 180
     while kubectl.run("get", "--raw", "/readyz").returncode != 0:
         assert time.monotonic() < until, subprocess.run(["docker", "logs", node], capture_output=True, check=False)
         time.sleep(1)
     return kubectl
-
-
-def kubeconfig_port(kubeconfig: str) -> str:
-    (line,) = (one for one in Path(kubeconfig).read_text().splitlines() if "https://127.0.0.1:" in one)
-    return line.rpartition(":")[2].strip().strip('"')
