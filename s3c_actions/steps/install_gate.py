@@ -104,7 +104,8 @@ class _Installer:
 
     def run(self) -> DeployResult:
         # Helm repairs manual changes, but only when it is asked to do something.
-        sound = not self.inspect().holes
+        looked = self.inspect()
+        sound = not looked.holes and not looked.excess
         for chart in self.settings.charts:
             with self.progress.step(chart.name) as step:
                 action = self.chart(chart, sound)

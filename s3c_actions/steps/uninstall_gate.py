@@ -25,6 +25,7 @@ _MUTATING = Resource(
     path="/apis/admissionregistration.k8s.io/v1", plural="mutatingwebhookconfigurations", namespaced=False
 )
 _RATIFY_KINDS = ("KeyManagementProvider", "Verifier", "Policy", "Store")
+_PROVIDERS = ("ratify-provider", inspection.MUTATION_PROVIDER)
 _RATIFY_VERSION = "v1beta1"
 _DEPLOYMENTS = Resource(path="/apis/apps/v1", plural="deployments", namespaced=True)
 
@@ -100,6 +101,10 @@ class _Removal:
                 resource = Resource(path=f"/apis/{RATIFY_GROUP}/{_RATIFY_VERSION}", plural=plural, namespaced=False)
                 found = inspection.list_if_served(self.cluster, resource)
                 self.delete(resource, [{**one, "kind": kind} for one in found])
+            # The chart makes these by a hook, which Helm does not undo.
+            found = inspection.list_if_served(self.cluster, inspection.PROVIDERS)
+            own_providers = [one for one in found if one["metadata"]["name"] in _PROVIDERS]
+            self.delete(inspection.PROVIDERS, [{**one, "kind": "Provider"} for one in own_providers])
             step.done(f"{len(self.removed) - before} removed")
         with self.tools.progress.step("charts") as step:
             step.done(self.charts((RATIFY,) if others else (RATIFY, GATEKEEPER)))

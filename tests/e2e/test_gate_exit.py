@@ -58,6 +58,7 @@ def test_a_paused_gate_admits_everything_says_so_everywhere_and_ends(
     gated: Lab,
     signed: str,
     unsigned: str,
+    fresh: Callable[[str], str],
     deploy: Callable[..., Ended],
     s3c: Callable[..., Ended],
     kubectl: Kubectl,
@@ -82,11 +83,12 @@ def test_a_paused_gate_admits_everything_says_so_everywhere_and_ends(
         assert refused.code == 1, refused.stderr
         assert "is paused from" in refused.stderr and "accept-paused-gate" in refused.stderr
         assert refused.result["deploy"]["applied"] == []
-    accepted = deploy(deployment(unsigned), "--accept-paused-gate", trust_store="")
+    nobodys = fresh("voting-app")
+    accepted = deploy(deployment(nobodys), "--accept-paused-gate", trust_store="")
     assert accepted.code == 0, accepted.stderr
     assert accepted.result["deploy"]["gate"]["pauses"] == [told]
     assert any("is paused from" in one for one in accepted.result["deploy"]["warnings"])
-    assert kubectl.images(namespace) == {unsigned}
+    assert kubectl.images(namespace) == {accepted.image["reference"]}
     traced = s3c("trace", signed, "--trust-store", gated.certificate, "--kubeconfig", gated.kubeconfig)
     assert traced.code == 0, traced.stderr
     assert "⚠ The gate (ratify-verification) is paused from" in traced.stdout

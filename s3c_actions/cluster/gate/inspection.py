@@ -75,7 +75,8 @@ class GateInspection(msgspec.Struct, frozen=True, kw_only=True):
         constraints: the names of those that ask Ratify.
         exempt: namespaces that bypass the gate, with the reason.
         pauses: of the constraints that look at the requested objects, in whatever state; see `active_pauses`.
-        warnings: sentences about what is no hole, and should be changed or known.
+        excess: sentences about webhooks that are asked about more than the constraint looks at.
+        warnings: sentences about what is no hole, and should be changed or known; `excess` is among them.
     """
 
     holes: tuple[GateDefect, ...]
@@ -83,6 +84,7 @@ class GateInspection(msgspec.Struct, frozen=True, kw_only=True):
     exempt: Mapping[str, str]
     pauses: tuple[GatePause, ...] = ()
     active_pauses: tuple[GatePause, ...] = ()
+    excess: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -187,16 +189,19 @@ def inspect(
         )
         and (pause := GatePause.of(constraint))
     )
+    excess = tuple(_excess_warnings(asked, kinds, [one for one in facts.constraints if one not in constraints]))
     return GateInspection(
         holes=tuple(dict.fromkeys(holes)),
         constraints=tuple(str(constraint["metadata"]["name"]) for constraint in denying),
         exempt=exempt,
         pauses=pauses,
+        excess=excess,
         active_pauses=tuple(pause for pause in pauses if pause.state(now) is PauseState.ACTIVE),
         warnings=(
             *(pause.describe(now) for pause in pauses if pause.state(now) in {PauseState.PENDING, PauseState.VOID}),
             *(sentence for one in facts.templates if (sentence := manifests.describe_template(one))),
-            *_width_warnings(asked, kinds, [one for one in facts.constraints if one not in constraints]),
+            *excess,
+            *_label_warnings(asked),
         ),
     )
 
@@ -218,7 +223,7 @@ def _sound_webhooks(
     return [found[number] for number in own], [hole for number in own for hole in holes[number]]
 
 
-def _width_warnings(
+def _excess_warnings(
     asked: Sequence[_Configured], kinds: Sequence[tuple[str, str]], others: Sequence[KubernetesObject]
 ) -> Iterable[str]:
     for configuration, webhook in asked:
@@ -230,6 +235,11 @@ def _width_warnings(
                 f"{name} is asked about more than the gate's constraint looks at ({shown}): without Gatekeeper the "
                 f"cluster can do none of it, and may not start again. {INSTALL}"
             )
+
+
+def _label_warnings(asked: Sequence[_Configured]) -> Iterable[str]:
+    for configuration, webhook in asked:
+        name = configuration["metadata"]["name"]
         keys = {
             str(expression.get("key"))
             for expression in _dig(webhook, "namespaceSelector", "matchExpressions") or ()

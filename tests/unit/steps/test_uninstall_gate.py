@@ -40,6 +40,7 @@ class Api(Cluster):
             "verifiers": [{"metadata": {"name": "verifier-notation"}}],
             "policies": [{"metadata": {"name": "ratify-policy"}}],
             "stores": [{"metadata": {"name": "store-oras"}}],
+            "providers": [{"metadata": {"name": name}} for name in ("ratify-provider", "another")],
             "deployments": [],
         }
         self.deleted: list[str] = []
@@ -86,6 +87,7 @@ def test_the_webhooks_go_first_and_only_the_gates():
         "verifiers/verifier-notation",
         "policies/ratify-policy",
         "stores/store-oras",
+        "providers/ratify-provider",
         "chart/ratify",
         "chart/gatekeeper",
     ]
