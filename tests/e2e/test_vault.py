@@ -192,10 +192,9 @@ def test_several_versions_are_trusted_while_one_is_renewed(azure: Azure, image: 
 
     assert [verified(), verified("newest"), verified(new.version)] == [1, 1, 1]
     assert [verified(old.version), verified("newest", old.version)] == [0, 0]
-    exported = azure.s3c(
-        *(tmp_path, "trust", "export", *CERTIFICATE, *azure.ids, "--ratify-client-id", azure.application.client),
-        *("--trusted-vault-version", "newest", "--trusted-vault-version", old.version),
-    )
+    both = ("--trusted-vault-version", "newest", "--trusted-vault-version", old.version)
+    ratify = ("--ratify-client-id", azure.application.client)
+    exported = azure.s3c(tmp_path, "trust", "export", *CERTIFICATE, *azure.ids, *ratify, *both)
     assert exported.code == 0, exported.stderr
     fetched, verifier, _ = yaml.safe_load_all((tmp_path / "s3c-out" / "ratify.yaml").read_text())
     listed = [{"name": "signing"}, {"name": "signing", "version": old.version}]
