@@ -194,6 +194,39 @@ def test_a_version_that_is_named_signs(azure: Azure, image: str, tmp_path: Path)
     assert (absent.code, "has no version" in absent.stderr) == (2, True), absent.stderr
 
 
+def test_several_versions_are_trusted_while_one_is_renewed(azure: Azure, image: str, tmp_path: Path) -> None:
+    """And what a disabled one has signed is found, for a key that somebody else has."""
+    vault = azure.vault()
+    old = vault.add("signing", make("signing", authority=False))
+    assert azure.s3c(tmp_path, "sign", image, *CERTIFICATE, *azure.ids).code == 0
+    new = vault.add("signing", make("signing", authority=False))
+
+    def verified(*versions: str) -> int:
+        flags = [f"--trusted-vault-version={version}" for version in versions]
+        return azure.s3c(tmp_path, "verify", image, *CERTIFICATE, *azure.ids, *flags).code
+
+    assert [verified(), verified("newest"), verified(new.version)] == [1, 1, 1]
+    assert [verified(old.version), verified("newest", old.version)] == [0, 0]
+    both = ("--trusted-vault-version", "newest", "--trusted-vault-version", old.version)
+    ratify = ("--ratify-client-id", azure.application.client)
+    exported = azure.s3c(tmp_path, "trust", "export", *CERTIFICATE, *azure.ids, *ratify, *both)
+    assert exported.code == 0, exported.stderr
+    fetched, verifier, _ = yaml.safe_load_all((tmp_path / "s3c-out" / "ratify.yaml").read_text())
+    listed = [{"name": "signing"}, {"name": "signing", "version": old.version}]
+    assert fetched["spec"]["parameters"]["certificates"] == listed
+    (statement,) = verifier["spec"]["parameters"]["trustPolicyDoc"]["trustPolicies"]
+    assert statement["trustedIdentities"] == ["x509.subject:C=US,ST=WA,O=s3c lab,CN=signing"]
+
+    old.enabled = False
+    assert verified("newest", old.version) == 2
+    search = ("trust", "list-signed", "--image", image, *CERTIFICATE, *azure.ids)
+    assert azure.s3c(tmp_path, *search, "--trusted-vault-version", old.version).code == 0
+    (found,) = json.loads((tmp_path / "s3c-out" / "signed.json").read_text())
+    assert (found["reference"], found["kind"]) == (image, "image")
+    assert azure.s3c(tmp_path, *search).code == 0
+    assert json.loads((tmp_path / "s3c-out" / "signed.json").read_text()) == []
+
+
 DAY = timedelta(days=1)
 
 
