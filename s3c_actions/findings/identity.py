@@ -176,7 +176,7 @@ def pinned_reference(report: ScanReport) -> str:
 def _own_reference(report: ScanReport) -> Reference | None:
     """Return the reference by which an image was scanned; None when that is a path, an id or no name at all."""
     reference = _parse(report.image)
-    if reference is None or _is_id(report):
+    if reference is None or report.archive or _is_id(report):
         return None
     known = {named.name for text in (*report.repo_tags, *report.repo_digests) if (named := _parse(text))}
     if reference.name not in known and (_ARCHIVE.search(report.image) or report.image.startswith((".", "/"))):
@@ -196,7 +196,11 @@ def _parse(text: str) -> Reference | None:
         return None
 
 
+_TAG_OR_DIGEST = re.compile(r"(?<=[^/:])(?<!^[A-Za-z])(?::[\w.-]*)?(?:@[\w:]+)?$", re.ASCII)
+
+
 def _path_identity(path: str) -> str:
-    text = path.replace("\\", "/")
+    # Of a folder in OCI layout Trivy takes one image by its tag: `folder:tag`.
+    text = _TAG_OR_DIGEST.sub("", path.replace("\\", "/"))
     parts = [part for part in text.split("/") if part not in {"", ".", ".."}]
     return "/".join(parts[-1:] if _TEMPORARY.search(text) else parts)

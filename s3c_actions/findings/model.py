@@ -138,6 +138,7 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
         image: the reference as it was given to the scanner.
         artifact_type: Trivy's `container_image`, or what else was scanned (`filesystem`, `repository`, …).
         digest: of the manifest scanned, empty for a tarball.
+        archive: whether `image` is known to be a path; a report alone does not tell `app` from the folder of its name.
         image_id: digest of the image's configuration.
         repo_tags, repo_digests: names of the image where Trivy read it, a local daemon's or an archive's included.
         platform: `linux/amd64`.
@@ -161,6 +162,7 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
     diff_ids: tuple[str, ...] = ()
     labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     artifact_type: str = "container_image"
+    archive: bool = False
     image_id: str = ""
     repo_tags: tuple[str, ...] = ()
     repo_digests: tuple[str, ...] = ()

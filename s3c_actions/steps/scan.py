@@ -427,7 +427,8 @@ def _read_checked(path: Path, image: str, target: _Target, settings: ScanSetting
             remedy="Scan again.",
             image=image,
         )
-    return replace(report, image=image, digest=target.digest or report.digest)
+    archive = settings.source == "archive"
+    return replace(report, image=image, archive=archive, digest=target.digest or report.digest)
 
 
 def _same_platform(requested: str, actual: str) -> bool:

@@ -442,8 +442,8 @@ def _correct_purposes(document: Path) -> None:
     Trivy 0.74 takes the hyphen of the specification's text (7.24) for JSON, where validators refuse the document.
     https://github.com/spdx/spdx-spec/blob/v2.3/schemas/spdx-schema.json
     """
-    written = document.read_bytes()
-    document.write_bytes(_PURPOSE.sub(rb'\1"OPERATING_SYSTEM"', written))
+    written = reading.read_file(document, reading.MAX_REPORT_BYTES)
+    writing.write(document, _PURPOSE.sub(rb'\1"OPERATING_SYSTEM"', written))
 
 
 _PURPOSE = re.compile(rb'("primaryPackagePurpose":\s*)"OPERATING-SYSTEM"')

@@ -534,15 +534,15 @@ def _left_table(remaining: Sequence[ReasonedFinding]) -> Table:
 
 
 def _fixed_table(patch: PatchEntry) -> Table:
-    upgrades: dict[tuple[str, str], list[FindingEntry]] = {}
+    upgrades: dict[tuple[str, str, str], list[FindingEntry]] = {}
     for finding in patch.fixed:
-        upgrades.setdefault((finding.package, finding.installed), []).append(finding)
+        upgrades.setdefault((finding.package, finding.installed, _package_file(finding)), []).append(finding)
     rows = [
-        f"| {escape.code(package)} | {escape.code(installed, 60)} → "
+        f"| {escape.code(package)}{_in_file(file)} | {escape.code(installed, 60)} → "
         f"{escape.code(patch.upgraded.get(package, ''), 60) or _fixed_in(findings)} | {_id_links(findings)} |"
-        for (package, installed), findings in islice(upgrades.items(), MAX_ROWS)
+        for (package, installed, file), findings in islice(upgrades.items(), MAX_ROWS)
     ]
-    packages = counted(len({package for package, _ in upgrades}), "package")
+    packages = counted(len({package for package, *_ in upgrades}), "package")
     total = f"{len(patch.fixed):,} in {packages}"
     return Table("Fixed", table_head("Package", "From → to", "Findings"), rows, len(upgrades), total=total)
 
@@ -582,10 +582,18 @@ def _id_links(findings: Sequence[FindingEntry]) -> str:
 def _where(finding: FindingEntry) -> str:
     if finding.package:
         package = f"{escape.code(finding.package)} {escape.markdown(finding.installed, 60)}".rstrip()
-        place = "" if finding.class_ == "os-pkgs" or finding.place in COLLECTIVE_TARGETS else finding.place
-        return f"{package} in {escape.code(_path_end(place))}" if place else package
+        return package + _in_file(_package_file(finding))
     line = f":{finding.line}" if finding.line else ""
     return escape.code(f"{_path_end(finding.place)}{line}")
+
+
+def _package_file(finding: FindingEntry) -> str:
+    """Return the file of a package; empty where the distribution or all of the image has it."""
+    return "" if finding.class_ == "os-pkgs" or finding.place in COLLECTIVE_TARGETS else finding.place
+
+
+def _in_file(path: str) -> str:
+    return f" in {escape.code(_path_end(path))}" if path else ""
 
 
 def _path_end(path: str, most: int = 100) -> str:
