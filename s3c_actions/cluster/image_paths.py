@@ -157,6 +157,7 @@ class Classifier:
             path for path in (*given, *default_paths()) if path.group == group and path.kind in {ANY, kind}
         )
         self._given = any(path in given for path in self._paths)
+        self._own = is_own_group(group)
         self._patterns = bool(_PATTERN_GROUPS.search(group))
         self._known: dict[Path, Certainty] = {}
 
@@ -181,6 +182,8 @@ class Classifier:
             return Certainty.NONE
         if any(_matches(path, one.path) for one in self._paths):
             return Certainty.IMAGE
+        if self._own:
+            return Certainty.NONE
         if _is_container_image(path):
             return Certainty.CANDIDATE if self._patterns else Certainty.IMAGE
         if self._patterns or path[0] in {"metadata", "status"}:

@@ -297,7 +297,8 @@ def test_a_finished_job_is_recreated_on_request(signed: str, deploy: Deploy, kub
     assert actions(ended) == {"Job/once": "recreated"}
     again = deploy(text(job(signed, command=["sh", "-c", "exit 0; :"])), "--recreate", "jobs")
     assert again.result["deploy"]["unchanged"] is True
-    kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(job(signed, "long", ["sleep", "infinity"])))
+    ours = ("apply", "--server-side", "--field-manager=s3c", "-n", namespace, "-f", "-")
+    kubectl(*ours, stdin=json.dumps(job(signed, "long", ["sleep", "infinity"])))
     running = deploy(text(job(signed, "long")), "--recreate", "jobs")
     assert running.code == 2, running.stderr
     assert "still runs" in running.stderr

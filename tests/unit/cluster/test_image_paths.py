@@ -135,6 +135,20 @@ def test_given_paths_come_first():
     assert use.image == OLD
 
 
+def test_given_paths_of_kubernetes_own_kinds_leave_the_rest_as_it_is():
+    given = image_paths.parse_all(["Pod=metadata.labels.sidecar"])
+    text = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {sidecar: 'r.test/b:1', image: x}}\n"
+        "spec: {containers: [{name: c, image: '${IMAGE}'}], nodeName: x, debugImage: y:1}\n"
+    )
+    parsed = manifests.parse(text, source="x.yaml", image_paths=given)
+    assert [(use.image, use.path) for use in parsed.uses] == [
+        ("r.test/b:1", "metadata.labels.sidecar"),
+        ("${IMAGE}", ""),
+    ]
+    assert parsed.candidates == ()
+
+
 @pytest.mark.parametrize(
     "text", ["spec.image", "Task.tekton.dev", "Task.tekton.dev=", "=spec", "Task.x=a b", "T=a[0]", "!"]
 )
