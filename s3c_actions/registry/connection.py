@@ -293,6 +293,8 @@ class Connection:
             return ""
         if challenge.scheme == "basic":
             return f"Basic {login.basic()}" if login and login.username else ""
+        if login and login.registry_token:
+            return f"Bearer {login.registry_token}"
         parameters = challenge.parameters
         realm = parameters.get("realm", "")
         safe = urlsplit(realm).scheme == "https" or (
@@ -350,9 +352,12 @@ class Connection:
                     image=str(reference),
                     original=registry_text,
                 )
+            helper = "" if has_login else self._logins.missing_helpers.get(registry)
             return OutsideError(
                 f"{registry} did not let us {'write to' if writes else 'read'} {reference.repository} (HTTP {code}).",
-                cause=f"The credentials given are wrong or may not {'write to' if writes else 'read'} it."
+                cause=f"The credential helper {helper}, which Docker's configuration names, is not installed."
+                if helper
+                else f"The credentials given are wrong or may not {'write to' if writes else 'read'} it."
                 if has_login
                 else "It is private (or does not exist there), and no credentials that open it were found."
                 if not writes

@@ -464,9 +464,14 @@ def test_basic_auth_from_a_credential_helper(server, tmp_path, monkeypatch, key)
 def test_a_credential_helper_that_is_missing(server, tmp_path):
     guarded(server, BASIC, 'Basic realm="x"')
     (tmp_path / "config.json").write_text('{"credsStore": "nowhere"}')
-    client = Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=1)
-    with pytest.raises(OutsideError, match="gave no credentials"):
+    warnings: list[str] = []
+    client = Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}, warn=warnings.append), timeout=1)
+    with pytest.raises(OutsideError, match=r"HTTP 401.*docker-credential-nowhere.*is not installed"):
         client.resolve(app(server))
+    with_token(server)
+    server.answers["/token"] = reply(200, b'{"token":"tkn"}')
+    assert client.resolve(app(server)).digest == digest_of(MANIFEST)
+    assert len(warnings) == 1
 
 
 def test_an_unreadable_docker_configuration(server, tmp_path):
@@ -522,6 +527,13 @@ def test_a_token_for_an_identity_token(server, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"auths": {server.name: {"identitytoken": "refresh-me"}}}))
     Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=1).resolve(app(server))
     assert "grant_type=refresh_token" in forms[0] and "refresh_token=refresh-me" in forms[0]
+
+
+def test_a_registry_token_is_sent_as_it_is(server, tmp_path):
+    with_token(server, "Bearer of-the-registry")
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {server.name: {"registrytoken": "of-the-registry"}}}))
+    Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=1).resolve(app(server))
+    assert [path for _, path, _ in server.requests if path.startswith("/token")] == []
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
