@@ -179,7 +179,9 @@ def parse_descriptors(document: Mapping[str, Any], refuse: ErrorFactory) -> tupl
     Raises:
         S3CError: created by `refuse`: it is not an index, or an entry has no digest or size.
     """
-    listed = document.get("manifests")
+    listed = document.get("manifests", 0)
+    if listed is None:
+        listed = []  # an empty list, as Go writes it
     if not isinstance(listed, list):
         raise refuse("its index lists no manifests")
     entries = []

@@ -11,15 +11,16 @@ import re
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urljoin
 
 from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.registry.connection import Connection
+from s3c_actions.registry.connection import Connection, same_origin
 from s3c_actions.registry.content import (
     ACCEPTED_TYPES,
+    INDEX_TYPES,
     MANIFEST_TYPES,
     MAX_CONFIG,
     MAX_MANIFEST,
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 MAX_PAGES = 100
 _REDIRECTS = (301, 302, 303, 307, 308)
+# How registries without the Referrers API answer it; the specification has 404 alone.
+_NO_API = (400, 404, 405, 501)
 # Tags that are not offered as alternatives: lists of referrers, and the temporary tags of patches.
 _NOT_OFFERED = re.compile(r"sha256-[0-9a-f]{64}|s3c-[0-9a-f]{32}[a-z0-9-]*")
 _COMPARED = 5000
@@ -287,10 +290,11 @@ class Registry:
         for number in range(MAX_PAGES):
             # Filtered here: a registry may ignore the query, and reports that in a header only.
             response = self.connection.request(
-                "GET", reference, path, accept=OCI_INDEX, expected=(200, 404, 405, *_REDIRECTS), redirects=False
+                "GET", reference, path, accept=OCI_INDEX, expected=(200, *_NO_API, *_REDIRECTS), redirects=False
             )
             # GitHub's registry, which has no such API, redirects to github.com's web pages, which answer anything.
-            if number == 0 and (response.status_code in {404, 405} or _leaves_host(response)):
+            no_api = response.status_code in _NO_API or _is_page(response) or _leaves_host(response)
+            if number == 0 and no_api:
                 self.connection.dismiss(response, reference)
                 return None
             if response.is_redirect:
@@ -314,7 +318,12 @@ class Registry:
         content = self.connection.body(response, reference, MAX_MANIFEST)
         if compute_digest(content, reference.digest.partition(":")[0]) == reference.digest:
             return ()  # GitLab's registry takes this tag for the digest: an index's own entries refer to nothing
-        return self._parse_index(reference, content)
+        refuse = partial(invalid_answer, reference)
+        document = parse_json_object(content, refuse)
+        kind = document.get("mediaType") or response.headers.get("Content-Type", "").partition(";")[0].strip()
+        if "manifests" not in document and kind not in INDEX_TYPES:
+            return ()  # as the specification has it: a tag that is no index lists nothing
+        return parse_descriptors(document, refuse)
 
     def _parse_index(self, reference: Reference, content: bytes) -> tuple[Descriptor, ...]:
         refuse = partial(invalid_answer, reference)
@@ -353,8 +362,14 @@ class Registry:
 
 def _leaves_host(response: Response) -> bool:
     """Return whether an answer redirects to another host."""
-    target = urlsplit(urljoin(response.url, response.headers.get("Location", "")))
-    return response.is_redirect and target.netloc != urlsplit(response.url).netloc
+    target = urljoin(response.url, response.headers.get("Location", ""))
+    return response.is_redirect and not same_origin(target, response.url)
+
+
+def _is_page(response: Response) -> bool:
+    """Return whether an answer is a web page, of a proxy or of the registry's own site."""
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return response.status_code == 200 and kind == "text/html"
 
 
 def _next_page(response: Response) -> str:

@@ -232,6 +232,24 @@ def test_the_platforms_of_an_index_are_no_referrers_where_the_tag_means_the_dige
     assert client.referrers(Reference.parse(f"{server.name}/app@{digest}")) == ()
 
 
+@pytest.mark.parametrize("code", [400, 404, 405, 501])
+def test_a_registry_that_refuses_referrers_has_no_such_api(server, client, code):
+    server.answers[f"/v2/app/referrers/{digest_of(MANIFEST)}"] = reply(code, b"{}")
+    server.answers[f"/v2/app/manifests/{digest_of(MANIFEST).replace(':', '-')}"] = reply(200, index("linux/amd64"))
+    assert len(client.referrers(app(server).at(digest_of(MANIFEST)))) == 1
+
+
+def test_a_page_in_place_of_referrers_is_no_such_api(server, client):
+    page = reply(200, b"<html>", {"Content-Type": "text/html; charset=utf-8"})
+    server.answers[f"/v2/app/referrers/{digest_of(MANIFEST)}"] = page
+    assert client.referrers(app(server).at(digest_of(MANIFEST))) == ()
+
+
+def test_referrers_that_are_null_are_none(server, client):
+    server.answers[f"/v2/app/referrers/{digest_of(MANIFEST)}"] = reply(200, b'{"schemaVersion":2,"manifests":null}')
+    assert client.referrers(app(server).at(digest_of(MANIFEST))) == ()
+
+
 def test_no_referrers(server, client):
     assert client.referrers(Reference.parse(f"{server.name}/app@sha256:{'c' * 64}")) == ()
 
