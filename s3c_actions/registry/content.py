@@ -18,6 +18,7 @@ from s3c_actions.core.reference import Reference, is_digest
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_INDEX})
@@ -144,6 +145,12 @@ def normalize_platform(platform: str) -> str:
 def text_values(value: object) -> dict[str, str]:
     """Return annotations or labels as texts; an empty mapping for a value of another type."""
     return {str(key): str(text) for key, text in value.items()} if isinstance(value, dict) else {}
+
+
+def artifact_type(document: Mapping[str, Any]) -> str:
+    """Return the artifact type of a manifest or index: its own, else that of its configuration; empty for none."""
+    config = document.get("config")
+    return str(document.get("artifactType") or (config.get("mediaType") if isinstance(config, dict) else "") or "")
 
 
 def parse_manifest(content: bytes, refuse: ErrorFactory, *, digest: str, media_type: str = "") -> Manifest:

@@ -20,6 +20,7 @@ from s3c_actions.core.reference import Reference
 from s3c_actions.registry.connection import Connection, same_origin
 from s3c_actions.registry.content import (
     ACCEPTED_TYPES,
+    EMPTY_TYPE,
     INDEX_TYPES,
     MANIFEST_TYPES,
     MAX_CONFIG,
@@ -28,6 +29,7 @@ from s3c_actions.registry.content import (
     Descriptor,
     ImageConfig,
     Manifest,
+    artifact_type,
     choose,
     compute_digest,
     config_digest,
@@ -53,6 +55,8 @@ _NOT_OFFERED = re.compile(r"sha256-[0-9a-f]{64}|s3c-[0-9a-f]{32}[a-z0-9-]*")
 _COMPARED = 5000
 """Number of tags that a misspelt one is compared with."""
 MAX_NESTING = 3
+_UNTYPED = frozenset({"", EMPTY_TYPE})
+_MAX_UNTYPED = 500
 IMAGE_CONFIGS = frozenset(
     {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
 )
@@ -259,12 +263,12 @@ class Registry:
             path = next_page
         raise invalid_answer(reference, f"its list of tags has more than {MAX_PAGES} pages")
 
-    def referrers(self, reference: Reference, artifact_type: str = "") -> tuple[Descriptor, ...]:
+    def referrers(self, reference: Reference, wanted_type: str = "") -> tuple[Descriptor, ...]:
         """Return the referrers of a digest (signatures, reports), by the referrers API, else by its fallback tag.
 
         Args:
             reference: with a digest.
-            artifact_type: only those of this type; all when empty.
+            wanted_type: only those of this artifact type; all when empty.
 
         Raises:
             OutsideError: the registry could not be reached, or gave an invalid answer.
@@ -272,7 +276,21 @@ class Registry:
         listed = self.referrers_by_api(reference)
         if listed is None:
             listed = self._fallback_referrers(reference)
-        return tuple(referrer for referrer in listed if artifact_type in ("", referrer.artifact_type))
+        untyped = [referrer.digest for referrer in listed if referrer.artifact_type in _UNTYPED]
+        if len(untyped) > _MAX_UNTYPED:
+            raise invalid_answer(reference, f"it lists {len(untyped)} referrers without the type that they have")
+        complete = (self._typed(reference, one) if one.artifact_type in _UNTYPED else one for one in listed)
+        return tuple(referrer for referrer in complete if wanted_type in ("", referrer.artifact_type))
+
+    def _typed(self, reference: Reference, listed: Descriptor) -> Descriptor:
+        """Return a referrer with the type and annotations of its manifest, which some registries do not list."""
+        if listed.media_type not in MANIFEST_TYPES | INDEX_TYPES:
+            return listed
+        manifest = self.find(reference.at(listed.digest))
+        if manifest is None:
+            return listed
+        annotations = text_values(manifest.document.get("annotations"))
+        return replace(listed, artifact_type=artifact_type(manifest.document), annotations=annotations)
 
     def referrers_by_api(self, reference: Reference) -> tuple[Descriptor, ...] | None:
         """Return the referrers that the Referrers API lists, None where the registry has no such API.

@@ -18,6 +18,7 @@ from s3c_actions.registry.content import (
     INDEX_TYPES,
     OCI_INDEX,
     Descriptor,
+    artifact_type,
     compute_digest,
     invalid_answer,
     parse_json_object,
@@ -155,15 +156,11 @@ class Writer:
             listed = "OCI-Subject" in response.headers
         if announced != digest:
             raise invalid_answer(target, f"it took the manifest for {announced[:100]!r}, and it is {digest}")
-        config = document.get("config")
         descriptor = Descriptor(
             digest=digest,
             media_type=media_type,
             size=len(content),
-            # An artifact without a type of its own has the type of its configuration.
-            artifact_type=str(
-                document.get("artifactType") or (config.get("mediaType") if isinstance(config, dict) else "") or ""
-            ),
+            artifact_type=artifact_type(document),
             annotations=text_values(document.get("annotations")),
         )
         subject = document.get("subject")

@@ -186,6 +186,32 @@ REFERRERS = json.dumps(
 ).encode()
 
 
+@pytest.mark.parametrize("listed_as", ["", "application/vnd.oci.empty.v1+json"])
+def test_a_type_that_is_not_listed_is_that_of_the_manifest(server, client, listed_as):
+    """As on go-containerregistry's, which lists the type of the configuration."""
+    documents = [
+        json.dumps({"mediaType": OCI_MANIFEST, "artifactType": "application/x", "annotations": {"a": "b"}}).encode(),
+        json.dumps({"mediaType": OCI_MANIFEST, "config": {"mediaType": "application/y"}}).encode(),
+    ]
+    for document in documents:
+        server.answers[f"/v2/app/manifests/{digest_of(document)}"] = reply(200, document)
+    digests = [*map(digest_of, documents), "sha256:" + "e" * 64]
+    entries = [
+        {"mediaType": OCI_MANIFEST, "digest": digest, "size": 1, "artifactType": listed_as} for digest in digests
+    ]
+    body = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).encode()
+    server.answers[f"/v2/app/referrers/{digest_of(MANIFEST)}"] = reply(200, body)
+    subject = app(server).at(digest_of(MANIFEST))
+    found = client.referrers(subject)
+    assert [one.artifact_type for one in found] == ["application/x", "application/y", listed_as]
+    assert dict(found[0].annotations) == {"a": "b"}
+    assert [one.digest for one in client.referrers(subject, "application/y")] == digests[1:2]
+    many = [{**entries[0], "digest": f"sha256:{number:064x}"} for number in range(501)]
+    server.answers[f"/v2/app/referrers/{digest_of(MANIFEST)}"] = reply(200, json.dumps({"manifests": many}).encode())
+    with pytest.raises(OutsideError, match="lists 501 referrers without"):
+        client.referrers(subject)
+
+
 @pytest.mark.parametrize("where", ["api", "fallback tag"])
 def test_referrers_by_type(server, client, where):
     reference = Reference.parse(f"{server.name}/app@sha256:{'c' * 64}")
