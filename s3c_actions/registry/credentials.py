@@ -128,22 +128,27 @@ class Logins:
             )
         return found
 
-    def beside_docker(self, registries: Collection[str]) -> dict[str, Credentials]:
-        """Return the credentials that are not in Docker's `config.json`, to be passed to programs."""
-        credentials = dict(self.given)
-        asked = set(registries) if self.exchange or self.environment.get(AUTH_VARIABLE) else set()
-        for registry in sorted(asked - set(credentials)):
+    def for_programs(self, registries: Collection[str]) -> dict[str, Credentials]:
+        """Return the credentials to be passed to programs; empty where Docker's `config.json` has all of them.
+
+        Else those of its credentials store are among them, since programs will not ask it then.
+        """
+        beside = dict(self.given)
+        docker: dict[str, Credentials] = {}
+        for registry in sorted(set(registries) - set(beside)) if self._is_beside_docker() else ():
             found = self.look_up(registry)
             login = _credentials(found)
-            if login is None and self.exchange is not None:
-                login = self.exchange(registry)
-            elif not found.from_variable:
-                continue
-            if login is not None:
-                credentials[registry] = login
+            if login is not None and not found.from_variable:
+                docker[registry] = login
+            elif login is not None or (self.exchange and (login := self.exchange(registry))):
+                beside[registry] = login
+        credentials = docker | beside if beside else {}
         for login in credentials.values():
             self._hide(login)
         return credentials
+
+    def _is_beside_docker(self) -> bool:
+        return bool(self.given or self.exchange or self.environment.get(AUTH_VARIABLE))
 
     def _warn_once(self, text: str) -> None:
         if text not in self._warned:
@@ -192,7 +197,7 @@ def open_program_login(logins: Logins, registries: Collection[str], temp: Path) 
 
     def variables() -> dict[str, str]:
         config = DockerConfig(environment)
-        needed = logins.beside_docker(registries)
+        needed = logins.for_programs(registries)
         if not needed and config.is_plain:
             return {}
         if needed not in written:

@@ -22,6 +22,7 @@ from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
 from s3c_actions.programs.install import gobuild
 from s3c_actions.programs.install.pins import Pin
+from s3c_actions.registry.credentials import Credentials, Logins, open_program_login
 from s3c_actions.registry.docker_config import DockerConfig
 from s3c_lab.programs import BUILDCTL
 
@@ -215,3 +216,19 @@ def test_a_helper_that_fails_is_named_with_its_words(path: str, tmp_path: Path) 
     with pytest.raises(OutsideError, match=r"docker-credential-broken.*failed.*docker login reg\.test") as caught:
         DockerConfig({"DOCKER_CONFIG": str(tmp_path), "PATH": path}).look_up("reg.test")
     assert caught.value.original == "something failed"
+
+
+def test_programs_are_given_what_the_store_has_where_they_do_not_ask_it(path: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"credsStore":"good"}')
+    environment = {"DOCKER_CONFIG": str(tmp_path), "PATH": path}
+    hidden: list[str] = []
+    given = {"reg.test": Credentials(username="g", password="h")}
+    logins = Logins(environment=environment, given=given, hide=hidden.append)
+    variables = open_program_login(logins, ["reg.test", "other.test"], tmp_path)()
+    document = json.loads((Path(variables["DOCKER_CONFIG"]) / "config.json").read_text())
+    assert document["auths"] == {
+        "reg.test": {"auth": basic("g:h")},
+        "other.test": {"auth": basic("helped:of other.test")},
+    }
+    assert document.get("credsStore") is None
+    assert "of other.test" in hidden
