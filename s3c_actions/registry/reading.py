@@ -327,21 +327,35 @@ class Registry:
         raise invalid_answer(reference, f"its list of referrers has more than {MAX_PAGES} pages")
 
     def _fallback_referrers(self, reference: Reference) -> tuple[Descriptor, ...]:
-        # Any media type is accepted: older clients wrote others.
-        path = f"/v2/{reference.repository}/manifests/{referrers_tag(reference.digest)}"
-        response = self._get(reference, path, accept=OCI_INDEX)
-        if response.status_code == 404:
-            self.connection.dismiss(response, reference)
-            return ()
-        content = self.connection.body(response, reference, MAX_MANIFEST)
-        if compute_digest(content, reference.digest.partition(":")[0]) == reference.digest:
+        index = self.referrers_index(reference)
+        if index is None or index.descriptor.digest == reference.digest:
             return ()  # GitLab's registry takes this tag for the digest: an index's own entries refer to nothing
-        refuse = partial(invalid_answer, reference)
-        document = parse_json_object(content, refuse)
-        kind = document.get("mediaType") or response.headers.get("Content-Type", "").partition(";")[0].strip()
-        if "manifests" not in document and kind not in INDEX_TYPES:
+        if index.descriptor.media_type not in INDEX_TYPES:
             return ()  # as the specification has it: a tag that is no index lists nothing
-        return parse_descriptors(document, refuse)
+        return parse_descriptors(index.document, partial(invalid_answer, reference))
+
+    def referrers_index(self, subject: Reference) -> Manifest | None:
+        """Return what is at the tag of the referrers tag schema, of whatever type; None where there is no such tag.
+
+        Args:
+            subject: with a digest.
+
+        Raises:
+            OutsideError: the registry could not be reached, or what it has is not JSON.
+        """
+        path = f"/v2/{subject.repository}/manifests/{referrers_tag(subject.digest)}"
+        response = self._get(subject, path, accept=f"{ACCEPTED_TYPES}, */*")
+        if response.status_code == 404:
+            self.connection.dismiss(response, subject)
+            return None
+        content = self.connection.body(response, subject, MAX_MANIFEST)
+        document = parse_json_object(content, partial(invalid_answer, subject))
+        kind = str(document.get("mediaType") or response.headers.get("Content-Type", "").partition(";")[0].strip())
+        if kind not in MANIFEST_TYPES and "manifests" in document:
+            kind = OCI_INDEX  # older clients wrote other types, or none
+        digest = compute_digest(content, subject.digest.partition(":")[0])
+        descriptor = Descriptor(digest=digest, media_type=kind, size=len(content))
+        return Manifest(descriptor=descriptor, document=document, content=content)
 
     def _parse_index(self, reference: Reference, content: bytes) -> tuple[Descriptor, ...]:
         refuse = partial(invalid_answer, reference)

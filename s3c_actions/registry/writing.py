@@ -257,15 +257,15 @@ class Writer:
         Raises:
             OutsideError: it is not an index. Nothing is written in its place: somebody pushed it there.
         """
-        index = self._registry.find(tag)
-        if index is not None and index.descriptor.digest == subject.digest:
-            return None
+        index = self._registry.referrers_index(subject)
         if index is None:
             return []
+        if index.descriptor.digest == subject.digest:
+            return None
         if index.descriptor.media_type not in INDEX_TYPES:
             raise OutsideError(
                 f"The tag {tag.tag} of {subject.name}, which lists what refers to {subject.digest}, is not an index.",
-                cause=f"Something else was pushed there ({index.descriptor.media_type}). It was not overwritten.",
+                cause=f"It is {index.descriptor.media_type[:100] or 'of no type'}, and was not overwritten.",
                 remedy="Push that to another tag and delete this one, then run it again.",
                 image=str(subject),
             )

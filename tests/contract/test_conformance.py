@@ -255,6 +255,20 @@ def a_subject_may_come_after_its_referrer(place: Place) -> None:
     assert place.listed(digest_of(content)) == {referrer.digest}
 
 
+def a_tag_that_is_no_index_is_kept(place: Place) -> None:
+    subject = place.image()
+    tag = f"sha256-{subject.digest.partition(':')[2]}"
+    kept = place.image(tag, layers=(b"somebody's own",))
+    if place.client.referrers_by_api(place.repository.at(subject.digest)) is None:
+        with pytest.raises(OutsideError, match="is not an index"):
+            place.referrer(subject, "application/vnd.example")
+        assert place.listed(subject) == set()
+    else:
+        referrer = place.referrer(subject, "application/vnd.example")
+        assert place.listed(subject) == {referrer.digest}
+    assert place.client.resolve(place.repository.tagged(tag)).digest == kept.digest
+
+
 def a_manifest_is_deleted(place: Place) -> None:
     pushed = place.image()
     assert place.writer.delete_manifest(place.repository.at(pushed.digest)) is True
@@ -298,6 +312,7 @@ EXPECTATIONS: dict[str, tuple[Expectation, ...]] = {
         *(nothing_refers_to_a_new_manifest, nothing_refers_to_what_is_not_there, referrers_are_listed_and_filtered),
         *(a_referrer_is_listed_with_its_annotations, a_referrer_without_a_type_has_that_of_its_configuration),
         *(an_index_refers_to_a_subject, a_subject_may_come_after_its_referrer),
+        a_tag_that_is_no_index_is_kept,
     ),
     "content management": (
         *(a_manifest_is_deleted, a_deleted_referrer_is_not_listed, a_deleted_tag_leaves_its_manifest),

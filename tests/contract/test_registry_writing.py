@@ -367,12 +367,13 @@ def test_a_registry_that_takes_the_tag_for_the_digest_keeps_no_referrers(server,
     assert [method for method, path, _ in server.requests if path == tag] == ["GET"]
 
 
-def test_a_tag_that_is_no_index_is_not_overwritten(server, registry):
+@pytest.mark.parametrize("kind", [OCI_MANIFEST, "application/vnd.oci.artifact.manifest.v1+json", "text/html", ""])
+def test_a_tag_that_is_no_index_is_not_overwritten(server, registry, kind):
     subject = "sha256:" + "c" * 64
     content = json.dumps({"mediaType": OCI_MANIFEST, "subject": {"digest": subject}}).encode()
     server.answers[f"/v2/app/manifests/{digest_of(content)}"] = reply(201, b"")
     tag = f"/v2/app/manifests/{subject.replace(':', '-')}"
-    server.answers[tag] = reply(200, json.dumps({"mediaType": OCI_MANIFEST}).encode(), {"Content-Type": OCI_MANIFEST})
+    server.answers[tag] = reply(200, json.dumps({"mediaType": kind}).encode(), {"Content-Type": kind})
     with pytest.raises(OutsideError, match=r"is not an index.*was not overwritten.*delete this one"):
         Writer(registry).push_manifest(Reference.parse(f"{server.name}/app"), content, OCI_MANIFEST)
     assert [method for method, path, _ in server.requests if path == tag] == ["GET"]
