@@ -54,6 +54,7 @@ WRITE_ERRORS = {
     412: ("A rule of the registry forbids it, such as immutable tags.", "Push to another tag, or change the rule."),
     413: ("The registry, or a proxy in between, takes no content of this size.", "Raise its limit."),
 }
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 READ_METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -118,7 +119,7 @@ class Connection:
         """
         base = self._base(reference.registry)
         url = path if "://" in path else urljoin(base, path)
-        if urlsplit(url).netloc != urlsplit(base).netloc or urlsplit(url).scheme != urlsplit(base).scheme:
+        if not same_origin(url, base):
             raise invalid_answer(reference, "it sends to another host for the rest")
         writes = method not in READ_METHODS
         key = (reference.registry, reference.repository, writes, also)
@@ -293,6 +294,8 @@ class Connection:
             return ""
         if challenge.scheme == "basic":
             return f"Basic {login.basic()}" if login and login.username else ""
+        if login and login.registry_token:
+            return f"Bearer {login.registry_token}"
         parameters = challenge.parameters
         realm = parameters.get("realm", "")
         safe = urlsplit(realm).scheme == "https" or (
@@ -350,9 +353,12 @@ class Connection:
                     image=str(reference),
                     original=registry_text,
                 )
+            helper = "" if has_login else self._logins.missing_helpers.get(registry)
             return OutsideError(
                 f"{registry} did not let us {'write to' if writes else 'read'} {reference.repository} (HTTP {code}).",
-                cause=f"The credentials given are wrong or may not {'write to' if writes else 'read'} it."
+                cause=f"The credential helper {helper}, which Docker's configuration names, is not installed."
+                if helper
+                else f"The credentials given are wrong or may not {'write to' if writes else 'read'} it."
                 if has_login
                 else "It is private (or does not exist there), and no credentials that open it were found."
                 if not writes
@@ -393,6 +399,16 @@ def _scopes(asked: str, reference: Reference, writes: bool, also: str) -> list[s
     if writes and not re.search(r"push|delete|\*", asked):
         scopes = [f"repository:{reference.repository}:pull,push"]
     return scopes + [f"repository:{also}:pull"] * bool(also)
+
+
+def same_origin(first: str, second: str) -> bool:
+    """Return whether two addresses have the same scheme, host and port (RFC 6454), and none has credentials."""
+    try:
+        urls = (urlsplit(first), urlsplit(second))
+        origins = {(url.scheme, url.hostname, url.port or _DEFAULT_PORTS.get(url.scheme)) for url in urls}
+    except ValueError:  # a port that is none
+        return False
+    return len(origins) == 1 and not any("@" in url.netloc for url in urls)
 
 
 def is_local(registry: str) -> bool:

@@ -37,6 +37,7 @@ from tests.support.other_registries import (
     Azure,
     GitHub,
     GitLab,
+    Guarded,
     Harbor,
     Immutable,
     Proxy,
@@ -176,6 +177,46 @@ def test_a_tag_that_a_service_does_not_delete_stays(addresses: dict[str, str]) -
 def test_the_page_shows_no_result_that_is_not_measured() -> None:
     rows = re.findall(r"^\| (.*?) \| (?:yes|no) \|(?: (?:yes|refused) \|)+$", PAGE.read_text(), re.MULTILINE)
     assert tuple(rows) == NAMES
+
+
+@pytest.mark.parametrize("where", ["auth", "username", "helper", "variable", "nowhere"])
+def test_notation_logs_in_where_s3c_does(
+    where: str,
+    addresses: dict[str, str],
+    keys: list[tuple[Path, Path]],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """With a store that is not installed, and a malformed entry of another registry."""
+    with behaving(Guarded, addresses[DEBIAN]) as registry:
+        name = f"{uuid.uuid4().hex[:12]}/app"
+        digest = Repository(addresses[DEBIAN], name).image([layer({"etc/id": b"x"})], "1")["digest"]
+        auth = {"auth": Guarded.login}
+        entries = {"auth": auth, "username": {"username": "ann", "password": "s3cret-word"}}
+        # Not in the workspace, from which no program is run.
+        programs = tmp_path_factory.mktemp("programs")
+        helper = programs / "docker-credential-lab"
+        helper.write_text('#!/bin/sh\nread server\nprintf \'{"Username":"ann","Secret":"s3cret-word"}\'\n')
+        helper.chmod(0o755)
+        config = {
+            "auths": {"other.test": {"auth": "!!!"}} | ({registry: entries[where]} if where in entries else {}),
+            "credsStore": "desktop.exe",
+            "credHelpers": {registry: "lab"} if where == "helper" else {},
+        }
+        docker = tmp_path / "docker"
+        docker.mkdir()
+        (docker / "config.json").write_text(json.dumps(config))
+        environment = {"DOCKER_CONFIG": str(docker), "PATH": f"{programs}:{os.environ['PATH']}"}
+        if where == "variable":
+            environment["DOCKER_AUTH_CONFIG"] = json.dumps({"auths": {registry: auth}})
+        private, certificate = keys[0]
+        reference = f"{registry}/{name}@{digest}"
+        s3c = partial(run_s3c, tmp_path, environment=environment)
+        signed = s3c("sign", reference, "--key", private, "--certificate", certificate)
+        verified = s3c("verify", reference, "--trust-store", certificate)
+    assert [signed.code, verified.code] == ([3, 3] if where == "nowhere" else [0, 0]), signed.stderr + verified.stderr
+    assert "s3cret-word" not in signed.stderr + signed.stdout + verified.stderr + verified.stdout
+    assert ("docker-credential-desktop.exe" in signed.stderr) is (where not in {"helper", "variable"})
 
 
 # Service → how it asks for a login, URL being its own address. Read in its source, or in what its clients log.

@@ -186,6 +186,32 @@ REFERRERS = json.dumps(
 ).encode()
 
 
+@pytest.mark.parametrize("listed_as", ["", "application/vnd.oci.empty.v1+json"])
+def test_a_type_that_is_not_listed_is_that_of_the_manifest(server, client, listed_as):
+    """As on go-containerregistry's, which lists the type of the configuration."""
+    documents = [
+        json.dumps({"mediaType": OCI_MANIFEST, "artifactType": "application/x", "annotations": {"a": "b"}}).encode(),
+        json.dumps({"mediaType": OCI_MANIFEST, "config": {"mediaType": "application/y"}}).encode(),
+    ]
+    for document in documents:
+        server.answers[f"/v2/app/manifests/{digest_of(document)}"] = reply(200, document)
+    digests = [*map(digest_of, documents), "sha256:" + "e" * 64]
+    entries = [
+        {"mediaType": OCI_MANIFEST, "digest": digest, "size": 1, "artifactType": listed_as} for digest in digests
+    ]
+    body = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).encode()
+    server.answers[f"/v2/app/referrers/{digest_of(MANIFEST)}"] = reply(200, body)
+    subject = app(server).at(digest_of(MANIFEST))
+    found = client.referrers(subject)
+    assert [one.artifact_type for one in found] == ["application/x", "application/y", listed_as]
+    assert dict(found[0].annotations) == {"a": "b"}
+    assert [one.digest for one in client.referrers(subject, "application/y")] == digests[1:2]
+    many = [{**entries[0], "digest": f"sha256:{number:064x}"} for number in range(501)]
+    server.answers[f"/v2/app/referrers/{digest_of(MANIFEST)}"] = reply(200, json.dumps({"manifests": many}).encode())
+    with pytest.raises(OutsideError, match="lists 501 referrers without"):
+        client.referrers(subject)
+
+
 @pytest.mark.parametrize("where", ["api", "fallback tag"])
 def test_referrers_by_type(server, client, where):
     reference = Reference.parse(f"{server.name}/app@sha256:{'c' * 64}")
@@ -230,6 +256,24 @@ def test_the_platforms_of_an_index_are_no_referrers_where_the_tag_means_the_dige
     digest = digest_of(subject)
     server.answers[f"/v2/app/manifests/{digest.replace(':', '-')}"] = reply(200, subject)
     assert client.referrers(Reference.parse(f"{server.name}/app@{digest}")) == ()
+
+
+@pytest.mark.parametrize("code", [400, 404, 405, 501])
+def test_a_registry_that_refuses_referrers_has_no_such_api(server, client, code):
+    server.answers[f"/v2/app/referrers/{digest_of(MANIFEST)}"] = reply(code, b"{}")
+    server.answers[f"/v2/app/manifests/{digest_of(MANIFEST).replace(':', '-')}"] = reply(200, index("linux/amd64"))
+    assert len(client.referrers(app(server).at(digest_of(MANIFEST)))) == 1
+
+
+def test_a_page_in_place_of_referrers_is_no_such_api(server, client):
+    page = reply(200, b"<html>", {"Content-Type": "text/html; charset=utf-8"})
+    server.answers[f"/v2/app/referrers/{digest_of(MANIFEST)}"] = page
+    assert client.referrers(app(server).at(digest_of(MANIFEST))) == ()
+
+
+def test_referrers_that_are_null_are_none(server, client):
+    server.answers[f"/v2/app/referrers/{digest_of(MANIFEST)}"] = reply(200, b'{"schemaVersion":2,"manifests":null}')
+    assert client.referrers(app(server).at(digest_of(MANIFEST))) == ()
 
 
 def test_no_referrers(server, client):
@@ -464,9 +508,14 @@ def test_basic_auth_from_a_credential_helper(server, tmp_path, monkeypatch, key)
 def test_a_credential_helper_that_is_missing(server, tmp_path):
     guarded(server, BASIC, 'Basic realm="x"')
     (tmp_path / "config.json").write_text('{"credsStore": "nowhere"}')
-    client = Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=1)
-    with pytest.raises(OutsideError, match="gave no credentials"):
+    warnings: list[str] = []
+    client = Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}, warn=warnings.append), timeout=1)
+    with pytest.raises(OutsideError, match=r"HTTP 401.*docker-credential-nowhere.*is not installed"):
         client.resolve(app(server))
+    with_token(server)
+    server.answers["/token"] = reply(200, b'{"token":"tkn"}')
+    assert client.resolve(app(server)).digest == digest_of(MANIFEST)
+    assert len(warnings) == 1
 
 
 def test_an_unreadable_docker_configuration(server, tmp_path):
@@ -522,6 +571,13 @@ def test_a_token_for_an_identity_token(server, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"auths": {server.name: {"identitytoken": "refresh-me"}}}))
     Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=1).resolve(app(server))
     assert "grant_type=refresh_token" in forms[0] and "refresh_token=refresh-me" in forms[0]
+
+
+def test_a_registry_token_is_sent_as_it_is(server, tmp_path):
+    with_token(server, "Bearer of-the-registry")
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {server.name: {"registrytoken": "of-the-registry"}}}))
+    Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=1).resolve(app(server))
+    assert [path for _, path, _ in server.requests if path.startswith("/token")] == []
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -6,6 +6,7 @@ its users' reports, which docs/registries.md names.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import subprocess
@@ -189,6 +190,17 @@ class GitLab(Proxy):
         if kind.startswith("application/") and not kind.startswith("application/vnd.cncf.notary"):
             return error(400, "MANIFEST_INVALID", f"manifest invalid: unknown media type: {kind}")
         return None
+
+
+class Guarded(Proxy):
+    """It asks for a login by name and password, and takes ann's."""
+
+    login: ClassVar[str] = base64.b64encode(b"ann:s3cret-word").decode()
+
+    def intercept(self, body: bytes) -> Answer | None:
+        if self.headers.get("Authorization") == f"Basic {self.login}":
+            return None
+        return 401, b"{}", {"WWW-Authenticate": 'Basic realm="x"'}
 
 
 @contextmanager
