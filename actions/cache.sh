@@ -11,6 +11,11 @@ here=$(CDPATH='' cd -P -- "$here" 2>/dev/null && pwd -P) || { printf 's3c: call 
 . "$here/common.sh"
 clean_path
 root=${here%/*}
+# The actions read inputs alone: a variable that seems to close a gate and does not is worth a warning.
+for name in $(env | sed -n 's/^\(S3C_[A-Z0-9_]*\)=..*/\1/p' | sort -u); do
+    case $name in S3C_CACHE | S3C_STATE | S3C_PYTHON | S3C_HOLDS | S3C_PROGRAMS_MIRROR) continue ;; esac
+    printf '::warning title=s3c::%s\n' "$name is set in the environment, and an action does not read it: give the input under with:."
+done
 if [ "${S3C_HOLDS:-}" = true ]; then
     echo "s3c: this job holds a key, or a way into a cluster: the cache of GitHub Actions is not used (docs/programs.md)." >&2
     exit 0

@@ -105,7 +105,7 @@ def parts(action: Action) -> dict[str, list[str]]:
             )
         ],
         "env": [
-            f"{variable(name)}: ${{{{ inputs.{name} }}}}"
+            f"{variable(f'action-{name}' if option.of_runner else name)}: ${{{{ inputs.{name} }}}}"
             for option in action.inputs
             if option not in OF_THE_FILE
             for name in (option.name, *option.aliases)

@@ -66,6 +66,7 @@ class ProgramsMirror(Group):
         parse=_url,
         absent="",
         example="https://mirror.example/github",
+        of_runner=True,
     )
 
 

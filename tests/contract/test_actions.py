@@ -54,8 +54,11 @@ def test_inputs_are_those_of_the_command(action) -> None:
 @ACTIONS
 def test_every_input_reaches_the_command_through_its_variable(action) -> None:
     forwarded = the_step(action)["env"]
+    of_runner = {option.name for option in action.inputs if option.of_runner}
+    assert of_runner <= {"programs-mirror"}
     assert forwarded == {
-        variable(name): f"${{{{ inputs.{name} }}}}" for name in names(action) - OF_THE_FILE | removed(action)
+        variable(f"action-{name}" if name in of_runner else name): f"${{{{ inputs.{name} }}}}"
+        for name in names(action) - OF_THE_FILE | removed(action)
     }
 
 
@@ -248,6 +251,18 @@ def test_an_unknown_severity_is_told_with_the_choices(tmp_path) -> None:
     assert not job.succeeded
     assert "severity: 'WORST' is not made of the words allowed" in job.log
     assert job.services == []
+
+
+def test_of_the_environment_only_the_mirror_counts_and_the_rest_is_warned_of(tmp_path) -> None:
+    """A step that ran earlier can set any variable: none opens a gate, and none only seems to close it."""
+    given = BAD.replace('"$(touch pwned) ::set-output name=digest::sha256:0"', "app:1")
+    environment = {"S3C_FAIL_ON": "NONSENSE", "S3C_PROGRAMS_MIRROR": "ftp://mirror.example"}
+    job = act.run(given.replace('          old-baseline: ""\n', ""), tmp_path, environment=environment)
+    assert not job.succeeded
+    assert "S3C_FAIL_ON is set in the environment, and an action does not read it" in job.log
+    assert "S3C_PROGRAMS_MIRROR is set" not in job.log
+    assert "NONSENSE" not in job.log
+    assert "programs-mirror: 'ftp://mirror.example' is not" in job.log
 
 
 def test_the_guard_of_the_environment_runs_from_anywhere(tmp_path) -> None:
