@@ -131,6 +131,8 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
             tls=_tls_files(options),
             config=options.buildkit_config,
             insecure=tuple(sorted(self.registries)) if options.insecure_registry else (),
+            registries=tuple(sorted(self.registries)),
+            mirror=options.programs_mirror,
             temp=context.temp,
         )
         if request.config is not None and not request.config.is_file():

@@ -51,7 +51,7 @@ def up(name: str, folder: Path, registry: str, certificate: Path, machine: Machi
     progress = machine.progress
     own = folder / FOLDER
     with progress.step("programs") as step:
-        programs = _locate_programs((*NODE, *GATE), machine)
+        programs = locate_programs((*NODE, *GATE), machine)
         step.done(f"Kubernetes {KUBECTL.version}, Gatekeeper {GATEKEEPER.version}, Ratify {RATIFY.version}")
     with progress.step("node") as step:
         kubeconfig = own / "kubeconfig"
@@ -79,7 +79,7 @@ def prepare(machine: Machine) -> None:
         OutsideError: something could not be built or downloaded.
     """
     with machine.progress.step("programs") as step:
-        programs = _locate_programs((*NODE, *GATE), machine)
+        programs = locate_programs((*NODE, *GATE), machine)
         _pod_archives(programs, machine)
         step.done(f"Kubernetes {KUBECTL.version}, Gatekeeper {GATEKEEPER.version}, Ratify {RATIFY.version}")
     with machine.progress.step("charts") as step:
@@ -101,7 +101,7 @@ def use(kubeconfig: Path, certificate: Path, machine: Machine) -> Path:
     if not kubeconfig.is_file():
         raise InputError("kubeconfig", f"{kubeconfig} is not a file.", remedy="Name the kubeconfig of the cluster.")
     with machine.progress.step("programs") as step:
-        programs = _locate_programs((HELM,), machine)
+        programs = locate_programs((HELM,), machine)
         step.done(", ".join(f"{program.name} {program.version}" for program in programs.values()))
     _install_gate(kubeconfig, certificate, programs, machine, own=None)
     return kubeconfig
@@ -175,7 +175,8 @@ def _write_post_renderer(folder: Path, kubectl: Path) -> Path:
     return script
 
 
-def _locate_programs(pins: tuple[Pin, ...], machine: Machine) -> Mapping[str, Program]:
+def locate_programs(pins: tuple[Pin, ...], machine: Machine) -> Mapping[str, Program]:
+    """Find or build programs, with what C needs installed first where one is to be built; they are by their names."""
     if any(pin.cgo and not _is_built(pin, machine) for pin in pins) and not _links_seccomp(machine):
         machine.install_packages(_C_PACKAGES)
     requests = (ProgramRequest(pin=pin) for pin in pins)

@@ -48,6 +48,16 @@ GIVEN: dict[str, tuple[str, ...]] = {
         "signature is invalid. Error: signature is invalid",
         'error while parsing the certificate subject from the digital signature. error : "x"',
     ),
+    "buildkit": (
+        "Error response from daemon: toomanyrequests: You have reached your unauthenticated pull rate limit.",
+        "Error response from daemon: authorization denied by plugin x: privileged containers are not allowed",
+        "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock",
+        "Error response from daemon: pull access denied for x, repository does not exist or may require 'docker login'",
+        'Error response from daemon: Get "https://x/v2/": http: server gave HTTP response to HTTPS client',
+        'Error response from daemon: Get "https://x/v2/": dial tcp: lookup x on 127.0.0.53:53: no such host',
+        "failed to register layer: write /usr/bin/x: no space left on device",
+        "buildkitd: could not mount: operation not permitted",
+    ),
     "helm": (
         "Error: failed to parse x.yaml: yaml: line 1",
         "Error: values don't meet the specifications of the schema(s) in the following chart(s): ratify",

@@ -25,6 +25,7 @@ from s3c_actions.core.explain import EXAMINED, Case
 from s3c_actions.core.process import CompletedProgram, ProgramFailed
 from s3c_actions.core.reference import Reference
 from s3c_actions.github import errors as github_errors
+from s3c_actions.programs.buildkit import errors as buildkit_errors
 from s3c_actions.programs.copa import errors as copa_errors
 from s3c_actions.programs.helm import errors as helm_errors
 from s3c_actions.programs.install import errors as install_errors
@@ -111,6 +112,7 @@ def github(answer: Answer) -> S3CError:
 
 TRANSLATE: dict[str, Callable[[str], S3CError]] = {
     "trivy": trivy,
+    "buildkit": lambda text: buildkit_errors.not_started(text, "docker.io/moby/buildkit:v0"),
     "copa": lambda text: copa_errors.translate(completed(text), IMAGE, 60.0),
     "notation sign": notation,
     "notation verify": verified,
@@ -176,6 +178,7 @@ def test_the_tables_are_where_they_are_looked_for() -> None:
         "azure.vault_errors",
         "cluster.gate.denials",
         "github.errors",
+        "programs.buildkit.errors",
         "programs.copa.errors",
         "programs.helm.errors",
         "programs.install.errors",

@@ -214,6 +214,7 @@ OURS = {
     "s3c_actions/github/artifact.py": "a file of the package; a folder made anew",
     "s3c_actions/policy/export.py": "a file of the package",
     "s3c_actions/programs/buildkit/buildkit.py": "our own temporary folder; /proc",
+    "s3c_actions/programs/buildkit/container.py": "our own temporary folder; /proc",
     "s3c_actions/programs/install/gobuild.py": "files of the package",
     "s3c_actions/programs/install/locate.py": "our own cache",
     "s3c_actions/programs/notation/home.py": "our own temporary folder",

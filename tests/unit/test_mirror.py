@@ -64,7 +64,7 @@ WITHOUT = {
         "propose refresh registry removed report scan sign trace trust upload vault verify"
     ),
     "policy": "export judge licences model",
-    "programs/buildkit": "buildkit",
+    "programs/buildkit": "buildkit errors",
     "programs/copa": "errors",
     "programs/helm": "charts errors helm",
     "programs/install": "cache errors pins releases",

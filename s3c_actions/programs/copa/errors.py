@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 # The colours and boxes of Copa's error display, and the time stamps of its log.
 DECORATION = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[│╭╮╰╯─┃━┏┓┗┛]+")
 
+# A container that runc or crun did not start for BuildKit, unless the image lacks the program to run in it.
+NOT_STARTED = re.compile(
+    r"(?:runc run failed: unable to start container process: |\bcrun: )(?![^\n]{0,200}exec(?:utable)?[: ])[^\n]{1,500}"
+)
+
 CASES = (
     Case(
         pattern=r"exceeded timeout|context deadline exceeded",
@@ -65,6 +70,13 @@ CASES = (
         remedy="Look at the package sources in the image, or accept a partial patch with `allow-partial`.",
     ),
     Case(
+        pattern=NOT_STARTED.pattern,
+        what="BuildKit could not start a container for a step of the patch.",
+        cause="It lacks the rights: it runs in a container that is not privileged, or in a rootless Docker.",
+        remedy="Give `buildkit-addr` the address of another one, for example of `docker buildx create --driver "
+        "docker-container --use`, or a `unix://` or `tcp://` address of a daemon that runs as root.",
+    ),
+    Case(
         pattern=r"(?:apt-get|apk|tdnf|dnf|yum|microdnf|zypper|pacman) .{0,3000}did not complete successfully",
         what="The package manager in the image could not upgrade its packages.",
         cause="Its repositories cannot be reached from BuildKit, or no longer carry the release.",
@@ -107,6 +119,8 @@ def translate(ended: CompletedProgram, image: Reference, limit: float) -> S3CErr
         limit: the time it was given, in seconds.
     """
     text = last_error(ended.stderr)
+    if "did not complete successfully" in text and (reason := NOT_STARTED.search(ended.stderr)):
+        text = f"{reason[0]}\n{text}"  # the error itself names the command alone
     facts = {
         "limit": f"{limit:g}",
         "registry": image.registry,
