@@ -91,23 +91,30 @@ def running(settings: RunnerSettings, machine: Machine) -> Iterator[HostedRunner
         mounts |= settings.programs
         binds = [*(f"{source}:{target}:ro" for source, target in mounts.items())]
         binds += [f"{folder}:{folder}" for folder in settings.work]
-        container = docker.api.create_container(
-            image,
-            ["/bin/bash", "/s3c-runner.sh"],
-            name=settings.name,
-            hostname="runner",
-            labels={"s3c-lab": settings.name},
-            volumes=["/var/lib/docker"],
-            host_config=machine_options(docker, binds),
-        )
+        # Of its own, so that nothing else of this machine's Docker matters to it.
+        network = docker.networks.create(settings.name, driver="bridge", labels={"s3c-lab": settings.name})
         try:
-            docker.api.start(container["Id"])
-            pid = int(docker.api.inspect_container(container["Id"])["State"]["Pid"])
-            runner = HostedRunner(name=settings.name, pid=pid)
-            _wait_until_ready(runner, docker, machine)
-            yield runner
+            host = machine_options(docker, binds) | {"NetworkMode": settings.name}
+            container = docker.api.create_container(
+                image,
+                ["/bin/bash", "/s3c-runner.sh"],
+                name=settings.name,
+                hostname="runner",
+                labels={"s3c-lab": settings.name},
+                volumes=["/var/lib/docker"],
+                host_config=host,
+            )["Id"]
+            try:
+                docker.api.start(container)
+                pid = int(docker.api.inspect_container(container)["State"]["Pid"])
+                runner = HostedRunner(name=settings.name, pid=pid)
+                _wait_until_ready(runner, docker, machine)
+                yield runner
+            finally:
+                docker.api.remove_container(container, force=True, v=True)
         finally:
-            docker.api.remove_container(container["Id"], force=True, v=True)
+            network.remove()
+            RUNNER_IMAGE.unload(machine)
 
 
 def _write_configuration(settings: RunnerSettings) -> None:

@@ -78,6 +78,6 @@ def machine_options(
         security_opt=["apparmor=unconfined", "seccomp=unconfined"],
         device_cgroup_rules=["a *:* rwm"],
         tmpfs={"/run": "", "/tmp": "exec"},  # noqa: S108 - the container's own
-        port_bindings=dict(ports or {}),
+        port_bindings={} if ports is None else {f"{port}/tcp": address for port, address in ports.items()},
     )
     return host | {"MaskedPaths": [], "ReadonlyPaths": [], "CgroupnsMode": "private"}

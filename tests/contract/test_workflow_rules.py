@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
 import pytest
 import ruamel.yaml
 
-from tests.support import act, workflow_rules
+from tests.support import act, pairwise, workflow_rules
 
 WORKFLOWS = sorted(workflow_rules.WORKFLOWS.glob("*.yml"))
 YAML = ruamel.yaml.YAML(typ="safe", pure=True)
@@ -113,6 +114,25 @@ def test_an_upload_needs_all_that_github_asks_for(tmp_path: Path, missing: str) 
         not missing
         or f"Resource not accessible by integration - https://docs.github.com/rest (403: {missing})" in job.log
     )
+
+
+def test_the_token_of_a_forks_run_only_reads(tmp_path: Path) -> None:
+    rights = "actions: write, contents: write, security-events: write"
+    workflow = UPLOAD.replace("PERMISSIONS", rights).replace("COMMIT", act.pinned()["github/codeql-action"])
+    assert act.run(workflow, tmp_path / "own").succeeded
+    job = act.run(workflow, tmp_path / "fork", read_only=True)
+    assert not job.succeeded
+    assert "(403: security-events)" in job.log
+
+
+def test_a_cover_has_every_pair() -> None:
+    parameters = {"colour": ["red", "green", "blue"], "size": ["small", "large"], "place": ["here", "there"]}
+    rows = pairwise.cover(parameters)
+    held = set().union(*map(pairwise.pairs, rows))
+    for one, two in combinations(parameters, 2):
+        for first, second in product(parameters[one], parameters[two]):
+            assert set(pairwise.pairs({one: first, two: second})) <= held
+    assert len(rows) < 3 * 2 * 2
 
 
 UPLOADS = [(path, name, job) for path, name, job in JOBS if "upload-sarif" in str(job) or "from-run" in str(job)]
