@@ -316,6 +316,7 @@ def test_every_action_on_every_event(
     number = {"pull_request": 1, "pull_request of a fork": 2, "pull_request of Dependabot": 3}.get(event)
     payload = events.pull_request(services, services.state.pulls[number]) if number else {}
     pushed, patched = len(runner.packages.pushed), image.raw("1.4.0-1")[0]
+    kept = any(runner.cache.iterdir())
     # A machine is new to every job: of the cache there is what the service restores.
     runner.shell(
         "rm -rf ~/.cache/s3c/archives ~/.cache/s3c/trivy ~/.cache/s3c/programs/trivy ~/.cache/s3c/programs/notation"
@@ -331,13 +332,16 @@ def test_every_action_on_every_event(
             "GITHUB_API_URL": "https://api.github.com",
             "GITHUB_REPOSITORY": services.state.repository,
             "CACHED": cache,
-            "CACHE_STORE": str(runner.folder / "cache"),
+            "CACHE_STORE": str(runner.cache),
         },
         event=EVENTS[event],
         payload=payload,
         read_only=untrusted,
     )
     states = ended(job)
+    restored = any(line.startswith("restored ") for line in job.services)
+    assert not restored or cache == "restored"
+    assert restored or not (kept and cache == "restored" and "scan" in subjects), job.services
     expected = {
         one: SUBJECTS[one].needs != "workflow_run" and (not untrusted or not SUBJECTS[one].needs) for one in subjects
     }

@@ -58,6 +58,7 @@ class Hosted:
         archives: the paths of the programs' archives below the mirror.
         programs: what the mirror of programs and of BuildKit's image was asked for.
         checkout: of this repository, as a runner downloads it.
+        cache: what the service of GitHub Actions' cache keeps.
         folder: which the runner sees under the same path.
     """
 
@@ -67,6 +68,7 @@ class Hosted:
     archives: tuple[str, ...]
     programs: Mirror
     checkout: Path
+    cache: Path
     folder: Path
 
     def run(
@@ -129,6 +131,9 @@ def hosted(lab: Lab, machine: Machine, folder: Path) -> Iterator[Hosted]:
     archives = dict(map(_archive, _PROGRAMS))
     shared = folder / "shared"
     checkout = _checkout(shared / "s3c", archives)
+    cache = shared / "cache"
+    cache.mkdir()
+    os.chown(cache, UID, UID)
     packages = PackagesRegistry(port)
     programs = Mirror(port, ("moby/buildkit/", "library/debian/"))
     with world(folder / "world") as around:
@@ -146,7 +151,7 @@ def hosted(lab: Lab, machine: Machine, folder: Path) -> Iterator[Hosted]:
         )
         with container.running(settings, machine) as runner:
             around.answer_in(runner.pid, SERVICES)
-            yield Hosted(runner, around, packages, tuple(archives), programs, checkout, shared)
+            yield Hosted(runner, around, packages, tuple(archives), programs, checkout, cache, shared)
 
 
 def _archive(pin: Pin) -> tuple[str, bytes]:
