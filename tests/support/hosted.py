@@ -174,7 +174,7 @@ def _checkout(folder: Path, archives: Mapping[str, bytes]) -> Path:
     )
     for name in filter(None, listed.stdout.decode().split("\0")):
         target = folder / name
-        if (ROOT / name).is_file():
+        if (ROOT / name).is_symlink() or (ROOT / name).is_file():  # `actions/scan` is a link to a folder
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target, follow_symlinks=False)
     pins, here = (folder / _PINS).read_text(), Platform.here()
