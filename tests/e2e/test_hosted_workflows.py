@@ -21,7 +21,7 @@ from tests.support.azure.registry import forward
 from tests.support.github import events
 from tests.support.github.server import GitHub, serving
 from tests.support.github.state import READ_ONLY, Token
-from tests.support.hosted import MIRROR, Hosted, hosted
+from tests.support.hosted import API, MIRROR, Hosted, hosted
 from tests.support.oci import Repository, copy_image, digest_of
 from tests.support.pairwise import cover
 from tests.support.signing import signatures
@@ -263,10 +263,10 @@ RUNS = sorted({(row["event"], row["cache"]) for row in ROWS})
 @pytest.fixture
 def services(runner: Hosted, files: dict[str, str]) -> Iterator[GitHub]:
     """GitHub's API as api.github.com, with a pull request of each kind."""
-    with serving("api.github.com") as github:
+    with serving(API) as github:
         port = int(github.url.rpartition(":")[2])
-        runner.world.sites.applications["api.github.com"] = lambda request: forward(request, port)
-        github.url = "https://api.github.com"  # as its answers name it
+        runner.world.sites.applications[API] = lambda request: forward(request, port)
+        github.url = f"https://{API}"  # as its answers name it
         github.state.git.commit("main", files)
         github.state.pull(1)
         github.state.pull(2, head_repository="mallory/shop")
@@ -329,7 +329,7 @@ def test_every_action_on_every_event(
         secrets={"GITHUB_TOKEN": TOKEN, **({} if untrusted else {"SIGNING_KEY": Path(lab.key).read_text()})},
         environment={
             "S3C_PROGRAMS_MIRROR": f"https://{MIRROR}",
-            "GITHUB_API_URL": "https://api.github.com",
+            "GITHUB_API_URL": f"https://{API}",
             "GITHUB_REPOSITORY": services.state.repository,
             "CACHED": cache,
             "CACHE_STORE": str(runner.cache),

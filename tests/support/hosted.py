@@ -31,6 +31,7 @@ from tests.support.oci import Repository
 from tests.support.scanning import program, push_database
 
 MIRROR = "programs.example"
+API = "api.github.com"
 ACTOR = "octo"
 _ACT = "/opt/s3c/act"
 _PROGRAMS = (TRIVY, COPA, NOTATION)
@@ -141,6 +142,7 @@ def hosted(lab: Lab, machine: Machine, folder: Path) -> Iterator[Hosted]:
         around.answer_for(_releases(archives, programs), MIRROR)
         around.answer_for(Mirror(port, ("aquasec/trivy-db/",)), "mirror.gcr.io")
         around.answer_for(overloaded, "registry-1.docker.io", "auth.docker.io", "index.docker.io")
+        around.answer_for(lambda _: Answer(503), API)  # until a test brings its own
         settings = RunnerSettings(
             name=f"s3c-runner-{os.getpid()}",
             folder=folder / "etc",
