@@ -55,6 +55,12 @@ WRITE_ERRORS = {
     413: ("The registry, or a proxy in between, takes no content of this size.", "Raise its limit."),
 }
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+PACKAGE_DENIALS = re.compile(
+    r"permission_denied: (?:read|write|delete)_package|token provided does not match expected scopes"
+    r"|installation not allowed to (?:create|write|read) organi[sz]ation package",
+    re.IGNORECASE,
+)
+"""What GitHub's container registry answers a job whose token may not do that."""
 READ_METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -342,6 +348,18 @@ class Connection:
             return refusal
         has_login = registry in self._logins.given
         if code in {401, 403}:
+            if PACKAGE_DENIALS.search(registry_text):
+                right = "write" if writes else "read"
+                return OutsideError(
+                    f"{registry} did not let us {'write to' if writes else 'read'} {reference.repository} "
+                    f"(HTTP {code}).",
+                    cause=f"The token may not {right} packages, or not those of another repository. In a run for a "
+                    "fork or Dependabot it only reads.",
+                    remedy=f"Give the job the permission `packages: {right}`, and this repository access in the "
+                    "settings of the package (Manage Actions access).",
+                    image=str(reference),
+                    original=registry_text,
+                )
             exchange = None if has_login else self._logins.exchange
             explanation = exchange.refusal(registry, reference.repository, writes, registry_text) if exchange else None
             if explanation is not None:

@@ -14,8 +14,9 @@ from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
 from s3c_actions.programs.install.locate import Program, ProgramRequest, find_present, locate_all
 from s3c_actions.programs.install.pins import CHARTS, GATEKEEPER, HELM, RATIFY, Pin
 from s3c_lab.machine import Machine
-from s3c_lab.node import archives, container, image
+from s3c_lab.node import archives, container
 from s3c_lab.node.files import PAUSE
+from s3c_lab.node.image import NODE_IMAGE
 from s3c_lab.node.programs import GATE, KUBECTL, NODE, RATIFY_PLUGINS
 from s3c_lab.node.programs import PAUSE as PAUSE_PIN
 
@@ -59,7 +60,7 @@ def up(name: str, folder: Path, registry: str, certificate: Path, machine: Machi
             shutil.rmtree(own, ignore_errors=True)
             settings = container.NodeSettings(
                 name=node_name(name),
-                image=image.loaded(machine),
+                image=NODE_IMAGE.load(machine),
                 programs={pin.name: programs[pin.name].path for pin in NODE},
                 images=_pod_archives(programs, machine),
                 registry=registry,
@@ -86,7 +87,7 @@ def prepare(machine: Machine) -> None:
             fetch_chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
         step.done("Gatekeeper's and Ratify's, from their modules")
     with machine.progress.step("image") as step:
-        image.tarball(machine)
+        NODE_IMAGE.tarball(machine)
         step.done("the node's, of the lab's Debian")
 
 
@@ -110,7 +111,7 @@ def down(name: str, machine: Machine) -> bool:
     """Remove the lab's node; returns whether it existed."""
     removed = container.remove(node_name(name), machine)
     if removed:
-        image.unload(machine)
+        NODE_IMAGE.unload(machine)
     return removed
 
 

@@ -628,6 +628,24 @@ def test_wrong_credentials(server, tmp_path):
     assert "s3cret-word" not in str(vars(caught.value))
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "permission_denied: read_package",
+        "permission_denied: The token provided does not match expected scopes.",
+        "installation not allowed to Read organization package",
+    ],
+)
+def test_a_token_of_github_actions_without_the_permission(server, client, message):
+    body = json.dumps({"errors": [{"code": "DENIED", "message": message}]}).encode()
+    server.answers["/v2/app/manifests/1"] = reply(403, body)
+    with pytest.raises(OutsideError) as caught:
+        client.resolve(app(server))
+    assert "`packages: read`" in caught.value.remedy
+    assert "fork" in caught.value.cause
+    assert message in caught.value.original
+
+
 def test_no_credentials(server, client):
     guarded(server, "never", 'Basic realm="x"')
     with pytest.raises(OutsideError, match="docker login"):

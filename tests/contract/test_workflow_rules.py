@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import ruamel.yaml
 from s3c_actions.findings import trivy_report
 from s3c_actions.report.formats import sarif
 from s3c_actions.report.rendering import Rendering
-from tests.support import ROOT, act, reports, workflow_rules
+from tests.support import ROOT, act, pairwise, reports, workflow_rules
 
 WORKFLOWS = sorted(workflow_rules.WORKFLOWS.glob("*.yml"))
 YAML = ruamel.yaml.YAML(typ="safe", pure=True)
@@ -163,6 +164,25 @@ def test_the_upload_warns_of_no_finding_in_a_dockerfile_of_the_checkout(tmp_path
         ["git", "-C", tmp_path / "run" / "repository", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
     )
     assert (job.folder / "commit").read_text() == head.stdout
+
+
+def test_the_token_of_a_forks_run_only_reads(tmp_path: Path) -> None:
+    rights = "actions: write, contents: write, security-events: write"
+    workflow = UPLOAD.replace("PERMISSIONS", rights).replace("COMMIT", act.pinned()["github/codeql-action"])
+    assert act.run(workflow, tmp_path / "own").succeeded
+    job = act.run(workflow, tmp_path / "fork", read_only=True)
+    assert not job.succeeded
+    assert "(403: security-events)" in job.log
+
+
+def test_a_cover_has_every_pair() -> None:
+    parameters = {"colour": ["red", "green", "blue"], "size": ["small", "large"], "place": ["here", "there"]}
+    rows = pairwise.cover(parameters)
+    held = set().union(*map(pairwise.pairs, rows))
+    for one, two in combinations(parameters, 2):
+        for first, second in product(parameters[one], parameters[two]):
+            assert set(pairwise.pairs({one: first, two: second})) <= held
+    assert len(rows) < 3 * 2 * 2
 
 
 UPLOADS = [(path, name, job) for path, name, job in JOBS if "upload-sarif" in str(job) or "from-run" in str(job)]

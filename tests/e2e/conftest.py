@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import uuid
@@ -35,14 +36,15 @@ LONG = {"test_demo.py", "test_lab.py", "test_other_cluster.py", "test_workflows.
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """One test at a time for each of `make e2e`'s processes, but those of the node to one of them.
+    """One test at a time for each of `make e2e`'s processes, but those of the node to one of them, as of the runner.
 
     pytest-xdist's own groups are no more with pytest 9.2 (pytest-dev/pytest-xdist#1386), and nobody is told: each
     process would have a node.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return TOGETHER if TOGETHER in nodeid.partition("[")[2] else nodeid
+        together = re.search(r"@[a-z]+", nodeid.partition("[")[2])
+        return together[0] if together else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)

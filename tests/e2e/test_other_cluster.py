@@ -22,8 +22,9 @@ from s3c_actions.programs.install.pins import GATEKEEPER, RATIFY
 from s3c_lab import lab as labs
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
-from s3c_lab.node import archives, container, image
+from s3c_lab.node import archives, container
 from s3c_lab.node.files import PAUSE
+from s3c_lab.node.image import NODE_IMAGE
 from s3c_lab.node.programs import GATE, NODE
 from tests.e2e.conftest import PREFIX
 from tests.support.cluster import CONSTRAINT, image_volume, pod, pod_spec
@@ -57,13 +58,13 @@ def kubeconfig(
         registry=lab.registry,
         folder=folder / "node",
         # Last: until a container is made of it, another lab that goes down takes it away.
-        image=image.loaded(machine),
+        image=NODE_IMAGE.load(machine),
     )
     try:
         yield container.start(settings, machine).kubeconfig
     finally:
         container.remove(name, machine)
-        image.unload(machine)
+        NODE_IMAGE.unload(machine)
 
 
 def _images(folder: Path, machine: Machine, programs: dict[str, Path]) -> Iterator[Path]:

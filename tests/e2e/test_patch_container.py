@@ -22,7 +22,7 @@ from s3c_actions.programs.install.pins import COPA, TRIVY
 from s3c_lab import buildkit_image
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
-from s3c_lab.node.container import bounding_set
+from s3c_lab.system.container import bounding_set
 from tests.support import ROOT
 from tests.support.scanning import program
 

@@ -47,8 +47,13 @@ def refusals(workflow: dict[str, Any]) -> list[str]:
     return lines
 
 
-def enforced(workflow: dict[str, Any]) -> dict[str, Any]:
-    """The same workflow, changed in place, with the runner's rules written into its jobs."""
+def enforced(workflow: dict[str, Any], *, read_only: bool = False) -> dict[str, Any]:
+    """The same workflow, changed in place, with the runner's rules written into its jobs.
+
+    Args:
+        workflow: its YAML, parsed.
+        read_only: what a fork or Dependabot caused: its jobs' tokens read only, whatever they ask for.
+    """
     called = (workflow.get("on") or {}).get("workflow_call") or {} if isinstance(workflow.get("on"), dict) else {}
     secrets = {*called.get("secrets", {}), *re.findall(r"secrets\.([\w-]+)", str(workflow["jobs"]))}
     for job in workflow["jobs"].values():
@@ -58,7 +63,8 @@ def enforced(workflow: dict[str, Any]) -> dict[str, Any]:
             continue
         granted = job.get("permissions", workflow.get("permissions"))
         if granted is not None:
-            job.setdefault("env", {})["GRANTED"] = " ".join(f"{scope}:{level}" for scope, level in granted.items())
+            levels = {scope: "read" if read_only and level == "write" else level for scope, level in granted.items()}
+            job.setdefault("env", {})["GRANTED"] = " ".join(f"{scope}:{level}" for scope, level in levels.items())
         for name, value in job.get("outputs", {}).items():
             job["outputs"][name] = _unless_secret(value, sorted(secrets))
     workflow.pop("concurrency", None)
@@ -71,23 +77,23 @@ def with_known_uses(text: str) -> str:
     return _CALL.sub(rf"{REPOSITORY}/.github/workflows/\1@{CALLED}", text)
 
 
-def write_called(folder: Path) -> None:
+def write_called(folder: Path, *, read_only: bool = False) -> None:
     """Write the workflows of this repository that others call, as act runs them, below a new folder."""
     target = folder / ".github" / "workflows"
     target.mkdir(parents=True)
-    for name, text in _called().items():
+    for name, text in _called(read_only).items():
         (target / name).write_text(text)
 
 
 @cache
-def _called() -> dict[str, str]:
+def _called(read_only: bool) -> dict[str, str]:
     texts = {}
     for path in WORKFLOWS.glob("*.yml"):
         workflow = _YAML.load(path)
         if "workflow_call" not in workflow["on"]:
             continue
         text = io.StringIO()
-        _YAML.dump(enforced(workflow), text)
+        _YAML.dump(enforced(workflow, read_only=read_only), text)
         texts[path.name] = with_known_uses(text.getvalue())
     return texts
 
