@@ -178,7 +178,9 @@ def _pull(request: ContainerRequest, runner: Runner, progress: Progress) -> tupl
             return image, from_mirror
         failures.append(errors.not_started(pulled.stderr or pulled.stdout, image))
         progress.note(f"BuildKit: {failures[-1].what}")
-    raise failures[-1]
+    # The mirror's, which somebody named, is what has to be looked at; Docker Hub's alone would hide it.
+    failures[0].original = "\n".join(failure.original for failure in failures)
+    raise failures[0]
 
 
 def _start(name: str, image: str, request: ContainerRequest, runner: Runner) -> None:

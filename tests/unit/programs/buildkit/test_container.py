@@ -166,6 +166,20 @@ def test_the_mirrors_registry_is_asked_first_and_then_mirrors_the_tooling_image(
     assert 'mirrors = ["127.0.0.1:8080"]' in docker.files["buildkitd.toml"]
 
 
+def test_where_no_registry_has_the_image_the_mirrors_reason_comes_first(run: Callable[..., str]) -> None:
+    docker = Docker(
+        {
+            "image inspect": "No such image",
+            "pull --quiet mirror.example": "connection refused",
+            "pull --quiet": "toomanyrequests",
+        }
+    )
+    with pytest.raises(OutsideError) as raised:
+        run(docker, mirror="https://mirror.example/github")
+    assert raised.value.what == f"mirror.example{HERE} could not be pulled: its registry cannot be reached."
+    assert raised.value.original == "connection refused\ntoomanyrequests"
+
+
 def test_an_image_that_is_in_docker_is_not_pulled_from_anywhere(run: Callable[..., str]) -> None:
     docker = Docker({"image inspect --format {{.Id}} mirror.example": "No such image"})
     run(docker, mirror="https://mirror.example/github")
