@@ -86,6 +86,12 @@ def test_a_call_that_grants_too_little_is_refused(tmp_path: Path) -> None:
     assert "is requesting 'packages: write', but is only allowed 'packages: read'" in job.log
 
 
+def test_a_call_with_a_secret_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    job = act.run(patching("app:1") + "    secrets:\n      key-pem: x\n", tmp_path)
+    assert not job.succeeded
+    assert job.log.endswith("Invalid secret, key-pem is not defined in the referenced workflow.")
+
+
 def test_more_images_than_a_matrix_may_have_are_refused_before_any_job_of_it(tmp_path: Path) -> None:
     images = "|\n" + "\n".join(f"        registry.example/app-{number}:1" for number in range(257))
     job = act.run(patching(images), tmp_path)

@@ -160,7 +160,7 @@ def call_of(workflow: str, permissions: Mapping[str, str], secrets: Mapping[str,
 
 
 WRITE, UPLOAD = {"packages": "write"}, {"actions": "read", "security-events": "write"}
-PASSWORD, KEY_PEM = {"registry-password": "${{ github.token }}"}, {"key-pem": "${{ secrets.SIGNING_KEY }}"}
+PASSWORD, KEY_PEM = {"REGISTRY_PASSWORD": "${{ github.token }}"}, {"SIGNING_KEY": "${{ secrets.SIGNING_KEY }}"}
 
 
 @dataclass(frozen=True)

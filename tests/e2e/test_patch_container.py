@@ -102,6 +102,8 @@ class Run:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            # Tests that run in a shell's background ignore it, and so would what they start.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
 
     def container(self, pid: int) -> dict[str, Any]:
@@ -174,10 +176,14 @@ def test_a_user_of_the_group_docker_patches(start: Any, image_of_buildkit: str) 
 
 @contextlib.contextmanager
 def own_docker(folder: Path, before: Sequence[str], *flags: str) -> Iterator[str]:
-    """A Docker of the test's own, without a network; yields its address."""
+    """A Docker of the test's own, with a bridge of its own and no rules for it; yields its address."""
+    # One that is started without a bridge deletes `docker0`, which is the other Docker's.
+    bridge = f"s3c{os.getpid()}"
+    for words in (("link", "add", bridge, "type", "bridge"), ("address", "add", "192.0.2.1/24", "dev", bridge)):
+        subprocess.run(["ip", *words], check=True, capture_output=True)
     address = f"unix://{folder}/docker.sock"
     argv = [*before, "dockerd", f"--host={address}", f"--data-root={folder}/data", f"--exec-root={folder}/exec"]
-    argv += [f"--pidfile={folder}/pid", "--bridge=none", "--iptables=false", "--ip6tables=false", *flags]
+    argv += [f"--pidfile={folder}/pid", f"--bridge={bridge}", "--iptables=false", "--ip6tables=false", *flags]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
@@ -189,6 +195,7 @@ def own_docker(folder: Path, before: Sequence[str], *flags: str) -> Iterator[str
     finally:
         process.terminate()
         process.wait(30)
+        subprocess.run(["ip", "link", "delete", bridge], check=True, capture_output=True)
         for mount in Path("/proc/self/mounts").read_text().splitlines():
             if mount.split()[1].startswith(f"{folder}/"):
                 subprocess.run(["umount", "--lazy", mount.split()[1]], check=False)

@@ -29,12 +29,20 @@ _CALL = re.compile(rf"{re.escape(REPOSITORY)}/\.github/workflows/([\w-]+\.yml)@v
 
 
 def refusals(workflow: dict[str, Any]) -> list[str]:
-    """Why GitHub would not start a workflow, a line for each permission that it grants too little of."""
+    """Why GitHub would not start a workflow: permissions that it grants too little of, and secrets that nobody knows."""
     lines = []
     for name, job in workflow["jobs"].items():
         call = _CALL.fullmatch(str(job.get("uses", "")))
         granted = job.get("permissions", workflow.get("permissions"))
-        if call is None or granted is None:
+        if call is None:
+            continue
+        declared = parse_yaml((WORKFLOWS / call[1]).read_text())["on"]["workflow_call"].get("secrets") or {}
+        unknown = set(job["secrets"]) - set(declared) if isinstance(job.get("secrets"), dict) else ()
+        lines += [
+            f"The workflow is not valid. Invalid secret, {secret} is not defined in the referenced workflow."
+            for secret in sorted(unknown)
+        ]
+        if granted is None:
             continue
         for inner, called in parse_yaml((WORKFLOWS / call[1]).read_text())["jobs"].items():
             for scope, level in called["permissions"].items():
