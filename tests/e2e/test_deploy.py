@@ -229,6 +229,7 @@ def test_half_way_failures_list_what_was_applied(
     signed: str, deploy: Callable[..., Ended], kubectl: Kubectl, namespace: str
 ) -> None:
     """The quota counts only what is really made, so the dry run cannot see it."""
+    kubectl("create", "namespace", namespace)
     kubectl("create", "quota", "few", "--hard=count/deployments.apps=1", "-n", namespace)
     # Until the controller has looked at it, it refuses nothing.
     kubectl("wait", "quota/few", "-n", namespace, "--for=jsonpath={.status.hard}", "--timeout=60s")

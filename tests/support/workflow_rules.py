@@ -29,7 +29,7 @@ _CALL = re.compile(rf"{re.escape(REPOSITORY)}/\.github/workflows/([\w-]+\.yml)@v
 
 
 def refusals(workflow: dict[str, Any]) -> list[str]:
-    """Why GitHub would not start a workflow: permissions that it grants too little of, and secrets that nobody knows."""
+    """Why GitHub would not start a workflow: permissions that it grants too little of, secrets that nobody knows."""
     lines = []
     for name, job in workflow["jobs"].items():
         call = _CALL.fullmatch(str(job.get("uses", "")))
