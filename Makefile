@@ -5,6 +5,8 @@ PYTHON = $(shell actions/setup.sh --dev)
 RUN = PYTHONPATH=$(CURDIR) $(PYTHON)
 # Where it is set, each of the thousands of commands that the tests start would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
+# Where unit tests have their temp folders: thousands of them, for a moment each.
+memory = $(if $(wildcard /dev/shm/.),PYTEST_DEBUG_TEMPROOT=/dev/shm)
 # The test files of a folder whose names hold what `only` says.
 files = $(or $(wildcard tests/$(1)/test_*$(only)*.py),$(error tests/$(1) has no test_*$(only)*.py))
 
@@ -22,17 +24,18 @@ check: ## format, lint, types and import rules: seconds
 	@$(RUN) -m tools.lint --quick
 
 unit: ## the quick loop: no network, no programs (k=gate: those named so, slow ones too)
-	@$(RUN) -m pytest tests/unit --numprocesses 2 $(if $(k),-k '$(k)',-m 'not slow')
+	@$(memory) $(RUN) -m pytest tests/unit --numprocesses 2 $(if $(k),-k '$(k)',-m 'not slow')
 
 slow: ## the unit tests that `unit` leaves out
-	@$(RUN) -m pytest tests/unit --numprocesses 2 -m slow
+	@$(memory) $(RUN) -m pytest tests/unit --numprocesses 2 -m slow
 
+# Three processes for the two cores of a runner: these tests wait a lot, for programs, a cluster, certificates that expire.
 contract: ## recorded outputs, schemas, the actions under act (only=registry: some files)
-	@$(RUN) -m pytest $(if $(only),$(call files,contract),tests/contract) --numprocesses 2 --dist worksteal
+	@$(RUN) -m pytest $(if $(only),$(call files,contract),tests/contract) --numprocesses 3 --dist worksteal
 
 e2e: ## the real programs on the lab
 	@$(RUN) -m s3c_lab prepare # builds show their progress here, and take no processor from the tests
-	@$(RUN) -m pytest tests/e2e --numprocesses 2
+	@$(RUN) -m pytest tests/e2e --numprocesses 3
 
 lint: ## ruff, mypy, import rules, actionlint, zizmor
 	@$(RUN) -m tools.lint

@@ -9,6 +9,7 @@ set -eu
 case "$0" in */*) here=${0%/*} ;; *) here=. ;; esac
 here=$(CDPATH='' cd -P -- "$here" 2>/dev/null && pwd -P) || { printf 's3c: call %s by its path.\n' "$0" >&2; exit 3; }
 . "$here/common.sh"
+reject_unsupported
 clean_path
 root=${here%/*}
 # The actions read inputs alone: a variable that seems to close a gate and does not is worth a warning.

@@ -6,6 +6,21 @@ fail() {
     exit 3
 }
 
+# Where s3c cannot work, it says so before it starts a program. Debian's package musl is no other libc: glibc is there too.
+reject_unsupported() {
+    if [ "${RUNNER_OS:-}" = Windows ] || [ "${OS:-}" = Windows_NT ]; then
+        fail "it runs on Linux and macOS, not on Windows. Use another machine (on GitHub: runs-on: ubuntu-latest), or WSL."
+    fi
+    musl= glibc=
+    for file in /lib/ld-musl-* /usr/lib/ld-musl-*; do [ ! -e "$file" ] || musl=yes; done
+    for file in /lib/ld-linux* /lib64/ld-linux* /lib64/ld64* /usr/lib/ld-linux*; do [ ! -e "$file" ] || glibc=yes; done
+    # Alpine with gcompat has the names of glibc's files.
+    if [ -e /etc/alpine-release ] || { [ -n "$musl" ] && [ -z "$glibc" ]; }; then
+        fail "this machine or container is Alpine or another Linux with musl, which s3c does not support: it is made for glibc." \
+            "Use a container of Debian or Ubuntu (with Python 3.11), or none. Images that s3c works on may be Alpine's."
+    fi
+}
+
 # The caller's checkout, as places.py has it: GITHUB_WORKSPACE, else git's top level, else the working folder; nothing where
 # that would be the whole disk or the home folder.
 find_workspace() {

@@ -5,6 +5,7 @@ set -eu
 case "$0" in */*) here=${0%/*} ;; *) here=. ;; esac
 here=$(CDPATH='' cd -P -- "$here" 2>/dev/null && pwd -P) || { printf 's3c: call %s by its path.\n' "$0" >&2; exit 3; }
 . "$here/common.sh"
+reject_unsupported
 clean_path
 # Whoever runs this machine may name a mirror for every job: an input that is empty leaves it.
 if [ -n "${S3C_ACTION_PROGRAMS_MIRROR:-}" ]; then

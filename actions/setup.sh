@@ -6,6 +6,7 @@ set -eu
 case "$0" in */*) here=${0%/*} ;; *) here=. ;; esac
 here=$(CDPATH='' cd -P -- "$here" 2>/dev/null && pwd -P) || { printf 's3c: call %s by its path.\n' "$0" >&2; exit 3; }
 . "$here/common.sh"
+reject_unsupported
 clean_path
 
 # Relative folders are those of the caller.
@@ -46,12 +47,27 @@ from environment import main
 main(sys.argv[2])' "$here" "$argument"
 }
 
-for name in "${S3C_PYTHON:-}" python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do
-    [ -n "$name" ] || continue
-    python=$(command -v "$name" 2>/dev/null) || continue
-    case "$python" in /*) ;; *) continue ;; esac
+# attempt PYTHON ARGUMENT…: does the work in that Python and ends; returns where it is missing, too old or does not run.
+attempt() {
+    python=$(command -v "$1" 2>/dev/null) || return 0
+    case "$python" in /*) ;; *) return 0 ;; esac
+    shift
     code=0
     run "$python" "$@" || code=$?
     case $code in 0 | 3 | 130) exit "$code" ;; esac
+}
+
+if [ -n "${S3C_PYTHON:-}" ]; then
+    attempt "$S3C_PYTHON" "$@"
+    fail "S3C_PYTHON names $S3C_PYTHON, which is not a Python 3.11 or newer that runs here. Name another, or unset it."
+fi
+for name in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3 /usr/local/bin/python3 /opt/homebrew/bin/python3; do
+    attempt "$name" "$@"
 done
+# What a hosted runner has beside the system's own, which is older on some.
+tools=${RUNNER_TOOL_CACHE:-}
+case "$tools/" in
+"${workspace:-//}"/* | "${resolved:-//}"/*) ;;
+/?*) for name in "$tools"/Python/3.1[1-9].*/*/bin/python3; do attempt "$name" "$@"; done ;;
+esac
 fail "no Python 3.11 or newer was found. Install one (on a runner: actions/setup-python), or name it in S3C_PYTHON."

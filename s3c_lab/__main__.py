@@ -26,6 +26,7 @@ from s3c_lab import demo, docker_engine, lab
 from s3c_lab.machine import Machine, with_system_path
 from s3c_lab.node import cluster
 from s3c_lab.node.programs import KUBECTL
+from s3c_lab.runner.image import RUNNER_IMAGE
 
 _BIN = next((folder for folder in [Path(__file__).parent.parent / "bin"] if (folder / "s3c").is_file()), None)
 """The folder of `s3c` in a checkout; an installed package has it on PATH."""
@@ -195,6 +196,9 @@ def _prepare(options: argparse.Namespace, machine: Machine) -> int:
     docker_engine.ensure(machine)
     try:
         cluster.prepare(machine)
+        with machine.progress.step("runner") as step:
+            RUNNER_IMAGE.tarball(machine)
+            step.done("a root like a hosted runner's, for the end-to-end tests")
     finally:
         if not lab.names(machine):
             docker_engine.stop(machine, needed=lambda: bool(lab.names(machine)))

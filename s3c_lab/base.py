@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from s3c_actions.core.errors import OutsideError
@@ -10,8 +11,18 @@ from s3c_actions.core.process import ProgramFailed
 from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
 from s3c_lab.machine import Machine
 
-CODENAME = "bookworm"
-RELEASE = "12"
+
+@dataclass(frozen=True)
+class Suite:
+    """A Debian release: `bookworm` is `12`."""
+
+    codename: str
+    release: str
+
+
+BOOKWORM, TRIXIE = Suite("bookworm", "12"), Suite("trixie", "13")
+CODENAME, RELEASE = BOOKWORM.codename, BOOKWORM.release
+"""Of the lab's images."""
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 DAYS = 7
 """How long a base counts as current. A point release brings the updates of months, so a week is early enough."""
@@ -31,19 +42,23 @@ chmod 0644 "$4"
 """
 
 
-def base(machine: Machine) -> Path:
+def base(machine: Machine, suite: Suite = BOOKWORM) -> Path:
     """A tarball of the base's root file system, built at most every DAYS days.
+
+    Args:
+        machine: whose mirror and cache are used.
+        suite: the Debian release.
 
     Raises:
         OutsideError: debootstrap failed, and there is no older base.
     """
     folder = machine.cache / "lab" / "base"
-    tarball = folder / f"{CODENAME}-{machine.architecture}.tar"
+    tarball = folder / f"{suite.codename}-{machine.architecture}.tar"
     with lock_file(folder / ".lock", notice=lambda: machine.progress.note("another lab makes the base")):
         if fresh(tarball, DAYS):
             return tarball
         try:
-            _build_base(tarball, machine)
+            _build_base(tarball, suite, machine)
         except OutsideError as error:
             if not tarball.exists():
                 raise
@@ -56,27 +71,27 @@ def fresh(file: Path, days: float) -> bool:
     return file.exists() and time.time() - file.stat().st_mtime < days * 86400
 
 
-def _build_base(target: Path, machine: Machine) -> None:
+def _build_base(target: Path, suite: Suite, machine: Machine) -> None:
     machine.require_root()
     machine.install({"debootstrap": "debootstrap"})
     if not KEYRING.exists():
         machine.apt("install", "-y", "-qq", "--no-install-recommends", "debian-archive-keyring")
-    mirror, _ = machine.mirrors(CODENAME)
+    mirror, _ = machine.mirrors(suite.codename)
     with open_scratch_folder(target.parent, "base-") as temp:
         root, tarball = temp / "root", temp / "base.tar"
         command = ["debootstrap", "--variant=minbase", "--include=ca-certificates", f"--keyring={KEYRING}"]
         try:
             machine.runner.run(
-                machine.as_root(["/bin/sh", "-c", _TO_STDERR, "sh", *command, CODENAME, root, mirror]),
+                machine.as_root(["/bin/sh", "-c", _TO_STDERR, "sh", *command, suite.codename, root, mirror]),
                 timeout=1800,
                 on_line=machine.progress.note,
             )
             machine.runner.run(
-                machine.as_root(["/bin/sh", "-c", _FINISH, "sh", str(root), mirror, CODENAME, str(tarball)])
+                machine.as_root(["/bin/sh", "-c", _FINISH, "sh", str(root), mirror, suite.codename, str(tarball)])
             )
         except ProgramFailed as error:
             raise OutsideError(
-                f"debootstrap could not make a Debian {RELEASE} base from {mirror}.",
+                f"debootstrap could not make a Debian {suite.release} base from {mirror}.",
                 cause="The mirror cannot be reached or lacks packages, or the disk is full.",
                 remedy="Look at this machine's apt sources and proxy: the lab takes the same mirror.",
                 original=error.completed.stdout[-2000:] + error.completed.stderr[-2000:],

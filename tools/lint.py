@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,19 +34,37 @@ QUICK = ("ruff", "ruff format", "mypy", "import rules")
 
 def main() -> int:
     """Run the checks; return 1 when any of them fails."""
-    quick = "--quick" in sys.argv
-    checks = {name: (check, "") for name, check in CHECKS.items() if name in QUICK or not quick}
+    with tempfile.TemporaryDirectory() as scratch:
+        return _run(quick="--quick" in sys.argv, project=Path(scratch))
+
+
+def _run(*, quick: bool, project: Path) -> int:
+    checks = {name: (check, ROOT) for name, check in CHECKS.items() if name in QUICK or not quick}
     if not quick:
-        actionlint = str(_actionlint())
-        for path in WORKFLOWS:
-            text = (ROOT / path).read_text(encoding="utf-8").replace(*SELF_REPOSITORY)
-            checks[f"actionlint {path}"] = ([actionlint, *ACTIONLINT_OPTIONS, "-stdin-filename", path, "-"], text)
+        actionlint = actionlint_in(project)
+        checks |= {f"actionlint {path}": ([*actionlint, str(project / path)], project) for path in WORKFLOWS}
     failed = False
-    for name, (check, text) in checks.items():
-        completed = subprocess.run(check, cwd=ROOT, input=text, capture_output=True, text=True, check=False)
+    for name, (check, folder) in checks.items():
+        completed = subprocess.run(check, cwd=folder, capture_output=True, text=True, check=False)
         failed = failed or completed.returncode != 0
         print(f"✔ {name}" if completed.returncode == 0 else f"✘ {name}\n{completed.stdout}{completed.stderr}")
     return int(failed)
+
+
+def actionlint_in(project: Path) -> list[str]:
+    """Make an empty folder a project with our actions and workflows; return actionlint's command, without files.
+
+    Of a workflow on its standard input actionlint knows no project, and so no local action; and a project has a folder
+    `.git`, which is a file in a work tree.
+    """
+    (project / ".git").mkdir()
+    for name in ("actions", "action.yml"):
+        (project / name).symlink_to(ROOT / name)
+    (project / ".github" / "workflows").mkdir(parents=True)
+    for path in WORKFLOWS:
+        text = (ROOT / path).read_text(encoding="utf-8")
+        (project / path).write_text(text.replace(*SELF_REPOSITORY), encoding="utf-8")
+    return [str(_actionlint()), *ACTIONLINT_OPTIONS]
 
 
 def _actionlint() -> Path:

@@ -63,6 +63,7 @@ class Identity:
         source: one of `options.azure.SOURCES`, never `auto`.
         told: a clause for people, such as `GitHub's OIDC token, as client …`.
         tenant, client: ids; empty when only the source knows them.
+        claims: `iss`, `sub` and `aud` of the token that was presented last; empty before, and for a source without one.
     """
 
     credential: Credential = field(repr=False)
@@ -71,6 +72,7 @@ class Identity:
     cloud: Cloud
     tenant: str = ""
     client: str = ""
+    claims: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Credential:
@@ -416,6 +418,7 @@ class _IdentityChooser:
             cloud=self.settings.cloud,
             tenant=tenant,
             client=client,
+            claims={} if claims is None else claims,
         )
 
 

@@ -19,7 +19,7 @@ from s3c_actions.azure.transport import create_transport
 from s3c_actions.azure.vault_errors import VaultContext
 from s3c_actions.core import startup
 from s3c_actions.core.errors import InputError, OutsideError
-from s3c_actions.signing import certificates
+from s3c_actions.signing import certificates, key_files
 
 if TYPE_CHECKING:
     from azure.core.pipeline.transport import HttpTransport
@@ -87,7 +87,12 @@ class Vault:
         self._retries: Retries | None = None
 
     def certificate(
-        self, name: str, version: str = "", issuers: Sequence[x509.Certificate] | None = None
+        self,
+        name: str,
+        version: str = "",
+        issuers: Sequence[x509.Certificate] | None = None,
+        *,
+        disabled: bool = False,
     ) -> VaultCertificate:
         """Read a certificate, and its issuers when another authority than itself issued it.
 
@@ -95,6 +100,7 @@ class Vault:
             name: of the certificate.
             version: empty for the newest.
             issuers: the certificates of its issuers; None: they are read from the vault's secret.
+            disabled: read it also when it is disabled.
 
         Raises:
             InputError: there is no such certificate, it is disabled or deleted, or its issuers are not available.
@@ -108,7 +114,7 @@ class Vault:
             certificate = self._get_certificate(client, name, version, context)
         leaf = x509.load_der_x509_certificate(bytes(certificate.cer or b""))
         properties = certificate.properties
-        if properties is None or properties.enabled is False:
+        if properties is None or (properties.enabled is False and not disabled):
             raise InputError(
                 "vault-certificate",
                 f"{name} is disabled in the vault {context.name}.",
@@ -213,10 +219,10 @@ class Vault:
         document = answer.json()
         content_type, value = str(document.get("contentType")), str(document.get("value"))
         if content_type == _PEM:
-            return certificates.read_chain(value.encode(), "vault-certificate")
+            return key_files.read_chain(value.encode(), "vault-certificate")
         try:
             if content_type == _PKCS12:
-                return certificates.read_pkcs12_certificates(base64.b64decode(value))
+                return key_files.read_pkcs12_certificates(base64.b64decode(value))
         except ValueError:
             content_type += ", and cannot be read"
         raise InputError(

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from s3c_actions.result.model import Outcome
     from s3c_actions.wiring.target_files import GovernedInputs
 
-_SETTINGS = frozenset({"ignore-files", "policy", "trust-store", "trust-policy"})
+_SETTINGS = frozenset({"ignore-files", "policy", "trust-store", "trust-policy", "trusted-timestamp-root"})
 """Inputs that `wiring.settings_files` handles: a command without any does not import it."""
 
 

@@ -5,52 +5,67 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
+from msgspec.structs import replace
 
-from s3c_actions.cluster.client import ApiError, Cluster, KubernetesObject, Resource
-from s3c_actions.core.errors import InputError
+from s3c_actions.cluster import custom_definitions
+from s3c_actions.cluster.client import Cluster, KubernetesObject, Resource
+from s3c_actions.core.errors import InputError, OutsideError
 
-# Dependencies first, in Helm's order; kinds that are not listed come after these and before workloads.
-_FIRST = (
+INSTALL_ORDER = (
+    "PriorityClass",
     "Namespace",
-    "CustomResourceDefinition",
+    "NetworkPolicy",
     "ResourceQuota",
     "LimitRange",
-    "PriorityClass",
-    "StorageClass",
+    "PodSecurityPolicy",
+    "PodDisruptionBudget",
     "ServiceAccount",
     "Secret",
     "ConfigMap",
+    "StorageClass",
     "PersistentVolume",
     "PersistentVolumeClaim",
+    "CustomResourceDefinition",
     "ClusterRole",
     "ClusterRoleBinding",
     "Role",
     "RoleBinding",
     "Service",
-)
-_LAST = (
     "DaemonSet",
     "Pod",
     "ReplicationController",
     "ReplicaSet",
     "Deployment",
+    "HorizontalPodAutoscaler",
     "StatefulSet",
     "Job",
     "CronJob",
+    "IngressClass",
     "Ingress",
+    "APIService",
 )
+"""Kinds in Helm's order (`make contract` compares it); the other kinds follow, by name."""
+# What they ask about would be denied while the workload behind them is not up.
+_LAST = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 
 
 class ApplyTarget(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """An object and its destination; `source` is the manifest it comes from."""
+    """An object and its destination.
+
+    Attributes:
+        source: the manifest it comes from.
+        undefined: its kind is not served yet: its definition is in the same manifests.
+    """
 
     document: KubernetesObject
     resource: Resource
     namespace: str
     source: str
+    undefined: bool = False
 
     @property
     def kind(self) -> str:
@@ -77,7 +92,7 @@ class ObjectChange(msgspec.Struct, frozen=True, kw_only=True):
     """The result of applying, deleting or restoring one object.
 
     Attributes:
-        action: `created`, `configured`, `unchanged`, `pruned`, `restored` or `removed`.
+        action: `created`, `recreated`, `configured`, `unchanged`, `pruned`, `restored` or `removed`.
         before: the previous object; None when it did not exist.
         after: the object now.
     """
@@ -106,7 +121,9 @@ def plan_targets(
         InputError: the cluster does not know a kind, or an object is given twice.
     """
     by_identity: dict[tuple[str, str, str, str], ApplyTarget] = {}
-    for document, source in documents:
+    listed = list(documents)
+    defined = custom_definitions.defined_resources(document for document, _ in listed)
+    for document, source in listed:
         metadata = {**document["metadata"]}
         if "name" not in metadata:
             raise InputError(
@@ -117,13 +134,14 @@ def plan_targets(
             )
         if labels:
             metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
-        resource = cluster.resource(str(document["apiVersion"]), str(document["kind"]))
+        resource, undefined = _find_resource(cluster, str(document["apiVersion"]), str(document["kind"]), defined)
         scope = str(metadata.get("namespace") or namespace) if resource.namespaced else ""
         target = ApplyTarget(
             document={key: value for key, value in document.items() if key != "status"} | {"metadata": metadata},
             resource=resource,
             namespace=scope,
             source=source,
+            undefined=undefined,
         )
         key = (resource.path, resource.plural, scope, target.name)
         if key in by_identity:
@@ -132,10 +150,24 @@ def plan_targets(
     return tuple(sorted(by_identity.values(), key=lambda target: _rank(target.kind)))
 
 
-def _rank(kind: str) -> int:
-    if kind in _FIRST:
-        return _FIRST.index(kind)
-    return len(_FIRST) + (1 + _LAST.index(kind) if kind in _LAST else 0)
+def _find_resource(
+    cluster: Cluster, api_version: str, kind: str, defined: Mapping[tuple[str, str], Resource]
+) -> tuple[Resource, bool]:
+    """Return how a kind is served, and whether it is only once its definition is applied."""
+    try:
+        return cluster.resource(api_version, kind), False
+    except InputError:
+        if (api_version, kind) not in defined:
+            raise
+        return defined[api_version, kind], True
+
+
+def _rank(kind: str) -> tuple[int, str]:
+    if kind in INSTALL_ORDER:
+        return INSTALL_ORDER.index(kind), ""
+    if kind in _LAST:
+        return len(INSTALL_ORDER) + 1 + _LAST.index(kind), ""
+    return len(INSTALL_ORDER), kind
 
 
 def read_object(cluster: Cluster, target: ApplyTarget) -> KubernetesObject | None:
@@ -164,14 +196,97 @@ def apply(cluster: Cluster, target: ApplyTarget, before: KubernetesObject | None
     return ObjectChange(target=target, action=action, before=before, after=after)
 
 
+def is_finished(job: KubernetesObject) -> bool:
+    """Return whether a Job is complete or has failed."""
+    return any(
+        condition.get("type") in {"Complete", "Failed"} and condition.get("status") == "True"
+        for condition in (job.get("status") or {}).get("conditions") or ()
+    )
+
+
+def try_recreation(cluster: Cluster, target: ApplyTarget) -> None:
+    """Check by dry run that a Job can be deleted and created anew.
+
+    Raises:
+        InputError: it still runs.
+        S3CError: the cluster does not accept the new one.
+    """
+    live = read_object(cluster, target)
+    if live is not None and not is_finished(live):
+        raise InputError(
+            "recreate",
+            f"{target.where} still runs, and what it runs has changed.",
+            remedy=f"Wait for its end, or delete it: `kubectl delete job {target.name} -n {target.namespace}`.",
+        )
+    # The name is taken as long as the old one is there.
+    metadata = {**target.document["metadata"], "name": f"{target.name[:50]}-s3c-dry-run"}
+    cluster.create(target.resource, {**target.document, "metadata": metadata}, target.namespace, dry_run=True)
+
+
+def recreate(
+    cluster: Cluster,
+    target: ApplyTarget,
+    before: KubernetesObject | None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> ObjectChange:
+    """Delete a finished Job with its Pods, and create the new one.
+
+    Raises:
+        S3CError: the cluster rejects it, or the old one does not go.
+    """
+    cluster.delete(target.resource, target.name, target.namespace)
+    deadline = clock() + _DELETION
+    while read_object(cluster, target) is not None:
+        if clock() > deadline:
+            raise OutsideError(
+                f"The earlier {target.where} is still being deleted after {_DELETION:g} s.",
+                remedy=f"Look at its finalizers: `kubectl get job {target.name} -n {target.namespace} -o yaml`.",
+            )
+        sleep(0.2)
+    after = cluster.apply(target.resource, target.document, target.namespace, dry_run=False, force=False)
+    return ObjectChange(target=target, action="recreated", before=before, after=after)
+
+
+def keep_scaled(cluster: Cluster, target: ApplyTarget) -> tuple[ApplyTarget, str]:
+    """Return an object without its `replicas` where an autoscaler has set them, and a sentence on it; else as it is.
+
+    Raises:
+        S3CError: as `Cluster.get` does.
+    """
+    spec = target.document.get("spec")
+    if target.undefined or not isinstance(spec, dict) or "replicas" not in spec:
+        return target, ""
+    live = read_object(cluster, target)
+    scaler = _find_scaler(live) if live is not None else ""
+    if live is None or not scaler:
+        return target, ""
+    document = {**target.document, "spec": {key: value for key, value in spec.items() if key != "replicas"}}
+    replicas = (live.get("spec") or {}).get("replicas")
+    return replace(target, document=document), f"{target.where} keeps its {replicas} replicas: {scaler} scales it."
+
+
+def _find_scaler(live: KubernetesObject) -> str:
+    """Return the controller that set `replicas` through the subresource `scale`; a person's `kubectl scale` is none."""
+    for entry in live["metadata"].get("managedFields") or ():
+        manager = str(entry.get("manager") or "")
+        fields = (entry.get("fieldsV1") or {}).get("f:spec") or {}
+        if entry.get("subresource") == "scale" and "f:replicas" in fields and not manager.startswith("kubectl"):
+            return manager
+    return ""
+
+
 def undo(cluster: Cluster, change: ObjectChange) -> ObjectChange | None:
     """Revert one change: delete the created object, or restore the previous one; None when there is nothing to do.
+
+    A Job that was created anew is deleted: restoring the earlier one would run it again.
 
     Raises:
         S3CError: the cluster rejects it.
     """
     target = change.target
-    if change.action == "created":
+    if change.action in {"created", "recreated"}:
         cluster.delete(target.resource, target.name, target.namespace)
         return ObjectChange(target=target, action="removed", before=change.after, after={})
     if change.action != "configured" or change.before is None:
@@ -183,55 +298,4 @@ def undo(cluster: Cluster, change: ObjectChange) -> ObjectChange | None:
     return ObjectChange(target=target, action="restored", before=change.after, after=after)
 
 
-def prune(
-    cluster: Cluster,
-    label: str,
-    kept: Iterable[ApplyTarget],
-    namespaces: Iterable[str],
-    deleted: Callable[[ObjectChange], None],
-) -> None:
-    """Delete objects with a label that are no longer in the manifests, in the namespaces deployed to.
-
-    Args:
-        cluster: to delete from.
-        label: `key=value`.
-        kept: the objects to keep.
-        namespaces: where to look.
-        deleted: called with each deletion.
-    """
-    kept_keys = {(target.resource.plural, target.namespace, target.name) for target in kept}
-    for api_version, kind in PRUNABLE:
-        try:
-            resource = cluster.resource(api_version, kind)
-        except InputError:
-            continue
-        for namespace in namespaces:
-            for live in cluster.list(resource, namespace, labelSelector=label):
-                metadata = live["metadata"]
-                if metadata.get("ownerReferences") or (resource.plural, namespace, metadata["name"]) in kept_keys:
-                    continue
-                document = {**live, "apiVersion": api_version, "kind": kind}
-                target = ApplyTarget(document=document, resource=resource, namespace=namespace, source="")
-                try:
-                    cluster.delete(resource, metadata["name"], namespace)
-                except ApiError as error:
-                    error.what = f"{target.where} could not be pruned. {error.what}"
-                    raise
-                deleted(ObjectChange(target=target, action="pruned", before=live, after={}))
-
-
-PRUNABLE = (
-    ("networking.k8s.io/v1", "Ingress"),
-    ("batch/v1", "CronJob"),
-    ("batch/v1", "Job"),
-    ("apps/v1", "StatefulSet"),
-    ("apps/v1", "Deployment"),
-    ("apps/v1", "DaemonSet"),
-    ("apps/v1", "ReplicaSet"),
-    ("v1", "Pod"),
-    ("v1", "Service"),
-    ("v1", "ConfigMap"),
-    ("v1", "Secret"),
-    ("v1", "ServiceAccount"),
-)
-"""Kinds that `prune` deletes: the parts of an application. Volumes and namespaces hold data, and are kept."""
+_DELETION = 60.0

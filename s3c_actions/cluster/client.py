@@ -7,6 +7,7 @@ Built on the `kubernetes` client's configuration and transport: sign-in of every
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,11 @@ from urllib.parse import quote
 
 import msgspec
 
+from s3c_actions.cluster import refusals
 from s3c_actions.cluster.gate import denials
 from s3c_actions.core import pasted_content, reading, response_limits
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.core.explain import explain
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -33,6 +36,17 @@ _AZURE_RBAC = (
     'Grant it, and wait some minutes: az role assignment create --role "Azure Kubernetes Service RBAC Writer" '
     '--assignee CLIENT-ID --scope CLUSTER-ID (namespaces and the gate need "… RBAC Cluster Admin").',
 )
+
+# Group of custom kinds → the cause and the remedy where a cluster has none of them.
+# https://learn.microsoft.com/azure/aks/app-routing-gateway-api
+_NOT_INSTALLED = {
+    "gateway.networking.k8s.io": (
+        "The Gateway API is not installed on it.",
+        "On AKS: `az aks update --resource-group GROUP --name CLUSTER --enable-gateway-api "
+        "--enable-app-routing-istio`. Elsewhere install a controller with its definitions: "
+        "https://gateway-api.sigs.k8s.io/guides/getting-started/",
+    )
+}
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +80,10 @@ class ApiError(OutsideError):
         self.status = status
         self.reason = reason
         self.message = message
+
+
+class ImmutableField(ApiError):
+    """A field of an existing object cannot be changed."""
 
 
 class Cluster:
@@ -111,13 +129,52 @@ class Cluster:
         served = self._groups[api_version].get(kind)
         if served is None:
             del self._groups[api_version]  # its definition may be installed a moment later
-            raise InputError(
-                "manifests",
-                f"the cluster knows no {kind} of {api_version}.",
-                cause="Its custom resource definition is not installed, or this version of Kubernetes serves another.",
-                remedy="Look at `kubectl api-resources`.",
-            )
+            raise self._unknown_kind(api_version, kind)
         return served
+
+    def _unknown_kind(self, api_version: str, kind: str) -> InputError:
+        """Return the error of a kind that is not served, with what the cluster has of its group."""
+        group = api_version.rpartition("/")[0]
+        versions: list[str] = []
+        if group:
+            try:
+                versions = [entry["groupVersion"] for entry in self.request("GET", f"/apis/{group}")["versions"]]
+            except ApiError as error:
+                if error.status != 404:
+                    raise
+        cause = "Its custom resource definition is not installed, or this version of Kubernetes serves another."
+        remedy = "Look at `kubectl api-resources`."
+        if versions:
+            cause = f"Of this group it serves {', '.join(versions)}; the kind may be of one of these, or not installed."
+        elif group in _NOT_INSTALLED:
+            cause, remedy = _NOT_INSTALLED[group]
+        return InputError("manifests", f"the cluster knows no {kind} of {api_version}.", cause=cause, remedy=remedy)
+
+    def deletable_resources(self) -> list[tuple[str, str, Resource]]:
+        """Return apiVersion, kind and resource of everything that can be listed and deleted, in its preferred version.
+
+        Raises:
+            OutsideError: it does not answer.
+        """
+        groups = self.request("GET", "/apis").get("groups") or []
+        versions = ["v1", *(str((group.get("preferredVersion") or {}).get("groupVersion")) for group in groups)]
+        found = []
+        for version in versions:
+            path = f"/apis/{version}" if "/" in version else f"/api/{version}"
+            try:
+                entries = self.request("GET", path).get("resources") or []
+            except ApiError:
+                continue  # an aggregated API whose server is down
+            found += [
+                (
+                    version,
+                    str(entry["kind"]),
+                    Resource(path=path, plural=entry["name"], namespaced=bool(entry.get("namespaced"))),
+                )
+                for entry in entries
+                if "/" not in entry["name"] and {"list", "delete"} <= set(entry.get("verbs") or ())
+            ]
+        return found
 
     def get(self, resource: Resource, name: str, namespace: str = "") -> KubernetesObject | None:
         """Return one object; None when it does not exist."""
@@ -160,6 +217,19 @@ class Cluster:
         """Create an object. Raise as `apply` does."""
         query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
         return self.request("POST", resource.url(namespace), query=query, body=document)
+
+    def merge(
+        self, resource: Resource, name: str, patch: KubernetesObject, namespace: str = "", *, dry_run: bool = False
+    ) -> KubernetesObject:
+        """Change an object by a JSON merge patch (RFC 7396); return it as it is afterwards.
+
+        Raises:
+            AdmissionDenied: an admission webhook denied it.
+            ApiError: it does not exist, or the change is rejected otherwise.
+        """
+        query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
+        url = resource.url(namespace, name)
+        return self.request("PATCH", url, query=query, body=patch, content_type=MERGE_PATCH)
 
     def delete(self, resource: Resource, name: str, namespace: str = "") -> None:
         """Delete an object and, in the background, what it owns; one that does not exist is no error."""
@@ -215,7 +285,8 @@ class Cluster:
                     path,
                     query_params=list(query.items()),
                     header_params={"Accept": "application/json, */*", "Content-Type": content_type},
-                    body=body if content_type == "application/json" or body is None else json.dumps(body),
+                    # The library writes the body of every kind of JSON itself.
+                    body=body if content_type.endswith("json") or body is None else json.dumps(body),
                     auth_settings=["BearerToken"],
                 ),
                 _request_timeout=self._timeout,
@@ -253,25 +324,10 @@ class Cluster:
             )
         if denial := denials.parse(message):
             return AdmissionDenied(denial, message)
-        if status == 403 and (missing := denials.parse_missing_permission(message)):
-            return ApiError(
-                status,
-                reason,
-                message,
-                what=f"The cluster does not let {missing.user} {missing.verb} {missing.resource}"
-                + (f" in the namespace {missing.namespace}." if missing.namespace else "."),
-                cause="A role with that permission is missing.",
-                remedy=f"Bind a role with the verb `{missing.verb}` on `{missing.resource}` to it.",
-            )
-        if status == 409 and reason == "Conflict":
-            return ApiError(
-                status,
-                reason,
-                message,
-                what="Another field manager owns what is to be changed.",
-                cause="It was applied with another tool before (`kubectl apply`, Helm, …).",
-                remedy="Take the fields over with `force-conflicts: true`.",
-            )
+        what, cause, remedy = _describe_refusal(status, reason, message, status_object)
+        if what:
+            kind = ImmutableField if status == 422 else ApiError
+            return kind(status, reason, message, what=what, cause=cause, remedy=remedy)
         cause, remedy = _AZURE_RBAC if status == 403 and "access to the resource in Azure" in message else ("", "")
         what = f"The cluster refused to {_verb(method)} {path} (HTTP {status})."
         return ApiError(status, reason, message, what=what, cause=cause, remedy=remedy)
@@ -406,6 +462,22 @@ def _client(kubeconfig: str, context: str, temp: Path | None, hide: Callable[[st
     for value in settings.api_key.values():  # includes tokens of `exec` plugins
         hide(value.removeprefix("Bearer "))
     return ApiClient(configuration=settings)
+
+
+def _describe_refusal(status: int, reason: str, message: str, answer: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return what happened, the cause and the remedy of a refusal that is known; empty texts otherwise."""
+    if status == 403 and (missing := denials.parse_missing_permission(message)):
+        return (
+            f"The cluster does not let {missing.user} {missing.verb} {missing.resource}"
+            + (f" in the namespace {missing.namespace}." if missing.namespace else "."),
+            "A role with that permission is missing.",
+            f"Bind a role with the verb `{missing.verb}` on `{missing.resource}` to it.",
+        )
+    if status == 409 and reason == "Conflict":
+        return refusals.describe_conflict(refusals.conflicting_fields(answer, message))
+    if status == 422 and (known := explain(message, refusals.IMMUTABLE, flags=re.DOTALL)):
+        return known.what, known.cause, known.remedy
+    return "", "", ""
 
 
 def _verb(method: str) -> str:

@@ -1,4 +1,4 @@
-"""Choose the replacements of a manifest's images: by repository, and by tag where one is given."""
+"""Choose the replacements of a manifest's images: by repository, and by tag where `NAME:TAG=REFERENCE` gives one."""
 
 from __future__ import annotations
 
@@ -17,48 +17,96 @@ class Replacement(msgspec.Struct, frozen=True, kw_only=True):
     """An image to deploy.
 
     Attributes:
-        name: the repository to replace, and with a tag only that tag. A digest is ignored.
+        name: the repository to replace, and with a tag only that tag. A digest is ignored. None with `placeholder`.
         image: the replacement.
+        named: whether the name was given: `NAME=REFERENCE`.
+        placeholder: a text to replace that is not a reference, such as `${IMAGE}`; else empty.
     """
 
-    name: Reference
+    name: Reference | None
     image: Reference
+    named: bool = False
+    placeholder: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Replacement:
-        """Parse `REFERENCE`, which replaces its own repository (and tag), or `NAME=REFERENCE`, as in kustomize.
+        """Parse `REFERENCE`, which replaces its own repository, or `NAME=REFERENCE`, as in kustomize.
 
         Raises:
             InputError: naming the part that is not a reference.
         """
         name, equals, image = text.partition("=")
-        if equals and not (name and image):
+        if not equals:
+            own = Reference.parse(text, field=FIELD)
+            return cls(name=own.tagged(""), image=own)
+        if not (name and image):
             raise InputError(
                 FIELD,
                 f"{quote_value(text)} is not NAME=REFERENCE: a side of it is empty.",
                 remedy="Give `registry/app=registry/app@sha256:…`, or the reference alone.",
             )
-        new = Reference.parse(image if equals else text, field=FIELD)
-        return cls(name=Reference.parse(name, field=FIELD) if equals else new, image=new)
+        new = Reference.parse(image, field=FIELD)
+        try:
+            return cls(name=Reference.parse(name, field=FIELD), image=new, named=True)
+        except InputError:
+            return cls(name=None, image=new, named=True, placeholder=name)
+
+    @property
+    def shown(self) -> str:
+        """Return what is replaced, for people."""
+        return str(self.name) if self.name is not None else self.placeholder
 
 
-def find_replacement(image: Reference, replacements: Iterable[Replacement]) -> Replacement | None:
+def find_replacement(image: Reference | str, replacements: Iterable[Replacement]) -> Replacement | None:
     """Return the replacement for an image of a manifest; None when there is none.
 
-    One with the image's own tag takes precedence over one without a tag. One with another tag does not match.
+    `NAME:TAG=REFERENCE` takes precedence over a name without a tag, and matches no other tag.
+
+    Args:
+        image: as written; its tag may be a placeholder, such as `registry/app:${TAG}`.
+        replacements: to choose from.
 
     Raises:
         InputError: several match that are not the same image.
     """
-    same = [replacement for replacement in replacements if replacement.name.name == image.name]
-    matching = [replacement for replacement in same if replacement.name.tag and replacement.name.tag == image.tag] or [
-        replacement for replacement in same if not replacement.name.tag
-    ]
+    written = str(image)
+    name = image if isinstance(image, Reference) else parse_name(image)
+    candidates = list(replacements)
+    matching = [replacement for replacement in candidates if replacement.placeholder == written]
+    if name is not None and not matching:
+        same = [one for one in candidates if one.name is not None and one.name.name == name.name]
+        tagged = [one for one in same if one.name is not None and one.name.tag]
+        untagged = [one for one in same if one not in tagged]
+        matching = [one for one in tagged if one.name is not None and one.name.tag == name.tag] or (
+            [one for one in untagged if one.named] or untagged
+        )
+        if len({one.image for one in matching}) > 1 and name.tag:
+            # Several images of one repository by their tags: each for its own.
+            matching = [one for one in matching if not one.named and one.image.tag == name.tag] or matching
     if len({replacement.image for replacement in matching}) > 1:
         raise InputError(
             FIELD,
             f"{image} could become any of {', '.join(str(replacement.image) for replacement in matching)}.",
             remedy="Say which by its tag: `repository:tag=reference`.",
-            image=str(image),
+            image=written,
         )
     return matching[0] if matching else None
+
+
+def parse_name(text: str) -> Reference | None:
+    """Return the image of a text; without its tag and digest where these are placeholders; None: it names none."""
+    for part in (text, _without_tag(text)):
+        try:
+            return Reference.parse(part)
+        except InputError:
+            continue
+    return None
+
+
+def _without_tag(text: str) -> str:
+    name = text.partition("@")[0]
+    # A placeholder may have a slash or a colon in it: `app:{{ .Values.tag | default "a/b" }}`, `app:${TAG:-1}`.
+    head = name.partition("$")[0].partition("{")[0].partition("<")[0]
+    slash = head.rfind("/")
+    colon = head.find(":", slash + 1)
+    return name[:colon] if colon >= 0 else name

@@ -10,31 +10,28 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from s3c_actions.cluster import image_places
 from s3c_actions.cluster.apply import ApplyTarget, ObjectChange, read_object
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, KubernetesObject, Resource
 from s3c_actions.cluster.gate import denials
+from s3c_actions.cluster.rollout_state import RolloutState, custom_state, rollout_state
 from s3c_actions.core.errors import OutsideError, S3CError
 
 WATCHED_KINDS = frozenset(
     {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "Pod"}
 )
 POLL = (0.02, 1.0)
+_SILENT = 15.0
+"""Seconds after which an object of a custom kind whose status tells nothing is not waited for."""
+_EVENT_TRIES = 5
+# https://github.com/kubernetes/kubernetes/blob/master/pkg/controller/job/job_controller.go
+_JOB_FAILURES = frozenset(
+    {"BackoffLimitExceeded", "DeadlineExceeded", "PodFailurePolicy", "FailedIndexes", "MaxFailedIndexesExceeded"}
+)
 _PODS = Resource(path="/api/v1", plural="pods", namespaced=True)
 _EVENTS = Resource(path="/api/v1", plural="events", namespaced=True)
 _SETS = Resource(path="/apis/apps/v1", plural="replicasets", namespaced=True)
 REVISION_ANNOTATION = "deployment.kubernetes.io/revision"
-
-
-class RolloutState(msgspec.Struct, frozen=True, kw_only=True):
-    """The progress of a workload: `ready` of `wanted` Pods; `failed` is a sentence when it cannot recover by itself."""
-
-    ready: int
-    wanted: int
-    done: bool
-    failed: str = ""
 
 
 def wait_for_rollout(
@@ -45,8 +42,8 @@ def wait_for_rollout(
     note: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> None:
-    """Wait until every workload is ready.
+) -> tuple[str, ...]:
+    """Wait until every workload is ready, or as far as it gets by itself.
 
     Args:
         cluster: to query.
@@ -56,93 +53,111 @@ def wait_for_rollout(
         clock: returns seconds.
         sleep: waits a number of seconds.
 
+    Returns:
+        Sentences on what is left to do, and on the objects whose progress is not known.
+
     Raises:
         AdmissionDenied: Pods of an accepted workload are denied.
         OutsideError: one failed, or is not ready in time; the message has the reason.
     """
-    deadline = clock() + timeout
+    started = clock()
+    deadline, silent_until = started + timeout, started + min(_SILENT, timeout)
     waiting = [change.target for change in changes if _watched(change.target) and change.action != "pruned"]
+    waiting += custom_targets(changes)
+    uids = {change.target: str((change.after.get("metadata") or {}).get("uid") or "") for change in changes}
     reported: dict[str, str] = {}
-    pause, longest = POLL
-    while waiting:
-        for target in list(waiting):
-            live = read_object(cluster, target)
-            if live is None:
-                raise OutsideError(
-                    f"{target.where} was deleted while it came up.", remedy="Look at who did, and try again."
-                )
-            progress = rollout_state(target.kind, live)
+    left: list[str] = []
+
+    def has_ended(target: ApplyTarget) -> bool:
+        live = read_object(cluster, target)
+        if live is None:
+            _check_removal(cluster, target, uids[target], sleep)
+            note(f"{target.where}: complete, and removed by its TTL")
+            return True
+        progress = _progress(target, live)
+        if progress is not None:
             line = f"{target.where}: {progress.ready} of {progress.wanted} ready"
             if reported.get(target.where) != line:
                 reported[target.where] = line
                 note(line)
             if progress.done:
-                waiting.remove(target)
-                continue
-            if denied := _denied(cluster, target, live):
-                raise denied
-            if progress.failed:
-                raise _failure(cluster, target, live, f"{target.where} failed: {progress.failed}")
-        if not waiting:
-            return
+                left.extend([f"{target.where}: {progress.notice}"] if progress.notice else [])
+                return True
+        if denied := _denied(cluster, target, live):
+            raise denied
+        if progress is not None and progress.failed:
+            raise _failure(cluster, target, live, f"{target.where} failed: {progress.failed}")
+        if progress is None and clock() >= silent_until:
+            left.append(_unwatched_sentence(target))
+            return True
+        return False
+
+    pause, longest = POLL
+    while waiting := [target for target in waiting if not has_ended(target)]:
         if clock() > deadline:
             target = waiting[0]
             live = read_object(cluster, target) or {}
             raise _failure(cluster, target, live, f"{target.where} was not up within {timeout:g} s.")
         sleep(pause)
         pause = min(pause * 1.5, longest)
+    return tuple(left)
 
 
-def unwatched_targets(changes: Sequence[ObjectChange]) -> tuple[ApplyTarget, ...]:
-    """Return the applied objects that create Pods but whose kind reports its progress in its own way."""
-    return tuple(
+def custom_targets(changes: Sequence[ObjectChange]) -> list[ApplyTarget]:
+    """Return the applied objects of custom kinds that create Pods."""
+    return [
         change.target
         for change in changes
         if change.action in {"created", "configured"}
         and not image_places.is_built_in(change.target.group, change.target.kind)
         and image_places.creates_pods(change.target.document)
+    ]
+
+
+def _progress(target: ApplyTarget, live: KubernetesObject) -> RolloutState | None:
+    if image_places.is_built_in(target.group, target.kind):
+        return rollout_state(target.kind, live)
+    return custom_state(target.group, target.kind, live)
+
+
+def _unwatched_sentence(target: ApplyTarget) -> str:
+    namespace = f" -n {target.namespace}" if target.namespace else ""
+    return (
+        f"{target.where} is applied and not watched: whether its Pods are admitted and come up is not known. "
+        f"Look at it: `kubectl describe {target.resource.plural} {target.name}{namespace}`."
+    )
+
+
+def _check_removal(cluster: Cluster, target: ApplyTarget, uid: str, sleep: Callable[[float], None]) -> None:
+    """Check that an object that is gone is a Job that was complete and removed for its `ttlSecondsAfterFinished`.
+
+    Raises:
+        OutsideError: it is none, it failed, or its events do not tell how it ended.
+    """
+    spec = target.document.get("spec") or {}
+    if target.kind != "Job" or spec.get("ttlSecondsAfterFinished") is None:
+        raise OutsideError(f"{target.where} was deleted while it came up.", remedy="Look at who did, and try again.")
+    for _ in range(_EVENT_TRIES):
+        events = cluster.list(_EVENTS, target.namespace, fieldSelector=f"involvedObject.uid={uid}")
+        reasons = {str(event.get("reason")): str(event.get("message") or "") for event in events}
+        if "Completed" in reasons:
+            return
+        failed = next((message for reason, message in reasons.items() if reason in _JOB_FAILURES), None)
+        if failed is not None:
+            raise OutsideError(
+                f"{target.where} failed: {failed.rstrip('.')}.",
+                remedy="Its Pods and their logs were removed with it: raise `ttlSecondsAfterFinished` to see them.",
+            )
+        sleep(1.0)
+    raise OutsideError(
+        f"{target.where} was removed before its end was seen, and no event tells how it ended.",
+        cause=f"`ttlSecondsAfterFinished: {spec['ttlSecondsAfterFinished']}` removes it so soon.",
+        remedy="Raise it to 60 or more.",
     )
 
 
 def _watched(target: ApplyTarget) -> bool:
     return target.kind in WATCHED_KINDS and image_places.is_built_in(target.group, target.kind)
-
-
-def rollout_state(kind: str, live: Mapping[str, Any]) -> RolloutState:
-    """Return the progress of a workload, from its status in the API."""
-    spec, status = live.get("spec") or {}, live.get("status") or {}
-    observed = int(status.get("observedGeneration") or 0) >= int((live.get("metadata") or {}).get("generation") or 0)
-    conditions = {condition.get("type"): condition for condition in status.get("conditions") or ()}
-    if kind == "Pod":
-        ready = conditions.get("Ready", {}).get("status") == "True" or status.get("phase") == "Succeeded"
-        failed = "its containers ended with an error." if status.get("phase") == "Failed" else ""
-        return RolloutState(ready=int(ready), wanted=1, done=ready, failed=failed)
-    if kind == "Job":
-        desired, done = int(spec.get("completions") or 1), int(status.get("succeeded") or 0)
-        failure = conditions.get("Failed", {})
-        failed = str(failure.get("message") or "its Pods failed.") if failure.get("status") == "True" else ""
-        return RolloutState(ready=done, wanted=desired, done=done >= desired, failed=failed)
-    if kind == "DaemonSet":
-        desired, ready = int(status.get("desiredNumberScheduled") or 0), int(status.get("numberAvailable") or 0)
-        updated = int(status.get("updatedNumberScheduled") or 0)
-        return RolloutState(ready=ready, wanted=desired, done=observed and ready >= desired and updated >= desired)
-    desired = int(spec["replicas"]) if spec.get("replicas") is not None else 1
-    if kind == "StatefulSet":
-        ready, updated = int(status.get("readyReplicas") or 0), int(status.get("updatedReplicas") or 0)
-        current = status.get("currentRevision") == status.get("updateRevision") or updated >= desired
-        return RolloutState(ready=ready, wanted=desired, done=observed and ready >= desired and current)
-    ready = int(status.get("availableReplicas") or 0)
-    if kind != "Deployment":
-        return RolloutState(ready=ready, wanted=desired, done=observed and ready >= desired)
-    updated, total = int(status.get("updatedReplicas") or 0), int(status.get("replicas") or 0)
-    progressing = conditions.get("Progressing", {})
-    late = observed and progressing.get("reason") == "ProgressDeadlineExceeded"
-    return RolloutState(
-        ready=min(ready, updated),
-        wanted=desired,
-        done=observed and updated >= desired and total <= updated and ready >= desired,
-        failed=str(progressing.get("message") or "it made no progress.") if late else "",
-    )
 
 
 def _denied(cluster: Cluster, target: ApplyTarget, live: KubernetesObject) -> AdmissionDenied | None:
@@ -154,6 +169,8 @@ def _denied(cluster: Cluster, target: ApplyTarget, live: KubernetesObject) -> Ad
             for replica_set in _newest_replica_sets(cluster, target, live)
             for message in _replica_failures(replica_set)
         ]
+    elif not image_places.is_built_in(target.group, target.kind):
+        messages += _custom_messages(cluster, target, live)
     elif target.kind in {"StatefulSet", "DaemonSet", "Job"}:
         messages += _event_messages(cluster, target.namespace, str(live["metadata"]["uid"]), latest=True)
     for message in messages:
@@ -173,9 +190,28 @@ def _replica_failures(live: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _newest_replica_sets(cluster: Cluster, target: ApplyTarget, live: KubernetesObject) -> list[KubernetesObject]:
-    """Return the ReplicaSet of a Deployment's newest revision."""
-    revision = (live["metadata"].get("annotations") or {}).get(REVISION_ANNOTATION)
+def _custom_messages(cluster: Cluster, target: ApplyTarget, live: KubernetesObject) -> list[str]:
+    """Return what a custom kind's conditions, its ReplicaSets and its events tell of Pods that are denied."""
+    status = live.get("status") or {}
+    listed = status.get("conditions")
+    messages = [
+        str(condition.get("message") or "")
+        for condition in (listed if isinstance(listed, list) else ())
+        if isinstance(condition, Mapping)
+    ]
+    messages.append(str(status.get("message") or ""))
+    for revision in (REVISION_ANNOTATION, "rollout.argoproj.io/revision"):
+        if _selector(live):
+            for replica_set in _newest_replica_sets(cluster, target, live, revision):
+                messages += _replica_failures(replica_set)
+    return messages + _event_messages(cluster, target.namespace, str(live["metadata"]["uid"]), latest=True)
+
+
+def _newest_replica_sets(
+    cluster: Cluster, target: ApplyTarget, live: KubernetesObject, annotation: str = REVISION_ANNOTATION
+) -> list[KubernetesObject]:
+    """Return the ReplicaSet of a Deployment's newest revision, which an annotation of both numbers."""
+    revision = (live["metadata"].get("annotations") or {}).get(annotation)
     return [
         replica_set
         for replica_set in cluster.list(_SETS, target.namespace, labelSelector=_selector(live))
@@ -183,7 +219,7 @@ def _newest_replica_sets(cluster: Cluster, target: ApplyTarget, live: Kubernetes
             owner.get("uid") == live["metadata"]["uid"]
             for owner in replica_set["metadata"].get("ownerReferences") or ()
         )
-        and (replica_set["metadata"].get("annotations") or {}).get(REVISION_ANNOTATION) == revision
+        and (replica_set["metadata"].get("annotations") or {}).get(annotation) == revision
     ]
 
 
@@ -196,9 +232,17 @@ def _event_messages(cluster: Cluster, namespace: str, uid: str, *, latest: bool 
     return [str(event.get("message") or "") for event in events if event.get("type") == "Warning"]
 
 
+def warning_events(cluster: Cluster, target: ApplyTarget, live: KubernetesObject) -> list[str]:
+    """Return the messages of warnings about an object, the newest first."""
+    return _event_messages(cluster, target.namespace, str(live["metadata"]["uid"]))
+
+
 def _failure(cluster: Cluster, target: ApplyTarget, live: KubernetesObject, what: str) -> S3CError:
     """Return the error with the reason, as far as the cluster reports one."""
-    pods = [live] if target.kind == "Pod" else cluster.list(_PODS, target.namespace, labelSelector=_selector(live))
+    selector = _selector(live)
+    pods = [live] if target.kind == "Pod" else []
+    if selector and not pods:
+        pods = cluster.list(_PODS, target.namespace, labelSelector=selector)
     reasons = [reason for pod in pods for reason in pod_problems(pod)]
     involved = [live, *(_newest_replica_sets(cluster, target, live) if target.kind == "Deployment" else []), *pods]
     messages = [
@@ -246,8 +290,10 @@ def pod_problems(pod: Mapping[str, Any]) -> list[str]:
 def _selector(live: Mapping[str, Any]) -> str:
     """Return a workload's selector in the form of the API's query."""
     selector = (live.get("spec") or {}).get("selector") or {}
+    if not isinstance(selector, Mapping):
+        return ""  # of a custom kind
     labels = selector.get("matchLabels", selector if "matchExpressions" not in selector else {}) or {}
-    parts = [f"{key}={value}" for key, value in labels.items()]
+    parts = [f"{key}={value}" for key, value in labels.items() if isinstance(value, str)]
     for expression in selector.get("matchExpressions") or ():
         values = ",".join(expression.get("values") or ())
         parts.append(
@@ -259,19 +305,3 @@ def _selector(live: Mapping[str, Any]) -> str:
             }[expression["operator"]]
         )
     return ",".join(parts)
-
-
-def external_address(cluster: Cluster, changes: Sequence[ObjectChange]) -> str:
-    """Return the external address of the application: an Ingress's host or address, else a LoadBalancer's; or empty."""
-    for kind, scheme in (("Ingress", "http"), ("Service", "http")):
-        for change in changes:
-            target = change.target
-            if target.kind != kind or not (live := read_object(cluster, target)):
-                continue
-            spec = live.get("spec") or {}
-            hosts = [rule["host"] for rule in spec.get("rules") or () if rule.get("host")]
-            points = ((live.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
-            addresses = hosts or [str(point.get("hostname") or point.get("ip")) for point in points]
-            if addresses:
-                return f"{'https' if spec.get('tls') else scheme}://{addresses[0]}"
-    return ""

@@ -15,7 +15,9 @@ from s3c_actions.options import chain as inputs
 from s3c_actions.options.sign import KeyOptions
 from s3c_actions.options.verify import TrustOptions
 from s3c_actions.policy import model
+from s3c_actions.programs.notation.home import write_private_file
 from s3c_actions.result.model import DeployResult, ImageOutcome, Outcome, SignResult, VerifyResult
+from s3c_actions.signing import certificates
 from s3c_actions.steps import chain, deploy, sign, verify
 from s3c_actions.steps.chain import ChainSteps
 from s3c_actions.steps.trace import SignatureChecker, TraceTools
@@ -23,7 +25,7 @@ from s3c_actions.wiring import baseline, tracing
 from s3c_actions.wiring.attaching import attacher_for_scanner
 from s3c_actions.wiring.context import Context, image_folders
 from s3c_actions.wiring.deploying import create_verifier, denied_error, deploy_settings, deploy_tools, image_registry
-from s3c_actions.wiring.patching import open_patcher, reject_platform
+from s3c_actions.wiring.patching import check_system, open_patcher, reject_platform
 from s3c_actions.wiring.scanning import create_scanner, threshold_from_inputs
 from s3c_actions.wiring.signing import open_signing_key, registries_of
 from s3c_actions.wiring.verifying import given_trust_settings
@@ -46,6 +48,8 @@ def run(options: inputs.ChainInputs, context: Context) -> Outcome:
         InputError: an input, the certificate or an image is wrong: nothing has been pushed.
         OutsideError: a program could not be obtained, or a registry could not be reached: nothing has been pushed.
     """
+    if options.patch:
+        check_system(options, context)
     images = options.image
     for image in images:
         Reference.parse(image)
@@ -158,6 +162,12 @@ def _prepare_verification(
     notation: Verifier = signer.notation
     settings: VerifySettings = given_trust_settings(options, options.user_metadata)
     home: NotationHome = signer.trust
+    if settings.timestamp_roots and not settings.stores:
+        anchor = write_private_file(
+            context.temp / "signing-anchor.pem", certificates.encode_pem(certificates.trust_anchor(signer.chain))
+        )
+        pinned = (certificates.pinned_identity(signer.chain),)
+        settings = replace(settings, stores=(anchor,), identities=settings.identities or pinned)
     for option in TrustOptions.own():
         if options.given(option) and not settings.stores:
             raise InputError(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.cluster.gate import inspection
+from s3c_actions.cluster.gate import inspection, proof
 from s3c_actions.cluster.images import Replacement
 from s3c_actions.core.artifact_types import SIGNATURE
 from s3c_actions.core.errors import InputError
@@ -18,6 +19,7 @@ from s3c_actions.result.model import Admission, DeployResult, Outcome
 from s3c_actions.steps.deploy import judge_admission
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.deploying import deploy_outcome, image_registry, resolve_reference
+from s3c_actions.wiring.gate_exit import confirm_uninstall, pause, read_pause, uninstall
 from s3c_actions.wiring.install_gate import install
 from s3c_actions.wiring.kubernetes import connect_cluster
 
@@ -31,7 +33,7 @@ CACHE_SECONDS = 40.0
 
 
 def run(options: inputs.GateInputs, context: Context) -> Outcome:
-    """Install the gate if asked to; inspect it, prove it, and try the images given, all by dry run.
+    """Install, pause or remove the gate if asked to; else inspect it, prove it, and try the images, all by dry run.
 
     Raises:
         InputError: an input or an image is wrong.
@@ -39,6 +41,8 @@ def run(options: inputs.GateInputs, context: Context) -> Outcome:
         OutsideError: the registry, the cluster or the gate does not respond.
     """
     started = time.monotonic()
+    if options.task in {"pause", "uninstall"}:
+        return _open(options, context, started)
     installing = options.task == "install"
     images = tuple(Replacement.parse(image) for image in options.image)
     if not images and not installing:
@@ -66,6 +70,30 @@ def run(options: inputs.GateInputs, context: Context) -> Outcome:
     return replace(outcome, text=f"✔ the gate of {cluster.address} is {what}")
 
 
+def _open(options: inputs.GateInputs, context: Context, started: float) -> Outcome:
+    """Pause the gate or end its pause, or remove the gate."""
+    if options.task == "pause":
+        settings = read_pause(options)
+        cluster = connect_cluster(options, context)
+        result = pause(settings, context, cluster)
+        described = " ".join(one.describe(datetime.now(UTC)) for one in result.pauses)
+        text = f"⚠ {described}" if described else f"✔ the gate of {cluster.address} is in force"
+    else:
+        confirm_uninstall(options)
+        cluster = connect_cluster(options, context)
+        confirm_uninstall(options, cluster.address)
+        result = uninstall(options, context, cluster)
+        text = (
+            f"⚠ the gate of {cluster.address} is removed: it admits every image"
+            if result.applied
+            else f"✔ {cluster.address} has no gate"
+        )
+    for warning in result.warnings:
+        context.progress.warning(warning)
+    outcome = deploy_outcome("gate", result, {}, time.monotonic() - started)
+    return outcome if result.failure is not None else replace(outcome, text=text)
+
+
 def _try_images(
     options: inputs.GateInputs,
     context: Context,
@@ -79,6 +107,10 @@ def _try_images(
     namespace = options.namespace or cluster.namespace
     with context.progress.step("gate") as step:
         inspected = inspection.inspect(inspection.read_gate_objects(cluster), [("", "Pod", namespace)])
+        for warning in inspected.warnings:
+            context.progress.warning(warning)
+        if inspected.active_pauses:
+            raise inspection.pause_error(inspected)
         if inspected.holes:
             raise inspection.defects_error(inspected)
         step.done(f"closed for {namespace} by {', '.join(inspected.constraints)}")
@@ -86,19 +118,19 @@ def _try_images(
     def signatures(reference: Reference) -> list[str]:
         return [signature.digest for signature in registry.referrers(reference, SIGNATURE)]
 
-    unsigned = inspection.find_unsigned(list(references.values()), signatures)
+    unsigned = proof.find_unsigned(list(references.values()), signatures)
     denial = ""
     if unsigned:
         with context.progress.step("proof") as step:
             signed = next(iter(references.values())).pinned
-            proof = inspection.prove_closed(cluster, unsigned, namespace, inspected.constraints, signed)
-            denial = proof.what
-            step.done(f"{denial} Tried {proof.told}.")
+            closed_by = proof.prove_closed(cluster, unsigned, namespace, inspected.constraints, signed)
+            denial = closed_by.what
+            step.done(f"{denial} Tried {closed_by.told}.")
     admissions = []
     until = time.monotonic() + patience
     for image, reference in references.items():
         with context.progress.step("try") as step:
-            while denied := inspection.try_signed_image(
+            while denied := proof.try_signed_image(
                 cluster, reference, namespace, signatures=signatures, tell=context.progress.notice
             ):
                 if time.monotonic() > until:
@@ -108,7 +140,7 @@ def _try_images(
                 judge_admission(Admission(image=image, reference=reference.pinned, verdict="unknown"), denied)
             )
             step.done(f"{reference.pinned} is admitted" if denied is None else denied.denials[0].what)
-    inspection.reject_unsigned(
+    proof.reject_unsigned(
         (references[admission.image] for admission in admissions if admission.verdict == "admitted"), signatures
     )
     return DeployResult(
@@ -118,6 +150,8 @@ def _try_images(
         denial=denial,
         constraints=inspected.constraints,
         exempt=inspected.exempt,
+        pauses=inspected.pauses,
+        warnings=inspected.warnings,
     )
 
 

@@ -26,7 +26,7 @@ from s3c_actions.wiring.vouching import by_options
 if TYPE_CHECKING:
     from s3c_actions.wiring.scanning import ImageScanner
     from s3c_actions.wiring.vouching import VouchCheck
-from s3c_actions.wiring.patching import open_patcher, reject_platform
+from s3c_actions.wiring.patching import check_system, open_patcher, reject_platform
 from s3c_actions.wiring.signing import registries_of
 
 
@@ -37,6 +37,7 @@ def run(options: inputs.PatchInputs, context: Context) -> Outcome:
         InputError: an input is wrong: nothing has been pushed.
         OutsideError: a program could not be obtained.
     """
+    check_system(options, context)
     images = options.image
     _check_images(options, images)
     folders = image_folders(context.output, images)

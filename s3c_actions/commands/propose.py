@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from s3c_actions.cluster import images, manifests
 from s3c_actions.cluster.images import Replacement
 from s3c_actions.core.errors import InputError
-from s3c_actions.core.reference import Reference
 from s3c_actions.github import api, proposal
 from s3c_actions.github import run as runs
 from s3c_actions.options import propose as inputs
@@ -94,8 +93,8 @@ def create_rewriter(source: str, replacements: tuple[Replacement, ...]) -> Calla
     def rewrite(text: str) -> str:
         manifest = manifests.parse(text, source=source)
         new = {}
-        for use in manifest.uses:
-            replacement = images.find_replacement(Reference.parse(use.image, field="manifests"), replacements)
+        for use in (*manifest.uses, *manifest.candidates, *manifest.hook_uses):
+            replacement = images.find_replacement(use.image, replacements)
             if replacement is not None:
                 new[use.image] = replacement.image.at(replacement.image.digest).pinned
         return manifest.mark + manifest.rewritten(new)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from s3c_actions.cluster import deployed
+from s3c_actions.cluster.gate import constraints
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
+from s3c_actions.evidence import signatures
 from s3c_actions.github import api, issues, marker
 from s3c_actions.github import run as runs
 from s3c_actions.options import refresh as inputs
@@ -29,9 +32,10 @@ from s3c_actions.wiring.images import failed
 from s3c_actions.wiring.kubernetes import connect_cluster
 from s3c_actions.wiring.patching import reject_platform
 from s3c_actions.wiring.scanning import create_scanner
-from s3c_actions.wiring.signing import open_signing_key
+from s3c_actions.wiring.signing import open_signing_key, signing_registry
 
 if TYPE_CHECKING:
+    from s3c_actions.cluster.client import Cluster
     from s3c_actions.wiring.attaching import Attacher
     from s3c_actions.wiring.scanning import ImageScanner
 
@@ -49,7 +53,7 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
     """
     if options.issue:
         _token(options, context)  # a missing token is reported before minutes are spent
-    deployed, unknown = _list_images(options, context)
+    deployed, unknown, pauses = _list_images(options, context)
     images = tuple(deployed)
     folders = image_folders(context.output, images)
     scanner = create_scanner(options, context, images, evidence=bool(options.attach))
@@ -59,19 +63,22 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
             context.progress.about(image)
             outcome, image_result = _refresh_image(image, deployed[image], folders[image], scanner, attacher)
             outcomes.append(outcome)
+            if outcome.reference:
+                image_result = replace(image_result, ending=_find_ending(outcome.reference, options, context))
             refreshed.append(image_result)
     refreshed += [
         refresh_issue.RefreshedImage(image=image, places=workloads, problem="The cluster does not tell its digest.")
         for image, workloads in unknown.items()
     ]
     due = tuple(image.image for image in refreshed if image.findings)
-    issue_action, url = _update_issue(options, context, refreshed) if options.issue else ("", "")
+    ending = tuple(image.reference for image in refreshed if image.ending)
+    issue_action, url = _update_issue(options, context, refreshed, pauses) if options.issue else ("", "")
     keyless = attacher is None and bool(options.attach)
     return Outcome(
         command=NAME,
         images=tuple(outcomes),
-        refresh=RefreshResult(due=due, unknown=tuple(unknown), issue=url, done=issue_action),
-        text=refresh_issue.render_text(refreshed) + (f"{NO_KEY_NOTICE}\n" if keyless else ""),
+        refresh=RefreshResult(due=due, ending=ending, unknown=tuple(unknown), issue=url, done=issue_action),
+        text=refresh_issue.render_text(refreshed, pauses) + (f"{NO_KEY_NOTICE}\n" if keyless else ""),
     )
 
 
@@ -106,6 +113,21 @@ def _refresh_image(
     return outcome, replace(refreshed, evidence="new report attached")
 
 
+def _find_ending(reference: str, options: inputs.RefreshInputs, context: Context) -> Mapping[str, str]:
+    """Return signer → day of its signature's end, of those that end within `certificate-warning-days`."""
+    pinned = Reference.parse(reference)
+    try:
+        ends = signatures.find_ends(signing_registry(options, context, {pinned.registry}), pinned)
+    except S3CError as error:
+        context.progress.warning(f"{reference}: when its signatures end could not be found out: {error.what}")
+        return {}
+    soon = context.now + timedelta(days=options.certificate_warning_days)
+    ending = {signer: f"{end:%Y-%m-%d}" for signer, end in ends.items() if end is not None and end < soon}
+    for signer, day in ending.items():
+        context.progress.warning(f"{reference}: the signature by {signer} ends on {day}: sign it again.")
+    return ending
+
+
 def _unfixable(scan: ScanResult) -> tuple[str, ...]:
     """Return clauses on what is refused and cannot be fixed by a patch."""
     unfixed = sum(1 for finding in scan.refused if not finding.fixable)
@@ -135,15 +157,16 @@ def _open_attacher(
 
 def _list_images(
     options: inputs.RefreshInputs, context: Context
-) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
-    """Return image → workloads that run it, and the same for images whose digest is unknown."""
+) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """Return image → workloads that run it, the same for unknown digests, and sentences on the gate's pauses."""
     given_images: dict[str, tuple[str, ...]] = {str(Reference.parse(image)): () for image in options.image}
     cluster_inputs = (*ClusterOptions.own(), inputs.RefreshInputs.namespaces)
     if given_images and not any(options.given(option) for option in cluster_inputs):
-        return given_images, {}
+        return given_images, {}, ()
 
     with context.progress.step("cluster") as step:
-        listing = deployed.list_deployed(connect_cluster(options, context), options.namespaces)
+        cluster = connect_cluster(options, context)
+        listing = deployed.list_deployed(cluster, options.namespaces)
         running = {image.image: image.places for image in listing.running}
         unknown = {image.image: image.places for image in listing.unknown}
         step.done(f"{len(running)} images run" + (f", {len(unknown)} of unknown digest" if unknown else ""))
@@ -158,14 +181,28 @@ def _list_images(
             cause="The namespaces are empty, or the kubeconfig is another cluster's.",
             remedy="Look at `kubectl get pods --all-namespaces`, or give what is deployed with --image.",
         )
-    return {**given_images, **running}, unknown
+    return {**given_images, **running}, unknown, _read_pauses(cluster, context)
+
+
+def _read_pauses(cluster: Cluster, context: Context) -> tuple[str, ...]:
+    """Return a sentence on each pause of the gate, in force or over; none when that may not be read, with a warning."""
+    try:
+        pauses = tuple(pause.describe(context.now) for pause in constraints.read_pauses(cluster))
+    except S3CError as error:
+        context.progress.warning(f"Whether the gate is paused is not known. {error.what}")
+        return ()
+    for sentence in pauses:
+        context.progress.warning(sentence)
+    return pauses
 
 
 def _token(options: TokenOptions, context: Context) -> str:
     return find_token(options, context, "issues: write")
 
 
-def _update_issue(options: inputs.RefreshInputs, context: Context, images: Sequence[RefreshedImage]) -> tuple[str, str]:
+def _update_issue(
+    options: inputs.RefreshInputs, context: Context, images: Sequence[RefreshedImage], pauses: Sequence[str]
+) -> tuple[str, str]:
     """Update the issue, and return the action and its URL.
 
     It is closed only when every image could be scanned: what is unknown is not fixed.
@@ -174,12 +211,12 @@ def _update_issue(options: inputs.RefreshInputs, context: Context, images: Seque
     client = api.connect(_token(options, context), context.environment, context.progress.notice)
     key = marker.comment_key(NAME, workflow_run.workflow)
     with context.progress.step("issue") as step:
-        if any(image.findings for image in images):
+        if any(image.findings or image.ending for image in images):
             draft = issues.IssueDraft(
                 key=key,
                 title=refresh_issue.issue_title(images),
-                body=refresh_issue.issue_body(images, run_url=workflow_run.url),
-                says=refresh_issue.issue_body(images),
+                body=refresh_issue.issue_body(images, pauses, run_url=workflow_run.url),
+                says=refresh_issue.issue_body(images, pauses),
                 run=workflow_run.id,
                 labels=options.issue_labels,
             )

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from s3c_actions.core import reading, writing
-from s3c_actions.core.errors import InputError, OutsideError
-from s3c_actions.core.reference import Reference
+from s3c_actions.core.errors import OutsideError
 from s3c_actions.findings import baseline as baselines
 from s3c_actions.findings import trivy_report
 from s3c_actions.findings.difference import compare_scans
+from s3c_actions.findings.identity import pinned_reference
 from s3c_actions.options import report as inputs
 from s3c_actions.programs.trivy.trivy import Trivy
 from s3c_actions.report import formats
@@ -31,7 +31,7 @@ from s3c_actions.wiring.images import unless_exempt
 from s3c_actions.wiring.scanning import policy_from_inputs, threshold_from_inputs
 
 if TYPE_CHECKING:
-    from s3c_actions.findings.model import ScanReport
+    pass
 
 TEXT_ROWS = 200
 
@@ -58,7 +58,7 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
         bill=lambda report_path: _make_bill(options, context, report_path),
     )
     result = assess.assess_given_report(
-        path, image=report.image, reference=_reference(report), criteria=criteria, report=report
+        path, image=report.image, reference=pinned_reference(report), criteria=criteria, report=report
     )
     for sentence in result.warnings:
         context.progress.warning(sentence)
@@ -93,15 +93,6 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
         images=(image,),
         text=_table(files["table"]) if "table" in files else "",
     )
-
-
-def _reference(report: ScanReport) -> str:
-    if report.artifact_type != "container_image" or not report.digest:
-        return report.image_id
-    try:
-        return Reference.parse(report.image).at(report.digest).pinned
-    except InputError:
-        return report.image_id
 
 
 def _copy_report(context: Context, report: Path) -> dict[str, Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.core.reference import Reference
+from s3c_actions.core.reference import Reference, is_image_id
 from s3c_actions.options import scan as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.steps.scan import closed_gate_error
@@ -45,7 +45,8 @@ def _requested_images(options: inputs.ScanInputs) -> dict[str, str]:
     source = options.image_source
     requested: dict[str, str] = {}
     for image in options.image:
-        Reference.parse(image)
+        if source == "registry" or not is_image_id(image):
+            Reference.parse(image)
         if image in requested:
             raise InputError("image", f"{image} is given more than once.", remedy="Give each image once.")
         requested[image] = source

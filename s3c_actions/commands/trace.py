@@ -6,17 +6,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from s3c_actions.cluster.gate.constraints import read_pauses
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.text import plural
 from s3c_actions.options import trace as inputs
 from s3c_actions.options import verify as verifying
+from s3c_actions.options.deploy import ClusterOptions
 from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.steps import trace, verify
 from s3c_actions.steps.trace import SignatureChecker
 from s3c_actions.trace import document, text
+from s3c_actions.trace.model import TracedGate
 from s3c_actions.wiring.context import Context, image_folders
 from s3c_actions.wiring.images import failed
+from s3c_actions.wiring.kubernetes import connect_cluster
 from s3c_actions.wiring.signing import create_notation, registries_of, signing_registry
 from s3c_actions.wiring.verifying import names_trust, trust_settings
 
@@ -27,19 +31,23 @@ if TYPE_CHECKING:
     Judging = Callable[[Reference], TraceJudgement]
 from s3c_actions.wiring.tracing import open_policy_judging, trace_image
 
+_NAMING_CLUSTER = (ClusterOptions.kubeconfig, ClusterOptions.context, ClusterOptions.aks_cluster)
+
 
 def run(options: inputs.TraceInputs, context: Context) -> Outcome:
     """Trace every image; a failure of one does not stop the others.
 
     Raises:
         InputError: an input or the trust store is wrong.
+        OutsideError: the cluster that is named does not answer.
     """
+    gate = _read_gate(options, context)
     registry = signing_registry(options, context, registries_of(options.image))
     outcomes, texts = [], []
     images = options.image
     folders = image_folders(context.output, dict.fromkeys(images))
     with _open_trust(options, context) as (checker, judge):
-        tools = trace.TraceTools(registry=registry, now=context.now, checker=checker, judge=judge)
+        tools = trace.TraceTools(registry=registry, now=context.now, checker=checker, judge=judge, gate=gate)
         for image, folder in folders.items():
             with context.progress.step("trace") as step:
                 try:
@@ -60,6 +68,18 @@ def run(options: inputs.TraceInputs, context: Context) -> Outcome:
         images=tuple(outcomes),
         text="\n".join(texts),
     )
+
+
+def _read_gate(options: inputs.TraceInputs, context: Context) -> TracedGate | None:
+    """Read the pauses of the gate of the cluster that the inputs name; None when they name none."""
+    if not any(options.given(option) for option in _NAMING_CLUSTER):
+        return None
+    with context.progress.step("gate") as step:
+        cluster = connect_cluster(options, context)
+        pauses = read_pauses(cluster)
+        sentences = tuple(pause.describe(context.now) for pause in pauses)
+        step.done(" ".join(sentences) or f"{cluster.address}: never paused, or installed since")
+    return TracedGate(cluster=cluster.address, pauses=pauses, sentences=sentences)
 
 
 def _describe_trace(story: Trace) -> str:

@@ -15,6 +15,7 @@ from s3c_actions.core.errors import InputError, OutsideError, S3CError
 EXAMINED = 64 * 1024
 """Characters of an output that patterns are searched in, half of them from its start and half from its end."""
 
+_HASH = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{12,}(?![0-9A-Za-z])")
 _PLACE = re.compile(r"\{(\w+)(!r)?\}")
 
 
@@ -60,6 +61,7 @@ def explain(
     image: str = "",
     original: str = "",
     flags: int = 0,
+    names: Iterable[str] = (),
 ) -> S3CError | None:
     """The error of the first case that an output shows; None when it shows none.
 
@@ -70,21 +72,44 @@ def explain(
         image: reference that the error is about.
         original: the part of the output to show last.
         flags: of `re`, for all patterns.
+        names: of ours that the output may hold, such as an image's: what is in them is no sign of an error.
     """
     text = _examined(text)
+    masked = _mask(text, names)
     for case in cases:
-        groups = match(text, case, flags)
+        groups = match(text, case, flags, masked=masked)
         if groups is not None:
             return case.error({**(facts or {}), **groups}, image=image, original=original)
     return None
 
 
-def match(text: str, case: Case, flags: int = 0) -> dict[str, str] | None:
-    """The named groups of a case that a text shows; None when it does not show it."""
-    found = re.search(case.pattern, text, flags)
-    if found is None or (case.also and re.search(case.also, text, flags) is None):
+def status(code: int) -> str:
+    """A pattern of an HTTP status in a message, such as `401 Unauthorized`, and not in a name, port or version."""
+    return rf"(?<![\w.:/@-]){code}(?!\w|[.:/-]\w)"
+
+
+def match(text: str, case: Case, flags: int = 0, *, masked: str | None = None) -> dict[str, str] | None:
+    """The named groups of a case that a text shows; None when it does not show it.
+
+    Args:
+        text: the output.
+        case: of a table.
+        flags: of `re`.
+        masked: the text to look in, of the same length; None: without digests.
+    """
+    masked = _mask(text, ()) if masked is None else masked
+    found = re.search(case.pattern, masked, flags)
+    if found is None or (case.also and re.search(case.also, masked, flags) is None):
         return None
-    return {name: group for name, group in found.groupdict().items() if group is not None}
+    return {name: text[slice(*found.span(name))] for name, group in found.groupdict().items() if group is not None}
+
+
+def _mask(text: str, names: Iterable[str]) -> str:
+    """Hide digests, whose digits look like status codes, and names; the length stays."""
+    masked = _HASH.sub(lambda digits: "0" * len(digits[0]), text)
+    for name in filter(None, names):
+        masked = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "_" * len(name), masked)
+    return masked
 
 
 def _examined(text: str) -> str:

@@ -22,6 +22,9 @@ _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
+_IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
+_SCHEME = re.compile(r"(?:https?|docker|oci|docker-daemon|containers-storage)://", re.IGNORECASE)
+_DIGEST_AS_TAG = re.compile(r"([^@]+):((?:sha256|sha384|sha512):[0-9a-f]*)")
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -45,11 +48,20 @@ class Reference(msgspec.Struct, frozen=True):
         """
         if not text or text != text.strip() or len(text) > 4096:
             raise _malformed(field, text, "it is empty or has blanks around it")
+        if is_image_id(text):
+            raise InputError(
+                field,
+                f"{quote_value(text)} is the id of an image, and no reference.",
+                cause="An id is known to the container engine of one machine alone; no registry finds an image by it.",
+                remedy="Give a name that the image has in a registry, as registry/repository:tag.",
+            )
+        if scheme := _SCHEME.match(text):
+            raise _malformed(field, text, f"it begins with {scheme[0].lower()}, and a reference has no scheme")
+        if _DIGEST_AS_TAG.fullmatch(text):
+            raise _malformed(field, text, "a digest follows an @, and no colon")
         rest, at, digest = text.partition("@")
         if at and not _DIGEST.fullmatch(digest):
-            raise _malformed(
-                field, text, f"{quote_value(digest)} is not a digest such as sha256: and 64 hexadecimal digits"
-            )
+            raise _malformed(field, text, _digest_problem(digest))
         first, slash, remainder = rest.partition("/")
         if slash and ("." in first or ":" in first or first == "localhost" or first != first.lower()):
             registry, path = first, remainder
@@ -65,7 +77,7 @@ class Reference(msgspec.Struct, frozen=True):
         if not _REPOSITORY.fullmatch(name) or len(name) > 255:
             raise _malformed(field, text, f"{quote_value(name)} is not a repository name (lower case, digits, . _ - /)")
         if colon and not _TAG.fullmatch(tag):
-            raise _malformed(field, text, f"{quote_value(tag)} is not a tag")
+            raise _malformed(field, text, f"{quote_value(tag)} is not a tag" if tag else "no tag follows the colon")
         return cls(registry, name, tag, digest)
 
     @property
@@ -109,9 +121,63 @@ def is_digest(text: str) -> bool:
     return bool(_DIGEST.fullmatch(text))
 
 
+def is_image_id(text: str) -> bool:
+    """Return whether the text is an image id as `docker build -q` prints it, whole: with or without `sha256:`.
+
+    distribution/reference refuses the second form as a name; the first it reads as the repository `sha256`.
+    """
+    return bool(_IMAGE_ID.fullmatch(text))
+
+
+def _digest_problem(digest: str) -> str:
+    shown = quote_value(digest)
+    algorithm, colon, digits = digest.partition(":")
+    if not colon and _IMAGE_ID.fullmatch(digest):
+        return f"{shown} lacks its algorithm, sha256:"
+    if algorithm == "sha256" and re.fullmatch(r"[0-9a-fA-F]+", digits):
+        if digits != digits.lower():
+            return f"{shown} is not a digest, whose letters are small"
+        return f"{shown} is not a digest: it has {len(digits)} hexadecimal digits, and sha256 has 64"
+    return f"{shown} is not a digest such as sha256: and 64 hexadecimal digits"
+
+
 def _malformed(field: str, text: str, cause: str) -> InputError:
     return InputError(
         field,
         f"{quote_value(text)} is not an image reference: {cause}.",
-        remedy="Write it as registry/repository:tag or registry/repository@sha256:….",
+        remedy=_correction(text) or "Write it as registry/repository:tag or registry/repository@sha256:….",
     )
+
+
+def _correction(text: str) -> str:
+    """Return what was probably meant, as a sentence; empty when that is not clear."""
+    bare = text.strip()
+    if scheme := _SCHEME.match(bare):
+        bare = bare[scheme.end() :]
+    if digest := _DIGEST_AS_TAG.fullmatch(bare):
+        bare = f"{digest[1]}@{digest[2]}"
+    name, at, after = bare.partition("@")
+    name, colon, tag = _split_tag(name)
+    if at and _IMAGE_ID.fullmatch(after) and not after.startswith("sha256:"):
+        after = f"sha256:{after}"
+    if "/" in tag and re.fullmatch(r"[\w./-]+", tag):
+        tag = tag.replace("/", "-")
+    meant = f"{name.lower()}{colon if tag else ''}{tag}{at}{after.lower()}"
+    if meant == text or not meant:
+        return ""
+    try:
+        Reference.parse(meant)
+    except InputError:
+        return ""
+    return f"Did you mean {quote_value(meant)}?"
+
+
+def _split_tag(name: str) -> tuple[str, str, str]:
+    """Split a name and what stands behind its last colon; a colon in a registry's name is its port."""
+    first, slash, rest = name.partition("/")
+    if not slash:
+        return name.partition(":")
+    if ":" in first and not re.fullmatch(r"[^:]*:[0-9]+|\[.*\](?::[0-9]+)?", first):
+        return name.partition(":")
+    path, colon, tag = rest.partition(":")
+    return f"{first}/{path}", colon, tag

@@ -18,7 +18,10 @@ FIELD = "baseline"
 
 
 class _Finding(FindingEntry, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=False):
-    """A finding as a newer version may write it: with keys that this version does not know."""
+    """A finding as another version may write it: with keys that this version does not know, or without some it has."""
+
+    path: str = ""
+    detail: str | None = None
 
 
 class _Image(msgspec.Struct, frozen=True):

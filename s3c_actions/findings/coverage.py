@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from s3c_actions.core.text import plural
+from s3c_actions.findings import go_json
 from s3c_actions.findings.advisories import Database, PackageList, UncoveredPackages, uncovered_packages, unknown_reason
 from s3c_actions.findings.trivy_warnings import WarningAssessment
 
@@ -37,6 +38,9 @@ class _Result(msgspec.Struct, frozen=True):
 class _Report(msgspec.Struct, frozen=True):
     metadata: _Metadata = msgspec.field(default_factory=_Metadata, name="Metadata")
     results: list[_Result] = msgspec.field(default_factory=list, name="Results")
+
+
+_DECODER = msgspec.json.Decoder(_Report)
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +98,7 @@ def assess_coverage(
     shown = (*warned.shown, *warned.uncovered) if warned is not None else ()
     if "vuln" not in scanners:
         return Coverage(blind=by_trivy, warnings=shown, uncovered=())
-    report = msgspec.json.decode(data, type=_Report)
+    report = go_json.decode(data, _DECODER)
     os = report.metadata.os
     missing = uncovered_packages(
         os.family if os is not None else "", [_package_list(result) for result in report.results], database
@@ -183,4 +187,4 @@ def _uncovered_sentence(missing: UncoveredPackages) -> str:
 
 def lists_os_packages(data: bytes) -> bool:
     """Whether a Trivy report has a result for operating-system packages, even one without findings."""
-    return any(result.result_class == "os-pkgs" for result in msgspec.json.decode(data, type=_Report).results)
+    return any(result.result_class == "os-pkgs" for result in go_json.decode(data, _DECODER).results)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 import msgspec
 
+from s3c_actions.findings.identity import FindingIdentity, identify, identify_roughly
 from s3c_actions.findings.model import Finding, ScanReport
 
 
@@ -22,11 +26,44 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def compare_scans(before: ScanReport, after: ScanReport) -> Difference:
-    """Compare two reports by each finding's key, so that a rebuild or a new installed version is no change."""
-    earlier = {finding.key for finding in before.findings}
-    later = {finding.key for finding in after.findings}
+    """Compare two reports by each finding's identity, so that a rebuild or a new installed version is no change.
+
+    Each occurrence counts: of an identity that the earlier report has n times and the later one m times, m - n are new
+    or n - m are fixed; left are those at the same place, as far as there are some.
+    """
+    # An older result.json has less of each finding; then the rest of it decides.
+    known = all(finding.detail is not None for finding in before.findings)
+    earlier, later = (_positions(report.findings, known=known) for report in (before, after))
+    gone: set[int] = set()
+    added: set[int] = set()
+    for identity in earlier.keys() | later.keys():
+        old, new = earlier.get(identity, []), later.get(identity, [])
+        if len(old) != len(new):
+            matched = min(len(old), len(new))
+            gone.update(_matches_first(before.findings, old, after.findings, new)[matched:])
+            added.update(_matches_first(after.findings, new, before.findings, old)[matched:])
     return Difference(
-        fixed=tuple(f for f in before.findings if f.key not in later),
-        new=tuple(f for f in after.findings if f.key not in earlier),
-        left=tuple(f for f in after.findings if f.key in earlier),
+        fixed=tuple(before.findings[position] for position in sorted(gone)),
+        new=tuple(after.findings[position] for position in sorted(added)),
+        left=tuple(finding for position, finding in enumerate(after.findings) if position not in added),
     )
+
+
+def _positions(findings: Sequence[Finding], *, known: bool) -> dict[FindingIdentity, list[int]]:
+    positions: dict[FindingIdentity, list[int]] = defaultdict(list)
+    name = identify if known else identify_roughly
+    for position, finding in enumerate(findings):
+        positions[name(finding)].append(position)
+    return positions
+
+
+def _matches_first(
+    findings: Sequence[Finding], positions: list[int], others: Sequence[Finding], at: list[int]
+) -> list[int]:
+    """Return the positions of findings, those first that are at a place where the others have one as well."""
+    places = {_place(others[position]) for position in at}
+    return sorted(positions, key=lambda position: _place(findings[position]) not in places)
+
+
+def _place(finding: Finding) -> tuple[str, int, str]:
+    return (finding.place, finding.line, finding.installed)

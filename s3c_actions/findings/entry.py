@@ -33,10 +33,23 @@ class FindingEntry(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_f
     fixed_version: Annotated[str, Meta(description="Empty when no version fixes it.")]
     status: Annotated[str, Meta(description="Trivy's word on an unfixed one: affected, will_not_fix, end_of_life, …")]
     target: str
+    path: Annotated[str, Meta(description="Of a language package's own files in the image; empty when it has none.")]
     line: Annotated[int, Meta(ge=0, description="In the target; 0 when it has none.")]
     title: str
     url: str
     remedy: Annotated[str, Meta(description="Of a misconfiguration.")]
+    detail: Annotated[
+        str | None,
+        Meta(
+            description="Distinguishes findings of one rule in one file, the same in every build: a hash of a secret's "
+            "masked line or of a check's message. Empty for others, null when it is not known."
+        ),
+    ]
+
+    @property
+    def place(self) -> str:
+        """As of `model.Finding`."""
+        return self.path or self.target
 
     @property
     def fixable(self) -> bool:
@@ -76,10 +89,12 @@ def _facts(finding: Finding) -> dict[str, Any]:
         "fixed_version": finding.fixed,
         "status": finding.status,
         "target": finding.target,
+        "path": finding.path,
         "line": finding.line,
         "title": finding.title,
         "url": finding.url,
         "remedy": finding.remedy,
+        "detail": finding.detail,
     }
 
 
@@ -93,6 +108,9 @@ def finding(entry: FindingEntry) -> Finding:
         installed=entry.installed,
         fixed=entry.fixed_version,
         target=entry.target,
+        path=entry.path,
+        line=entry.line,
+        detail=entry.detail,
         title=entry.title,
         url=entry.url,
         result_class=entry.class_,

@@ -8,6 +8,9 @@ from functools import cached_property
 
 import msgspec
 
+IMAGE_CONFIGURATION = "image configuration"
+"""Target of what was found in an image's configuration: an ENV, a USER, an instruction of the history."""
+
 
 class Severity(IntEnum):
     """Trivy's severities, ordered."""
@@ -55,13 +58,16 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
         target: where in the image: the image and its OS, a file path, a language.
         path: of a language package's own files in the image, where known.
         status: Trivy's status of an unfixed one (`affected`, `will_not_fix`, `end_of_life`, …).
-        score, vector: CVSS base score from 0 to 10 and its vector; None and empty when there is none. The severity
-            need not be the score's: distributions rate for their own builds.
+        score, vector: CVSS base score from 0 to 10 and its vector, of version 3 or 4; None and empty without one.
+            The severity need not be the score's: distributions rate for their own builds.
+        score2, vector2: the same of CVSS version 2.
         cwes: weaknesses, `CWE-79`.
         source: who published the advisory.
         category: of a secret or licence (`AWS`, `restricted`).
         layer: diff id of the layer it came with (its digest where Trivy gives no diff id).
         line: the first line in `target`, 0 when it has none.
+        detail: distinguishes it from others of its rule in the same file: a hash of a secret's masked line or of the
+            message of a failed check. Empty where a rule applies once to a file; None when it is not known.
         suppressed: why an ignore file, VEX or policy set it aside; empty when nothing did.
     """
 
@@ -91,6 +97,9 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     cwes: tuple[str, ...] = ()
     source: str = ""
     category: str = ""
+    detail: str | None = ""
+    score2: float | None = None
+    vector2: str = ""
 
     @property
     def os_package(self) -> bool:
@@ -103,10 +112,9 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
         return bool(self.fixed) if self.kind is FindingKind.VULNERABILITY else self.kind is not FindingKind.LICENSE
 
     @property
-    def key(self) -> tuple[str, str, str, str]:
-        """Identity across scans, rebuilds and versions: what a baseline is compared by."""
-        # The target of operating-system packages names the image and its tag, which a rebuild changes.
-        return (self.kind, self.id, self.package, "" if self.os_package else self.target)
+    def place(self) -> str:
+        """Where it is in the image, for people: the package's own file, else the target."""
+        return self.path or self.target
 
 
 class ForbiddenContent(msgspec.Struct, frozen=True, order=True):
@@ -130,7 +138,9 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
         image: the reference as it was given to the scanner.
         artifact_type: Trivy's `container_image`, or what else was scanned (`filesystem`, `repository`, …).
         digest: of the manifest scanned, empty for a tarball.
+        archive: whether `image` is known to be a path; a report alone does not tell `app` from the folder of its name.
         image_id: digest of the image's configuration.
+        repo_tags, repo_digests: names of the image where Trivy read it, a local daemon's or an archive's included.
         platform: `linux/amd64`.
         os: `debian 12.5`; `os_end_of_life` when its distributor publishes no fixes any more.
         findings: not suppressed, the most severe first.
@@ -152,7 +162,10 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
     diff_ids: tuple[str, ...] = ()
     labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     artifact_type: str = "container_image"
+    archive: bool = False
     image_id: str = ""
+    repo_tags: tuple[str, ...] = ()
+    repo_digests: tuple[str, ...] = ()
     os_end_of_life: bool = False
     history: tuple[str, ...] = ()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
+from s3c_actions.findings import go_json
 from s3c_actions.findings.releases import find_distribution
 from s3c_actions.findings.scope import Scope
 
@@ -42,6 +43,9 @@ class _Report(msgspec.Struct, frozen=True):
     results: list[_Result] | None = msgspec.field(default=None, name="Results")
 
 
+_DECODER = msgspec.json.Decoder(_Report)
+
+
 class InferredScope(msgspec.Struct, frozen=True, kw_only=True):
     """What a report reveals of its scan.
 
@@ -64,7 +68,7 @@ def infer(data: bytes) -> InferredScope:
     Args:
         data: Trivy's JSON report.
     """
-    report = msgspec.json.decode(data, type=_Report)
+    report = go_json.decode(data, _DECODER)
     results = report.results or []
     metadata = report.metadata or _Metadata()
     os_results = [result for result in results if result.result_class == "os-pkgs"]

@@ -111,7 +111,7 @@ def explain_rejection(refused: Sequence[Finding]) -> str:
         return f"{count_phrase(len(fixable), worst)} {_verb(len(fixable))} a fix: bump {enumerate_names(packages)}"
     own_content = [f for f in at_worst if f.kind in {FindingKind.SECRET, FindingKind.MISCONFIGURATION}]
     if own_content:
-        locations = list(dict.fromkeys(f"{f.id} in {f.target}" for f in own_content))
+        locations = list(dict.fromkeys(f"{f.id} in {f.target}{f':{f.line}' if f.line else ''}" for f in own_content))
         return f"{count_phrase(len(own_content), worst)} to fix: {enumerate_names(locations)}"
     if all(f.kind is FindingKind.LICENSE for f in at_worst):
         names = list(dict.fromkeys(f.id for f in at_worst))

@@ -6,16 +6,20 @@ report that is cut off, of another tool or with unknown values is an error, neve
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.reference import Reference
 from s3c_actions.core.startup import paused
-from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity, rank_findings
+from s3c_actions.findings import go_json
+from s3c_actions.findings.identity import hash_detail
+from s3c_actions.findings.model import IMAGE_CONFIGURATION, Finding, FindingKind, ScanReport, Severity, rank_findings
 
 SCHEMA_VERSION = 2
 ARTIFACT_TYPES = ("container_image", "filesystem", "repository", "vm", "cyclonedx", "spdx")
@@ -43,6 +47,8 @@ class _Identifier(_Struct, frozen=True):
 
 
 class _Score(_Struct, frozen=True):
+    v2_vector: str = msgspec.field(default="", name="V2Vector")
+    v2_score: float = msgspec.field(default=0.0, name="V2Score")
     v3_vector: str = msgspec.field(default="", name="V3Vector")
     v3_score: float = msgspec.field(default=0.0, name="V3Score")
     v40_vector: str = msgspec.field(default="", name="V40Vector")
@@ -73,6 +79,7 @@ class _Vulnerability(_Struct, frozen=True):
 
 
 class _Cause(_Struct, frozen=True):
+    resource: str = ""
     start_line: int = 0
     end_line: int = 0
 
@@ -163,6 +170,7 @@ class _Metadata(_Struct, frozen=True):
     os: _OS | None = msgspec.field(default=None, name="OS")
     image_id: str = msgspec.field(default="", name="ImageID")
     diff_ids: list[str] = msgspec.field(default_factory=list, name="DiffIDs")
+    repo_tags: list[str] = msgspec.field(default_factory=list)
     repo_digests: list[str] = msgspec.field(default_factory=list)
     image_config: _ImageConfig = _ImageConfig()
 
@@ -258,11 +266,13 @@ def parse(data: bytes) -> ScanReport:
     """
     try:
         with paused():
-            return _scan_report(_check_format(_DECODER.decode(data)))
+            return _scan_report(_check_format(go_json.decode(data, _DECODER)))
     except (UnicodeDecodeError, RecursionError) as error:
         raise InvalidTrivyReport(f"is not JSON that can be read: {error}") from error
     except msgspec.ValidationError as error:
-        raise InvalidTrivyReport(f"is {_recognise_format(data)}: {_error_clause(error)}") from error
+        what = _recognise_format(data)
+        known = what not in {"a damaged Trivy report", "no Trivy report"}
+        raise InvalidTrivyReport(f"is {what}" if known else f"is {what}: {_error_clause(error)}") from error
     except msgspec.DecodeError as error:
         raise InvalidTrivyReport(_explain_damage(data, error)) from error
 
@@ -288,19 +298,24 @@ class _Inventory(_Struct, frozen=True):
     results: list[_Packages] = msgspec.field(default_factory=list)
 
 
+_INVENTORY = msgspec.json.Decoder(_Inventory)
+
+
 def installed_versions(data: bytes) -> dict[str, str]:
     """The version of each package that a report lists, by name; the last one of a name that is listed twice.
 
     Args:
         data: a valid report, written with all packages.
     """
-    inventory = msgspec.json.decode(data, type=_Inventory)
+    inventory = go_json.decode(data, _INVENTORY)
     return {package.name: package.installed for result in inventory.results for package in result.packages}
 
 
 def _check_format(report: _Report) -> _Report:
     if report.schema_version != SCHEMA_VERSION:
-        raise InvalidTrivyReport(f"has Trivy's schema version {report.schema_version}; {SCHEMA_VERSION} is understood")
+        raise InvalidTrivyReport(
+            f"is {_describe_schema(report.schema_version)}; version {SCHEMA_VERSION} is understood"
+        )
     if report.artifact_type not in ARTIFACT_TYPES:
         raise InvalidTrivyReport(
             f"is a report on an artifact of type {_shorten(report.artifact_type)}; "
@@ -312,8 +327,7 @@ def _check_format(report: _Report) -> _Report:
 def _scan_report(report: _Report) -> ScanReport:
     findings: list[Finding] = []
     suppressed: list[Finding] = []
-    set_aside: list[Finding] = []
-    for result in report.results:
+    for result in _fixed_targets(report):
         findings.extend(_vulnerability_finding(vulnerability, result) for vulnerability in result.vulnerabilities)
         findings.extend(_secret_finding(secret, result) for secret in result.secrets)
         findings.extend(_license_finding(license_, result) for license_ in result.licenses)
@@ -324,11 +338,8 @@ def _scan_report(report: _Report) -> ScanReport:
             if misconfiguration.status not in {"PASS", "EXCEPTION"}
         )
         for modified in result.modified:
-            (suppressed if modified.status in _SUPPRESSING else set_aside).append(_modified_finding(modified, result))
-    if set_aside:
-        # Modified, but with a status that does not mean harmless: it stays a finding.
-        known = {finding.key for finding in findings}
-        findings.extend(finding for finding in set_aside if finding.key not in known)
+            # Trivy takes what it modifies out of the lists above. With a status that does not mean harmless it stays.
+            (suppressed if modified.status in _SUPPRESSING else findings).append(_modified_finding(modified, result))
     metadata = report.metadata
     config = metadata.image_config
     layers = [entry.created_by for entry in config.history if not entry.empty_layer]
@@ -337,6 +348,8 @@ def _scan_report(report: _Report) -> ScanReport:
         artifact_type=report.artifact_type,
         digest=_find_digest(report.artifact_name, metadata.repo_digests),
         image_id=metadata.image_id,
+        repo_tags=tuple(metadata.repo_tags),
+        repo_digests=tuple(metadata.repo_digests),
         platform="/".join(part for part in (config.os, config.architecture, config.variant) if part),
         os=" ".join(part for part in (metadata.os.family, metadata.os.name) if part) if metadata.os else "",
         os_end_of_life=bool(metadata.os and metadata.os.eosl),
@@ -352,8 +365,22 @@ def _scan_report(report: _Report) -> ScanReport:
     )
 
 
+def _fixed_targets(report: _Report) -> Iterator[_Result]:
+    """Yield the results, those of the image's configuration with a fixed target.
+
+    Trivy writes the image's name with tag or digest there (pkg/scan/local/service.go: mergeSecrets,
+    mergeMisconfigurations).
+    """
+    names: set[str] = set()
+    if report.artifact_type == "container_image":
+        names = {report.artifact_name, *report.metadata.repo_tags, *report.metadata.repo_digests}
+    for result in report.results:
+        of_configuration = result.class_ in {"secret", "config"} and result.target in names
+        yield replace(result, target=IMAGE_CONFIGURATION) if of_configuration else result
+
+
 def _vulnerability_finding(vulnerability: _Vulnerability, result: _Result, suppressed: str = "") -> Finding:
-    score, vector = _cvss_score(vulnerability)
+    score, vector, score2, vector2 = _cvss_scores(vulnerability)
     return Finding(
         kind=FindingKind.VULNERABILITY,
         id=vulnerability.vulnerability_id,
@@ -373,6 +400,8 @@ def _vulnerability_finding(vulnerability: _Vulnerability, result: _Result, suppr
         references=vulnerability.references,
         score=score,
         vector=vector,
+        score2=score2,
+        vector2=vector2,
         cwes=vulnerability.cwe_ids,
         source=vulnerability.data_source.name,
         layer=vulnerability.layer.diff_id or vulnerability.layer.digest,
@@ -380,17 +409,27 @@ def _vulnerability_finding(vulnerability: _Vulnerability, result: _Result, suppr
     )
 
 
-def _cvss_score(vulnerability: _Vulnerability) -> tuple[float | None, str]:
-    """The score of the vendor whose severity Trivy used, else of a vendor that rates nearly everything."""
-    for vendor in (vulnerability.severity_source, "nvd", "ghsa", "redhat"):
-        score = vulnerability.cvss.get(vendor)
-        if score is None:
-            continue
-        if score.v3_score:
-            return score.v3_score, score.v3_vector
-        if score.v40_score:
-            return score.v40_score, score.v40_vector
-    return None, ""
+def _cvss_scores(vulnerability: _Vulnerability) -> tuple[float | None, str, float | None, str]:
+    """The scores of the vendor whose severity Trivy used, else of a vendor that rates nearly everything.
+
+    Returns:
+        Score and vector of version 3, or 4 without one; score and vector of version 2, of any of these vendors.
+    """
+    ratings = [
+        rating
+        for vendor in (vulnerability.severity_source, "nvd", "ghsa", "redhat")
+        if (rating := vulnerability.cvss.get(vendor)) is not None
+    ]
+    newer = next(
+        (
+            (rating.v3_score, rating.v3_vector) if rating.v3_score else (rating.v40_score, rating.v40_vector)
+            for rating in ratings
+            if rating.v3_score or rating.v40_score
+        ),
+        (None, ""),
+    )
+    older = next(((rating.v2_score, rating.v2_vector) for rating in ratings if rating.v2_score), (None, ""))
+    return *newer, *older
 
 
 def _secret_finding(secret: _Secret, result: _Result, suppressed: str = "") -> Finding:
@@ -406,11 +445,13 @@ def _secret_finding(secret: _Secret, result: _Result, suppressed: str = "") -> F
         layer=secret.layer.diff_id or secret.layer.digest,
         line=secret.start_line,
         end_line=secret.end_line,
+        detail=hash_detail(secret.match),
         suppressed=suppressed,
     )
 
 
 def _misconfiguration_finding(misconfiguration: _Misconfiguration, result: _Result, suppressed: str = "") -> Finding:
+    cause = misconfiguration.cause_metadata
     return Finding(
         kind=FindingKind.MISCONFIGURATION,
         id=misconfiguration.id,
@@ -423,9 +464,11 @@ def _misconfiguration_finding(misconfiguration: _Misconfiguration, result: _Resu
         url=misconfiguration.primary_url,
         references=misconfiguration.references,
         layer=misconfiguration.layer.diff_id or misconfiguration.layer.digest,
-        line=misconfiguration.cause_metadata.start_line,
-        end_line=misconfiguration.cause_metadata.end_line,
+        line=cause.start_line,
+        end_line=cause.end_line,
         remedy=misconfiguration.resolution,
+        # A check without line and resource is of the whole file, and fails once.
+        detail=hash_detail(cause.resource, misconfiguration.message) if cause.start_line or cause.resource else "",
         suppressed=suppressed,
     )
 
@@ -447,7 +490,7 @@ def _license_finding(license_: _License, result: _Result, suppressed: str = "") 
 def _modified_finding(modified: _Modified, result: _Result) -> Finding:
     statement = modified.statement or modified.status.replace("_", " ") or "set aside"
     reason = f"{statement} ({modified.source})" if modified.source else statement
-    finding = _MODIFIED[modified.type].decode(modified.finding)
+    finding = go_json.decode(bytes(modified.finding), _MODIFIED[modified.type])
     if modified.type == "vulnerability":
         return _vulnerability_finding(finding, result, reason)
     if modified.type == "misconfiguration":
@@ -460,10 +503,18 @@ def _modified_finding(modified: _Modified, result: _Result) -> Finding:
 def _find_digest(name: str, repo_digests: Iterable[str]) -> str:
     """The digest under the name scanned; a local image may be known by several repositories."""
     digests = [entry.rpartition("@") for entry in repo_digests]
-    for repository, _, digest in digests:
-        if repository and name.startswith(repository) and name[len(repository) :][:1] in {"", ":", "@"}:
-            return digest
-    return digests[0][2] if digests else ""
+    own = _repository(name)
+    return next(
+        (digest for repository, _, digest in digests if own and _repository(repository) == own),
+        digests[0][2] if digests else "",
+    )
+
+
+def _repository(name: str) -> str:
+    try:
+        return Reference.parse(name).name
+    except InputError:
+        return ""
 
 
 def _error_clause(error: msgspec.ValidationError) -> str:
@@ -485,12 +536,20 @@ def _explain_damage(data: bytes, error: msgspec.DecodeError) -> str:
     return f"is not JSON: {_shorten(str(error), quote=False)}"
 
 
+_FIRST_SCHEMA = "a report of a Trivy before 0.20 (schema version 1), and an old one may come first on PATH"
+
+
+def _describe_schema(version: int) -> str:
+    return _FIRST_SCHEMA if version < SCHEMA_VERSION else f"a report of a newer Trivy (schema version {version})"
+
+
 _FORMATS = (
     ("matches", "Grype's JSON report"),
     ("bomFormat", "a CycloneDX document"),
     ("spdxVersion", "an SPDX document"),
     ("lockfileVersion", "an npm lock file"),
     ("runs", "a SARIF file"),
+    ("ClusterName", "a report of `trivy k8s`"),
     ("vulnerabilities", "another scanner's report"),
 )
 
@@ -498,12 +557,22 @@ _FORMATS = (
 def _recognise_format(data: bytes) -> str:
     """Describe what the JSON is, for the error of a wrong file."""
     try:
-        keys = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        document = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "no Trivy report"
-    if "SchemaVersion" in keys:
+    if isinstance(document, dict):
+        return _recognise_object(document)
+    old = isinstance(document, list) and document and all(isinstance(row, dict) and "Target" in row for row in document)
+    return _FIRST_SCHEMA if old else "no Trivy report"
+
+
+def _recognise_object(document: dict[str, Any]) -> str:
+    version = document.get("SchemaVersion")
+    if isinstance(version, int) and version != SCHEMA_VERSION:
+        return _describe_schema(version)
+    if version is not None:
         return "a damaged Trivy report"
-    for key, name in _FORMATS:
-        if key in keys:
-            return f"{name}, not Trivy's JSON report"
-    return "no Trivy report" if keys else "an empty object, no Trivy report"
+    name = next((name for key, name in _FORMATS if key in document), "")
+    if name:
+        return f"{name}, not Trivy's JSON report"
+    return "no Trivy report" if document else "an empty object, no Trivy report"

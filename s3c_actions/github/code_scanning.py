@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
 
 import msgspec
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
+from s3c_actions.core.text import counted
 from s3c_actions.github import errors as trouble
 from s3c_actions.report.formats import sarif
 
@@ -89,6 +91,7 @@ def read(path: Path) -> SarifFile:
         tools = [str(run["tool"]["driver"]["name"]) for run in runs]
         results = [len(run.get("results") or ()) for run in runs]
         rules = [len(run["tool"]["driver"].get("rules") or ()) for run in runs]
+        unplaced = [problem for run in runs for result in run.get("results") or () if (problem := _misplaced(result))]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         refuse("is not a SARIF log", "Give a file that `s3c scan --format sarif` or another scanner wrote.")
     if version != "2.1.0":
@@ -101,7 +104,37 @@ def read(path: Path) -> SarifFile:
                 f"has {max(numbers):,} {what} in one run, and code scanning takes {most:,}",
                 "Report fewer: `limit-severities-for-sarif` leaves out what `severity` does not name.",
             )
+    if unplaced:
+        refuse(
+            f"has {counted(len(unplaced), 'result')} at a place that code scanning refuses with the whole file: "
+            f"{unplaced[0]}",
+            "Give each result a location with a path relative to the repository.",
+        )
     return SarifFile(path=path, data=sarif.drop_suppressed(data), tool=tools[0], results=sum(results))
+
+
+def _misplaced(result: Any) -> str:
+    """Return what code scanning would not accept about a result's place; empty when it would.
+
+    https://docs.github.com/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning
+    """
+    rule = str(result.get("ruleId", ""))[:100]
+    place = ((result.get("locations") or [{}])[0] or {}).get("physicalLocation") or {}
+    location = place.get("artifactLocation") or {}
+    uri = str(location.get("uri") or "")
+    if not uri and location.get("index") is None:
+        return f"one of {rule} has no location"
+    try:
+        scheme = urlsplit(uri).scheme
+    except ValueError:
+        return f"{uri[:100]!r} of {rule} is no URI"
+    if scheme not in {"", "file"}:
+        return f"{uri[:100]!r} of {rule} is no file"
+    region = place.get("region") or {}
+    start = region.get("startLine", 1)
+    if start < 1 or region.get("endLine", start) < start:
+        return f"one of {rule} has no lines {start} to {region.get('endLine', start)}"
+    return ""
 
 
 def upload(

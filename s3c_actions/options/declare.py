@@ -11,6 +11,7 @@ that inherits from all groups its functions take. See docs/decisions/0013-typed-
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeAlias, TypeVar, cast, overload
@@ -81,8 +82,9 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 
     @property
     def attribute(self) -> str:
-        """The name in a group: `fail_on`."""
-        return self.name.replace("-", "_")
+        """The name in a group: `fail_on`; a word of Python's, such as `for`, gets an underscore."""
+        name = self.name.replace("-", "_")
+        return f"{name}_" if keyword.iskeyword(name) else name
 
     @property
     def is_path(self) -> bool:

@@ -12,7 +12,7 @@ from s3c_actions.options.azure import IdentityOptions, guid
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions, TimeoutOptions, path_items, path_text
 from s3c_actions.options.declare import Group, Input
-from s3c_actions.options.parse import boolean, duration, text
+from s3c_actions.options.parse import boolean, choice, duration, items, text
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.report import PolicyOptions
@@ -119,6 +119,30 @@ class ManifestOptions(Group):
     )
 
 
+class ImagePathOptions(Group):
+    """Where custom kinds name images."""
+
+    image_paths: Input[tuple[str, ...]] = Input(
+        name="image-paths",
+        help="Places of images in custom kinds, besides those that are known: `KIND.GROUP=PATH`, with `[]` for each "
+        "item of a list, `*` for any key and `**` for any depth; several by commas or lines. `!KIND.GROUP=PATH` says "
+        "that what stands there is not an image.",
+        parse=items,
+        absent=(),
+        example="Database.data.example=spec.backup.image",
+        many=True,
+    )
+    require_digests = Input(
+        name="require-digests",
+        help="Refuse manifests in which an image is still named by a tag, such as in a place of a custom kind that is "
+        "not known. Without it each is a warning.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+
+
 class RolloutOptions(Group):
     """The time limit of the rollout."""
 
@@ -143,7 +167,7 @@ class ResolveOptions(Group):
     )
 
 
-class DeployingOptions(ManifestOptions, ClusterOptions, NamespaceOptions, RolloutOptions):
+class DeployingOptions(ManifestOptions, ImagePathOptions, ClusterOptions, NamespaceOptions, RolloutOptions):
     """What to deploy, and how."""
 
     create_namespace = Input(
@@ -161,6 +185,15 @@ class DeployingOptions(ManifestOptions, ClusterOptions, NamespaceOptions, Rollou
         parse=boolean,
         default="true",
         absent=True,
+    )
+    accept_paused_gate = Input(
+        name="accept-paused-gate",
+        help="Deploy also while the gate is paused (`s3c gate pause`) and admits every image, signed or not. Without "
+        "it, a pause is an error.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
     )
     render_only = Input(
         name="render-only",
@@ -189,10 +222,18 @@ class DeployingOptions(ManifestOptions, ClusterOptions, NamespaceOptions, Rollou
     prune: Input[str] = Input(
         name="prune",
         help="A label, `key=value`: it is set on every object, and objects that have it and are no longer in the "
-        "manifests are deleted. Volumes and namespaces stay.",
+        "manifests are deleted. Volumes, namespaces and custom resources stay, and are listed.",
         parse=label,
         absent="",
         example="app.kubernetes.io/part-of=shop",
+    )
+    recreate: Input[str] = Input(
+        name="recreate",
+        help="`jobs`: a Job that has finished is deleted and created anew when what it runs has changed, which the API "
+        "does not allow otherwise. One that still runs is an error.",
+        parse=choice("", "jobs"),
+        absent="",
+        example="jobs",
     )
     force_conflicts = Input(
         name="force-conflicts",
@@ -206,16 +247,19 @@ class DeployingOptions(ManifestOptions, ClusterOptions, NamespaceOptions, Rollou
 
 
 DEPLOY_INPUTS: tuple[Input[Any], ...] = (
+    *ImagePathOptions.own(),
     *ClusterOptions.own(),
     NamespaceOptions.namespace,
     DeployingOptions.create_namespace,
     DeployingOptions.require_gate,
+    DeployingOptions.accept_paused_gate,
     DeployingOptions.render_only,
     ResolveOptions.resolve,
     DeployingOptions.dry_run,
     RolloutOptions.rollout_timeout,
     DeployingOptions.rollback_on_failure,
     DeployingOptions.prune,
+    DeployingOptions.recreate,
     DeployingOptions.force_conflicts,
 )
 """Inputs on how to deploy."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 from msgspec.structs import replace
 
+from s3c_actions.core.gate_pause import MAX_LENGTH, MAX_REASON
 from s3c_actions.options.azure import guid
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions, path, paths
@@ -18,14 +20,14 @@ from s3c_actions.options.deploy import (
     RolloutOptions,
     namespace_name,
 )
-from s3c_actions.options.parse import boolean, choice, items
+from s3c_actions.options.parse import boolean, choice, duration, items
 from s3c_actions.options.programs import HelmProgram, ProgramsMirror
 from s3c_actions.options.registry import REGISTRY_INPUTS, RegistryOptions
 from s3c_actions.options.report import PolicyOptions
 from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.options.verify import TrustOptions
 
-TASKS = ("check", "demo", "install")
+TASKS = ("check", "demo", "install", "pause", "uninstall")
 
 
 def namespaces(value: str) -> tuple[str, ...]:
@@ -34,6 +36,22 @@ def namespaces(value: str) -> tuple[str, ...]:
     for name in names:
         namespace_name(name.removesuffix("*").rstrip("-") if name.endswith("*") else name)
     return names
+
+
+def pause_length(value: str) -> timedelta:
+    """Parse the length of a pause: whole seconds, a minute at least."""
+    length = timedelta(seconds=int(duration(value)))
+    if not timedelta(minutes=1) <= length <= MAX_LENGTH:
+        raise ValueError("a pause of 1m to 4h, such as 30m")
+    return length
+
+
+def pause_reason(value: str) -> str:
+    """Parse the reason of a pause: one line for people."""
+    reason = " ".join(value.split())
+    if not reason or not reason.isprintable() or len(reason) > MAX_REASON:
+        raise ValueError(f"a reason: printable text of 1 to {MAX_REASON} characters")
+    return reason
 
 
 def _chart(name: str) -> Input[Path | None]:
@@ -57,6 +75,10 @@ def _values(name: str) -> Input[tuple[Path, ...]]:
     )
 
 
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
+
+
 class GateInputs(
     ClusterOptions,
     NamespaceOptions,
@@ -73,7 +95,8 @@ class GateInputs(
     task: Input[str] = Input(
         name="task",
         help="`check` fails when an image given is denied; `demo` shows what becomes of each; `install` installs "
-        "Gatekeeper and Ratify, or brings those that are there to the same state, and then proves that they close.",
+        "Gatekeeper and Ratify, or brings those that are there to the same state, and then proves that they close. In "
+        "an emergency, `pause` has the gate admit everything for a limited time, and `uninstall` takes it away.",
         parse=choice(*TASKS),
         default="check",
         absent="check",
@@ -97,6 +120,13 @@ class GateInputs(
         "trust store holds an authority: `*` is everyone whom that certified. Of a vault's certificate the subject is "
         "taken.",
     )
+    trusted_timestamp_root: Input[tuple[Path, ...]] = replace(
+        TrustOptions.trusted_timestamp_root,
+        help=f"`install`: {_lower(TrustOptions.trusted_timestamp_root.help)}",
+    )
+    verify_timestamp: Input[str] = replace(
+        TrustOptions.verify_timestamp, help=f"`install`: {_lower(TrustOptions.verify_timestamp.help)}"
+    )
     policy: Input[Path | None] = replace(
         PolicyOptions.policy,
         help="`install`: the policy (`s3c-policy.yaml`) by which the cluster admits: who may sign, which evidence is "
@@ -109,6 +139,17 @@ class GateInputs(
         "`ratify-client-id`.",
     )
     vault_certificate = VaultCertificateOptions.vault_certificate
+    trusted_vault_version: Input[tuple[str, ...]] = replace(
+        TrustOptions.trusted_vault_version,
+        help="`install`, with `vault`: versions of the certificate that are trusted, one a line; `newest` is whichever "
+        "is the newest when Ratify looks, every hour. Name the old one and the new one while a certificate is renewed. "
+        "Without it, the newest.",
+    )
+    vault_ca_certs = replace(
+        VaultCertificateOptions.vault_ca_certs,
+        help="`install`, with `vault`: the issuers of the certificate in PEM, where the vault's secret does not "
+        "have them: Ratify trusts the authorities in the secret, and these.",
+    )
     ratify_client_id: Input[str] = Input(
         name="ratify-client-id",
         help="`install`: client of Ratify's managed identity, which may read the vault and pull from the registry, "
@@ -136,6 +177,36 @@ class GateInputs(
         absent=False,
         switch=True,
     )
+    for_: Input[timedelta | None] = Input(
+        name="for",
+        help="`pause`: how long, from `1m` to `4h`. The gate closes again by the clock, whatever runs or does not.",
+        parse=pause_length,
+        absent=None,
+        example="30m",
+    )
+    reason: Input[str] = Input(
+        name="reason",
+        help="`pause`: why, for those who see the pause in `gate check`, `trace`, `refresh` and `deploy`.",
+        parse=pause_reason,
+        absent="",
+        example="registry down, INC-1234",
+    )
+    end: Input[bool] = Input(
+        name="end",
+        help="`pause`: end the pause that is there now.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+    yes: Input[bool] = Input(
+        name="yes",
+        help="`uninstall`: do it without asking. Needed where no terminal is there to ask at.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
     manifests: Input[tuple[str, ...]] = replace(
         ManifestOptions.manifests,
         help="`install`: manifests of your own for the gate, such as Ratify's Store, Verifier or Policy: one of the "
@@ -155,9 +226,13 @@ class GateInputs(
         NamespaceOptions.namespace,
         trust_store,
         trusted_identity,
+        trusted_timestamp_root,
+        verify_timestamp,
         policy,
         vault,
         vault_certificate,
+        trusted_vault_version,
+        vault_ca_certs,
         ratify_client_id,
         exempt_namespaces,
         allow_tags,
@@ -167,6 +242,10 @@ class GateInputs(
         ratify_chart,
         ratify_values,
         RolloutOptions.rollout_timeout,
+        for_,
+        reason,
+        end,
+        yes,
         *HelmProgram.own(),
         ProgramsMirror.programs_mirror,
         *REGISTRY_INPUTS,
@@ -178,7 +257,8 @@ COMMAND = Command(
     help="Proves that the cluster's gate closes: looks for holes, then has the cluster try, by dry run, a Pod of an "
     "image that nobody signed, and the images given. `check` fails when one of those is denied; `demo` shows why. "
     "`install` first puts Gatekeeper and Ratify on the cluster by their Helm charts, failing closed, or brings those "
-    "that are there to the same state; it may be run again at any time.",
+    "that are there to the same state; it may be run again at any time. `pause` and `uninstall` are for emergencies: "
+    "the one opens the gate until a time, the other removes it.",
     options=GateInputs,
     implementation="s3c_actions.commands.gate:run",
     examples=(
@@ -186,6 +266,9 @@ COMMAND = Command(
         "s3c gate install --vault kv-voting --vault-certificate signing --tenant-id "
         "01234567-89ab-cdef-0123-456789abcdef --ratify-client-id 89abcdef-0123-4567-89ab-0123456789ab",
         "s3c gate check --image registry.example/app@sha256:…",
+        "s3c gate pause --for 30m --reason 'registry down, INC-1234'",
+        "s3c gate pause --end",
+        "s3c gate uninstall --yes",
         "s3c gate demo --image registry.example/app:unsigned --image registry.example/app:signed",
     ),
 )

@@ -93,7 +93,7 @@ class PatchingOptions(CopaProgram, BuildkitdProgram, RegistryOptions, TimeoutOpt
         name="buildkit-addr",
         help="BuildKit to build with: `unix://SOCKET`, `tcp://HOST:PORT`, `docker-container://NAME`, `buildx://NAME`, "
         "`docker://` (Docker with the containerd image store). `auto` takes one that is there (`BUILDKIT_HOST`, "
-        "/run/buildkit, buildx), else starts its own (needs root and runc).",
+        "/run/buildkit, buildx), else runs one in a container where Docker answers, or its own (needs root and runc).",
         parse=buildkit_address,
         default="auto",
         example="docker-container://buildx_buildkit_default",

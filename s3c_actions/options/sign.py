@@ -197,8 +197,9 @@ class SignatureOptions(MetadataOptions):
     )
     timestamp_root_cert: Input[Path | None] = Input(
         name="timestamp-root-cert",
-        help="Root certificate of the time-stamp authority, in PEM or DER.",
+        help="Root certificate of the time-stamp authority: a file (PEM or DER), or the PEM itself.",
         parse=path,
+        takes=(pasted_content.CERTIFICATE,),
         example="digicert-tsa-root.cer",
     )
     signature_expiry = Input(

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions
 from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.deploy import ClusterOptions
 from s3c_actions.options.parse import choice
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import REGISTRY_INPUTS
@@ -33,7 +34,9 @@ class PrintOptions(Group):
     )
 
 
-class TraceInputs(PrintOptions, TrustOptions, NotationOptions, PolicyOptions, ImageOptions, OutputOptions):
+class TraceInputs(
+    PrintOptions, TrustOptions, NotationOptions, PolicyOptions, ClusterOptions, ImageOptions, OutputOptions
+):
     """The inputs of `trace`."""
 
     policy: Input[Path | None] = replace(
@@ -47,12 +50,18 @@ class TraceInputs(PrintOptions, TrustOptions, NotationOptions, PolicyOptions, Im
         "verified.",
         required=False,
     )
+    kubeconfig = replace(
+        ClusterOptions.kubeconfig,
+        help="A cluster whose gate is looked at as well: while it is paused, no verdict counts there. A file's path, "
+        "or the kubeconfig itself, also in base64. Without it and without `context` and `aks-cluster`, none is asked.",
+    )
     order = (
         ImageOptions.image,
         PrintOptions,
         policy,
         *TrustOptions.own(),
         *VaultCertificateOptions.own(),
+        *ClusterOptions.own(),
         *REGISTRY_INPUTS,
         *NotationProgram.own(),
         ProgramsMirror.programs_mirror,

@@ -7,6 +7,7 @@ import re
 from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.common import path
 from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.parse import items
 
 OFFICIAL_PLUGIN = "azure-kv"
 
@@ -36,6 +37,14 @@ def object_version(value: str) -> str:
     if not re.fullmatch(r"[0-9a-fA-F]{32}", value.strip()):
         raise ValueError("a version: 32 hexadecimal digits")
     return value.strip().lower()
+
+
+NEWEST = "newest"
+
+
+def trusted_versions(value: str) -> tuple[str, ...]:
+    """Parse versions of a certificate; an empty one is the newest."""
+    return tuple("" if version == NEWEST else object_version(version) for version in items(value))
 
 
 class VaultCertificateOptions(Group):

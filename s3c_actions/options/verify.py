@@ -12,7 +12,8 @@ from s3c_actions.options.parse import choice, lines
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.sign import CertificateOptions, MetadataOptions, NotationOptions
-from s3c_actions.options.vault import VaultCertificateOptions, VaultOptions
+from s3c_actions.options.vault import VaultCertificateOptions, VaultOptions, trusted_versions
+from s3c_actions.signing import timestamps
 
 LEVELS = ("strict", "permissive", "audit")
 
@@ -58,12 +59,32 @@ class TrustOptions(VaultOptions):
     )
     trusted_timestamp_root: Input[tuple[Path, ...]] = Input(
         name="trusted-timestamp-root",
-        help="Root certificates of time-stamp authorities, one a line. With one, a signature needs a time-stamp of "
-        "theirs.",
+        help="Root certificates of time-stamp authorities: files (PEM or DER) or folders of them, one a line, or the "
+        "PEM itself. A signature with a time-stamp of theirs outlives its certificate.",
         parse=paths,
+        takes=(pasted_content.CERTIFICATE,),
         absent=(),
         many=True,
         example="digicert-tsa-root.cer",
+    )
+    verify_timestamp: Input[str] = Input(
+        name="verify-timestamp",
+        help="With `trusted-timestamp-root`: which signatures need a time-stamp. `always` is every one; with "
+        "`afterCertExpiry` a signature without a time-stamp counts as long as its certificate is valid.",
+        parse=choice(*timestamps.CHECKS),
+        default=timestamps.ALWAYS,
+        absent=timestamps.ALWAYS,
+        choices=timestamps.CHECKS,
+    )
+    trusted_vault_version: Input[tuple[str, ...]] = Input(
+        name="trusted-vault-version",
+        help="With `vault`: versions of the certificate that are trusted, one a line; `newest` is the newest of that "
+        "moment. Name the old one and the new one while a certificate is renewed. Without it, the version that "
+        "`vault-certificate-version` names, or the newest.",
+        parse=trusted_versions,
+        absent=(),
+        many=True,
+        example="newest",
     )
 
 

@@ -14,7 +14,7 @@ from s3c_actions.core.artifact_types import SARIF, SIGNATURE
 from s3c_actions.core.errors import InputError
 from s3c_actions.options.parse import duration
 from s3c_actions.policy.model import Policy, TrustedSigner, exception_end
-from s3c_actions.signing import certificates, identities
+from s3c_actions.signing import certificates, identities, key_files, timestamps
 
 RATIFY_API = "config.ratify.deislabs.io/v1beta1"
 POLICY_NAME = "ratify-policy"
@@ -40,14 +40,18 @@ def ratify_objects(policy: Policy) -> list[KubernetesObject]:
         InputError: as `trust_policies` does.
     """
     documents = trust_policies(policy)
+    stores = [
+        *((store_name(signer), signer.certificate_pem) for signer in policy.signers),
+        *((timestamp_store_name(signer), signer.timestamp_pem) for signer in policy.signers if signer.timestamp_roots),
+    ]
     keys = [
         _object(
             "KeyManagementProvider",
-            store_name(signer),
+            name,
             policy,
-            {"type": "inline", "parameters": {"contentType": "certificate", "value": signer.certificate}},
+            {"type": "inline", "parameters": {"contentType": "certificate", "value": pem}},
         )
-        for signer in policy.signers
+        for name, pem in stores
     ]
     verifiers = [
         *(
@@ -89,25 +93,46 @@ def trust_policies(policy: Policy) -> tuple[KubernetesObject, ...]:
 
 
 def _trust_policy(signer: TrustedSigner) -> KubernetesObject:
+    stamped = bool(signer.timestamp_roots)
     return {
         "version": "1.0",
         "trustPolicies": [
             {
                 "name": "s3c",
                 "registryScopes": ["*"],
-                "signatureVerification": {"level": "strict"},
-                "trustStores": [f"ca:{store_name(signer)}"],
+                "signatureVerification": dict(
+                    timestamps.signature_verification("strict", signer.verify_timestamp, stamped=stamped)
+                ),
+                "trustStores": [
+                    f"ca:{store_name(signer)}",
+                    *([f"tsa:{timestamp_store_name(signer)}"] if stamped else []),
+                ],
                 "trustedIdentities": list(_identities(signer)),
             }
         ],
     }
 
 
+def trust_timestamps(parameters: KubernetesObject, store: str, check: str) -> None:
+    """Add trust in time-stamps to the parameters of Ratify's verifier for notation.
+
+    Args:
+        parameters: with one statement in its trust policy.
+        store: KeyManagementProvider with the authorities' root certificates.
+        check: when a signature needs a time-stamp of theirs: one of `signing.timestamps.CHECKS`.
+    """
+    parameters["verificationCertStores"]["tsa"] = {store: [store]}
+    (statement,) = parameters["trustPolicyDoc"]["trustPolicies"]
+    statement["trustStores"] = [*statement["trustStores"], f"tsa:{store}"]
+    level = statement["signatureVerification"]["level"]
+    statement["signatureVerification"] = dict(timestamps.signature_verification(level, check, stamped=True))
+
+
 def _identities(signer: TrustedSigner) -> tuple[str, ...]:
     """Return the trusted identities below a signer's certificates; `*` only for that signer alone, or on request."""
     if signer.identities:
         return identities.identity_entries(signer.identities, "policy")
-    chain = certificates.read_chain(signer.certificate.encode(), "policy")
+    chain = key_files.read_chain(signer.certificate_pem.encode(), "policy")
     authority = next((certificate for certificate in chain if not certificates.is_own_anchor(certificate)), None)
     if authority is not None:
         raise InputError(
@@ -139,6 +164,19 @@ def constraint_template(policy: Policy, template: KubernetesObject) -> Kubernete
     )
     exported["spec"]["targets"][0]["rego"] = f"{rego}{_OBJECTIONS}{remainder}\n{rego_values(policy)}\n{rego_library()}"
     return dict(exported)
+
+
+def is_exported(rego: str, template: str) -> bool:
+    """Return whether a template's Rego is the gate's own, as it is or with a policy, as `constraint_template` has it.
+
+    Args:
+        rego: of a template on a cluster.
+        template: the Rego of the gate's own template.
+    """
+    if rego == template:
+        return True
+    before, _, after = template.partition(_NO_OBJECTIONS)
+    return rego.startswith(f"{before}{_OBJECTIONS}{after}\n\npolicy := {{") and rego.endswith(f"}}\n\n{rego_library()}")
 
 
 def ratify_rego(policy: Policy) -> str:
@@ -206,12 +244,14 @@ _OBJECTIONS = 'objections(image, said) = refusals(image, object.get(said, "verif
 
 def _notation_verifier(signer: TrustedSigner, trusted: KubernetesObject) -> KubernetesObject:
     """Return the verifier of one signer."""
-    store = store_name(signer)
+    stores = {"ca": {store_name(signer): [store_name(signer)]}}
+    if signer.timestamp_roots:
+        stores["tsa"] = {timestamp_store_name(signer): [timestamp_store_name(signer)]}
     return {
         "name": "notation",
         "version": "1.0.0",
         "artifactTypes": SIGNATURE,
-        "parameters": {"verificationCertStores": {"ca": {store: [store]}}, "trustPolicyDoc": trusted},
+        "parameters": {"verificationCertStores": stores, "trustPolicyDoc": trusted},
     }
 
 
@@ -237,6 +277,11 @@ def _object(kind: str, name: str, policy: Policy, spec: KubernetesObject) -> Kub
 def store_name(signer: TrustedSigner) -> str:
     """Return the name of the trust store that holds a signer's certificates, and of Ratify's provider of them."""
     return f"s3c-{signer.name}"
+
+
+def timestamp_store_name(signer: TrustedSigner) -> str:
+    """Return the name of the trust store that holds the roots of a signer's time-stamp authorities."""
+    return f"s3c-{signer.name}-tsa"
 
 
 def _nanoseconds(text: str) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,7 +21,7 @@ from s3c_actions.findings.model import Severity
 from s3c_actions.findings.scope import RequiredScope
 from s3c_actions.findings.threshold import Exemption, Threshold
 from s3c_actions.options.parse import duration
-from s3c_actions.signing import identities
+from s3c_actions.signing import identities, timestamps
 
 DEFAULT_FILE = "s3c-policy.yaml"
 SCHEMA = "policy-1.json"
@@ -38,6 +39,7 @@ Duration = Annotated[
 ]
 Line = Annotated[str, Meta(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
 LicenseId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9.+-]{1,100}$")]
+CertificateSource = Annotated[str, Meta(min_length=1, max_length=100_000)]
 Reason = Annotated[str, Meta(min_length=3, max_length=1000)]
 
 
@@ -55,13 +57,11 @@ class TrustedSigner(_Part, frozen=True, kw_only=True):
         ),
     ]
     certificate: Annotated[
-        str,
+        CertificateSource | Annotated[tuple[CertificateSource, ...], Meta(min_length=1, max_length=20)],
         Meta(
-            min_length=1,
-            max_length=100_000,
             description="The signing certificate, or its authority's: the path of a PEM file, relative to this file, "
             "or the PEM text itself. Or the identifier of the signing certificate in Azure Key Vault, with a version "
-            "or without: the newest counts when it is read.",
+            "or without: the newest counts when it is read. Several in a list, while a certificate is renewed.",
             examples=["keys/release.crt", "https://kv-release.vault.azure.net/certificates/signing"],
         ),
     ]
@@ -73,12 +73,53 @@ class TrustedSigner(_Part, frozen=True, kw_only=True):
             examples=[["C=US, ST=WA, O=example, CN=release"]],
         ),
     ] = ()
+    timestamp_roots: Annotated[
+        tuple[CertificateSource, ...],
+        Meta(
+            max_length=20,
+            description="Root certificates of time-stamp authorities, each the path of a PEM file, relative to this "
+            "file, or the PEM text itself. A signature with a time-stamp of theirs outlives its certificate.",
+            examples=[["keys/tsa-root.crt"]],
+        ),
+    ] = ()
+    verify_timestamp: Annotated[
+        Literal["always", "afterCertExpiry"],
+        Meta(
+            description="With `timestamp-roots`: `always` asks for a time-stamp in every signature; with "
+            "`afterCertExpiry` one without counts as long as its certificate is valid."
+        ),
+    ] = "always"
 
     @property
-    def vault(self) -> tuple[str, str, str] | None:
-        """Return host, name and version (empty: the newest) of a certificate in a vault; None for another."""
-        match = _OF_A_VAULT.fullmatch(self.certificate)
-        return (match["host"].lower(), match["name"], match["version"] or "") if match else None
+    def certificates(self) -> tuple[str, ...]:
+        """Return the certificates, each a path, PEM text or an identifier in a vault."""
+        return (self.certificate,) if isinstance(self.certificate, str) else self.certificate
+
+    @property
+    def in_vault(self) -> bool:
+        """Return whether a certificate has to be read from a vault."""
+        return any(vault_certificate(source) for source in self.certificates)
+
+    @property
+    def certificate_pem(self) -> str:
+        """Return the certificates' text, once each has been read."""
+        return "\n".join(self.certificates)
+
+    @property
+    def timestamp_pem(self) -> str:
+        """Return the text of the time-stamp authorities' root certificates, once each has been read."""
+        return "\n".join(self.timestamp_roots)
+
+
+def vault_certificate(source: str) -> tuple[str, str, str] | None:
+    """Return host, name and version (empty: the newest) of a certificate in a vault; None for another."""
+    match = _OF_A_VAULT.fullmatch(source)
+    return (match["host"].lower(), match["name"], match["version"] or "") if match else None
+
+
+def is_path(source: str) -> bool:
+    """Return whether a certificate is named by a file's path: it is neither PEM text nor an address."""
+    return "-----BEGIN" not in source and not source.startswith("https://")
 
 
 class FindingRules(_Part, frozen=True, kw_only=True):
@@ -300,10 +341,11 @@ def read(path: Path, *, field: str = "policy") -> Policy:
         raise InputError(field, f"{name} cannot be read: {what}.", remedy="Look at the path.") from error
     policy = parse(text, name=name, field=field)
     folder = Path() if pasted_content.is_kept(path) else path.parent
-    signers = tuple(_with_certificate(signer, folder, field) for signer in policy.signers)
+    signers = tuple(_with_certificates(signer, folder, field) for signer in policy.signers)
     return msgspec.structs.replace(policy, signers=signers)
 
 
+@lru_cache(maxsize=4)  # a run reads its policy several times, and YAML is slow to parse
 def parse(text: str, *, name: str = DEFAULT_FILE, field: str = "policy") -> Policy:
     """Parse the text of a policy as `read` does, but keep the paths of certificates.
 
@@ -356,6 +398,13 @@ def _check(policy: Policy, name: str, field: str) -> None:
                 f"{name}: at exceptions[{number}]: {entry.id} is denied under `findings`, which no exception excuses.",
                 remedy="Take it out of one of the two.",
             )
+    for number, signer in enumerate(policy.signers):
+        if signer.verify_timestamp != timestamps.ALWAYS and not signer.timestamp_roots:
+            raise InputError(
+                field,
+                f"{name}: at signers[{number}]: verify-timestamp is given, and timestamp-roots is missing.",
+                remedy="List the root certificates of the time-stamp authorities, or leave both out.",
+            )
     names = [signer.name for signer in policy.signers]
     for signer_name in names:
         if names.count(signer_name) > 1:
@@ -389,24 +438,45 @@ def _yaml(text: str, name: str, field: str) -> Any:
         ) from None
 
 
-def _with_certificate(signer: TrustedSigner, folder: Path, field: str) -> TrustedSigner:
-    if "-----BEGIN" in signer.certificate or signer.vault is not None:
-        return signer
-    if signer.certificate.startswith("https://"):
+def _with_certificates(signer: TrustedSigner, folder: Path, field: str) -> TrustedSigner:
+    sources = tuple(
+        source
+        if vault_certificate(source)
+        else _certificate_text(source, f"certificate of signer {signer.name}", folder, field)
+        for source in signer.certificates
+    )
+    roots = tuple(
+        _certificate_text(source, f"time-stamp root of signer {signer.name}", folder, field)
+        for source in signer.timestamp_roots
+    )
+    for root in roots:
+        try:
+            timestamps.read_roots(root.encode(), field)
+        except InputError as error:
+            error.what = error.what.replace(f"{field}: ", f"{field}: signer {signer.name}: timestamp-roots: ", 1)
+            raise
+    return msgspec.structs.replace(
+        signer, certificate=sources[0] if len(sources) == 1 else sources, timestamp_roots=roots
+    )
+
+
+def _certificate_text(source: str, name: str, folder: Path, field: str) -> str:
+    """Return the text of a certificate; `name` is what it is called in errors."""
+    if not is_path(source):
+        if "-----BEGIN" in source:
+            return source
         raise InputError(
             field,
-            f"the certificate of signer {signer.name}, {pasted_content.shorten(signer.certificate)}, "
-            "is none of a key vault.",
+            f"the {name}, {pasted_content.shorten(source)}, is none of a key vault.",
             remedy="Give its identifier, https://VAULT.vault.azure.net/certificates/NAME, or a PEM file.",
         )
-    path = folder / signer.certificate
+    path = folder / source
     try:
-        text = reading.read_text_file(path, encoding="ascii")
+        return reading.read_text_file(path, encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
         what = getattr(error, "strerror", "") or "it is not PEM"
         raise InputError(
             field,
-            f"the certificate of signer {signer.name}, {path}, cannot be read: {what}.",
+            f"the {name}, {path}, cannot be read: {what}.",
             remedy="Give the path of a PEM file, relative to the policy, or the PEM text itself.",
         ) from error
-    return msgspec.structs.replace(signer, certificate=text)

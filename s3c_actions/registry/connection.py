@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from s3c_actions.core import reading, response_limits, web
 from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.explain import Case, explain
 from s3c_actions.core.reference import DEFAULT_REGISTRY, Reference
 from s3c_actions.registry import challenges
 from s3c_actions.registry.content import MAX_MANIFEST, invalid_answer, parse_json_object
@@ -29,13 +30,37 @@ if TYPE_CHECKING:
 MAX_RETRY_AFTER = 20
 _LONG = 16 * 1024
 HTTP_ERRORS = {429: "asked for fewer requests", 500: "failed inside", 502: "failed inside", 503: "is overloaded"}
+WRITE_REFUSALS = (
+    Case(
+        pattern=r"immutable|cannot be overwritten|TAG_ALREADY_EXISTS|REGISTRY_DISALLOWED_OPERATION",
+        what="{registry} did not replace what is at {repository}{tag} (HTTP {code}).",
+        cause="Its tags are immutable, or this one is locked.",
+        remedy="Push to a tag that does not exist. Where a registry has no Referrers API, the list of what refers to "
+        "an image is a tag too (`sha256-…`): exempt such tags from the rule (docs/registries.md).",
+    ),
+    Case(
+        pattern=r"unknown media type",
+        what="{registry} does not store this kind of content in {repository} (HTTP {code}).",
+        cause="It takes the types that it knows and no others, as GitLab's registry does.",
+        remedy="Use a registry that takes any (docs/registries.md).",
+    ),
+)
+"""What registries say of a push that they reject, whatever their status code."""
 WRITE_ERRORS = {
     400: ("It does not accept this kind of content, or found it damaged.", "Look at what the registry says of it."),
     404: ("There is no such repository, and pushing does not make it.", "Make the repository first."),
     405: ("The registry is read-only, or the tag or repository is locked.", "Push to another tag or registry."),
     409: ("The tag is locked, or another push is changing it at this moment.", "Unlock the tag, or push to another."),
+    412: ("A rule of the registry forbids it, such as immutable tags.", "Push to another tag, or change the rule."),
     413: ("The registry, or a proxy in between, takes no content of this size.", "Raise its limit."),
 }
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+PACKAGE_DENIALS = re.compile(
+    r"permission_denied: (?:read|write|delete)_package|token provided does not match expected scopes"
+    r"|installation not allowed to (?:create|write|read) organi[sz]ation package",
+    re.IGNORECASE,
+)
+"""What GitHub's container registry answers a job whose token may not do that."""
 READ_METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -80,6 +105,7 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         expected: Collection[int] = (200, 404, 405),
         also: str = "",
+        redirects: bool = True,
     ) -> Response:
         """Send a request, and return its answer, which the caller reads and closes.
 
@@ -92,20 +118,21 @@ class Connection:
             headers: additional headers.
             expected: status codes to return; all others raise.
             also: another repository of the registry, which needs the permission to pull.
+            redirects: whether a redirect is followed; otherwise `expected` has its status codes.
 
         Raises:
             OutsideError: the registry could not be reached, rejected the request, or redirects to another host.
         """
         base = self._base(reference.registry)
         url = path if "://" in path else urljoin(base, path)
-        if urlsplit(url).netloc != urlsplit(base).netloc or urlsplit(url).scheme != urlsplit(base).scheme:
+        if not same_origin(url, base):
             raise invalid_answer(reference, "it sends to another host for the rest")
         writes = method not in READ_METHODS
         key = (reference.registry, reference.repository, writes, also)
         sent = {"Accept": accept, **(headers or {})}
         if key in self._authorizations:
             sent["Authorization"] = self._authorizations[key]
-        response = self._send(reference.registry, url, sent, method=method, content=content)
+        response = self._send(reference.registry, url, sent, method=method, content=content, redirects=redirects)
         if response.status_code == 401:
             challenge = _challenge(response)
             if key not in self._authorizations and challenge is not None and challenge.scheme == "bearer":
@@ -115,7 +142,9 @@ class Connection:
             if authorization and authorization != sent.get("Authorization"):
                 self.dismiss(response, reference)
                 self._authorizations[key] = sent["Authorization"] = authorization
-                response = self._send(reference.registry, url, sent, method=method, content=content)
+                response = self._send(
+                    reference.registry, url, sent, method=method, content=content, redirects=redirects
+                )
         if response.status_code in expected:
             return response
         raise self._http_error(reference, response, writes)
@@ -271,6 +300,8 @@ class Connection:
             return ""
         if challenge.scheme == "basic":
             return f"Basic {login.basic()}" if login and login.username else ""
+        if login and login.registry_token:
+            return f"Bearer {login.registry_token}"
         parameters = challenge.parameters
         realm = parameters.get("realm", "")
         safe = urlsplit(realm).scheme == "https" or (
@@ -310,8 +341,25 @@ class Connection:
         code, registry = response.status_code, reference.registry
         registry_text = _error_text(response)
         response.close()
+        facts = {"registry": registry, "repository": reference.repository, "code": code}
+        facts["tag"] = f":{reference.tag}" if reference.tag else ""
+        refusal = explain(registry_text, WRITE_REFUSALS, facts, image=str(reference), original=registry_text)
+        if writes and 400 <= code < 500 and isinstance(refusal, OutsideError):
+            return refusal
         has_login = registry in self._logins.given
         if code in {401, 403}:
+            if PACKAGE_DENIALS.search(registry_text):
+                right = "write" if writes else "read"
+                return OutsideError(
+                    f"{registry} did not let us {'write to' if writes else 'read'} {reference.repository} "
+                    f"(HTTP {code}).",
+                    cause=f"The token may not {right} packages, or not those of another repository. In a run for a "
+                    "fork or Dependabot it only reads.",
+                    remedy=f"Give the job the permission `packages: {right}`, and this repository access in the "
+                    "settings of the package (Manage Actions access).",
+                    image=str(reference),
+                    original=registry_text,
+                )
             exchange = None if has_login else self._logins.exchange
             explanation = exchange.refusal(registry, reference.repository, writes, registry_text) if exchange else None
             if explanation is not None:
@@ -323,9 +371,12 @@ class Connection:
                     image=str(reference),
                     original=registry_text,
                 )
+            helper = "" if has_login else self._logins.missing_helpers.get(registry)
             return OutsideError(
                 f"{registry} did not let us {'write to' if writes else 'read'} {reference.repository} (HTTP {code}).",
-                cause=f"The credentials given are wrong or may not {'write to' if writes else 'read'} it."
+                cause=f"The credential helper {helper}, which Docker's configuration names, is not installed."
+                if helper
+                else f"The credentials given are wrong or may not {'write to' if writes else 'read'} it."
                 if has_login
                 else "It is private (or does not exist there), and no credentials that open it were found."
                 if not writes
@@ -366,6 +417,16 @@ def _scopes(asked: str, reference: Reference, writes: bool, also: str) -> list[s
     if writes and not re.search(r"push|delete|\*", asked):
         scopes = [f"repository:{reference.repository}:pull,push"]
     return scopes + [f"repository:{also}:pull"] * bool(also)
+
+
+def same_origin(first: str, second: str) -> bool:
+    """Return whether two addresses have the same scheme, host and port (RFC 6454), and none has credentials."""
+    try:
+        urls = (urlsplit(first), urlsplit(second))
+        origins = {(url.scheme, url.hostname, url.port or _DEFAULT_PORTS.get(url.scheme)) for url in urls}
+    except ValueError:  # a port that is none
+        return False
+    return len(origins) == 1 and not any("@" in url.netloc for url in urls)
 
 
 def is_local(registry: str) -> bool:

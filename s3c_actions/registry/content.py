@@ -18,6 +18,7 @@ from s3c_actions.core.reference import Reference, is_digest
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_INDEX})
@@ -146,6 +147,12 @@ def text_values(value: object) -> dict[str, str]:
     return {str(key): str(text) for key, text in value.items()} if isinstance(value, dict) else {}
 
 
+def artifact_type(document: Mapping[str, Any]) -> str:
+    """Return the artifact type of a manifest or index: its own, else that of its configuration; empty for none."""
+    config = document.get("config")
+    return str(document.get("artifactType") or (config.get("mediaType") if isinstance(config, dict) else "") or "")
+
+
 def parse_manifest(content: bytes, refuse: ErrorFactory, *, digest: str, media_type: str = "") -> Manifest:
     """Parse a manifest or index whose digest has been checked.
 
@@ -179,7 +186,9 @@ def parse_descriptors(document: Mapping[str, Any], refuse: ErrorFactory) -> tupl
     Raises:
         S3CError: created by `refuse`: it is not an index, or an entry has no digest or size.
     """
-    listed = document.get("manifests")
+    listed = document.get("manifests", 0)
+    if listed is None:
+        listed = []  # an empty list, as Go writes it
     if not isinstance(listed, list):
         raise refuse("its index lists no manifests")
     entries = []

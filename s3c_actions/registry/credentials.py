@@ -1,34 +1,33 @@
-"""Credentials for registries: from inputs, from Docker's configuration, or exchanged for an identity.
-
-`config.json` as the Docker CLI defines it (`auths`, `credHelpers`, `credsStore`), in `$DOCKER_CONFIG` or `~/.docker`.
-"""
+"""Credentials for registries: from inputs, from Docker's configuration, or exchanged for an identity."""
 
 from __future__ import annotations
 
 import base64
 import json
 import tempfile
-import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from s3c_actions.core import pasted_content, reading
-from s3c_actions.core.errors import InputError, OutsideError
-from s3c_actions.core.reference import DEFAULT_REGISTRY
-
-# The key under which Docker keeps its own Hub's credentials.
-_HUB_KEY = "https://index.docker.io/v1/"
+from s3c_actions.core.errors import InputError
+from s3c_actions.registry.docker_config import AUTH_VARIABLE, AuthConfig, DockerConfig, Lookup, config_folder
 
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """A user's name and password, or an OAuth2 refresh token (`identity_token`) that replaces both."""
+    """A user's name and password, or a token that takes precedence over both.
+
+    Attributes:
+        username, password: of HTTP's Basic scheme.
+        identity_token: an OAuth2 refresh token, for the registry's token service.
+        registry_token: a token for the registry itself, sent as it is (Docker's `registrytoken`).
+    """
 
     username: str = ""
     password: str = field(default="", repr=False)
     identity_token: str = field(default="", repr=False)
+    registry_token: str = field(default="", repr=False)
 
     def basic(self) -> str:
         """Return the value of a Basic `Authorization` header (RFC 7617), without the word Basic."""
@@ -60,51 +59,6 @@ def input_credentials(username: str, password: str, stem: str = "registry") -> C
     return Credentials(username=username, password=password)
 
 
-def docker_folder(environment: Mapping[str, str]) -> Path:
-    """Return the folder of Docker's configuration: `$DOCKER_CONFIG`, else `~/.docker`."""
-    if environment.get("DOCKER_CONFIG"):
-        return Path(environment["DOCKER_CONFIG"])
-    return Path(environment.get("HOME") or Path.home()) / ".docker"
-
-
-def docker_credentials(registry: str, environment: Mapping[str, str]) -> Credentials | None:
-    """Return the credentials for a registry in Docker's configuration, None when it has none.
-
-    Args:
-        registry: host and port, as in `Reference.registry`.
-        environment: has DOCKER_CONFIG, HOME and the PATH of credential helpers.
-
-    Raises:
-        OutsideError: the configuration cannot be read, or its credential helper is missing or failed.
-    """
-    path = docker_folder(environment) / "config.json"
-    document = _read(path)
-    if not any(document.get(key) for key in ("auths", "credHelpers", "credsStore")):
-        return None
-    from docker.auth import AuthConfig  # type: ignore[import-untyped,unused-ignore]
-    from docker.errors import DockerException
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns about a missing helper and then raises for the same reason
-            entry = AuthConfig.load_config(None, document, credstore_env=dict(environment)).resolve_authconfig(registry)
-    except (DockerException, ValueError, KeyError, TypeError) as error:
-        raise OutsideError(
-            f"Docker's configuration {path} gave no credentials for {registry}.",
-            cause="A credential helper it names is not installed or failed, or an entry in it is malformed.",
-            remedy=f"Run `docker login {registry}` again, or give registry-username and registry-password.",
-            original=type(error).__name__ if isinstance(error, ValueError) else str(error)[:500],
-        ) from None
-    if not entry:
-        return None
-    lowered = {str(key).lower(): value for key, value in entry.items()}
-    if lowered.get("identitytoken"):
-        return Credentials(identity_token=lowered["identitytoken"])
-    if lowered.get("username"):
-        return Credentials(username=lowered["username"], password=lowered.get("password") or "")
-    return None
-
-
 class CredentialExchange(Protocol):
     """Logs in to registries by an identity, such as Azure's, where no credentials were given."""
 
@@ -131,12 +85,17 @@ class Logins:
         given: registry → credentials of the inputs.
         exchange: used where neither of them has credentials.
         hide: called with every credential, in every form in which it is sent, before its use.
+        warn: called with what Docker's configuration names and this machine does not have.
+        missing_helpers: registry → credential helper that should have been asked, filled as registries are used.
     """
 
     environment: Mapping[str, str] = field(repr=False)
     given: Mapping[str, Credentials] = field(default_factory=dict)
     exchange: CredentialExchange | None = None
     hide: Callable[[str], None] = lambda _value: None
+    warn: Callable[[str], None] = lambda _text: None
+    missing_helpers: dict[str, str] = field(default_factory=dict, compare=False)
+    _warned: set[str] = field(default_factory=set, repr=False, compare=False)
 
     def of(self, registry: str) -> Credentials | None:
         """Return the credentials for a registry: those of the inputs, else Docker's, else exchanged ones.
@@ -144,34 +103,82 @@ class Logins:
         Raises:
             OutsideError: Docker's configuration cannot be used, or the exchange failed.
         """
-        credentials = self.given.get(registry) or docker_credentials(registry, self.environment)
+        credentials = self.given.get(registry) or _credentials(self.look_up(registry))
         if credentials is None:
             return None if self.exchange is None else self.exchange(registry)
         self._hide(credentials)
         return credentials
 
-    def beside_docker(self, registries: Collection[str]) -> dict[str, Credentials]:
-        """Return the credentials that are not in Docker's configuration, to be passed to programs."""
-        credentials = dict(self.given)
-        for registry in sorted(set(registries) - set(credentials)):
-            if self.exchange is not None and docker_credentials(registry, self.environment) is None:
-                login = self.exchange(registry)
-                if login is not None:
-                    credentials[registry] = login
+    def look_up(self, registry: str) -> Lookup:
+        """Return what Docker's configuration has for a registry; warn once of what it names and is not there.
+
+        Raises:
+            OutsideError: it cannot be used.
+        """
+        config = DockerConfig(self.environment)
+        if config.variable_problem:
+            self._warn_once(f"{AUTH_VARIABLE} is ignored, as Docker ignores it: {config.variable_problem}.")
+        found = config.look_up(registry)
+        if found.missing_helper:
+            self.missing_helpers[registry] = found.missing_helper
+            rest = "The file's own entry is used." if found.auth else "It is read without a login."
+            self._warn_once(
+                f"The credential helper {found.missing_helper}, which Docker's configuration names for {registry}, "
+                f"is not installed. {rest}"
+            )
+        return found
+
+    def for_programs(self, registries: Collection[str]) -> dict[str, Credentials]:
+        """Return the credentials to be passed to programs; empty where Docker's `config.json` has all of them.
+
+        Else those of its credentials store are among them, since programs will not ask it then.
+        """
+        beside = dict(self.given)
+        docker: dict[str, Credentials] = {}
+        for registry in sorted(set(registries) - set(beside)) if self._is_beside_docker() else ():
+            found = self.look_up(registry)
+            login = _credentials(found)
+            if login is not None and not found.from_variable:
+                docker[registry] = login
+            elif login is not None or (self.exchange and (login := self.exchange(registry))):
+                beside[registry] = login
+        credentials = docker | beside if beside else {}
         for login in credentials.values():
             self._hide(login)
         return credentials
 
+    def _is_beside_docker(self) -> bool:
+        return bool(self.given or self.exchange or self.environment.get(AUTH_VARIABLE))
+
+    def _warn_once(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            self.warn(text)
+
     def _hide(self, login: Credentials) -> None:
-        for value in (login.password, login.identity_token, login.basic() if login.password else ""):
+        basic = login.basic() if login.password else ""
+        for value in (login.password, login.identity_token, login.registry_token, basic):
             if value:
                 self.hide(value)
+
+
+def _credentials(found: Lookup) -> Credentials | None:
+    auth = found.auth
+    if not auth:
+        return None
+    return Credentials(
+        username=auth.username,
+        password=auth.password,
+        identity_token=auth.identity_token,
+        registry_token=auth.registry_token,
+    )
 
 
 def open_program_login(logins: Logins, registries: Collection[str], temp: Path) -> Callable[[], dict[str, str]]:
     """Give programs our logins, through a Docker configuration of their own, which all of them read.
 
-    The user's configuration is copied, and our additional credentials are added.
+    The user's configuration is copied, without what programs fail on where we do not, and with our additional
+    credentials.
 
     Args:
         logins: of the run.
@@ -180,41 +187,42 @@ def open_program_login(logins: Logins, registries: Collection[str], temp: Path) 
 
     Returns:
         A function that returns the environment variables for a program that starts now, with fresh logins:
-        `DOCKER_CONFIG`, and `BUILDX_CONFIG` so that builders are still found; nothing when Docker's own configuration
-        suffices.
+        `DOCKER_CONFIG`, `BUILDX_CONFIG` so that builders are still found, and an empty DOCKER_AUTH_CONFIG; nothing
+        when Docker's own configuration suffices.
     """
     environment = logins.environment
-    own = docker_folder(environment)
+    own = config_folder(environment)
     folder = Path(tempfile.mkdtemp(prefix="s3c-docker-", dir=temp))
-    written: dict[str, Credentials] = {}
+    written: list[dict[str, Credentials]] = []
 
     def variables() -> dict[str, str]:
-        needed = logins.beside_docker(registries)
-        if not needed:
+        config = DockerConfig(environment)
+        needed = logins.for_programs(registries)
+        if not needed and config.is_plain:
             return {}
-        if needed != written:
-            _write_config(folder, own, needed)
-            written.clear()
-            written.update(needed)
+        if needed not in written:
+            _write_config(folder, own, config, needed)
+            written[:] = [needed]
         buildx = environment.get("BUILDX_CONFIG") or str(own / "buildx")
-        return {"DOCKER_CONFIG": str(folder), "BUILDX_CONFIG": buildx}
+        # What the variable holds is in the file; programs that read it would prefer it to given credentials.
+        hidden = {AUTH_VARIABLE: ""} if environment.get(AUTH_VARIABLE) else {}
+        return {"DOCKER_CONFIG": str(folder), "BUILDX_CONFIG": buildx, **hidden}
 
     return variables
 
 
-def _write_config(folder: Path, own: Path, credentials: Mapping[str, Credentials]) -> None:
-    document = _read(own / "config.json")
-    auths = dict(document.get("auths") or {})
-    helpers = dict(document.get("credHelpers") or {})
-    for registry, login in credentials.items():
-        key = _HUB_KEY if registry == DEFAULT_REGISTRY else registry
-        helpers.pop(key, None)
-        auths[key] = {"auth": login.basic()}
-        if login.identity_token:
-            auths[key]["identitytoken"] = login.identity_token
-    # A credentials store takes precedence over `auths`: with it, our credentials would be ignored.
-    document = {key: value for key, value in document.items() if key != "credsStore"}
-    document.update(auths=auths, credHelpers=helpers)
+def _write_config(folder: Path, own: Path, config: DockerConfig, credentials: Mapping[str, Credentials]) -> None:
+    document = config.for_programs(
+        {
+            registry: AuthConfig(
+                username=login.username,
+                password=login.password,
+                identity_token=login.identity_token,
+                registry_token=login.registry_token,
+            )
+            for registry, login in credentials.items()
+        }
+    )
     # A running program may read it at this moment: it sees either the old or the new file.
     new = folder / "config.json.new"
     new.touch(mode=0o600)
@@ -223,20 +231,3 @@ def _write_config(folder: Path, own: Path, credentials: Mapping[str, Credentials
     for shared in ("contexts", "cli-plugins"):
         if (own / shared).is_dir() and not (folder / shared).exists():
             (folder / shared).symlink_to((own / shared).resolve())
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        document = reading.parse_json(reading.read_text_file(path))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise OutsideError(
-            f"Docker's configuration {pasted_content.shorten_path(str(path))} cannot be read.",
-            cause="It is not JSON, or this user may not open it.",
-            remedy="Fix or remove it, or point DOCKER_CONFIG to another folder.",
-            original=error.strerror or "" if isinstance(error, OSError) else "",
-        ) from None
-    if not isinstance(document, dict):
-        raise OutsideError(f"Docker's configuration {path} is not a JSON object.", remedy="Fix or remove it.")
-    return document

@@ -17,9 +17,11 @@ from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.registry.connection import Connection
+from s3c_actions.registry.connection import Connection, same_origin
 from s3c_actions.registry.content import (
     ACCEPTED_TYPES,
+    EMPTY_TYPE,
+    INDEX_TYPES,
     MANIFEST_TYPES,
     MAX_CONFIG,
     MAX_MANIFEST,
@@ -27,6 +29,7 @@ from s3c_actions.registry.content import (
     Descriptor,
     ImageConfig,
     Manifest,
+    artifact_type,
     choose,
     compute_digest,
     config_digest,
@@ -44,11 +47,16 @@ if TYPE_CHECKING:
     from requests import Response
 
 MAX_PAGES = 100
+_REDIRECTS = (301, 302, 303, 307, 308)
+# How registries without the Referrers API answer it; the specification has 404 alone.
+_NO_API = (400, 404, 405, 501)
 # Tags that are not offered as alternatives: lists of referrers, and the temporary tags of patches.
 _NOT_OFFERED = re.compile(r"sha256-[0-9a-f]{64}|s3c-[0-9a-f]{32}[a-z0-9-]*")
 _COMPARED = 5000
 """Number of tags that a misspelt one is compared with."""
 MAX_NESTING = 3
+_UNTYPED = frozenset({"", EMPTY_TYPE})
+_MAX_UNTYPED = 500
 IMAGE_CONFIGS = frozenset(
     {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
 )
@@ -255,12 +263,40 @@ class Registry:
             path = next_page
         raise invalid_answer(reference, f"its list of tags has more than {MAX_PAGES} pages")
 
-    def referrers(self, reference: Reference, artifact_type: str = "") -> tuple[Descriptor, ...]:
+    def referrers(self, reference: Reference, wanted_type: str = "") -> tuple[Descriptor, ...]:
         """Return the referrers of a digest (signatures, reports), by the referrers API, else by its fallback tag.
 
         Args:
             reference: with a digest.
-            artifact_type: only those of this type; all when empty.
+            wanted_type: only those of this artifact type; all when empty.
+
+        Raises:
+            OutsideError: the registry could not be reached, or gave an invalid answer.
+        """
+        listed = self.referrers_by_api(reference)
+        if listed is None:
+            listed = self._fallback_referrers(reference)
+        untyped = [referrer.digest for referrer in listed if referrer.artifact_type in _UNTYPED]
+        if len(untyped) > _MAX_UNTYPED:
+            raise invalid_answer(reference, f"it lists {len(untyped)} referrers without the type that they have")
+        complete = (self._typed(reference, one) if one.artifact_type in _UNTYPED else one for one in listed)
+        return tuple(referrer for referrer in complete if wanted_type in ("", referrer.artifact_type))
+
+    def _typed(self, reference: Reference, listed: Descriptor) -> Descriptor:
+        """Return a referrer with the type and annotations of its manifest, which some registries do not list."""
+        if listed.media_type not in MANIFEST_TYPES | INDEX_TYPES:
+            return listed
+        manifest = self.find(reference.at(listed.digest))
+        if manifest is None:
+            return listed
+        annotations = text_values(manifest.document.get("annotations"))
+        return replace(listed, artifact_type=artifact_type(manifest.document), annotations=annotations)
+
+    def referrers_by_api(self, reference: Reference) -> tuple[Descriptor, ...] | None:
+        """Return the referrers that the Referrers API lists, None where the registry has no such API.
+
+        Args:
+            reference: with a digest.
 
         Raises:
             OutsideError: the registry could not be reached, or gave an invalid answer.
@@ -271,35 +307,59 @@ class Registry:
         listed: list[Descriptor] = []
         for number in range(MAX_PAGES):
             # Filtered here: a registry may ignore the query, and reports that in a header only.
-            response = self._get(reference, path, accept=OCI_INDEX)
-            if response.status_code in {404, 405} and number == 0:
+            response = self.connection.request(
+                "GET", reference, path, accept=OCI_INDEX, expected=(200, *_NO_API, *_REDIRECTS), redirects=False
+            )
+            # GitHub's registry, which has no such API, redirects to github.com's web pages, which answer anything.
+            no_api = response.status_code in _NO_API or _is_page(response) or _leaves_host(response)
+            if number == 0 and no_api:
                 self.connection.dismiss(response, reference)
-                return self._fallback_referrers(reference, artifact_type)
-            listed += self._read_index(reference, response)
+                return None
+            if response.is_redirect:
+                self.connection.dismiss(response, reference)
+                path = urljoin(response.url, response.headers["Location"])
+                continue
+            listed += self._parse_index(reference, self.connection.body(response, reference, MAX_MANIFEST))
             next_page = _next_page(response)
             if not next_page:
-                return tuple(referrer for referrer in listed if artifact_type in ("", referrer.artifact_type))
+                return tuple(listed)
             path = next_page
         raise invalid_answer(reference, f"its list of referrers has more than {MAX_PAGES} pages")
 
-    def _fallback_referrers(self, reference: Reference, artifact_type: str) -> tuple[Descriptor, ...]:
-        # Any media type is accepted: older clients wrote others.
-        path = f"/v2/{reference.repository}/manifests/{referrers_tag(reference.digest)}"
-        response = self._get(reference, path, accept=OCI_INDEX)
-        if response.status_code == 404:
-            self.connection.dismiss(response, reference)
-            return ()
-        return tuple(
-            referrer
-            for referrer in self._read_index(reference, response)
-            if artifact_type in ("", referrer.artifact_type)
-        )
+    def _fallback_referrers(self, reference: Reference) -> tuple[Descriptor, ...]:
+        index = self.referrers_index(reference)
+        if index is None or index.descriptor.digest == reference.digest:
+            return ()  # GitLab's registry takes this tag for the digest: an index's own entries refer to nothing
+        if index.descriptor.media_type not in INDEX_TYPES:
+            return ()  # as the specification has it: a tag that is no index lists nothing
+        return parse_descriptors(index.document, partial(invalid_answer, reference))
 
-    def _read_index(self, reference: Reference, response: Response) -> tuple[Descriptor, ...]:
+    def referrers_index(self, subject: Reference) -> Manifest | None:
+        """Return what is at the tag of the referrers tag schema, of whatever type; None where there is no such tag.
+
+        Args:
+            subject: with a digest.
+
+        Raises:
+            OutsideError: the registry could not be reached, or what it has is not JSON.
+        """
+        path = f"/v2/{subject.repository}/manifests/{referrers_tag(subject.digest)}"
+        response = self._get(subject, path, accept=f"{ACCEPTED_TYPES}, */*")
+        if response.status_code == 404:
+            self.connection.dismiss(response, subject)
+            return None
+        content = self.connection.body(response, subject, MAX_MANIFEST)
+        document = parse_json_object(content, partial(invalid_answer, subject))
+        kind = str(document.get("mediaType") or response.headers.get("Content-Type", "").partition(";")[0].strip())
+        if kind not in MANIFEST_TYPES and "manifests" in document:
+            kind = OCI_INDEX  # older clients wrote other types, or none
+        digest = compute_digest(content, subject.digest.partition(":")[0])
+        descriptor = Descriptor(digest=digest, media_type=kind, size=len(content))
+        return Manifest(descriptor=descriptor, document=document, content=content)
+
+    def _parse_index(self, reference: Reference, content: bytes) -> tuple[Descriptor, ...]:
         refuse = partial(invalid_answer, reference)
-        return parse_descriptors(
-            parse_json_object(self.connection.body(response, reference, MAX_MANIFEST), refuse), refuse
-        )
+        return parse_descriptors(parse_json_object(content, refuse), refuse)
 
     def _not_found_error(self, reference: Reference, field: str) -> S3CError:
         if reference.digest:
@@ -330,6 +390,18 @@ class Registry:
 
     def _get(self, reference: Reference, path: str, *, accept: str = "application/json") -> Response:
         return self.connection.request("GET", reference, path, accept=accept)
+
+
+def _leaves_host(response: Response) -> bool:
+    """Return whether an answer redirects to another host."""
+    target = urljoin(response.url, response.headers.get("Location", ""))
+    return response.is_redirect and not same_origin(target, response.url)
+
+
+def _is_page(response: Response) -> bool:
+    """Return whether an answer is a web page, of a proxy or of the registry's own site."""
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return response.status_code == 200 and kind == "text/html"
 
 
 def _next_page(response: Response) -> str:

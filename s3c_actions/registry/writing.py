@@ -6,7 +6,8 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#push
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin
@@ -17,6 +18,7 @@ from s3c_actions.registry.content import (
     INDEX_TYPES,
     OCI_INDEX,
     Descriptor,
+    artifact_type,
     compute_digest,
     invalid_answer,
     parse_json_object,
@@ -28,8 +30,14 @@ if TYPE_CHECKING:
     from requests import Response
 
 CHUNK = 8 * 1024 * 1024
+MAX_CHUNK = 512 * 1024 * 1024
+"""Bytes that are held in memory at most, for a registry that takes no smaller chunks."""
 OCTET_STREAM = "application/octet-stream"
 _LISTING_TRIES = 5
+# A registry without such deletions, or whose tags are immutable, is none that failed.
+_TAG_DELETIONS = (200, 202, 204, 400, 404, 405, 409, 412)
+# 202: an upload instead of the mount. The rest: a registry that knows no mounts, or does not have the blob.
+_MOUNTS = (201, 202, 400, 404, 405)
 # Azure Container Registry: https://learn.microsoft.com/rest/api/containerregistry/tag/delete
 _ACR = (".azurecr.io", ".azurecr.cn", ".azurecr.us")
 
@@ -39,7 +47,8 @@ class Writer:
 
     Args:
         registry: of the same run.
-        chunk: bytes sent at once, and held in memory; larger content is uploaded in several requests.
+        chunk: bytes sent at once, and held in memory; larger content is uploaded in several requests. A registry may
+            ask for larger ones.
     """
 
     def __init__(self, registry: Registry, *, chunk: int = CHUNK) -> None:
@@ -73,7 +82,7 @@ class Writer:
             OutsideError: the registry could not be reached, or rejected the request.
         """
         path = self._uploads(repository) + "?" + urlencode({"mount": digest, "from": origin})
-        with self._connection.request("POST", repository, path, expected=(201, 202, 404), also=origin) as response:
+        with self._connection.request("POST", repository, path, expected=_MOUNTS, also=origin) as response:
             if response.status_code == 202:
                 self._abandon(repository, self._upload_address(response, repository))
             return response.status_code == 201
@@ -96,18 +105,23 @@ class Writer:
             return False
         with self._connection.request("POST", repository, self._uploads(repository), expected=(202,)) as response:
             place = self._upload_address(response, repository)
+            least = _least_chunk(response, repository)
         try:
-            chunks = _chunks([content] if isinstance(content, bytes) else content, self._chunk)
-            last, sent = next(chunks, b""), 0
-            for chunk in chunks:
-                place, sent = self._send(repository, place, last, sent), sent + len(last)
-                last = chunk
-            if sent and last:
-                place, last = self._send(repository, place, last, sent), b""
+            size, unsent, sent = max(self._chunk, least), bytearray(), 0
+            for piece in [content] if isinstance(content, bytes) else content:
+                unsent += piece
+                while len(unsent) > size:
+                    place, arrived = self._send(repository, place, bytes(unsent[:size]), sent)
+                    del unsent[: arrived - sent]
+                    sent = arrived
+            while sent and unsent:
+                place, arrived = self._send(repository, place, bytes(unsent), sent)
+                del unsent[: arrived - sent]
+                sent = arrived
             closing = place + ("&" if "?" in place else "?") + urlencode({"digest": digest})
             headers = {"Content-Type": OCTET_STREAM}
             self._connection.request(
-                "PUT", repository, closing, content=last, headers=headers, expected=(201, 204)
+                "PUT", repository, closing, content=bytes(unsent), headers=headers, expected=(201, 204)
             ).close()
         except BaseException:
             self._abandon(repository, place)
@@ -142,20 +156,20 @@ class Writer:
             listed = "OCI-Subject" in response.headers
         if announced != digest:
             raise invalid_answer(target, f"it took the manifest for {announced[:100]!r}, and it is {digest}")
-        config = document.get("config")
         descriptor = Descriptor(
             digest=digest,
             media_type=media_type,
             size=len(content),
-            # An artifact without a type of its own has the type of its configuration.
-            artifact_type=str(
-                document.get("artifactType") or (config.get("mediaType") if isinstance(config, dict) else "") or ""
-            ),
+            artifact_type=artifact_type(document),
             annotations=text_values(document.get("annotations")),
         )
         subject = document.get("subject")
         if isinstance(subject, dict) and not listed:
-            self._list_referrer(target.at(str(subject.get("digest"))), descriptor)
+            listing = target.at(str(subject.get("digest")))
+            # Quay's and go-containerregistry's have the API, and do not announce it by that header.
+            by_api = self._registry.referrers_by_api(listing) or ()
+            if all(referrer.digest != digest for referrer in by_api):
+                self._list_referrer(listing, descriptor)
         return descriptor
 
     def delete_manifest(self, target: Reference) -> bool:
@@ -199,7 +213,7 @@ class Writer:
         if target.registry.endswith(_ACR):
             # On ACR the path above accepts digests only; this one keeps the manifest.
             path = f"/acr/v1/{target.repository}/_tags/{target.tag}"
-        with self._connection.request("DELETE", target, path, expected=(200, 202, 204, 400, 404, 405)) as response:
+        with self._connection.request("DELETE", target, path, expected=_TAG_DELETIONS) as response:
             return response.status_code < 300
 
     def _list_referrer(self, subject: Reference, referrer: Descriptor) -> None:
@@ -209,12 +223,20 @@ class Writer:
         """
         tag = subject.tagged(referrers_tag(subject.digest))
         for _ in range(_LISTING_TRIES):
-            entries = self._entries(tag)
+            entries = self._entries(tag, subject)
+            if entries is None:
+                raise OutsideError(
+                    f"{referrer.digest} was pushed, and {subject.registry} keeps no list of what refers to "
+                    f"{subject.pinned}.",
+                    cause=f"It has no Referrers API and takes the tag {tag.tag}, which stands in for it, for a digest.",
+                    remedy="Use a registry that has one of the two (docs/registries.md).",
+                    image=str(subject),
+                )
             if any(entry.get("digest") == referrer.digest for entry in entries):
                 return
             # Another client may write it at the same moment, and registries have no conditional write: check again.
             self._put_index(tag, [*entries, _entry(referrer)])
-        if not any(entry.get("digest") == referrer.digest for entry in self._entries(tag)):
+        if not any(entry.get("digest") == referrer.digest for entry in self._entries(tag, subject) or ()):
             raise OutsideError(
                 f"{referrer.digest} was pushed, and could not be listed as a referrer of {subject.pinned}.",
                 cause="Other clients write the list of referrers at the same time.",
@@ -224,39 +246,51 @@ class Writer:
 
     def _unlist_referrer(self, subject: Reference, digest: str) -> None:
         tag = subject.tagged(referrers_tag(subject.digest))
-        entries = self._entries(tag)
+        entries = self._entries(tag, subject) or []
         remaining = [entry for entry in entries if entry.get("digest") != digest]
         if len(remaining) < len(entries):
             self._put_index(tag, remaining)
 
-    def _entries(self, tag: Reference) -> list[dict[str, Any]]:
-        index = self._registry.find(tag)
-        if index is None or index.descriptor.media_type not in INDEX_TYPES:
+    def _entries(self, tag: Reference, subject: Reference) -> list[dict[str, Any]] | None:
+        """Return what the tag lists; None where the registry takes it for the subject's digest, as GitLab's does.
+
+        Raises:
+            OutsideError: it is not an index. Nothing is written in its place: somebody pushed it there.
+        """
+        index = self._registry.referrers_index(subject)
+        if index is None:
             return []
+        if index.descriptor.digest == subject.digest:
+            return None
+        if index.descriptor.media_type not in INDEX_TYPES:
+            raise OutsideError(
+                f"The tag {tag.tag} of {subject.name}, which lists what refers to {subject.digest}, is not an index.",
+                cause=f"It is {index.descriptor.media_type[:100] or 'of no type'}, and was not overwritten.",
+                remedy="Push that to another tag and delete this one, then run it again.",
+                image=str(subject),
+            )
         return list(index.document.get("manifests") or [])
 
     def _put_index(self, tag: Reference, entries: list[dict[str, Any]]) -> None:
         index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
         self.push_manifest(tag, json.dumps(index).encode(), OCI_INDEX)
 
-    def _send(self, repository: Reference, place: str, chunk: bytes, start: int) -> str:
-        """Send one chunk of an upload; return the address for the next one."""
-        while True:
-            headers = {"Content-Type": OCTET_STREAM, "Content-Range": f"{start}-{start + len(chunk) - 1}"}
-            with self._connection.request(
-                "PATCH", repository, place, content=chunk, headers=headers, expected=(202, 204, 416)
-            ) as response:
-                if response.status_code != 416:
-                    return self._upload_address(response, repository)
-            # An attempt whose answer was lost may have arrived, in whole or in part: continue after it.
-            with self._connection.request("GET", repository, place, expected=(204,)) as response:
-                place = self._upload_address(response, repository)
-                arrived = int(response.headers.get("Range", "0--1").rpartition("-")[2] or -1) + 1
-            if not start < arrived <= start + len(chunk):
-                raise invalid_answer(repository, f"of an upload it has {arrived} bytes, and {start} were sent")
-            chunk, start = chunk[arrived - start :], arrived
-            if not chunk:
-                return place
+    def _send(self, repository: Reference, place: str, chunk: bytes, start: int) -> tuple[str, int]:
+        """Send one chunk of an upload; return the address for the next one, and where that begins."""
+        end = start + len(chunk)
+        headers = {"Content-Type": OCTET_STREAM, "Content-Range": f"{start}-{end - 1}"}
+        with self._connection.request(
+            "PATCH", repository, place, content=chunk, headers=headers, expected=(202, 204, 416)
+        ) as response:
+            if response.status_code != 416:
+                return self._upload_address(response, repository), end
+        # An attempt whose answer was lost may have arrived, in whole or in part: continue after it.
+        with self._connection.request("GET", repository, place, expected=(204,)) as response:
+            place = self._upload_address(response, repository)
+            arrived = _arrived(response)
+        if not start < arrived <= end:
+            raise invalid_answer(repository, f"of an upload it has {arrived} bytes, and {start} were sent")
+        return place, arrived
 
     def _abandon(self, repository: Reference, place: str) -> None:
         """Cancel an upload; registries also expire it by themselves."""
@@ -277,16 +311,25 @@ class Writer:
         return urljoin(response.url, place)
 
 
-def _chunks(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """Yield the same content in pieces of `size` bytes, except for the last one."""
-    buffer = bytearray()
-    for piece in pieces:
-        buffer += piece
-        while len(buffer) >= size:
-            yield bytes(buffer[:size])
-            del buffer[:size]
-    if buffer:
-        yield bytes(buffer)
+def _arrived(response: Response) -> int:
+    """Return how many bytes of an upload a registry has; `0-0` is what many say of none."""
+    numbers = re.fullmatch(r"(?:bytes=)?0-([0-9]{1,18})", response.headers.get("Range", ""))
+    return int(numbers[1]) + 1 if numbers and numbers[1] != "0" else 0
+
+
+def _least_chunk(response: Response, repository: Reference) -> int:
+    """Return the least size of every chunk but the last, in bytes; 0 where the registry asks for none."""
+    least = response.headers.get("OCI-Chunk-Min-Length", "")
+    if not re.fullmatch(r"[0-9]{1,18}", least):
+        return 0
+    if int(least) > MAX_CHUNK:
+        raise OutsideError(
+            f"{repository.registry} takes an upload in chunks of {int(least):,} bytes and more.",
+            cause=f"s3c holds one chunk in memory, and at most {MAX_CHUNK // 1024 // 1024} MiB.",
+            remedy="Lower the registry's limit (OCI-Chunk-Min-Length).",
+            image=str(repository),
+        )
+    return int(least)
 
 
 def _entry(descriptor: Descriptor) -> dict[str, Any]:

@@ -386,7 +386,16 @@ class AppliedEntry(Entry, frozen=True, kw_only=True):
     kind: str
     namespace: str
     name: str
-    action: Literal["created", "configured", "unchanged", "pruned", "restored", "removed"]
+    action: Literal["created", "recreated", "configured", "unchanged", "pruned", "restored", "removed"]
+
+
+class PauseEntry(Entry, frozen=True, kw_only=True):
+    """A pause of the cluster's gate, to come, in force or over."""
+
+    constraint: str
+    since: Annotated[str, Meta(description="As it stands in the constraint, which admits everything from then.")]
+    until: Annotated[str, Meta(description="As it stands in the constraint.")]
+    reason: str
 
 
 class GateEntry(Entry, frozen=True, kw_only=True):
@@ -398,6 +407,7 @@ class GateEntry(Entry, frozen=True, kw_only=True):
     denial: str
     constraints: tuple[str, ...]
     exempt: Annotated[dict[str, str], Meta(description="Namespaces that go around the gate, with the reason.")]
+    pauses: tuple[PauseEntry, ...] | UnsetType = UNSET
 
 
 class DeployEntry(Entry, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from s3c_actions.core.process import Secrets
 from s3c_actions.core.startup import paused
 from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.entry import FindingEntry, ReasonedFinding, entry, reasoned
+from s3c_actions.findings.identity import identify
 from s3c_actions.findings.model import Finding, ScanReport
 from s3c_actions.report import document as shape
 from s3c_actions.report.document import ImageResult, ResultDocument, ScanEntry
@@ -182,8 +183,10 @@ def _remaining_findings(image: ImageOutcome) -> tuple[ReasonedFinding, ...]:
     report = image.final_report
     if report is None:
         return ()
-    reasons = {left.finding.key: left.reason for left in image.patch.left} if image.patch else {}
-    return tuple(reasoned(finding, reasons.get(finding.key, "") if reasons else "") for finding in report.findings)
+    reasons = {identify(left.finding): left.reason for left in image.patch.left} if image.patch else {}
+    return tuple(
+        reasoned(finding, reasons.get(identify(finding), "") if reasons else "") for finding in report.findings
+    )
 
 
 def _changes(difference: Difference) -> dict[str, Any]:
@@ -279,7 +282,12 @@ def _deploy_entry(deploy: DeployResult) -> shape.DeployEntry:
         deploy,
         manifests=tuple(str(path) for path in deploy.manifests),
         admissions=tuple(_copy_fields(shape.AdmissionEntry, admission) for admission in deploy.admissions),
-        gate=_copy_fields(shape.GateEntry, deploy, exempt=dict(deploy.exempt)),
+        gate=_copy_fields(
+            shape.GateEntry,
+            deploy,
+            exempt=dict(deploy.exempt),
+            pauses=tuple(_copy_fields(shape.PauseEntry, pause) for pause in deploy.pauses),
+        ),
         applied=tuple(_copy_fields(shape.AppliedEntry, applied) for applied in deploy.applied),
         error=_error_entry(deploy.failure),
         seconds=round(deploy.seconds, 3),

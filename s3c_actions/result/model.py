@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from s3c_actions.core.gate_pause import GatePause
 from s3c_actions.findings.scope import describe_parts
 
 if TYPE_CHECKING:
@@ -297,8 +298,8 @@ class AppliedObject(msgspec.Struct, frozen=True, kw_only=True):
     """One object and what was done to it.
 
     Attributes:
-        action: `created`, `configured`, `unchanged`, `pruned`, `restored` (to its earlier state) or `removed` (created
-            and deleted again).
+        action: `created`, `recreated` (a Job in the place of a finished one), `configured`, `unchanged`, `pruned`,
+            `restored` (to its earlier state) or `removed` (with the gate, or because it was created by the same run).
     """
 
     kind: str
@@ -316,6 +317,7 @@ class DeployResult(msgspec.Struct, frozen=True, kw_only=True):
         unsigned_denied: the unsigned image that proves that the gate closes, empty without a proof; `denial` is the
             gate's answer to it.
         exempt: namespaces that bypass the gate.
+        pauses: of the gate, in force or not; none is known of a gate that was not looked at.
         applied: in the order in which it was done; empty in a dry run.
         unchanged: everything was already deployed.
         address: where the application is reached; empty when it is not known.
@@ -330,6 +332,7 @@ class DeployResult(msgspec.Struct, frozen=True, kw_only=True):
     denial: str = ""
     constraints: tuple[str, ...] = ()
     exempt: Mapping[str, str] = msgspec.field(default_factory=dict)
+    pauses: tuple[GatePause, ...] = ()
     applied: tuple[AppliedObject, ...] = ()
     unchanged: bool = False
     address: str = ""
@@ -356,10 +359,12 @@ class RefreshResult(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         due: references of the images that can be patched, as they are deployed: the input of the patch.
         unknown: running images whose digest the cluster does not report.
+        ending: pinned references of the images that have a signature that ends soon.
         issue: address of the issue, empty without one; `done` is what was done to it.
     """
 
     due: tuple[str, ...] = ()
+    ending: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     issue: str = ""
     done: str = ""

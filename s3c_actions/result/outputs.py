@@ -373,6 +373,12 @@ OUTPUTS: tuple[Output, ...] = (
         ),
     ),
     Output(
+        name="ending",
+        help="The images that have a signature that ends soon, by digest, one a line: what `s3c sign` takes.",
+        commands=("refresh",),
+        of_all=lambda outcome: "\n".join(outcome.refresh.ending) if outcome.refresh else None,
+    ),
+    Output(
         name="issue",
         help="The address of the issue; empty without one.",
         commands=("refresh",),

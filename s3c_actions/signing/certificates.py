@@ -1,17 +1,19 @@
-"""Read signing certificates, and check the Notary Project's rules for them before anything is signed.
+"""Check the Notary Project's rules for signing certificates before anything is signed.
 
 https://github.com/notaryproject/specifications/blob/main/specs/signature-specification.md#certificate-requirements
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.signing.identities import ANYONE, MANDATORY_ATTRIBUTES, PREFIX, parse
+from s3c_actions.signing.identities import ANYONE, MANDATORY_ATTRIBUTES, PREFIX, parse, widest
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="ExtensionType")
 
+SHORT_LIFE = timedelta(days=7)
+"""Longest life of a short-lived certificate, as the CA/Browser Forum's Baseline Requirements 1.6.1 define one."""
 RSA_BITS = (2048, 3072, 4096)
 EC_CURVES = {"secp256r1": "EC-256", "secp384r1": "EC-384", "secp521r1": "EC-521"}
 _FORBIDDEN_USES = {
@@ -38,14 +42,14 @@ _KEY_USAGES = {
 _LEAF_EXAMPLE = (
     "openssl req -x509 … -addext 'keyUsage=critical,digitalSignature' -addext 'extendedKeyUsage=codeSigning'"
 )
-_PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 
 
 class CertificateError(InputError):
     """A certificate or key that cannot be used; `rule` names the rule it violates.
 
     Rules: `unreadable`, `password`, `expired`, `not-yet-valid`, `authority`, `key-usage`, `extended-key-usage`,
-    `key-size`, `key-type`, `chain-order`, `chain-incomplete`, `chain-authority`, `key-mismatch`, `subject`.
+    `key-size`, `key-type`, `signature-algorithm`, `chain-order`, `chain-incomplete`, `chain-authority`, `key-mismatch`,
+    `subject`.
     """
 
     def __init__(
@@ -53,138 +57,6 @@ class CertificateError(InputError):
     ) -> None:
         super().__init__(field, what, cause=cause, remedy=remedy, original=original)
         self.rule = rule
-
-
-def read_chain(data: bytes, field: str = "certificate") -> tuple[Certificate, ...]:
-    """Return the certificates of a PEM file, in their order, or the single certificate of a DER file.
-
-    Raises:
-        CertificateError: `unreadable`.
-    """
-    from cryptography import x509
-
-    blocks = [match for match in _PEM_BLOCK.finditer(data) if match[1] == b"CERTIFICATE"]
-    try:
-        if blocks:
-            return tuple(x509.load_pem_x509_certificate(block[0]) for block in blocks)
-        return (x509.load_der_x509_certificate(data),)
-    except ValueError as error:
-        raise CertificateError(
-            field,
-            "unreadable",
-            "it holds no certificate that can be read.",
-            cause="It is empty, cut off, or something else than X.509 in PEM or DER.",
-            remedy="Give a PEM file with the signing certificate first and each issuer after it.",
-            original=str(error),
-        ) from error
-
-
-def read_key(data: bytes, password: str = "", field: str = "key") -> PrivateKeyTypes:
-    """Return the private key of a PEM file (PKCS#8, PKCS#1 or SEC 1).
-
-    Raises:
-        CertificateError: `unreadable`; `password` when it is missing or wrong.
-    """
-    keys = [match[0] for match in _PEM_BLOCK.finditer(data) if match[1].endswith(b"PRIVATE KEY")]
-    if not keys:
-        raise CertificateError(
-            field,
-            "unreadable",
-            "it holds no private key in PEM.",
-            cause="It is empty, cut off, a public key or a certificate, or in another encoding.",
-            remedy="Give the private key in PEM; for a .pfx or .p12 file use `pkcs12`.",
-        )
-    try:
-        key = _load(keys[0], password)
-    except TypeError as error:
-        raise _wrong_password(field, "the private key is encrypted and no password was given.") from error
-    except ValueError as error:
-        if password:
-            raise _wrong_password(field, "the password does not open the private key.") from error
-        raise _damaged(field, str(error)) from error
-    if not _consistent(key):
-        raise _damaged(field, "its numbers do not belong together")
-    return key
-
-
-def _load(pem_block: bytes, password: str) -> PrivateKeyTypes:
-    """Load a key; raise TypeError when its password is missing, ValueError for every other fault."""
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    def load(secret: bytes | None) -> PrivateKeyTypes:
-        # Proving the factors of an RSA key prime takes 0.1 s. It guards against a key made by an attacker;
-        # this is the signer's own key, `_consistent` detects damage, and every signature is verified after signing.
-        return load_pem_private_key(pem_block, secret, unsafe_skip_rsa_key_validation=True)
-
-    if not password:
-        return load(None)
-    try:
-        return load(password.encode())
-    except TypeError:  # the key is not encrypted
-        return load(None)
-
-
-def _consistent(key: PrivateKeyTypes) -> bool:
-    """Return whether the numbers of an RSA key fit each other (RFC 8017, 3.2); other kinds are checked on loading."""
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-
-    if not isinstance(key, RSAPrivateKey):
-        return True
-    numbers = key.private_numbers()
-    p, q, d, e = numbers.p, numbers.q, numbers.d, numbers.public_numbers.e
-    return (
-        min(p, q) > 1
-        and p * q == numbers.public_numbers.n
-        and e * d % (p - 1) == e * d % (q - 1) == 1
-        and (numbers.dmp1, numbers.dmq1) == (d % (p - 1), d % (q - 1))
-        and q * numbers.iqmp % p == 1
-    )
-
-
-def _damaged(field: str, original: str) -> CertificateError:
-    return CertificateError(
-        field, "unreadable", "the private key cannot be read.", cause="It is damaged or cut off.", original=original
-    )
-
-
-def read_pkcs12(data: bytes, password: str = "") -> tuple[PrivateKeyTypes, tuple[Certificate, ...]]:
-    """Return the private key and the chain of a PKCS#12 file (.pfx, .p12), with the chain in order, leaf first.
-
-    Raises:
-        CertificateError: `unreadable` or `password`.
-    """
-    from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
-
-    try:
-        bag = load_pkcs12(data, password.encode() or None)
-    except ValueError as error:
-        if "password" in str(error).lower() or "mac" in str(error).lower():
-            raise _wrong_password("pkcs12", "the password does not open it.") from error
-        raise CertificateError(
-            "pkcs12",
-            "unreadable",
-            "it cannot be read.",
-            cause="It is damaged, or not PKCS#12.",
-            remedy="Export key and certificates anew, such as with `openssl pkcs12 -export`.",
-            original=str(error),
-        ) from error
-    if bag.key is None or bag.cert is None:
-        raise CertificateError(
-            "pkcs12",
-            "unreadable",
-            f"it holds no {'private key' if bag.key is None else 'certificate that fits its key'}.",
-            remedy="Export it anew with key and certificate.",
-        )
-    return bag.key, order_chain(bag.cert.certificate, [extra.certificate for extra in bag.additional_certs])
-
-
-def read_pkcs12_certificates(data: bytes) -> tuple[Certificate, ...]:
-    """Return the certificates of a PKCS#12 file without a password, in any order; raise ValueError when unreadable."""
-    from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
-
-    bag = load_pkcs12(data, None)
-    own = (bag.cert,) if bag.cert is not None else ()
-    return tuple(entry.certificate for entry in (*own, *bag.additional_certs))
 
 
 def order_chain(leaf: Certificate, others: Sequence[Certificate]) -> tuple[Certificate, ...]:
@@ -206,36 +78,50 @@ def order_chain(leaf: Certificate, others: Sequence[Certificate]) -> tuple[Certi
     return tuple(chain)
 
 
-def _wrong_password(field: str, what: str) -> CertificateError:
-    return CertificateError(
-        field,
-        "password",
-        what,
-        remedy="Give it as S3C_KEY_PASSWORD in the environment (in a workflow: `key-password:` from a secret).",
-    )
+def split_chains(listed: Sequence[Certificate]) -> tuple[tuple[Certificate, ...], ...]:
+    """Return the chain of each certificate that issued none of the others, leaf first, in the order of the leaves.
+
+    Args:
+        listed: of one signer or several, in any order; at least one.
+    """
+    distinct = tuple(dict.fromkeys(listed))
+    issuers = {certificate.issuer for certificate in distinct if certificate.issuer != certificate.subject}
+    leaves = [certificate for certificate in distinct if certificate.subject not in issuers]
+    # Without any, each names another as its issuer: `check` says what does not fit.
+    return tuple(order_chain(leaf, distinct) for leaf in leaves or distinct[:1])
 
 
 def check(
-    chain: Sequence[Certificate], now: datetime, key: PrivateKeyTypes | None = None, field: str = "certificate"
+    chain: Sequence[Certificate], now: datetime | None, key: PrivateKeyTypes | None = None, field: str = "certificate"
 ) -> None:
     """Check a signing certificate and its chain by the Notary Project's rules.
 
     Args:
         chain: leaf first, each issued by the next, the last one self-signed.
-        now: the time of signing, with a time zone.
+        now: the time of signing, with a time zone; None: whether it is valid now does not matter.
         key: the private key that has to match the leaf; None when it is not available (a plugin holds it).
         field: the input the chain came from.
 
     Raises:
         CertificateError: the first rule that is violated.
     """
+    with reject_unreadable(field):
+        _check(chain, now, key, field)
+
+
+@contextmanager
+def reject_unreadable(field: str) -> Iterator[None]:
+    """Translate the errors of certificates whose names, keys and extensions are malformed: they are parsed on access.
+
+    Raises:
+        CertificateError: `unreadable`.
+    """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.x509 import DuplicateExtension, UnsupportedGeneralNameType
 
     try:
-        _check(chain, now, key, field)
+        yield
     except (ValueError, DuplicateExtension, UnsupportedAlgorithm, UnsupportedGeneralNameType) as error:
-        # Names, keys and extensions are parsed on access.
         raise CertificateError(
             field,
             "unreadable",
@@ -246,15 +132,17 @@ def check(
         ) from error
 
 
-def _check(chain: Sequence[Certificate], now: datetime, key: PrivateKeyTypes | None, field: str) -> None:
+def _check(chain: Sequence[Certificate], now: datetime | None, key: PrivateKeyTypes | None, field: str) -> None:
     _check_order(chain, field)
     for certificate in chain:
         _check_validity(certificate, now, field)
     _check_leaf(chain[0], field)
     for below, authority in enumerate(chain[1:]):
         _check_authority(authority, below, field)
+    for certificate in chain:
+        _check_signature_algorithm(certificate, field)
     pinned_identity(chain, field)
-    if key is not None and _public_bytes(key.public_key()) != _public_bytes(chain[0].public_key()):
+    if key is not None and public_bytes(key.public_key()) != public_bytes(chain[0].public_key()):
         raise CertificateError(
             field,
             "key-mismatch",
@@ -283,7 +171,7 @@ def _check_order(chain: Sequence[Certificate], field: str) -> None:
                 cause="The file is not in the order leaf, intermediates, root, or holds a certificate too many.",
                 remedy="Put the signing certificate first and after each certificate the one that issued it.",
             )
-        if last and not _issued_by(certificate, certificate):
+        if last and not (is_self_signed(certificate) if len(chain) == 1 else _issued_by(certificate, certificate)):
             raise CertificateError(
                 field,
                 "chain-incomplete",
@@ -293,7 +181,27 @@ def _check_order(chain: Sequence[Certificate], field: str) -> None:
             )
 
 
-def _check_validity(certificate: Certificate, now: datetime, field: str) -> None:
+def _check_signature_algorithm(certificate: Certificate, field: str) -> None:
+    """Reject a signature by RSA-PSS with parameters that Go, and therefore notation, does not implement."""
+    from cryptography.hazmat.primitives.asymmetric.padding import PSS
+
+    scheme, algorithm = certificate.signature_algorithm_parameters, certificate.signature_hash_algorithm
+    if not isinstance(scheme, PSS) or algorithm is None:
+        return
+    # The library has no public names for what the parameters are.
+    mask, salt = scheme.mgf._algorithm, scheme._salt_length
+    if (mask.name, salt) != (algorithm.name, algorithm.digest_size):
+        raise CertificateError(
+            field,
+            "signature-algorithm",
+            f"{subject(certificate)} is signed by RSA-PSS with a salt of {salt} bytes and {mask.name} beside "
+            f"{algorithm.name}.",
+            cause=f"notation verifies such a signature with one hash, and a salt of its {algorithm.digest_size} bytes.",
+            remedy="Have it issued with `-sigopt rsa_pss_saltlen:digest`, or with PKCS #1 v1.5 or ECDSA.",
+        )
+
+
+def _check_validity(certificate: Certificate, now: datetime | None, field: str) -> None:
     if certificate.serial_number < 0:
         raise CertificateError(
             field,
@@ -302,6 +210,8 @@ def _check_validity(certificate: Certificate, now: datetime, field: str) -> None
             cause="RFC 5280 forbids it, and neither notation nor Ratify reads such a certificate.",
             remedy="Have it issued anew.",
         )
+    if now is None:
+        return
     if now > certificate.not_valid_after_utc:
         raise CertificateError(
             field,
@@ -432,6 +342,14 @@ def _check_authority(authority: Certificate, below: int, field: str) -> None:
     )
 
 
+def is_authority(certificate: Certificate) -> bool:
+    """Return whether a certificate may issue others (basicConstraints CA=true)."""
+    from cryptography import x509
+
+    constraints = _extension(certificate, x509.BasicConstraints)
+    return constraints is not None and constraints.value.ca
+
+
 def _issued_by(certificate: Certificate, issuer: Certificate) -> bool:
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
@@ -451,7 +369,8 @@ def _extension(certificate: Certificate, kind: type[T]) -> Extension[T] | None:
         return None
 
 
-def _public_bytes(public: PublicKeyTypes) -> bytes:
+def public_bytes(public: PublicKeyTypes) -> bytes:
+    """Return a public key as DER (SubjectPublicKeyInfo)."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -478,6 +397,16 @@ def thumbprint(certificate: Certificate) -> str:
     return certificate.fingerprint(SHA256()).hex()
 
 
+def key_thumbprint(certificate: Certificate) -> str:
+    """Return the SHA-256 of the certificate's public key (SubjectPublicKeyInfo) in hexadecimal."""
+    return hashlib.sha256(public_bytes(certificate.public_key())).hexdigest()
+
+
+def is_short_lived(certificate: Certificate) -> bool:
+    """Return whether a certificate is renewed every few days, as those of a signing service are."""
+    return certificate.not_valid_after_utc - certificate.not_valid_before_utc <= SHORT_LIFE
+
+
 def days_left(certificate: Certificate, now: datetime) -> int:
     """Return the whole days until the certificate expires; negative when it has expired."""
     return (certificate.not_valid_after_utc - now).days
@@ -489,8 +418,32 @@ def format_time(moment: datetime) -> str:
 
 
 def is_self_signed(certificate: Certificate) -> bool:
-    """Return whether the certificate is signed by its own key."""
+    """Return whether the certificate is signed by its own key, with SHA-1 too: nobody is trusted for that signature."""
+    from cryptography.hazmat.primitives.hashes import SHA1
+
+    if isinstance(certificate.signature_hash_algorithm, SHA1) and certificate.issuer == certificate.subject:
+        return _is_signed_with_sha1(certificate)
     return _issued_by(certificate, certificate)
+
+
+def _is_signed_with_sha1(certificate: Certificate) -> bool:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.hashes import SHA1
+
+    key, signature, content = certificate.public_key(), certificate.signature, certificate.tbs_certificate_bytes
+    try:
+        if isinstance(key, RSAPublicKey):
+            key.verify(signature, content, PKCS1v15(), SHA1())  # noqa: S303
+        elif isinstance(key, EllipticCurvePublicKey):
+            key.verify(signature, content, ECDSA(SHA1()))  # noqa: S303
+        else:
+            return False
+    except InvalidSignature:
+        return False
+    return True
 
 
 def encode_pem(certificates: Sequence[Certificate]) -> bytes:
@@ -498,13 +451,6 @@ def encode_pem(certificates: Sequence[Certificate]) -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding
 
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
-
-
-def encode_key_pem(key: PrivateKeyTypes) -> bytes:
-    """Return the private key as unencrypted PKCS#8 PEM: for a file that only its owner reads, removed after use."""
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 # The attributes that have short names in Go, the language of notation and Ratify.
@@ -563,12 +509,35 @@ def pinned_identity(chain: Sequence[Certificate], field: str = "certificate") ->
     )
 
 
+def pinned_identities(chains: Sequence[Sequence[Certificate]], field: str = "certificate") -> tuple[str, ...]:
+    """Return the identities by which a policy over the anchors of all chains trusts these signers and no other.
+
+    Args:
+        chains: of several certificates of one signer, such as the old and the renewed one; each leaf first.
+        field: the input they came from, for errors.
+
+    Raises:
+        CertificateError: `subject`: as `pinned_identity`, or the certificates have several subjects and authorities, so
+            that each authority could certify the other's subject.
+    """
+    identities = tuple(dict.fromkeys(pinned_identity(chain, field) for chain in chains))
+    if all(is_own_anchor(chain[0]) for chain in chains):
+        return (ANYONE,) if ANYONE in identities else widest(identities)
+    issuers = {chain[0].issuer for chain in chains}
+    if len(identities) > 1 and (len(issuers) > 1 or ANYONE in identities):
+        raise CertificateError(
+            field,
+            "subject",
+            f"{subject(chains[0][0])} and another certificate have neither the subject nor the authority in common.",
+            cause="One statement of a trust policy trusts each of its subjects below each of its authorities.",
+            remedy="Trust them separately: as `signers` of a policy (docs/policy.md), or in separate runs.",
+        )
+    return widest(identities)
+
+
 def is_own_anchor(certificate: Certificate) -> bool:
     """Return whether trusting a certificate trusts its own key alone: it is self-signed, and cannot issue others."""
-    from cryptography import x509
-
-    constraints = _extension(certificate, x509.BasicConstraints)
-    return is_self_signed(certificate) and not (constraints is not None and constraints.value.ca)
+    return is_self_signed(certificate) and not is_authority(certificate)
 
 
 def _identity(certificate: Certificate) -> tuple[str, str]:

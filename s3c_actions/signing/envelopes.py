@@ -50,6 +50,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         target: digest of the artifact that was signed.
         signer, issuer: names of the signing certificate, RFC 4514.
         thumbprint: SHA-256 of the signing certificate, hexadecimal.
+        key: SHA-256 of the signing certificate's public key, hexadecimal.
+        not_after: when the first certificate of its chain expires, RFC 3339.
         signed_at, expires: RFC 3339, empty when not stated.
         timestamped: whether it contains an RFC 3161 time-stamp.
         metadata: signed along with the digest.
@@ -61,6 +63,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     signer: str
     issuer: str
     thumbprint: str
+    key: str = ""
+    not_after: str = ""
     signed_at: str = ""
     expires: str = ""
     timestamped: bool = False
@@ -88,7 +92,8 @@ def read(content: bytes, media_type: str) -> Envelope:
     if not isinstance(digest, str) or not is_digest(digest):
         raise EnvelopeError("it names no digest")
     annotations = target.get("annotations") or {}
-    leaf = _leaf(chain)
+    listed = _certificates(chain)
+    leaf = listed[0]
     stamp, agent = unprotected.get(_TIMESTAMP), unprotected.get(_AGENT)
     return Envelope(
         signature_format=ENVELOPE_FORMATS[media_type],
@@ -96,6 +101,8 @@ def read(content: bytes, media_type: str) -> Envelope:
         signer=certificates.subject(leaf),
         issuer=leaf.issuer.rfc4514_string(),
         thumbprint=certificates.thumbprint(leaf),
+        key=certificates.key_thumbprint(leaf),
+        not_after=certificates.format_time(min(certificate.not_valid_after_utc for certificate in listed)),
         signed_at=normalize_time(protected.get(_SIGNING_TIME) or protected.get(_AUTHENTIC_TIME)),
         expires=normalize_time(protected.get(_EXPIRY)),
         timestamped=bool(stamp),
@@ -169,7 +176,9 @@ def _decoded(value: object, what: str) -> bytes:
         raise EnvelopeError(f"its {what} is not Base64") from None
 
 
-def _leaf(chain: object) -> Certificate:
+def _certificates(chain: object) -> tuple[Certificate, ...]:
+    """Return the certificates, leaf first; the names and the key of the leaf can be read."""
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.x509 import load_der_x509_certificate
 
     if not isinstance(chain, list | tuple) or not chain or not all(isinstance(entry, bytes) for entry in chain):
@@ -177,12 +186,14 @@ def _leaf(chain: object) -> Certificate:
     if len(chain) > MAX_CERTIFICATES:
         raise EnvelopeError(f"it holds more than {MAX_CERTIFICATES} certificates")
     try:
-        leaf = load_der_x509_certificate(chain[0])
+        listed = tuple(load_der_x509_certificate(entry) for entry in chain)
+        leaf = listed[0]
         leaf.issuer.rfc4514_string()  # parsed on access
         certificates.subject(leaf)
-    except ValueError:
+        certificates.key_thumbprint(leaf)
+    except (ValueError, UnsupportedAlgorithm):
         raise EnvelopeError("its certificate cannot be read") from None
-    return leaf
+    return listed
 
 
 def normalize_time(value: object) -> str:

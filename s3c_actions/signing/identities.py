@@ -130,6 +130,15 @@ def identity_entries(subjects: Sequence[str], field: str = "trusted-identity") -
     return listed
 
 
+def widest(listed: Sequence[str]) -> tuple[str, ...]:
+    """Return entries of a trust policy without those that another one covers, which notation refuses side by side."""
+    kept: list[str] = []
+    for entry in dict.fromkeys(listed):
+        if not covers_identity(kept, entry):
+            kept = [*(other for other in kept if not covers_identity([entry], other)), entry]
+    return tuple(kept)
+
+
 def covers_identity(listed: Sequence[str], identity: str) -> bool:
     """Return whether a signer is among those that a policy lists.
 
@@ -139,7 +148,7 @@ def covers_identity(listed: Sequence[str], identity: str) -> bool:
     """
     if ANYONE in listed:
         return True
-    if not identity:
+    if not identity or identity == ANYONE:
         return False
     whole = parse(identity.removeprefix(PREFIX))
     return any(_part_of(parse(entry.removeprefix(PREFIX)), whole) for entry in listed)

@@ -8,7 +8,7 @@ that, the applied objects are reported even when a later object fails.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -17,14 +17,17 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions.cluster import apply, images, rollout
+from s3c_actions.cluster import addresses, apply, custom_definitions, hooks, image_finder, images, prune, rollout
 from s3c_actions.cluster import image_places as places
 from s3c_actions.cluster import manifests as texts
 from s3c_actions.cluster.apply import ApplyTarget, ObjectChange
-from s3c_actions.cluster.client import AdmissionDenied, Cluster, KubernetesObject, Resource
-from s3c_actions.cluster.gate import inspection
+from s3c_actions.cluster.client import AdmissionDenied, Cluster, ImmutableField, KubernetesObject, Resource
+from s3c_actions.cluster.gate import inspection, proof
+from s3c_actions.cluster.image_finder import ImageUse
+from s3c_actions.cluster.image_paths import ImagePath
 from s3c_actions.cluster.images import Replacement
 from s3c_actions.cluster.manifests import ManifestFile
+from s3c_actions.cluster.mentions import find_mentions
 from s3c_actions.core import writing
 from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.core.progress import Progress
@@ -43,12 +46,16 @@ class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         manifests: as read.
         replacements: images that replace those of their repository.
+        image_paths: places of images in custom kinds, besides those that are known.
+        require_digests: an image that is still named by tag is an error; otherwise it is a warning.
         output: folder for the rewritten manifests.
         namespace: of objects that name none; empty: the kubeconfig's.
         create_namespace: create namespaces that do not exist.
         require_gate: holes in the gate are errors; otherwise they are warnings.
+        accept_paused_gate: deploy while the gate is paused, and admits everything; otherwise that is an error.
         prune: label `key=value`: set on every object, and objects that have it and are no longer in the manifests are
             deleted.
+        recreate_jobs: delete finished Jobs and create them anew, where what they run has changed.
         timeout: seconds for the rollout.
         rollback: revert the applied changes on a failure.
         force: take over fields that another tool manages.
@@ -58,10 +65,14 @@ class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
     manifests: tuple[ManifestFile, ...]
     replacements: tuple[Replacement, ...]
     output: Path
+    image_paths: tuple[ImagePath, ...] = ()
+    require_digests: bool = False
     namespace: str = ""
     create_namespace: bool = False
     require_gate: bool = True
+    accept_paused_gate: bool = False
     prune: str = ""
+    recreate_jobs: bool = False
     timeout: float = 300.0
     rollback: bool = False
     force: bool = False
@@ -151,6 +162,7 @@ def _run(settings: DeploySettings, tools: DeployTools, state: _State) -> None:
         (document, manifest.source)
         for manifest, text in rewritten
         for document in texts.parse_objects(text, manifest.source)
+        if hooks.is_applied(document)
     ]
     namespace = settings.namespace or cluster.namespace
     labels = dict([settings.prune.split("=", 1)]) if settings.prune else None
@@ -160,9 +172,10 @@ def _run(settings: DeploySettings, tools: DeployTools, state: _State) -> None:
     created = _create_namespaces(settings, targets, cluster, state)
     try:
         _pass_gate(settings, tools, cluster, state, used=used, targets=targets)
-        _dry_run(settings, tools, cluster, targets)
+        targets = _keep_scaled(tools, cluster, targets)
+        recreated = _try_all(settings, tools, cluster, targets, state=state, created=created)
     except BaseException:
-        for change in created:
+        for change in reversed(created):
             apply.undo(cluster, change)
             state.changes.remove(change)
         raise
@@ -172,21 +185,27 @@ def _run(settings: DeploySettings, tools: DeployTools, state: _State) -> None:
             state.changes.remove(change)
         return
     try:
-        _apply(settings, tools, cluster, targets, state)
+        _apply(settings, tools, cluster, targets, state=state, recreated=recreated)
     except S3CError:
         if settings.rollback:
             _roll_back(tools, cluster, state)
         raise
-    state.result = replace(state.result, address=rollout.external_address(cluster, state.changes))
+    _find_address(settings, tools, cluster, state)
 
 
 def _prepare_manifests(
     settings: DeploySettings, tools: DeployTools, state: _State
 ) -> tuple[list[_Image], list[tuple[ManifestFile, str]]]:
     """Return the images, each signed by a trusted signer, and the rewritten manifests: all that needs no cluster."""
-    used = _resolve_images(settings, tools)
+    used = _resolve_images(settings, tools, state)
     pinned = {image.text: image.reference.pinned for image in used}
-    rewritten = [(manifest, manifest.rewritten(pinned)) for manifest in settings.manifests]
+    rewritten = [(manifest, manifest.rewritten(pinned, without_hooks=True)) for manifest in settings.manifests]
+    for manifest in settings.manifests:
+        state.warnings += [
+            f"{manifest.source}, line {hook.line}: {hook.what} is left out." for hook in manifest.left_out
+        ]
+        for hook in manifest.applied_hooks:
+            tools.progress.notice(f"{manifest.source}: {hook} is applied as an ordinary object.")
     state.result = replace(
         state.result,
         manifests=_write_manifests(rewritten, settings.output),
@@ -199,38 +218,109 @@ def _prepare_manifests(
     return used, rewritten
 
 
-def _resolve_images(settings: DeploySettings, tools: DeployTools) -> list[_Image]:
-    places: dict[str, list[str]] = {}
-    for manifest in settings.manifests:
-        for use in manifest.uses:
-            manifest.reference(use)
-            places.setdefault(use.image, []).append(manifest.at(use))
-    matched: set[Replacement] = set()
+def _resolve_images(settings: DeploySettings, tools: DeployTools, state: _State) -> list[_Image]:
+    """Return the images that are deployed by digest; those that are not are warnings or errors."""
+    places, by_tag = _choose_images(settings, state)
     used = []
     with tools.progress.step("images") as step:
-        for text, locations in places.items():
-            used.append(_resolve_image(text, locations, settings, tools, matched))
-        step.done(f"{len(used)} {plural(len(used), 'image')} in {sum(map(len, places.values()))} places, by digest")
-    for replacement in settings.replacements:
-        if replacement not in matched:
-            tools.progress.warning(
-                f"The manifests use no image {replacement.name}: {replacement.image} is deployed nowhere."
-            )
+        for text, (replacement, locations) in places.items():
+            used.append(_resolve_image(text, locations, replacement, tools))
+        step.done(
+            f"{len(used)} {plural(len(used), 'image')} in {sum(len(found) for _, found in places.values())} places, "
+            "by digest"
+        )
+    names = [name for image in settings.replacements for name in (image.name, image.image) if name is not None]
+    for manifest in settings.manifests:
+        by_tag += [
+            f"{manifest.at(use)} names {use.image} by tag: it is not a place of an image, and stays as it is."
+            for use in find_mentions(manifest, names, settings.image_paths)
+        ]
+    if by_tag and settings.require_digests:
+        raise InputError(
+            image_finder.FIELD,
+            " ".join(by_tag),
+            cause="`require-digests` is set.",
+            remedy="Write them by digest, give them with `image`, or name the places with `image-paths` "
+            "(`!KIND.GROUP=PATH` where it is not an image).",
+        )
+    state.warnings += by_tag
     return used
 
 
-def _resolve_image(
-    text: str,
-    locations: list[str],
-    settings: DeploySettings,
-    tools: DeployTools,
-    matched: set[Replacement],
-) -> _Image:
-    written = Reference.parse(text, field=texts.FIELD)
-    replacement = images.find_replacement(written, settings.replacements)
-    if replacement is not None:
-        matched.add(replacement)
-    reference = replacement.image if replacement is not None else written
+def _choose_images(
+    settings: DeploySettings, state: _State
+) -> tuple[dict[str, tuple[Replacement | None, list[str]]], list[str]]:
+    """Return each image to deploy with its replacement and its places; and a sentence for each that stays by tag.
+
+    Raises:
+        InputError: an image is not a reference; a replacement by tag matches nothing, although its repository is there.
+    """
+    places: dict[str, tuple[Replacement | None, list[str]]] = {}
+    by_tag: list[str] = []
+    matched: set[Replacement] = set()
+    repositories: dict[str, str] = {}
+
+    def choose(manifest: ManifestFile, use: ImageUse, *, certain: bool) -> None:
+        name = images.parse_name(use.image)
+        if name is not None:
+            repositories.setdefault(name.name, manifest.at(use))
+        replacement = None if use.fixed else images.find_replacement(use.image, settings.replacements)
+        if replacement is not None:
+            matched.add(replacement)
+        elif certain and not (use.path and _is_filled_in(use.image)):
+            manifest.reference(use)
+        elif certain or use.fixed or name is None or not name.digest:
+            if sentence := _describe_unpinned(manifest, use, name):
+                by_tag.append(sentence)
+            return
+        places.setdefault(use.image, (replacement, []))[1].append(manifest.at(use))
+
+    for manifest in settings.manifests:
+        for use in manifest.uses:
+            choose(manifest, use, certain=True)
+    for manifest in settings.manifests:
+        for use in manifest.candidates:
+            if not use.fixed and use.image in places:
+                places[use.image][1].append(manifest.at(use))
+            else:
+                choose(manifest, use, certain=False)
+    for replacement in settings.replacements:
+        if replacement in matched:
+            continue
+        if replacement.name is not None and replacement.name.tag and replacement.name.name in repositories:
+            raise InputError(
+                images.FIELD,
+                f"the manifests use no image {replacement.name}, but another tag of it "
+                f"({repositories[replacement.name.name]}).",
+                remedy=f"Replace every tag with `{replacement.name.name}={replacement.image}`, or name the tag there.",
+                image=str(replacement.image),
+            )
+        state.warnings.append(
+            f"The manifests use no image {replacement.shown}: {replacement.image} is deployed nowhere."
+        )
+    return places, by_tag
+
+
+def _is_filled_in(image: str) -> bool:
+    """Return whether an image of a custom kind is a variable that its controller fills in: `{{inputs.image}}`."""
+    return any(mark in image for mark in ("{{", "$(", "${"))
+
+
+def _describe_unpinned(manifest: ManifestFile, use: ImageUse, name: Reference | None) -> str:
+    """Return what stays without a digest, as a sentence; empty where a place that may name an image names none."""
+    if not use.image:
+        return f"{manifest.at(use)} has no image: whatever fills it in is not known."
+    if _is_filled_in(use.image):
+        return f"{manifest.at(use)}: the image {use.image} is filled in later."
+    if name is None or name.digest or not (name.tag or use.path.endswith(".image")):
+        return ""
+    return f"{manifest.at(use)} names {use.image} by tag" + (
+        ": it is given in parts, and stays as it is." if use.fixed else ": it is not known to be an image to deploy."
+    )
+
+
+def _resolve_image(text: str, locations: list[str], replacement: Replacement | None, tools: DeployTools) -> _Image:
+    reference = replacement.image if replacement is not None else Reference.parse(text, field=image_finder.FIELD)
     platforms: tuple[str, ...] = ()
     if tools.resolve is not None:
         try:
@@ -241,7 +331,7 @@ def _resolve_image(
             raise
     elif not reference.digest:
         raise InputError(
-            texts.FIELD,
+            image_finder.FIELD,
             f"{locations[0]}: {text} has no digest, and no registry is asked.",
             remedy="Give it by digest with `image`, or leave out `resolve: false`.",
             image=text,
@@ -345,7 +435,7 @@ def _check_namespace(targets: Sequence[ApplyTarget], namespace: str) -> None:
 
 def _create_namespaces(
     settings: DeploySettings, targets: Sequence[ApplyTarget], cluster: Cluster, state: _State
-) -> tuple[ObjectChange, ...]:
+) -> list[ObjectChange]:
     """Create the namespaces that do not exist, since nothing can be tried in one that does not exist."""
     declared = {entry.name: entry for entry in targets if entry.kind == "Namespace" and entry.group == ""}
     created = []
@@ -365,7 +455,7 @@ def _create_namespaces(
         change = apply.apply(cluster, target, None, force=settings.force)
         created.append(change)
         state.changes.append(change)
-    return tuple(created)
+    return created
 
 
 def _exists(cluster: Cluster, namespace: str) -> bool:
@@ -399,7 +489,16 @@ def _pass_gate(
         return
     with tools.progress.step("gate") as step:
         looked = inspection.inspect(inspection.read_gate_objects(cluster), wanted)
-        state.result = replace(state.result, constraints=looked.constraints, exempt=looked.exempt)
+        state.result = replace(state.result, constraints=looked.constraints, exempt=looked.exempt, pauses=looked.pauses)
+        state.warnings += looked.warnings
+        if looked.active_pauses:
+            paused = inspection.pause_error(looked)
+            if not settings.accept_paused_gate:
+                raise paused
+            # What the pause is for may be a defect of the gate.
+            state.warnings += [paused.what, *(hole.what for hole in looked.holes)]
+            step.done("paused; deployed all the same, as accept-paused-gate asks")
+            return
         if looked.holes:
             if settings.require_gate:
                 raise inspection.defects_error(looked)
@@ -408,22 +507,20 @@ def _pass_gate(
             return
         references = {image.reference.pinned: image.reference for image in used}
         signatures = _signatures(tools, references.values())
-        unsigned = inspection.find_unsigned(list(references.values()), signatures)
+        unsigned = proof.find_unsigned(list(references.values()), signatures)
         proved = ""
         for namespace in sorted({namespace for _, _, namespace in wanted}):
             if unsigned:
-                proof = inspection.prove_closed(
-                    cluster, unsigned, namespace, looked.constraints, next(iter(references))
-                )
-                state.result = replace(state.result, unsigned_denied=unsigned, denial=proof.what)
-                proved = f"an unsigned image is denied {proof.told}"
+                closed_by = proof.prove_closed(cluster, unsigned, namespace, looked.constraints, next(iter(references)))
+                state.result = replace(state.result, unsigned_denied=unsigned, denial=closed_by.what)
+                proved = f"an unsigned image is denied {closed_by.told}"
             try:
                 _ask_gate(cluster, namespace, references, tools, state)
             except AdmissionDenied:
                 denied = sum(admission.verdict == "denied" for admission in state.result.admissions)
                 step.done(f"{denied} of {len(state.result.admissions)} images denied")
                 raise
-            inspection.reject_unsigned(references.values(), signatures)
+            proof.reject_unsigned(references.values(), signatures)
         if not proved and settings.require_gate:
             raise Refused(
                 "The gate was not proved: nothing that is deployed names an image.",
@@ -467,10 +564,10 @@ def _ask_gate(
     """Ask the gate about every image; the first denial is raised after all have been asked."""
     first: AdmissionDenied | None = None
     admissions = []
-    together = inspection.admitted_images(cluster, list(references), namespace)
+    together = proof.admitted_images(cluster, list(references), namespace)
     for admission in state.result.admissions:
         denied = (
-            inspection.try_signed_image(
+            proof.try_signed_image(
                 cluster,
                 references[admission.reference],
                 namespace,
@@ -512,22 +609,86 @@ def _naming_object(target: ApplyTarget) -> Iterator[None]:
         raise
 
 
-def _dry_run(settings: DeploySettings, tools: DeployTools, cluster: Cluster, targets: Sequence[ApplyTarget]) -> None:
+def _keep_scaled(tools: DeployTools, cluster: Cluster, targets: Sequence[ApplyTarget]) -> tuple[ApplyTarget, ...]:
+    """Return the objects, without the replicas that an autoscaler has set."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        kept = list(pool.map(partial(apply.keep_scaled, cluster), targets))
+    for _, sentence in kept:
+        if sentence:
+            tools.progress.notice(sentence)
+    return tuple(target for target, _ in kept)
+
+
+def _try_all(
+    settings: DeploySettings,
+    tools: DeployTools,
+    cluster: Cluster,
+    targets: Sequence[ApplyTarget],
+    *,
+    state: _State,
+    created: list[ObjectChange],
+) -> Collection[ApplyTarget]:
+    """Try every object by dry run; return the Jobs to create anew.
+
+    Objects of kinds that are defined in the same manifests are tried once the definitions are applied.
+    """
+    served = [target for target in targets if not target.undefined]
+    undefined = [target for target in targets if target.undefined]
+    recreated = _dry_run(settings, tools, cluster, served)
+    if undefined and settings.dry_run:
+        state.warnings += [
+            f"{target.where} was not tried: the definition of its kind is in these manifests, and not on the cluster."
+            for target in undefined
+        ]
+    elif undefined:
+        names = {f"{target.resource.plural}.{target.group}" for target in undefined}
+        for target in targets:
+            if target.kind == custom_definitions.KIND and target.name in names:
+                with _naming_object(target):
+                    change = apply.apply(cluster, target, apply.read_object(cluster, target), force=settings.force)
+                created.append(change)
+                state.changes.append(change)
+                tools.progress.note(f"{target.where} {change.action}")
+        kinds = {(str(target.document["apiVersion"]), target.kind) for target in undefined}
+        custom_definitions.wait_until_served(cluster, names, sorted(kinds))
+        _dry_run(settings, tools, cluster, undefined)
+    return recreated
+
+
+def _dry_run(
+    settings: DeploySettings, tools: DeployTools, cluster: Cluster, targets: Sequence[ApplyTarget]
+) -> Collection[ApplyTarget]:
+    """Let the cluster try every object; return the Jobs that are to be created anew."""
+    recreated: list[ApplyTarget] = []
+
     def attempt(target: ApplyTarget) -> None:
         with _naming_object(target):
-            cluster.apply(target.resource, target.document, target.namespace, dry_run=True, force=settings.force)
+            try:
+                cluster.apply(target.resource, target.document, target.namespace, dry_run=True, force=settings.force)
+            except ImmutableField:
+                if not settings.recreate_jobs or (target.group, target.kind) != ("batch", "Job"):
+                    raise
+                apply.try_recreation(cluster, target)
+                recreated.append(target)
 
     with tools.progress.step("dry-run") as step, ThreadPoolExecutor(_AT_ONCE) as pool:
         for _ in pool.map(attempt, targets):
             pass  # raises the error of the first that is rejected
         step.done(f"the cluster takes all {len(targets)} objects")
+    return recreated
 
 
 def _apply(
-    settings: DeploySettings, tools: DeployTools, cluster: Cluster, targets: Sequence[ApplyTarget], state: _State
+    settings: DeploySettings,
+    tools: DeployTools,
+    cluster: Cluster,
+    targets: Sequence[ApplyTarget],
+    *,
+    state: _State,
+    recreated: Collection[ApplyTarget],
 ) -> None:
-    done = {change.target for change in state.changes}
-    pending = [target for target in targets if target not in done]
+    done = {_identify(change.target) for change in state.changes}
+    pending = [target for target in targets if _identify(target) not in done]
 
     def look_up(target: ApplyTarget) -> KubernetesObject | None:
         with _naming_object(target):
@@ -538,27 +699,44 @@ def _apply(
             before = list(pool.map(look_up, pending))
         for target, live in zip(pending, before, strict=True):
             with _naming_object(target):
-                change = apply.apply(cluster, target, live, force=settings.force)
+                change = (
+                    apply.recreate(cluster, target, live)
+                    if target in recreated
+                    else apply.apply(cluster, target, live, force=settings.force)
+                )
             state.changes.append(change)
             tools.progress.note(f"{target.where} {change.action}")
         if settings.prune:
             namespaces = sorted({target.namespace for target in targets} - {""})
-            apply.prune(cluster, settings.prune, targets, namespaces, state.changes.append)
+            state.warnings += prune.prune(cluster, settings.prune, targets, namespaces, state.changes.append)
         step.done(describe_applied([_applied_object(change) for change in state.changes]))
     with tools.progress.step("rollout") as step:
-        rollout.wait_for_rollout(cluster, state.changes, timeout=settings.timeout, note=tools.progress.note)
-        unwatched = rollout.unwatched_targets(state.changes)
-        state.warnings += [
-            f"{target.where} is applied and not watched: whether its Pods are admitted and come up is not known. "
-            f"Look at it: `kubectl describe {target.resource.plural} {target.name}"
-            + (f" -n {target.namespace}`." if target.namespace else "`.")
-            for target in unwatched
-        ]
-        step.done(
-            f"everything is up but for {len(unwatched)} objects that are not watched"
-            if unwatched
-            else "everything is up"
-        )
+        left = rollout.wait_for_rollout(cluster, state.changes, timeout=settings.timeout, note=tools.progress.note)
+        state.warnings += left
+        step.done(f"everything is up but for {len(left)} warnings" if left else "everything is up")
+
+
+def _identify(target: ApplyTarget) -> tuple[str, str, str]:
+    return target.resource.url(), target.namespace, target.name
+
+
+def _find_address(settings: DeploySettings, tools: DeployTools, cluster: Cluster, state: _State) -> None:
+    """Find where the application is reached. It runs by now: what is missing is a warning."""
+    if not addresses.exposing_targets(state.changes):
+        return
+    with tools.progress.step("address") as step:
+        try:
+            address, missing = addresses.find_address(
+                cluster,
+                state.changes,
+                timeout=min(settings.timeout, addresses.WAIT_SECONDS),
+                note=tools.progress.note,
+            )
+        except S3CError as error:
+            address, missing = "", (f"Where the application is reached was not found out: {error.what}",)
+        state.warnings += missing
+        state.result = replace(state.result, address=address)
+        step.done(address or "none is known")
 
 
 def _roll_back(tools: DeployTools, cluster: Cluster, state: _State) -> None:

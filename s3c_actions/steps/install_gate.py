@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -16,9 +18,10 @@ from msgspec.structs import replace
 from s3c_actions.cluster import apply, rollout
 from s3c_actions.cluster.apply import ApplyTarget, ObjectChange
 from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, KubernetesObject, Resource
-from s3c_actions.cluster.gate import inspection
+from s3c_actions.cluster.gate import constraints, inspection, proof
 from s3c_actions.cluster.gate.manifests import CONSTRAINT_GROUP, RATIFY_GROUP
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.core.gate_pause import GatePause
 from s3c_actions.core.progress import Progress
 from s3c_actions.policy.export import DIGEST_ANNOTATION as POLICY_DIGEST
 from s3c_actions.programs.helm.helm import NAMESPACE, Chart, Helm, HelmRelease
@@ -101,7 +104,8 @@ class _Installer:
 
     def run(self) -> DeployResult:
         # Helm repairs manual changes, but only when it is asked to do something.
-        sound = not self.inspect().holes
+        looked = self.inspect()
+        sound = not looked.holes and not looked.excess
         for chart in self.settings.charts:
             with self.progress.step(chart.name) as step:
                 action = self.chart(chart, sound)
@@ -109,9 +113,11 @@ class _Installer:
                 self.await_deployment(DEPLOYMENTS[chart.name])
                 step.done(f"chart {action}, and it runs")
         with self.progress.step("policy") as step:
+            self.leave_refusals_to_validation()
             for change in [self.apply(document) for document in self.settings.objects]:
                 if _group(change.target.document) == RATIFY_GROUP:
                     self.await_taken(change)
+                self.end_pause(change)
             self.forget()
             step.done(_describe_applied(self.applied))
         with self.progress.step("proof") as step:
@@ -174,6 +180,30 @@ class _Installer:
         self.progress.note(f"{target.where} {change.action}")
         return change
 
+    def leave_refusals_to_validation(self) -> None:
+        """Have Ratify's mutations leave an image as it is when Ratify does not answer, in place of denying the Pod.
+
+        Validation denies it then, but for a pause, which a denial by mutation would not let through. The chart has no
+        value for this; Helm keeps it, since it is in no manifest of the chart.
+        """
+        patch = {"spec": {"parameters": {"assign": {"externalData": {"failurePolicy": "Ignore"}}}}}
+        for mutation in filter(inspection.asks_ratify, inspection.list_if_served(self.cluster, inspection.ASSIGNS)):
+            name = str(mutation["metadata"]["name"])
+            data = mutation["spec"]["parameters"]["assign"]["externalData"]
+            action = "unchanged"
+            if data.get("failurePolicy") != "Ignore":
+                self.retried(partial(self.cluster.merge, inspection.ASSIGNS, name, patch))
+                action = "configured"
+            self.applied.append(AppliedObject(kind="Assign", namespace="", name=name, action=action))
+
+    def end_pause(self, change: ObjectChange) -> None:
+        """End a constraint's pause: another field manager wrote it, so that applying the constraint keeps it."""
+        pause = GatePause.of(change.after)
+        if _group(change.target.document) != CONSTRAINT_GROUP or pause is None:
+            return
+        constraints.write_pause(self.cluster, change.after, None)
+        self.progress.notice(f"{pause.describe(datetime.now(UTC))} It is taken out: an installed gate is in force.")
+
     def forget(self) -> None:
         """Remove the verifiers of a policy that is no longer this gate's: Ratify would continue to trust by them."""
         verifiers = [
@@ -235,21 +265,21 @@ class _Installer:
         deadline = time.monotonic() + min(self.remaining(), max(TAKEN_SECONDS, self.settings.timeout / 2))
         while True:
             looked = self.inspect()
-            proof = (
+            closed_by = (
                 _holes_error(looked)
                 if looked.holes
-                else inspection.prove_closed_by_absent_image(self.cluster, self.settings.namespace, looked.constraints)
+                else proof.prove_closed_by_absent_image(self.cluster, self.settings.namespace, looked.constraints)
             )
-            if isinstance(proof, inspection.GateProof):
-                self.proved = f"an image that is not there is denied {proof.told}"
+            if isinstance(closed_by, proof.GateProof):
+                self.proved = f"an image that is not there is denied {closed_by.told}"
                 return DeployResult(
-                    unsigned_denied=inspection.ABSENT_IMAGE,
-                    denial=proof.what,
+                    unsigned_denied=proof.ABSENT_IMAGE,
+                    denial=closed_by.what,
                     constraints=looked.constraints,
                     exempt=looked.exempt,
                 )
             if time.monotonic() > deadline:
-                raise proof
+                raise closed_by
             time.sleep(POLL)
 
     def retried(self, task: Callable[[], T]) -> T:

@@ -19,7 +19,7 @@ from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.core.reference import Reference
 from s3c_actions.policy import judge as judging
-from s3c_actions.policy.export import store_name, trust_policies
+from s3c_actions.policy.export import store_name, timestamp_store_name, trust_policies
 from s3c_actions.policy.judge import Evidence, EvidenceDocument, Objection, SignerStatus
 from s3c_actions.programs.notation.home import NotationHome
 from s3c_actions.result.model import PolicyJudgement
@@ -137,17 +137,20 @@ def prepare(
     Raises:
         InputError: as `policy.export.trust_policies` does, or a certificate in the policy is invalid.
     """
-    from s3c_actions.signing import certificates
+    from s3c_actions.signing import certificates, key_files
 
     folder = Path(tempfile.mkdtemp(prefix="s3c-judge-", dir=temp))
     try:
         homes = []
         for signer, trust_policy in zip(policy.signers, trust_policies(policy), strict=True):
-            chain = certificates.read_chain(signer.certificate.encode(), "policy")
+            chain = key_files.read_chain(signer.certificate_pem.encode(), "policy")
             home = NotationHome(folder / signer.name)
             home.folder.mkdir()
             home.write_policy(trust_policy)
-            home.copy_trust_store([("ca", store_name(signer), certificates.encode_pem(chain))])
+            stores = [("ca", store_name(signer), certificates.encode_pem(chain))]
+            if signer.timestamp_roots:
+                stores.append(("tsa", timestamp_store_name(signer), signer.timestamp_pem.encode()))
+            home.copy_trust_store(stores)
             homes.append(home)
         yield PolicyJudge(policy=policy, registry=registry, notation=notation, homes=tuple(homes), now=now)
     finally:

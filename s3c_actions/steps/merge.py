@@ -9,6 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from s3c_actions.core.reference import Reference
+from s3c_actions.findings.identity import identify
 from s3c_actions.findings.model import Finding, ScanReport, rank_findings
 from s3c_actions.findings.scope import Scope
 from s3c_actions.result.model import ScanResult
@@ -114,27 +115,23 @@ def union_findings(lists: Iterable[Sequence[Finding]]) -> tuple[Finding, ...]:
     for findings in lists:
         counts: Counter[tuple[Any, ...]] = Counter()
         for finding in findings:
-            identity = _identity(finding)
-            counts[identity] += 1
-            if counts[identity] > len(merged_findings.setdefault(identity, [])):
-                merged_findings[identity].append(finding)
-    return rank_findings(finding for identity in merged_findings.values() for finding in identity)
+            key = _merge_key(finding)
+            counts[key] += 1
+            if counts[key] > len(merged_findings.setdefault(key, [])):
+                merged_findings[key].append(finding)
+    return rank_findings(finding for same in merged_findings.values() for finding in same)
 
 
-def unique_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return findings without duplicates, ranked; those that differ in anything but the platform are all kept."""
-    return union_findings([[finding] for finding in findings])
-
-
-def _identity(finding: Finding) -> tuple[Any, ...]:
+def _merge_key(finding: Finding) -> tuple[Any, ...]:
     """Return what makes findings of two platforms equal: all but layer, package architecture and image."""
     return (
-        *finding.key,
+        identify(finding),
+        "" if finding.os_package else finding.target,
+        finding.path,
         finding.installed,
         finding.fixed,
         finding.severity,
         finding.status,
-        finding.path,
         finding.line,
         finding.end_line,
         finding.description,

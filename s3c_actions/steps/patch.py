@@ -26,7 +26,7 @@ from s3c_actions.findings.model import Finding, FindingKind, ScanReport
 from s3c_actions.registry import Descriptor, ImageConfig, Manifest
 from s3c_actions.result.model import LeftFinding, PatchResult, ScanResult
 from s3c_actions.steps import patch_building
-from s3c_actions.steps.merge import merge_scans, unique_findings
+from s3c_actions.steps.merge import merge_scans, union_findings
 from s3c_actions.steps.patching import (
     PatchSettings,
     PatchTools,
@@ -161,13 +161,13 @@ def _compare(work: PatchWork, rescans: list[ScanResult], result: PatchResult) ->
     differences = [
         compare_scans(part.before.report, scan.report) for part, scan in zip(work.parts, rescans, strict=True)
     ]
-    fixed = unique_findings(finding for difference in differences for finding in difference.fixed)
+    fixed = union_findings([difference.fixed for difference in differences])
     return replace(
         result,
         patched=True,
         after=after,
         fixed=fixed,
-        new=unique_findings(finding for difference in differences for finding in difference.new),
+        new=union_findings([difference.new for difference in differences]),
         left=_remaining(after.report, work.settings.library),
         upgraded=_upgraded(rescans, fixed),
     )

@@ -16,11 +16,12 @@ from msgspec.structs import replace
 from s3c_actions.core import reading, startup, writing
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.core.progress import Progress
-from s3c_actions.core.reference import Reference
+from s3c_actions.core.reference import Reference, is_image_id
 from s3c_actions.core.text import plural
 from s3c_actions.findings import trivy_report, trivy_warnings
 from s3c_actions.findings.advisories import Database
 from s3c_actions.findings.difference import compare_scans
+from s3c_actions.findings.identity import pinned_reference
 from s3c_actions.findings.model import ScanReport, Severity
 from s3c_actions.findings.scope import Scope, SettingsFile, describe_parts
 from s3c_actions.findings.threshold import Threshold, closed_error
@@ -269,10 +270,11 @@ def _resolve(image: str, settings: ScanSettings, registry: Registry, progress: P
         path = Path(image)
         if not path.exists() and not Path(image.rpartition(":")[0] or image).is_dir():
             raise InputError("input", f"{image!r} does not exist.", remedy="Give the path of an image archive.")
-        return _Target(name=image, source="archive", reference=image, notice=_unscanned_in_folder(image, gated=gated))
-    reference = Reference.parse(image)
-    if settings.source not in {"auto", "registry"}:
-        return _Target(name=image, source=settings.source)
+        return _Target(name=image, source="archive", notice=_unscanned_in_folder(image, gated=gated))
+    local = is_image_id(image) and settings.source != "registry"
+    reference = None if local else Reference.parse(image)
+    if reference is None or settings.source not in {"auto", "registry"}:
+        return _Target(name=image, source="docker" if settings.source == "auto" else settings.source)
     try:
         descriptor = registry.resolve(reference)
     except S3CError as error:
@@ -425,7 +427,8 @@ def _read_checked(path: Path, image: str, target: _Target, settings: ScanSetting
             remedy="Scan again.",
             image=image,
         )
-    return replace(report, image=image, digest=target.digest or report.digest)
+    archive = settings.source == "archive"
+    return replace(report, image=image, archive=archive, digest=target.digest or report.digest)
 
 
 def _same_platform(requested: str, actual: str) -> bool:
@@ -446,10 +449,7 @@ def _judge(
     kept: bool,
     warned: WarningAssessment,
 ) -> ScanResult:
-    reference = target.reference
-    if not reference:
-        name = Reference.parse(image).name
-        reference = f"{name}@{report.digest}" if report.digest else report.image_id
+    reference = target.reference or pinned_reference(report)
     result = assess.assess_scan(
         path,
         report,

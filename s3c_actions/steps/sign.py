@@ -19,11 +19,12 @@ import msgspec
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.core.reference import Reference
+from s3c_actions.programs.notation.errors import UnlistedSignature
 from s3c_actions.programs.notation.home import NotationHome, TrustPolicy, write_private_file
 from s3c_actions.programs.notation.notation import ListedSignature, SigningRequest
 from s3c_actions.registry.oci_layout import OCI_MANIFEST, OciLayout
 from s3c_actions.result.model import CertificateFacts, SignResult
-from s3c_actions.signing import certificates
+from s3c_actions.signing import certificates, key_files, timestamps
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -113,6 +114,15 @@ class SigningKey:
     folder: Path
     failure: Callable[[], S3CError | None] = field(default=lambda: None, repr=False)
 
+    @property
+    def renews_daily(self) -> bool:
+        """Whether a time-stamped signature of the same identity counts, whichever of its certificates made it.
+
+        A signing service issues a short-lived certificate for each few days; without this, the same digest would be
+        signed again under each. A certificate of longer life that is renewed signs again, once.
+        """
+        return bool(self.request.timestamp_url) and certificates.is_short_lived(self.chain[0])
+
     def signatures(self, reference: str) -> tuple[ListedSignature, ...]:
         """Return every signature of a digest; raise when the digest or the registry does not exist."""
         return self.notation.signatures(self.trust, reference)
@@ -193,19 +203,17 @@ def _prepare(
     certificates.check(chain, now, key, certificate_field)
     if key is not None:
         home.use_files(
-            write_private_file(folder / "signing.key", certificates.encode_key_pem(key)),
+            write_private_file(folder / "signing.key", key_files.encode_key_pem(key)),
             write_private_file(folder / "signing.crt", certificates.encode_pem(chain)),
         )
-    for certificate in chain:
-        days = certificates.days_left(certificate, now)
-        if days < settings.warning_days:
-            progress.warning(
-                f"The certificate {certificates.subject(certificate)} expires in {days} days"
-                f" ({certificates.format_time(certificate.not_valid_after_utc)}): renew it."
-            )
+    _warn_of_end(chain, settings, now, progress)
     trust = NotationHome(trusted)
-    policy = TrustPolicy(identities=(certificates.pinned_identity(chain, certificate_field),), timestamps=bool(stamps))
-    trust.trust(certificates.encode_pem(certificates.trust_anchor(chain)), policy, stamps)
+    policy = TrustPolicy(identities=(certificates.pinned_identity(chain, certificate_field),), stamped=bool(stamps))
+    anchors = certificates.trust_anchor(chain)
+    if certificates.is_short_lived(chain[0]) and chain[1:]:
+        # The authority that issues directly differs from day to day as well.
+        anchors = chain[1:]
+    trust.trust(certificates.encode_pem(anchors), policy, stamps)
     return SigningKey(
         chain=chain,
         certificate=describe(chain[0], now),
@@ -219,13 +227,34 @@ def _prepare(
     )
 
 
+def _warn_of_end(
+    chain: tuple[x509.Certificate, ...], settings: SignSettings, now: datetime, progress: Progress
+) -> None:
+    """Warn of certificates that expire soon; of a short-lived one, only when nothing outlives it."""
+    for certificate in chain:
+        days = certificates.days_left(certificate, now)
+        if days >= settings.warning_days:
+            continue
+        end = f"The certificate {certificates.subject(certificate)} expires in {days} days" + (
+            f" ({certificates.format_time(certificate.not_valid_after_utc)})"
+        )
+        if not certificates.is_short_lived(certificate):
+            progress.warning(f"{end}: renew it.")
+        elif not settings.request.timestamp_url:
+            progress.warning(f"{end}, and its signatures with it: have them time-stamped, with `timestamp-url`.")
+
+
 def _read(source: KeyFiles | Pkcs12) -> tuple[tuple[x509.Certificate, ...], PrivateKeyTypes, str]:
     """Return chain, key, and the input that the chain came from."""
     if isinstance(source, Pkcs12):
-        key, chain = certificates.read_pkcs12(source.content, source.password)
+        key, chain = key_files.read_pkcs12(source.content, source.password)
         return chain, key, "pkcs12"
-    chain = certificates.read_chain(source.certificates, source.certificate_field)
-    return chain, certificates.read_key(source.key, source.password, source.key_field), source.certificate_field
+    key = key_files.read_key(source.key, source.password, source.key_field)
+    return (
+        key_files.read_signing_chain(source.certificates, key, source.certificate_field),
+        key,
+        source.certificate_field,
+    )
 
 
 def _timestamp_root(request: SigningRequest) -> bytes:
@@ -237,13 +266,12 @@ def _timestamp_root(request: SigningRequest) -> bytes:
         raise InputError(
             "timestamp-root-cert", f"{request.timestamp_root} cannot be read: {error.strerror}."
         ) from error
-    roots = certificates.read_chain(content, "timestamp-root-cert")
-    if len(roots) != 1 or not certificates.is_self_signed(roots[0]):
+    roots = timestamps.read_roots(content, "timestamp-root-cert")
+    if len(roots) != 1:
         raise InputError(
             "timestamp-root-cert",
-            "it is not the one root certificate of a time-stamp authority.",
-            cause="It holds several certificates, or one that another authority issued.",
-            remedy="Give the authority's self-signed root certificate alone.",
+            f"it holds {len(roots)} certificates.",
+            remedy="Give the root certificate of the one authority that `timestamp-url` names.",
         )
     return certificates.encode_pem(roots)
 
@@ -254,7 +282,7 @@ def _chain_of_plugin(notation: protocols.Signer, home: NotationHome, layout: Oci
     for blob in layout.blobs():
         try:
             chain = reading.parse_json(blob)["header"]["x5c"]
-            return certificates.read_chain(
+            return key_files.read_chain(
                 b"".join(_pem_block(base64.b64decode(certificate, validate=True)) for certificate in chain), "key-id"
             )
         except (ValueError, KeyError, TypeError):
@@ -298,7 +326,9 @@ def describe(certificate: x509.Certificate, now: datetime) -> CertificateFacts:
 def run(
     signer: SigningKey, reference: str, progress: Progress, before: tuple[ListedSignature, ...] | None = None
 ) -> SignResult:
-    """Sign one digest, unless a valid signature by the same certificate exists, and verify it.
+    """Sign one digest, unless a valid signature by the same signer exists, and verify it.
+
+    The same signer is the same certificate; of short-lived ones, the same subject below the same authority.
 
     Args:
         signer: as `prepare` returned it.
@@ -316,7 +346,11 @@ def run(
     verified = _find_verified(signer, reference, candidates) if candidates else None
     skipped = verified is not None
     if verified is None:
-        signer.sign(reference)
+        unlisted = None
+        try:
+            signer.sign(reference)
+        except UnlistedSignature as error:
+            unlisted = error  # where the Referrers API lists it, nothing is missing
         known = {signature.digest for signature in before}
         new_signatures = [
             signature
@@ -324,7 +358,7 @@ def run(
             if signature.digest not in known and _is_wanted(signature, signer)
         ]
         if not new_signatures:
-            raise OutsideError(
+            raise unlisted or OutsideError(
                 "The signature was pushed, but the registry does not list it.",
                 cause="The registry lost it, or another signer wrote the referrers tag at the same moment.",
                 remedy="Run it again; with a registry that has the Referrers API, set `force-referrers-tag: false`.",
@@ -354,9 +388,9 @@ def run(
 
 
 def _is_wanted(signature: ListedSignature, signer: SigningKey) -> bool:
-    """Return whether a signature was made with this certificate and contains everything requested."""
+    """Return whether a signature may be this signer's and contains everything requested; whose it is, is verified."""
     return (
-        signature.thumbprint == signer.certificate.thumbprint
+        (signature.thumbprint == signer.certificate.thumbprint or signer.renews_daily)
         and (signature.timestamped or not signer.request.timestamp_url)
         and all(signature.metadata.get(key) == value for key, value in signer.request.metadata.items())
     )

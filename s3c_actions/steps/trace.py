@@ -22,6 +22,7 @@ from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.core.reference import Reference, is_digest
 from s3c_actions.evidence import documents as attached
+from s3c_actions.evidence import signatures as stored
 from s3c_actions.registry.oci_layout import OciLayout
 from s3c_actions.signing import certificates, envelopes
 from s3c_actions.trace.model import (
@@ -34,6 +35,7 @@ from s3c_actions.trace.model import (
     SignatureTrust,
     Subject,
     Trace,
+    TracedGate,
     TracedSignature,
     TraceJudgement,
 )
@@ -87,12 +89,14 @@ class TraceTools(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         checker: None when no trust was configured.
         judge: returns a policy's judgement of a pinned reference; when None, only the trust in its signatures counts.
+        gate: of the cluster that was named; None when none was.
     """
 
     registry: Registry
     now: datetime
     checker: SignatureChecker | None = None
     judge: Callable[[Reference], TraceJudgement] | None = None
+    gate: TracedGate | None = None
 
 
 def run(image: str, tools: TraceTools) -> Trace:
@@ -128,6 +132,7 @@ def run(image: str, tools: TraceTools) -> Trace:
         ancestors=ancestors,
         change=change or _compare(subject, ancestors),
         judgement=_judge(reference, described, tools),
+        gate=tools.gate,
     )
 
 
@@ -219,13 +224,10 @@ class _Reader:
         """Read one signature, and verify it when trust was configured."""
         at = _listed_at(listed)
         try:
-            manifest = self._tools.registry.manifest(reference.at(listed.digest))
-            _refers_to(manifest, reference.digest)
-            layer = _only_layer(manifest)
-            content = self._tools.registry.blob(reference, layer["digest"])
-            envelope = envelopes.read(content, str(layer.get("mediaType")))
+            signature = stored.read(self._tools.registry, reference, listed)
         except (S3CError, ValueError) as error:
             return TracedSignature(digest=listed.digest, listed=at, trust=SignatureTrust.BROKEN, reason=_clause(error))
+        envelope = signature.envelope
         read = TracedSignature(
             digest=listed.digest,
             trust=SignatureTrust.UNCHECKED,
@@ -243,7 +245,7 @@ class _Reader:
             return replace(read, trust=SignatureTrust.BROKEN, reason="it was made for another digest and moved here")
         if self._tools.checker is None:
             return read
-        trust, reason = self._verify(self._tools.checker, reference, subject, manifest, content)
+        trust, reason = self._verify(self._tools.checker, reference, subject, signature.manifest, signature.content)
         return replace(read, trust=trust, reason=reason)
 
     def _verify(
@@ -284,10 +286,10 @@ class _Reader:
                 scanner=annotations.get(artifact_types.SCANNER, ""),
                 database=annotations.get(artifact_types.DATABASE, ""),
             )
-            _refers_to(manifest, reference.digest)
+            stored.require_subject(manifest, reference.digest)
             if document.kind is DocumentKind.OTHER:
                 return document
-            layer = _only_layer(manifest)
+            layer = stored.only_layer(manifest)
             content = self._tools.registry.blob(reference, layer["digest"])
         except (S3CError, ValueError) as error:
             return replace(document, problem=_clause(error))
@@ -473,22 +475,6 @@ def _unread(listed: Descriptor) -> AttachedDocument:
 
 def _listed_at(descriptor: Descriptor) -> str:
     return envelopes.normalize_time(descriptor.annotations.get(artifact_types.CREATED))
-
-
-def _refers_to(manifest: Manifest, digest: str) -> None:
-    subject = manifest.document.get("subject")
-    if not isinstance(subject, dict) or subject.get("digest") != digest:
-        raise ValueError("its manifest refers to another digest")
-
-
-def _only_layer(manifest: Manifest) -> Mapping[str, Any]:
-    layers = manifest.document.get("layers")
-    if not isinstance(layers, list) or len(layers) != 1 or not isinstance(layers[0], dict):
-        raise ValueError("its manifest does not hold one document")
-    layer: Mapping[str, Any] = layers[0]
-    if not is_digest(str(layer.get("digest"))):
-        raise ValueError("its manifest does not hold one document")
-    return layer
 
 
 def _labels(config: ImageConfig) -> dict[str, str]:

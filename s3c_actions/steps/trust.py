@@ -1,4 +1,4 @@
-"""Export what a verifier needs to trust one signer: notation's files, and Ratify's manifests."""
+"""Export what a verifier needs to trust a signer: notation's files, and Ratify's manifests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from s3c_actions.cluster.gate import manifests
 from s3c_actions.core import writing
-from s3c_actions.signing import certificates
+from s3c_actions.signing import certificates, timestamps
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -19,10 +19,20 @@ if TYPE_CHECKING:
 
 
 class VaultTrust(msgspec.Struct, frozen=True, kw_only=True):
-    """A certificate that Ratify fetches itself: the vault's address, its name there, and Ratify's identity."""
+    """A certificate that Ratify fetches itself.
+
+    Attributes:
+        vault: the vault's address.
+        certificate: its name there.
+        versions: of it; an empty one is the newest at any time.
+        issuers: given by the user, PEM: Ratify does not get them from the vault; empty: it does.
+        tenant, client: Ratify's identity.
+    """
 
     vault: str
     certificate: str
+    versions: tuple[str, ...] = ("",)
+    issuers: bytes = b""
     tenant: str
     client: str
 
@@ -31,18 +41,22 @@ class TrustSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A signer and how it is trusted.
 
     Attributes:
-        chain: the signer's certificates, leaf first.
+        chains: the signer's certificates, leaf first; several while one is renewed.
         field: the input they came from, for errors.
         name: of the trust store and of the policy's statement.
         scopes: repositories, or `*`.
         fetched: Ratify reads the certificate from this vault; None: the manifest contains it.
+        timestamp_roots: root certificates of time-stamp authorities, PEM; empty: no time-stamp counts.
+        timestamp_check: when a signature needs a time-stamp of theirs.
     """
 
-    chain: tuple[x509.Certificate, ...]
+    chains: tuple[tuple[x509.Certificate, ...], ...]
     field: str = "certificate"
     name: str = "s3c"
     scopes: tuple[str, ...] = ("*",)
     fetched: VaultTrust | None = None
+    timestamp_roots: bytes = b""
+    timestamp_check: str = timestamps.ALWAYS
 
 
 def export(settings: TrustSettings, folder: Path) -> dict[str, Path]:
@@ -50,7 +64,7 @@ def export(settings: TrustSettings, folder: Path) -> dict[str, Path]:
 
     Args:
         settings: the signer to trust.
-        folder: receives `truststore/x509/ca/NAME/`, `trustpolicy.json` and `ratify.yaml`.
+        folder: receives `truststore/x509/ca/NAME/` (and `tsa/NAME/`), `trustpolicy.json` and `ratify.yaml`.
 
     Returns:
         `trust-store` (the folder), `trust-policy` and `ratify`, each with its path.
@@ -58,24 +72,39 @@ def export(settings: TrustSettings, folder: Path) -> dict[str, Path]:
     Raises:
         CertificateError: no trust policy can name this signer; nothing is written.
     """
-    identity = certificates.pinned_identity(settings.chain, settings.field)
-    anchor = certificates.encode_pem(certificates.trust_anchor(settings.chain))
-    store = folder / "truststore" / "x509" / "ca" / settings.name
-    writing.write(store / "certificates.pem", anchor)
+    identities = certificates.pinned_identities(settings.chains, settings.field)
+    anchors = dict.fromkeys(anchor for chain in settings.chains for anchor in certificates.trust_anchor(chain))
+    anchor = certificates.encode_pem(tuple(anchors))
+    stores, stamps = folder / "truststore" / "x509", settings.timestamp_roots
+    writing.write(stores / "ca" / settings.name / "certificates.pem", anchor)
+    if stamps:
+        writing.write(stores / "tsa" / settings.name / "certificates.pem", stamps)
     policy = folder / "trustpolicy.json"
-    writing.write(policy, json.dumps(_policy(settings, identity), indent=2) + "\n")
+    writing.write(policy, json.dumps(_policy(settings, identities), indent=2) + "\n")
     provider = (
         manifests.key_vault_store(
             settings.fetched.vault,
             settings.fetched.certificate,
+            settings.fetched.versions,
             tenant=settings.fetched.tenant,
             client=settings.fetched.client,
         )
         if settings.fetched is not None
         else manifests.certificate_store(anchor.decode())
     )
-    own = manifests.objects_for_identities((identity,), scopes=settings.scopes)
-    documents = [provider, *(document for document in own if document["apiVersion"].startswith(manifests.RATIFY_GROUP))]
+    issuers = settings.fetched.issuers if settings.fetched is not None else b""
+    own = manifests.objects_for_identities(
+        identities,
+        scopes=settings.scopes,
+        issuers=bool(issuers),
+        timestamp_check=settings.timestamp_check if stamps else "",
+    )
+    documents = [provider]
+    if issuers:
+        documents.append(manifests.certificate_store(issuers.decode(), manifests.ISSUERS_STORE_NAME))
+    if stamps:
+        documents.append(manifests.certificate_store(stamps.decode(), manifests.TIMESTAMP_STORE_NAME))
+    documents += [document for document in own if document["apiVersion"].startswith(manifests.RATIFY_GROUP)]
     ratify = folder / "ratify.yaml"
     writing.write(ratify, _yaml(documents))
     return {"trust-store": folder / "truststore", "trust-policy": policy, "ratify": ratify}
@@ -95,16 +124,19 @@ def _yaml(documents: list[KubernetesObject]) -> str:
     return str(yaml.dump_all(documents, Dumper=Dumper, sort_keys=False, allow_unicode=True))
 
 
-def _policy(settings: TrustSettings, identity: str) -> dict[str, object]:
+def _policy(settings: TrustSettings, identities: tuple[str, ...]) -> dict[str, object]:
+    stamped = bool(settings.timestamp_roots)
     return {
         "version": "1.0",
         "trustPolicies": [
             {
                 "name": settings.name,
                 "registryScopes": list(settings.scopes),
-                "signatureVerification": {"level": "strict"},
-                "trustStores": [f"ca:{settings.name}"],
-                "trustedIdentities": [identity],
+                "signatureVerification": timestamps.signature_verification(
+                    "strict", settings.timestamp_check, stamped=stamped
+                ),
+                "trustStores": [f"ca:{settings.name}", *([f"tsa:{settings.name}"] if stamped else [])],
+                "trustedIdentities": list(identities),
             }
         ],
     }

@@ -16,7 +16,7 @@ from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.programs.notation.home import NotationHome, TrustPolicy
 from s3c_actions.result.model import VerifyResult
-from s3c_actions.signing import identities
+from s3c_actions.signing import identities, key_files, timestamps
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -34,9 +34,10 @@ class VerifySettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         stores: certificate files, folders of them, or (with a policy) the folder that holds `x509/TYPE/NAME/`.
-        policy: notation's trust policy document; None: generated from `level`, `identities` and `timestamp_roots`.
+        policy: notation's trust policy document; None: generated from the fields below.
         identities: subjects (RFC 4514) of the trusted signers; none: any below the trust store.
         timestamp_roots: root certificates of time-stamp authorities.
+        timestamp_check: when a signature needs a time-stamp of theirs.
         metadata: required in a signature.
     """
 
@@ -45,6 +46,7 @@ class VerifySettings(msgspec.Struct, frozen=True, kw_only=True):
     level: str = "strict"
     identities: tuple[str, ...] = ()
     timestamp_roots: tuple[Path, ...] = ()
+    timestamp_check: str = timestamps.ALWAYS
     metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
@@ -69,14 +71,19 @@ def prepare(settings: VerifySettings, temp: Path, progress: Progress) -> Iterato
 
 def _configure_generated(settings: VerifySettings, home: NotationHome, progress: Progress) -> None:
     anchors = trusted_certificates(settings.stores)
-    stamps = b"".join(_certificates(path, "trusted-timestamp-root") for path in settings.timestamp_roots)
+    stamps = timestamp_authorities(settings.timestamp_roots)
     listed = trusted_identities(settings.identities)
     issuing = unrestricted_authorities(anchors, listed)
     if issuing and not settings.identities:
         progress.notice(
             f"No trusted-identity is given, so everyone is trusted whom {issuing[0]} certified: name the signer."
         )
-    policy = TrustPolicy(identities=listed or (identities.ANYONE,), level=settings.level, timestamps=bool(stamps))
+    policy = TrustPolicy(
+        identities=listed or (identities.ANYONE,),
+        level=settings.level,
+        stamped=bool(stamps),
+        timestamp_check=settings.timestamp_check,
+    )
     home.trust(anchors, policy, stamps)
 
 
@@ -87,6 +94,18 @@ def trusted_certificates(stores: tuple[Path, ...]) -> bytes:
         InputError: a file cannot be read or holds no certificate (field `trust-store`).
     """
     return b"".join(_certificates(path, "trust-store") for path in stores)
+
+
+def timestamp_authorities(paths: tuple[Path, ...]) -> bytes:
+    """Return the root certificates of time-stamp authorities, as PEM, concatenated; empty for no paths.
+
+    Raises:
+        InputError: a file cannot be read, or holds something else (field `trusted-timestamp-root`).
+    """
+    from s3c_actions.signing import certificates
+
+    pem = b"".join(_certificates(path, "trusted-timestamp-root") for path in paths)
+    return certificates.encode_pem(timestamps.read_roots(pem, "trusted-timestamp-root")) if pem else b""
 
 
 def trusted_identities(subjects: tuple[str, ...]) -> tuple[str, ...]:
@@ -114,7 +133,7 @@ def unrestricted_authorities(store: bytes, listed: Sequence[str]) -> tuple[str, 
     """
     from s3c_actions.signing import certificates
 
-    chain = tuple(dict.fromkeys(certificates.read_chain(store, "trust-store")))
+    chain = tuple(dict.fromkeys(key_files.read_chain(store, "trust-store")))
     authorities = [certificate for certificate in chain if not certificates.is_own_anchor(certificate)]
     if not listed:
         return tuple(certificates.subject(certificate) for certificate in authorities)
@@ -173,13 +192,11 @@ def chains_to_store(settings: VerifySettings, chain: tuple[x509.Certificate, ...
     Raises:
         InputError: a file does not exist or holds no certificate.
     """
-    from s3c_actions.signing import certificates
-
     if settings.policy is None:
         stored = [_certificates(path, "trust-store") for path in settings.stores]
     else:
         stored = [content for kind, _, content in _read_trust_store(settings.stores) if kind != "tsa"]
-    trusted = [certificate for content in stored for certificate in certificates.read_chain(content, "trust-store")]
+    trusted = [certificate for content in stored for certificate in key_files.read_chain(content, "trust-store")]
     return any(certificate in trusted for certificate in chain)
 
 
@@ -211,11 +228,10 @@ def _certificates(path: Path, field: str) -> bytes:
 
 
 def _chain(file: Path, field: str) -> tuple[x509.Certificate, ...]:
-    from s3c_actions.signing import certificates
 
     content = _read(file, field)
     try:
-        return certificates.read_chain(content, field)
+        return key_files.read_chain(content, field)
     except InputError as error:
         error.what = error.what.replace(f"{field}: it ", f"{field}: {file} ", 1)
         error.remedy = "Give certificates in PEM or DER."

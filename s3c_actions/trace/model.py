@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from s3c_actions.core.gate_pause import GatePause
 from s3c_actions.findings.model import Severity
 
 Count = Annotated[int, Meta(ge=0)]
@@ -222,6 +223,20 @@ class TraceJudgement(msgspec.Struct, frozen=True, kw_only=True):
     remedy: str = ""
 
 
+class TracedGate(msgspec.Struct, frozen=True, kw_only=True):
+    """The pauses of a cluster's gate, if a cluster was named: while it is paused, no verdict counts there.
+
+    Attributes:
+        cluster: address of its API server.
+        pauses: as they stand in its constraints.
+        sentences: the same for people, at the time of the trace.
+    """
+
+    cluster: str
+    pauses: tuple[GatePause, ...]
+    sentences: tuple[str, ...]
+
+
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the registry records about one digest.
 
@@ -230,6 +245,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
         told: the time of the trace, RFC 3339.
         subject: the digest itself; `platforms` the images of an index.
         ancestors: the nearest first.
+        gate: of the cluster that was named; None when none was.
     """
 
     image: str
@@ -239,6 +255,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     ancestors: tuple[Ancestor, ...] = ()
     change: PatchChange | None = None
     judgement: TraceJudgement
+    gate: TracedGate | None = None
 
     @property
     def reference(self) -> str:

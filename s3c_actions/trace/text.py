@@ -42,6 +42,8 @@ def render(story: Trace) -> str:
     out = [line(story.reference, 200), verdict_line(story.judgement)]
     out += [f"  {line(reason, WIDTH * 3)}" for reason in story.judgement.reasons]
     out += [f"  → {line(story.judgement.remedy, WIDTH * 3)}"] if story.judgement.remedy else []
+    if story.gate is not None:
+        out += [f"  ⚠ {line(sentence, WIDTH * 3)}" for sentence in story.gate.sentences]
     out += _section("Where it came from", [*_origin_rows(story.subject), *_flat_map(_ancestor_rows, story.ancestors)])
     if story.change is not None:
         out += _section(f"What the patch changed ({line(story.change.source)})", _change_rows(story.change))

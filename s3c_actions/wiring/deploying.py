@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.cluster import manifests
+from s3c_actions.cluster import image_paths, images, manifests
 from s3c_actions.core.artifact_types import SIGNATURE
 from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.core.reference import Reference
@@ -39,20 +39,28 @@ def deploy_settings(
     """Read the manifests, and return the settings of the deployment.
 
     Raises:
-        InputError: a manifest cannot be used.
+        InputError: a manifest cannot be used, or a place of images is malformed.
     """
     sources = options.manifests
+    paths = image_paths.parse_all(options.image_paths)
     manifest_files = manifests.read(
-        sources, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MAX_BYTES + 1)
+        sources,
+        cwd=context.cwd,
+        stdin=lambda: sys.stdin.buffer.read(manifests.MAX_BYTES + 1),
+        image_paths=paths,
     )
     return DeploySettings(
         manifests=manifest_files,
         replacements=replacements,
+        image_paths=paths,
+        require_digests=options.require_digests,
         output=context.output / MANIFESTS_FOLDER,
         namespace=options.namespace,
         create_namespace=options.create_namespace,
         require_gate=options.require_gate,
+        accept_paused_gate=options.accept_paused_gate,
         prune=options.prune,
+        recreate_jobs=options.recreate == "jobs",
         timeout=options.rollout_timeout,
         rollback=options.rollback_on_failure,
         force=options.force_conflicts,
@@ -111,7 +119,11 @@ def registry_hosts(
         InputError: credentials are given, and it is ambiguous which registry they are for.
     """
     replacement_hosts = {replacement.image.registry for replacement in replacements}
-    manifest_hosts = {manifest.reference(use).registry for manifest in manifests for use in manifest.uses}
+    names = [images.parse_name(use.image) for manifest in manifests for use in manifest.uses]
+    # What only seems to be an image is looked up where it has a digest.
+    candidates = [images.parse_name(use.image) for manifest in manifests for use in manifest.candidates]
+    names += [name for name in candidates if name is not None and name.digest]
+    manifest_hosts = {name.registry for name in names if name is not None}
     hosts = replacement_hosts or manifest_hosts
     if options.registry_username and len(hosts) > 1:
         raise InputError(

@@ -15,13 +15,21 @@ from s3c_actions.options.gate import GateInputs
 from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.policy import model
 from s3c_actions.result.model import DeployResult
-from s3c_actions.signing import certificates, identities
+from s3c_actions.signing import certificates, identities, key_files
 from s3c_actions.steps import install_gate
-from s3c_actions.steps.verify import trusted_certificates, trusted_identities, unrestricted_authorities
+from s3c_actions.steps.verify import (
+    timestamp_authorities,
+    trusted_certificates,
+    trusted_identities,
+    unrestricted_authorities,
+)
+from s3c_actions.wiring import cluster_gate
 from s3c_actions.wiring.azure import find_tenant, identity_from_inputs
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.files import read_input_file
 from s3c_actions.wiring.judging import read_certificates
 from s3c_actions.wiring.kubernetes import find_kubeconfig
+from s3c_actions.wiring.verifying import require_timestamp_roots
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.client import Cluster, KubernetesObject
@@ -33,7 +41,8 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
 
     Raises:
         InputError: an input is wrong: nothing was changed.
-        OutsideError: helm or a chart could not be obtained, or the cluster does not respond.
+        OutsideError: helm or a chart could not be obtained, or the cluster does not respond, or has Azure Policy's own
+            Gatekeeper.
     """
     from s3c_actions.programs.helm.helm import Helm
     from s3c_actions.wiring import programs
@@ -47,7 +56,15 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
             cause="Everyone whom an authority certified could have images admitted.",
             remedy="Name the signer, such as 'C=US, ST=WA, O=example, CN=release'; or give `*` to admit them all.",
         )
-    charts = _charts(options, context)
+    cluster_gate.reject_azure_policy(cluster)
+    if exempt := cluster_gate.find_aks_namespaces(cluster):
+        context.progress.notice(
+            f"Exempt are namespaces of Azure Kubernetes Service's own Pods, which you cannot sign: {', '.join(exempt)}."
+        )
+        named = tuple(dict.fromkeys([*options.exempt_namespaces, *exempt]))
+        options = options.replaced({inputs.GateInputs.exempt_namespaces: named})
+        objects = gate_manifests.exempt_namespaces(objects, exempt)
+    charts = _charts(options, context, cluster_gate.webhook_values(cluster, objects))
     helm = Helm(
         programs.helm(options, context).path,
         context.runner,
@@ -64,6 +81,18 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
     return install_gate.run(settings, install_gate.GateTools(helm=helm, cluster=cluster, progress=context.progress))
 
 
+_TRUST_INPUTS = (
+    inputs.GateInputs.trust_store,
+    inputs.GateInputs.trusted_identity,
+    inputs.GateInputs.vault,
+    inputs.GateInputs.trusted_vault_version,
+    inputs.GateInputs.vault_ca_certs,
+    inputs.GateInputs.trusted_timestamp_root,
+    inputs.GateInputs.verify_timestamp,
+)
+"""Inputs on whom to trust, which a policy says instead."""
+
+
 def _objects(
     options: GateInputs, context: Context, vault_identities: tuple[str, ...] = ()
 ) -> tuple[KubernetesObject, ...]:
@@ -72,7 +101,7 @@ def _objects(
     Args:
         options: of the command.
         context: of the command.
-        vault_identities: the identity trusted from the vault when the inputs name none; empty: no identity.
+        vault_identities: those trusted from the vault when the inputs name none; empty: no identity.
     """
     sources = options.manifests
     manifest_files = (
@@ -82,7 +111,7 @@ def _objects(
     )
     user_objects = [document for file in manifest_files for document in manifests.parse_objects(file.text, file.source)]
     if (path := options.policy) is not None:
-        for option in (inputs.GateInputs.trust_store, inputs.GateInputs.trusted_identity, inputs.GateInputs.vault):
+        for option in _TRUST_INPUTS:
             if options.given(option):
                 raise InputError(
                     option.name, "it is given beside a policy, which names the signers.", remedy="Give one of both."
@@ -93,9 +122,22 @@ def _objects(
             user_objects,
         )
     provider = _certificate_provider(options, context)
+    require_timestamp_roots(options)
+    stamps = timestamp_authorities(options.trusted_timestamp_root).decode()
     gate_objects = gate_manifests.objects_for_identities(
-        _identities(options, user_objects) or vault_identities, options.exempt_namespaces, allow_tags=options.allow_tags
+        _identities(options, user_objects) or vault_identities,
+        options.exempt_namespaces,
+        issuers=options.vault_ca_certs is not None,
+        timestamp_check=options.verify_timestamp if stamps else "",
+        allow_tags=options.allow_tags,
     )
+    if (path := options.vault_ca_certs) is not None:
+        field = inputs.GateInputs.vault_ca_certs.name
+        issuers = certificates.encode_pem(key_files.read_chain(read_input_file(path, field), field)).decode()
+        gate_objects = (gate_manifests.certificate_store(issuers, gate_manifests.ISSUERS_STORE_NAME), *gate_objects)
+    if stamps:
+        store = gate_manifests.certificate_store(stamps, gate_manifests.TIMESTAMP_STORE_NAME)
+        gate_objects = (store, *gate_objects)
     if provider is not None:
         gate_objects = (provider, *gate_objects)
     elif not any(document["kind"] == "KeyManagementProvider" for document in user_objects):
@@ -138,7 +180,7 @@ def _is_self_anchored(provider: KubernetesObject) -> bool:
     """Return whether a provider holds certificates, and each of them is its own trust anchor."""
     parameters = (provider.get("spec") or {}).get("parameters") or {}
     try:
-        chain = certificates.read_chain(str(parameters.get("value")).encode(), inputs.GateInputs.manifests.name)
+        chain = key_files.read_chain(str(parameters.get("value")).encode(), inputs.GateInputs.manifests.name)
     except InputError:
         return False
     return all(certificates.is_own_anchor(certificate) for certificate in chain)
@@ -152,7 +194,7 @@ def _trusts_nobody(document: KubernetesObject) -> bool:
 
 
 def _vault_identities(options: GateInputs, context: Context) -> tuple[str, ...]:
-    """Return the identity in the vault's current certificate, when the inputs name a vault only.
+    """Return the identities in the vault's trusted certificates, when the inputs name a vault only.
 
     Ratify trusts the issuer of the certificate in the vault, so the subject is pinned.
     """
@@ -168,9 +210,10 @@ def _vault_identities(options: GateInputs, context: Context) -> tuple[str, ...]:
         with context.progress.step("vault") as step:
             identity = identity_from_inputs(options, context)
             vault = Vault(vault_host(options.vault, identity.cloud.vaults), identity, context.progress)
-            chain = vault.certificate(name, issuers=()).chain
+            versions = options.trusted_vault_version or ("",)
+            chains = [vault.certificate(name, version, issuers=()).chain for version in versions]
             step.done(f"{name} of {vault.host}, read with {identity.told}")
-        return (certificates.pinned_identity(chain, VaultCertificateOptions.vault_certificate.name),)
+        return certificates.pinned_identities(chains, VaultCertificateOptions.vault_certificate.name)
     except S3CError as error:
         error.remedy = f"{error.remedy} Or name the signer with `trusted-identity`: then the vault is not read here."
         raise
@@ -192,6 +235,13 @@ def _certificate_provider(options: GateInputs, context: Context) -> KubernetesOb
     from s3c_actions.azure.vault import vault_host
 
     stores, vault = options.trust_store, options.vault
+    for option in (GateInputs.trusted_vault_version, GateInputs.vault_ca_certs):
+        if options.given(option) and not vault:
+            raise InputError(
+                GateInputs.vault.name,
+                f"it is missing, and {option.name} is given.",
+                remedy="Give the vault that has the certificate.",
+            )
     if stores and vault:
         raise InputError("vault", "it is given beside trust-store.", remedy="Give one of both.")
     if stores:
@@ -209,13 +259,22 @@ def _certificate_provider(options: GateInputs, context: Context) -> KubernetesOb
     return gate_manifests.key_vault_store(
         f"https://{vault_host(vault, clouds.find_cloud(options.azure_cloud).vaults)}",
         options.vault_certificate,
+        options.trusted_vault_version or ("",),
         tenant=vault_inputs[GateInputs.tenant_id.name],
         client=options.ratify_client_id,
     )
 
 
-def _charts(options: GateInputs, context: Context) -> tuple[Chart, ...]:
-    """Return both charts, with the default values overridden by the user's."""
+def _charts(
+    options: GateInputs, context: Context, gatekeeper_values: KubernetesObject | None = None
+) -> tuple[Chart, ...]:
+    """Return both charts, with the default values overridden by the user's.
+
+    Args:
+        options: of the command.
+        context: of the command.
+        gatekeeper_values: for Gatekeeper's chart, besides those of its file; None or empty: none.
+    """
     from s3c_actions.azure import clouds
     from s3c_actions.programs.helm.charts import fetch_chart
     from s3c_actions.programs.helm.helm import Chart
@@ -233,6 +292,10 @@ def _charts(options: GateInputs, context: Context) -> tuple[Chart, ...]:
                 field = f"{pin.name}-chart" if file is path else f"{pin.name}-values"
                 raise InputError(field, f"{file} is not there.", remedy="Look at the path.")
         selected.append((pin, path, [gate_manifests.values_file(pin.name), *user_values]))
+    if gatekeeper_values:
+        file = context.temp / "gatekeeper-values.json"
+        file.write_text(json.dumps(gatekeeper_values))
+        selected[0][2].insert(1, file)
     registries = clouds.find_cloud(options.azure_cloud).registries
     if ratify_values := gate_manifests.ratify_values(options.ratify_client_id, options.exempt_namespaces, registries):
         file = context.temp / "ratify-values.json"

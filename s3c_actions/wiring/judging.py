@@ -11,6 +11,7 @@ from msgspec.structs import replace as changed
 from s3c_actions.core.errors import InputError
 from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.sign import NotationOptions
+from s3c_actions.policy.model import vault_certificate
 from s3c_actions.signing import certificates
 from s3c_actions.signing.identities import PREFIX
 from s3c_actions.steps import judge
@@ -19,6 +20,8 @@ from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.signing import create_notation, signing_registry
 
 if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
     from s3c_actions.policy.model import Policy, TrustedSigner
     from s3c_actions.steps.judge import PolicyJudge
 
@@ -56,16 +59,36 @@ def read_certificates(policy: Policy, options: IdentityOptions, context: Context
         OutsideError: Azure gave no token, or the vault denied access.
     """
     signers = tuple(
-        signer if signer.vault is None else _resolve_vault_signer(signer, signer.vault, options, context)
-        for signer in policy.signers
+        _resolve_vault_signer(signer, options, context) if signer.in_vault else signer for signer in policy.signers
     )
     return policy if signers == policy.signers else changed(policy, signers=signers)
 
 
-def _resolve_vault_signer(
+def _resolve_vault_signer(signer: TrustedSigner, options: IdentityOptions, context: Context) -> TrustedSigner:
+    """Return a signer with what makes its certificates trusted: each itself, or its issuer and subject."""
+    texts, chains = [], []
+    for source in signer.certificates:
+        location = vault_certificate(source)
+        if location is None:
+            texts.append(source)
+            continue
+        chain = _read_vault_certificate(signer, location, options, context)
+        chains.append(chain)
+        texts.append(certificates.encode_pem(certificates.trust_anchor(chain)).decode())
+    identities = signer.identities
+    if not identities and not all(certificates.is_own_anchor(chain[0]) for chain in chains):
+        try:
+            identities = tuple(entry.removeprefix(PREFIX) for entry in certificates.pinned_identities(chains, "policy"))
+        except InputError as error:
+            error.what = error.what.replace("policy: ", f"policy: signer {signer.name}: ", 1)
+            raise
+    unique = tuple(dict.fromkeys(texts))
+    return changed(signer, certificate=unique[0] if len(unique) == 1 else unique, identities=identities)
+
+
+def _read_vault_certificate(
     signer: TrustedSigner, location: tuple[str, str, str], options: IdentityOptions, context: Context
-) -> TrustedSigner:
-    """Return a signer with what makes its certificate trusted: the certificate itself, or its issuer and subject."""
+) -> tuple[Certificate, ...]:
     from s3c_actions.azure.vault import Vault
 
     host, name, version = location
@@ -81,13 +104,4 @@ def _resolve_vault_signer(
                 )
             raise
         step.done(f"{name} of {host}, read with {identity.told}")
-    identities = signer.identities
-    if not identities and not certificates.is_own_anchor(chain[0]):
-        try:
-            identities = (certificates.pinned_identity(chain, "policy").removeprefix(PREFIX),)
-        except InputError as error:
-            error.what = error.what.replace("policy: ", f"policy: signer {signer.name}: ", 1)
-            raise
-    return changed(
-        signer, certificate=certificates.encode_pem(certificates.trust_anchor(chain)).decode(), identities=identities
-    )
+    return chain

@@ -57,6 +57,7 @@ def logins_of(
         given=dict.fromkeys(registries, login) if login else {},
         exchange=_azure_login(identity, context),
         hide=context.secrets.add,
+        warn=context.progress.warning,
     )
 
 

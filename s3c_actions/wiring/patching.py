@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions.core.errors import InputError
+from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options.common import PlatformOptions
 from s3c_actions.options.patch import PatchingOptions
@@ -39,6 +40,18 @@ def reject_platform(options: PlatformOptions) -> None:
             "platform",
             "every platform of an image is patched, so that none is left behind under the new tag.",
             remedy="Leave it out, or give the digest of the one platform's image.",
+        )
+
+
+def check_system(options: PatchingOptions, context: Context) -> None:
+    """Raise OutsideError on macOS, where no BuildKit runs, unless the address of one elsewhere is given."""
+    given = options.buildkit_addr != buildkit.AUTO or context.environment.get("BUILDKIT_HOST")
+    if platform.system() == "Darwin" and not given:
+        raise OutsideError(
+            "s3c does not patch on macOS.",
+            cause="BuildKit, which builds the patched image, runs on Linux only.",
+            remedy="Patch in a job on Linux; scanning, signing, verifying and deploying work here (`--patch=false`, in "
+            "an action `patch: false`). Or give `buildkit-addr` the address of a BuildKit on Linux.",
         )
 
 
@@ -131,6 +144,8 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
             tls=_tls_files(options),
             config=options.buildkit_config,
             insecure=tuple(sorted(self.registries)) if options.insecure_registry else (),
+            registries=tuple(sorted(self.registries)),
+            mirror=options.programs_mirror,
             temp=context.temp,
         )
         if request.config is not None and not request.config.is_file():

@@ -14,7 +14,7 @@ from s3c_actions.core import startup
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.progress import Silent
 from s3c_actions.core.records import Records
-from s3c_actions.core.reference import Reference
+from s3c_actions.core.reference import Reference, is_image_id
 from s3c_actions.findings.model import Severity
 from s3c_actions.findings.threshold import Threshold, enumerate_names
 from s3c_actions.options import report as reporting
@@ -100,7 +100,7 @@ class ImageScanner(msgspec.Struct, frozen=True, kw_only=True):
             source: where the image is read from, as in `ScanSettings`.
             baseline: the report that the merged result is compared with.
         """
-        if not self.everything or source not in {"auto", "registry"}:
+        if not self.everything or source not in {"auto", "registry"} or is_image_id(image):
             return self.scan(image, folder, source=source, baseline=baseline)
         reference = Reference.parse(image)
         try:
@@ -154,7 +154,7 @@ def create_scanner(
     from s3c_actions.wiring import programs, settings_files
     from s3c_actions.wiring.logins import create_logins, create_registry
 
-    hosts = {Reference.parse(image).registry for image in images}
+    hosts = {Reference.parse(image).registry for image in images if not is_image_id(image)}
     settings = _settings(
         settings_files.add_default_files(options, inputs.SCOPE_INPUTS, context.cwd), context, evidence=evidence
     )

@@ -33,6 +33,7 @@ FILE_INPUTS: tuple[Input[Any], ...] = (
     PolicyOptions.policy,
     TrustOptions.trust_store,
     TrustOptions.trust_policy,
+    TrustOptions.trusted_timestamp_root,
 )
 """Inputs that take such files; a `SettingsFile`'s kind is the input's name."""
 
@@ -42,6 +43,9 @@ DEFAULT_FILES: Mapping[str, str] = {
     scanning.TrivyOptions.secret_config.name: settings.SECRET_CONFIG,
 }
 """Input → the file in the working folder that is used when the input is not given."""
+
+_PATHS = frozenset({TrustOptions.trust_store.name, TrustOptions.trusted_timestamp_root.name})
+"""Inputs of many files whose values are paths, not texts."""
 
 SOURCES_WITHOUT_FILES = frozenset({"repo", "oci"})
 
@@ -106,7 +110,7 @@ def input_value(option: Input[Any], paths: tuple[str, ...]) -> object:
     """Return the value of an input of FILE_INPUTS with these paths."""
     if not option.many:
         return Path(paths[0]) if paths else None
-    return tuple(map(Path, paths)) if option.name == TrustOptions.trust_store.name else paths
+    return tuple(map(Path, paths)) if option.name in _PATHS else paths
 
 
 def list_files(

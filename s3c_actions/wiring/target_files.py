@@ -211,13 +211,12 @@ class _Comparison:
             return False
         differs = False
         policy = model.parse(target.decode("utf-8", errors="replace"), name=f"{policy_name} of {self.branch.name}")
-        for signer in policy.signers:
-            if "-----BEGIN" in signer.certificate or signer.certificate.startswith("https://"):
-                continue
-            certificate = posixpath.normpath(posixpath.join(posixpath.dirname(path), signer.certificate))
+        sources = [source for signer in policy.signers for source in (*signer.certificates, *signer.timestamp_roots)]
+        for source in dict.fromkeys(filter(model.is_path, sources)):
+            certificate = posixpath.normpath(posixpath.join(posixpath.dirname(path), source))
             if certificate.startswith(("../", "/")):
                 continue
-            name = posixpath.join(posixpath.dirname(policy_name), signer.certificate)
+            name = posixpath.join(posixpath.dirname(policy_name), source)
             proposed, target_certificate = self._proposed_content(option, name), self._target_content(certificate)
             if target_certificate is not None:
                 self._copy(certificate, target_certificate, name)

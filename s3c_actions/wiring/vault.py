@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.options import vault as inputs
 from s3c_actions.options.sign import KeyOptions
 from s3c_actions.options.vault import VaultCertificateOptions, VaultOptions
-from s3c_actions.signing import certificates
+from s3c_actions.signing import certificates, key_files
 from s3c_actions.wiring.azure import identity_from_inputs
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read_input_file
@@ -75,6 +76,24 @@ def open_vault(options: VaultOptions, context: Context) -> OpenVault:
         InputError: an input is wrong, or the certificate cannot sign images.
         OutsideError: Azure gave no token, or the vault denied access.
     """
+    (opened,) = open_versions(options, context, (options.vault_certificate_version,), valid_now=True)
+    return opened
+
+
+def open_versions(
+    options: VaultOptions, context: Context, versions: Sequence[str], *, valid_now: bool
+) -> tuple[OpenVault, ...]:
+    """Read and check versions of the certificate that the inputs name, to trust them.
+
+    Args:
+        options: of the command.
+        context: of the run.
+        versions: an empty one is the newest.
+        valid_now: refuse one that has expired; where time-stamps are trusted, what it signed before still counts.
+
+    Raises:
+        InputError, OutsideError: as `open_vault`.
+    """
     from s3c_actions.azure import vault
 
     issuers = _issuers(options)
@@ -82,18 +101,45 @@ def open_vault(options: VaultOptions, context: Context) -> OpenVault:
         identity = identity_from_inputs(options, context)
         host = vault.vault_host(options.vault, identity.cloud.vaults)
         vault_client = vault.Vault(host, identity, context.progress)
-        certificate = vault_client.certificate(options.vault_certificate, options.vault_certificate_version, issuers)
-        key = _check_certificate(certificate, vault_client, datetime.now(UTC))
-        step.done(f"{certificate.name} of {host}, {key}, read with {identity.told}")
-    return OpenVault(vault=vault_client, certificate=certificate, identity=identity)
+        opened, keys = [], []
+        for version in versions:
+            certificate = vault_client.certificate(options.vault_certificate, version, issuers)
+            keys.append(_check_certificate(certificate, vault_client, datetime.now(UTC) if valid_now else None))
+            opened.append(OpenVault(vault=vault_client, certificate=certificate, identity=identity))
+        count = f", {len(opened)} versions" if len(opened) > 1 else ""
+        step.done(f"{options.vault_certificate} of {host}{count}, {', '.join(keys)}, read with {identity.told}")
+    return tuple(opened)
+
+
+def read_leaves(options: VaultOptions, context: Context, versions: Sequence[str]) -> tuple[x509.Certificate, ...]:
+    """Return versions of the certificate that the inputs name, also disabled or expired ones, to look for its uses.
+
+    Args:
+        options: of the command.
+        context: of the run.
+        versions: an empty one is the newest.
+
+    Raises:
+        InputError: there is no such certificate.
+        OutsideError: Azure gave no token, or the vault denied access.
+    """
+    from s3c_actions.azure import vault
+
+    with context.progress.step("vault") as step:
+        identity = identity_from_inputs(options, context)
+        client = vault.Vault(vault.vault_host(options.vault, identity.cloud.vaults), identity, context.progress)
+        name = options.vault_certificate
+        leaves = tuple(client.certificate(name, version, issuers=(), disabled=True).chain[0] for version in versions)
+        step.done(f"{name} of {client.host}, read with {identity.told}")
+    return leaves
 
 
 def _issuers(options: VaultCertificateOptions) -> Sequence[x509.Certificate] | None:
     path: Path | None = options.vault_ca_certs
-    return None if path is None else certificates.read_chain(read_input_file(path, "vault-ca-certs"), "vault-ca-certs")
+    return None if path is None else key_files.read_chain(read_input_file(path, "vault-ca-certs"), "vault-ca-certs")
 
 
-def _check_certificate(certificate: VaultCertificate, vault: Vault, now: datetime) -> str:
+def _check_certificate(certificate: VaultCertificate, vault: Vault, now: datetime | None) -> str:
     """Check the certificate against the rules for signing, and return its key specification."""
     try:
         certificates.check(certificate.chain, now, field=inputs.VaultCertificateOptions.vault_certificate.name)
@@ -124,6 +170,8 @@ def open_plugin_key(options: KeyOptions, context: Context) -> Iterator[PluginKey
     from s3c_actions.steps.sign import PluginKey
 
     opened = open_vault(options, context)
+    if sentence := shared_subject(opened.identity):
+        context.progress.warning(sentence)
     if options.vault_plugin == inputs.OFFICIAL_PLUGIN:
         yield _official_key(context, opened)
         return
@@ -136,6 +184,22 @@ def open_plugin_key(options: KeyOptions, context: Context) -> Iterator[PluginKey
             failure=lambda: running.failure,
         )
         context.progress.note(f"{opened.vault.host}: {opened.vault.requests} requests")
+
+
+def shared_subject(identity: Identity) -> str:
+    """Return a warning that other jobs than this one can sign as this identity; empty where its subject names the job.
+
+    https://docs.github.com/actions/reference/security/oidc#example-subject-claims
+    """
+    subject = identity.claims.get("sub", "")
+    names_job = re.search(r":(?:environment|job_workflow_ref):", f":{subject}")
+    if identity.source != "github-oidc" or not subject or names_job:
+        return ""
+    return (
+        f"The identity that signs is trusted for `{subject}`: every job of that subject with `id-token: write` can "
+        "sign. Let this job run in an environment, and trust that alone; where the plan has none, nothing holds others "
+        "back (docs/azure-roles.md)."
+    )
 
 
 # https://github.com/Azure/notation-azure-kv#credential-types

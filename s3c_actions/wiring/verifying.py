@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
 from s3c_actions.options import verify as inputs
+from s3c_actions.options.declare import Input
 from s3c_actions.options.verify import TrustOptions
 from s3c_actions.programs.notation.home import write_private_file
 from s3c_actions.signing import certificates
@@ -18,9 +20,38 @@ from s3c_actions.wiring import vault
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read_input_file
 
+TIMESTAMP_INPUTS: tuple[Input[Any], ...] = (
+    inputs.TrustOptions.trusted_timestamp_root,
+    inputs.TrustOptions.verify_timestamp,
+)
 
-def names_trust(options: TrustOptions) -> bool:
+
+class TimestampOptions(Protocol):
+    """Options on trust in time-stamps."""
+
+    trusted_timestamp_root: tuple[Path, ...]
+
+    def given(self, option: Input[Any]) -> bool:
+        """Return whether an input was given."""
+
+
+def require_timestamp_roots(options: TimestampOptions) -> None:
+    """Raise InputError when the inputs say when to check time-stamps, and trust no authority of time-stamps."""
+    option = inputs.TrustOptions.verify_timestamp
+    if options.given(option) and not options.trusted_timestamp_root:
+        raise InputError(
+            inputs.TrustOptions.trusted_timestamp_root.name,
+            f"it is missing, and {option.name} is given.",
+            remedy="Give the root certificates of the time-stamp authorities, or leave both out.",
+        )
+
+
+def names_trust(options: TrustOptions, anchored: Sequence[Input[Any]] = ()) -> bool:
     """Return whether the inputs name a trusted signer: by a trust store, or by a certificate in a vault.
+
+    Args:
+        options: of the command.
+        anchored: inputs that may be given without a trusted signer: the command takes the certificate that signs.
 
     Raises:
         InputError: they say how to verify but name no trusted signer, or one of vault and certificate is missing.
@@ -28,7 +59,7 @@ def names_trust(options: TrustOptions) -> bool:
     if vault.names_certificate(options) or options.trust_store:
         return True
     for option in inputs.TrustOptions.own():
-        if options.given(option):
+        if options.given(option) and option not in anchored:
             raise InputError(
                 inputs.TrustOptions.trust_store.name,
                 f"it is missing, and {option.name} is given.",
@@ -54,12 +85,13 @@ def trust_settings(options: TrustOptions, context: Context, metadata: Mapping[st
         return settings
     if settings.stores or settings.policy is not None:
         raise InputError("vault", "it is given beside trust-store or trust-policy.", remedy="Give one of them.")
-    chain = vault.open_vault(options, context).chain
-    anchor = write_private_file(
-        context.temp / "vault-anchor.pem", certificates.encode_pem(certificates.trust_anchor(chain))
-    )
-    pinned = (certificates.pinned_identity(chain, "vault-certificate"),)
-    return replace(settings, stores=(anchor,), identities=settings.identities or pinned)
+    versions = options.trusted_vault_version or (options.vault_certificate_version,)
+    opened = vault.open_versions(options, context, versions, valid_now=not options.trusted_timestamp_root)
+    chains = [version.chain for version in opened]
+    anchors = dict.fromkeys(anchor for chain in chains for anchor in certificates.trust_anchor(chain))
+    store = write_private_file(context.temp / "vault-anchor.pem", certificates.encode_pem(tuple(anchors)))
+    pinned = certificates.pinned_identities(chains, "vault-certificate")
+    return replace(settings, stores=(store,), identities=settings.identities or pinned)
 
 
 def given_trust_settings(options: TrustOptions, metadata: Mapping[str, str]) -> VerifySettings:
@@ -78,17 +110,20 @@ def given_trust_settings(options: TrustOptions, metadata: Mapping[str, str]) -> 
             inputs.TrustOptions.trusted_identity,
             inputs.TrustOptions.verification_level,
             inputs.TrustOptions.trusted_timestamp_root,
+            inputs.TrustOptions.verify_timestamp,
         ):
             if options.given(option):
                 raise InputError(
                     option.name, "it is given beside trust-policy, which says the same.", remedy="Give one of both."
                 )
+    require_timestamp_roots(options)
     return VerifySettings(
         stores=options.trust_store,
         policy=policy,
         level=options.verification_level,
         identities=options.trusted_identity,
         timestamp_roots=options.trusted_timestamp_root,
+        timestamp_check=options.verify_timestamp,
         metadata=metadata,
     )
 

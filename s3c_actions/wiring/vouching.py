@@ -6,17 +6,19 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from s3c_actions.core.errors import InputError, Refused
 from s3c_actions.options.sign import CertificateOptions
 from s3c_actions.options.verify import VouchingOptions
 from s3c_actions.programs.notation.home import write_private_file
-from s3c_actions.signing import certificates
+from s3c_actions.signing import certificates, key_files
 from s3c_actions.steps import verify
 from s3c_actions.steps.verify import VerifySettings
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read_input_file
 from s3c_actions.wiring.signing import create_notation
-from s3c_actions.wiring.verifying import names_trust, trust_settings
+from s3c_actions.wiring.verifying import TIMESTAMP_INPUTS, given_trust_settings, names_trust, trust_settings
 
 if TYPE_CHECKING:
     from s3c_actions.programs.notation.home import NotationHome
@@ -70,22 +72,22 @@ def by_options(options: VouchingOptions, context: Context, registries: Collectio
 
 
 def _trust_settings(options: VouchingOptions, context: Context) -> VerifySettings | None:
-    if names_trust(options):
-        return trust_settings(options, context, {})
     path = options.certificate
+    # A certificate alone says who is trusted, not whose time-stamps.
+    if names_trust(options, TIMESTAMP_INPUTS if path is not None else ()):
+        return trust_settings(options, context, {})
     if path is None:
         return None
-    chain = certificates.read_chain(
-        read_input_file(path, CertificateOptions.certificate.name), CertificateOptions.certificate.name
-    )
+    field = CertificateOptions.certificate.name
+    chain = key_files.read_signing_chain(read_input_file(path, field), field=field)
     identity = certificates.trusted_identity(chain[0])
     if not identity and not certificates.is_self_signed(chain[0]):
         raise InputError(
-            CertificateOptions.certificate.name,
+            field,
             "its subject cannot be named in a trust policy, and its authority has issued others.",
             remedy="Name whom to trust with `trust-store` and `trusted-identity`.",
         )
     anchor = write_private_file(
         context.temp / "certificate-anchor.pem", certificates.encode_pem(certificates.trust_anchor(chain))
     )
-    return VerifySettings(stores=(anchor,), identities=(identity,) if identity else ())
+    return replace(given_trust_settings(options, {}), stores=(anchor,), identities=(identity,) if identity else ())

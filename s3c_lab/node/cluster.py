@@ -14,8 +14,9 @@ from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
 from s3c_actions.programs.install.locate import Program, ProgramRequest, find_present, locate_all
 from s3c_actions.programs.install.pins import CHARTS, GATEKEEPER, HELM, RATIFY, Pin
 from s3c_lab.machine import Machine
-from s3c_lab.node import archives, container, image
+from s3c_lab.node import archives, container
 from s3c_lab.node.files import PAUSE
+from s3c_lab.node.image import NODE_IMAGE
 from s3c_lab.node.programs import GATE, KUBECTL, NODE, RATIFY_PLUGINS
 from s3c_lab.node.programs import PAUSE as PAUSE_PIN
 
@@ -50,7 +51,7 @@ def up(name: str, folder: Path, registry: str, certificate: Path, machine: Machi
     progress = machine.progress
     own = folder / FOLDER
     with progress.step("programs") as step:
-        programs = _locate_programs((*NODE, *GATE), machine)
+        programs = locate_programs((*NODE, *GATE), machine)
         step.done(f"Kubernetes {KUBECTL.version}, Gatekeeper {GATEKEEPER.version}, Ratify {RATIFY.version}")
     with progress.step("node") as step:
         kubeconfig = own / "kubeconfig"
@@ -59,7 +60,7 @@ def up(name: str, folder: Path, registry: str, certificate: Path, machine: Machi
             shutil.rmtree(own, ignore_errors=True)
             settings = container.NodeSettings(
                 name=node_name(name),
-                image=image.loaded(machine),
+                image=NODE_IMAGE.load(machine),
                 programs={pin.name: programs[pin.name].path for pin in NODE},
                 images=_pod_archives(programs, machine),
                 registry=registry,
@@ -78,7 +79,7 @@ def prepare(machine: Machine) -> None:
         OutsideError: something could not be built or downloaded.
     """
     with machine.progress.step("programs") as step:
-        programs = _locate_programs((*NODE, *GATE), machine)
+        programs = locate_programs((*NODE, *GATE), machine)
         _pod_archives(programs, machine)
         step.done(f"Kubernetes {KUBECTL.version}, Gatekeeper {GATEKEEPER.version}, Ratify {RATIFY.version}")
     with machine.progress.step("charts") as step:
@@ -86,7 +87,7 @@ def prepare(machine: Machine) -> None:
             fetch_chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
         step.done("Gatekeeper's and Ratify's, from their modules")
     with machine.progress.step("image") as step:
-        image.tarball(machine)
+        NODE_IMAGE.tarball(machine)
         step.done("the node's, of the lab's Debian")
 
 
@@ -100,7 +101,7 @@ def use(kubeconfig: Path, certificate: Path, machine: Machine) -> Path:
     if not kubeconfig.is_file():
         raise InputError("kubeconfig", f"{kubeconfig} is not a file.", remedy="Name the kubeconfig of the cluster.")
     with machine.progress.step("programs") as step:
-        programs = _locate_programs((HELM,), machine)
+        programs = locate_programs((HELM,), machine)
         step.done(", ".join(f"{program.name} {program.version}" for program in programs.values()))
     _install_gate(kubeconfig, certificate, programs, machine, own=None)
     return kubeconfig
@@ -110,7 +111,7 @@ def down(name: str, machine: Machine) -> bool:
     """Remove the lab's node; returns whether it existed."""
     removed = container.remove(node_name(name), machine)
     if removed:
-        image.unload(machine)
+        NODE_IMAGE.unload(machine)
     return removed
 
 
@@ -174,7 +175,8 @@ def _write_post_renderer(folder: Path, kubectl: Path) -> Path:
     return script
 
 
-def _locate_programs(pins: tuple[Pin, ...], machine: Machine) -> Mapping[str, Program]:
+def locate_programs(pins: tuple[Pin, ...], machine: Machine) -> Mapping[str, Program]:
+    """Find or build programs, with what C needs installed first where one is to be built; they are by their names."""
     if any(pin.cgo and not _is_built(pin, machine) for pin in pins) and not _links_seccomp(machine):
         machine.install_packages(_C_PACKAGES)
     requests = (ProgramRequest(pin=pin) for pin in pins)

@@ -19,6 +19,7 @@ from s3c_actions.core.errors import OutsideError
 from s3c_lab import docker_engine
 from s3c_lab.machine import Machine
 from s3c_lab.node import files, pki
+from s3c_lab.system.container import CONTROL_GROUPS, machine_options
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -27,48 +28,6 @@ READY = 180.0
 ENTRY = Path(__file__).parent / "entry.sh"
 SOCKET = "/var/lib/s3c-registry"
 LABEL = "s3c-lab"
-# In the order of linux/capability.h: bit n of the bounding set is the n-th. The newest three are left out: Docker 20.10
-# does not know them, and SYS_ADMIN includes them.
-CAPABILITIES = (
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +36,7 @@ class NodeSettings:
 
     Attributes:
         name: of the container, the host in it and the Kubernetes node.
-        image: made by `image.loaded`.
+        image: made by `NODE_IMAGE.load`.
         programs: the static programs of the node, by name.
         images: OCI archives that are imported into containerd.
         registry: `localhost:PORT`, the registry's one name on the host, the node and in Pods.
@@ -174,33 +133,20 @@ def running(name: str, machine: Machine) -> bool:
             return False
 
 
-def bounding_set() -> tuple[str, ...]:
-    """The capabilities this machine can grant; a privileged container fails where one is missing."""
-    status = Path("/proc/self/status").read_text()
-    bits = int(next(line.split()[1] for line in status.splitlines() if line.startswith("CapBnd:")), 16)
-    return tuple(name for bit, name in enumerate(CAPABILITIES) if bits >> bit & 1)
-
-
 def _node_options(settings: NodeSettings, docker: DockerClient) -> dict[str, Any]:
     """The options of a privileged container, as far as this machine can grant them."""
     mounts = {
         settings.folder / "etc": "/etc/s3c-node",
         settings.folder / "bin": "/usr/local/bin",
         ENTRY: "/s3c-node.sh",
+        CONTROL_GROUPS: "/s3c-control-groups.sh",
     }
     mounts |= {path: f"/var/lib/s3c-images/{path.name}" for path in settings.images}
-    host = docker.api.create_host_config(
-        binds=[
-            *(f"{source}:{target}:ro" for source, target in mounts.items()),
-            f"{settings.folder / 'registry'}:{SOCKET}",
-        ],
-        cap_add=list(bounding_set()),
-        security_opt=["apparmor=unconfined", "seccomp=unconfined"],
-        device_cgroup_rules=["a *:* rwm"],
-        tmpfs={"/run": "", "/tmp": "exec"},  # noqa: S108 - the container's own
-        port_bindings={6443: ("127.0.0.1",)},
-    )
-    host |= {"MaskedPaths": [], "ReadonlyPaths": [], "CgroupnsMode": "private"}
+    binds = [
+        *(f"{source}:{target}:ro" for source, target in mounts.items()),
+        f"{settings.folder / 'registry'}:{SOCKET}",
+    ]
+    host = machine_options(docker, binds, ports={6443: ("127.0.0.1",)})
     return {"host_config": host, "hostname": settings.name, "ports": [6443], "volumes": ["/var/lib/s3c-node"]}
 
 

@@ -7,25 +7,9 @@ data=/var/lib/s3c-node
 logs=/var/log/s3c-node
 mkdir -p "$logs" "$data"
 
-mount --make-rshared /
-mount -o remount,rw,bind /sys
+. /s3c-control-groups.sh
 # The kubelet watches the kernel's messages for processes that were killed for want of memory.
 [ -e /dev/kmsg ] || mknod /dev/kmsg c 1 11
-
-if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
-  mount -o remount,rw,bind /sys/fs/cgroup
-  # A group with children may hold no processes of its own once its controllers are handed on.
-  mkdir -p /sys/fs/cgroup/init
-  while read -r pid; do echo "$pid" >/sys/fs/cgroup/init/cgroup.procs 2>/dev/null || true; done </sys/fs/cgroup/cgroup.procs
-  for controller in $(cat /sys/fs/cgroup/cgroup.controllers); do
-    echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control 2>/dev/null || true
-  done
-else
-  for group in /sys/fs/cgroup/*/; do mount -o remount,rw,bind "$group" 2>/dev/null || true; done
-fi
-
-# Whichever of the two the kernel has.
-iptables -t nat -L -n >/dev/null 2>&1 || update-alternatives --set iptables /usr/sbin/iptables-legacy >/dev/null
 
 # Where CoreDNS listens: an address that is the same in every node, so that no file has to be written after the start.
 ip addr add "$(cat $etc/dns-address)/32" dev lo

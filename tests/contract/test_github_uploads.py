@@ -58,6 +58,13 @@ def upload(github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> U
     return go
 
 
+def changed(place: dict[str, Any], report: bytes = reports.SHAPES["alpine"]) -> bytes:
+    """The SARIF of a report whose first result has this place."""
+    log = json.loads(rendered(report))
+    log["runs"][0]["results"][0]["locations"] = [{"physicalLocation": place}]
+    return json.dumps(log).encode()
+
+
 def states(github: GitHub, ref: str = MAIN) -> dict[int, str]:
     return {one.number: one.state(ref) for one in github.state.found}
 
@@ -113,14 +120,14 @@ def test_a_pull_request_and_another_image_leave_alerts_alone(github: GitHub, upl
 
 def test_what_code_scanning_refuses_is_told_in_its_words(github: GitHub, upload: Upload) -> None:
     broken = json.loads(rendered(reports.SHAPES["alpine"]))
-    broken["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] = "oci://x/y"
+    broken["runs"][0]["results"][0]["message"]["text"] = ""
     code, said = upload(json.dumps(broken).encode())
     assert code == Exit.OUTSIDE_FAILED
     assert "Code scanning refused" in said
-    assert "URI scheme" in said
+    assert "expected a message" in said
     assert states(github) == {}
     code, said = upload(json.dumps(broken).encode(), upload_required="false")
-    assert (code, "URI scheme" in said) == (Exit.DONE, True)
+    assert (code, "expected a message" in said) == (Exit.DONE, True)
 
 
 def test_what_it_would_refuse_minutes_later_is_told_before_anything_is_sent(github: GitHub, upload: Upload) -> None:
@@ -135,6 +142,18 @@ def test_what_it_would_refuse_minutes_later_is_told_before_anything_is_sent(gith
     for document, expected in cases:
         code, said = upload(rendered(reports.SHAPES["alpine"]), json.dumps(document).encode())
         assert (code, expected in said) == (Exit.WRONG_INPUT, True), said
+    places: list[tuple[dict[str, Any], str]] = [
+        ({"artifactLocation": {"uri": ""}}, "has no location"),
+        ({}, "has no location"),
+        ({"artifactLocation": {"uri": "oci://x/y"}}, "is no file"),
+        ({"artifactLocation": {"uri": "C:/app/x"}}, "is no file"),
+        ({"artifactLocation": {"uri": "http://[x"}}, "is no URI"),
+        ({"artifactLocation": {"uri": "a"}, "region": {"startLine": 0}}, "has no lines 0"),
+        ({"artifactLocation": {"uri": "a"}, "region": {"startLine": 3, "endLine": 2}}, "has no lines 3 to 2"),
+    ]
+    for place, expected in places:
+        code, said = upload(rendered(reports.SHAPES["alpine"]), changed(place))
+        assert (code, expected in said, "1 results" in said) == (Exit.WRONG_INPUT, True, False), said
     assert github.calls == []
 
 

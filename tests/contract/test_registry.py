@@ -186,6 +186,32 @@ REFERRERS = json.dumps(
 ).encode()
 
 
+@pytest.mark.parametrize("listed_as", ["", "application/vnd.oci.empty.v1+json"])
+def test_a_type_that_is_not_listed_is_that_of_the_manifest(server, client, listed_as):
+    """As on go-containerregistry's, which lists the type of the configuration."""
+    documents = [
+        json.dumps({"mediaType": OCI_MANIFEST, "artifactType": "application/x", "annotations": {"a": "b"}}).encode(),
+        json.dumps({"mediaType": OCI_MANIFEST, "config": {"mediaType": "application/y"}}).encode(),
+    ]
+    for document in documents:
+        server.answers[f"/v2/app/manifests/{digest_of(document)}"] = reply(200, document)
+    digests = [*map(digest_of, documents), "sha256:" + "e" * 64]
+    entries = [
+        {"mediaType": OCI_MANIFEST, "digest": digest, "size": 1, "artifactType": listed_as} for digest in digests
+    ]
+    body = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).encode()
+    server.answers[f"/v2/app/referrers/{digest_of(MANIFEST)}"] = reply(200, body)
+    subject = app(server).at(digest_of(MANIFEST))
+    found = client.referrers(subject)
+    assert [one.artifact_type for one in found] == ["application/x", "application/y", listed_as]
+    assert dict(found[0].annotations) == {"a": "b"}
+    assert [one.digest for one in client.referrers(subject, "application/y")] == digests[1:2]
+    many = [{**entries[0], "digest": f"sha256:{number:064x}"} for number in range(501)]
+    server.answers[f"/v2/app/referrers/{digest_of(MANIFEST)}"] = reply(200, json.dumps({"manifests": many}).encode())
+    with pytest.raises(OutsideError, match="lists 501 referrers without"):
+        client.referrers(subject)
+
+
 @pytest.mark.parametrize("where", ["api", "fallback tag"])
 def test_referrers_by_type(server, client, where):
     reference = Reference.parse(f"{server.name}/app@sha256:{'c' * 64}")
@@ -195,6 +221,59 @@ def test_referrers_by_type(server, client, where):
     assert found.digest == "sha256:" + "a" * 64
     assert found.annotations == {"k": "v"}
     assert len(client.referrers(reference)) == 2
+
+
+@pytest.mark.parametrize("there", [(404, b"<html>"), (429, b""), (200, b"<html>a page</html>")])
+def test_a_registry_that_redirects_referrers_elsewhere_has_no_such_api(server, client, there):
+    """As GitHub's does, to web pages of another host: they are not asked."""
+    elsewhere = Server()
+    elsewhere.answers["/page"] = reply(*there)
+    server.answers[f"/v2/app/referrers/sha256:{'c' * 64}"] = reply(303, b"", {"Location": f"{elsewhere.url}/page"})
+    server.answers[f"/v2/app/manifests/sha256-{'c' * 64}"] = reply(200, REFERRERS)
+    reference = Reference.parse(f"{server.name}/app@sha256:{'c' * 64}")
+    try:
+        assert len(client.referrers(reference)) == 2
+        assert elsewhere.requests == []
+    finally:
+        elsewhere.http.shutdown()
+        elsewhere.http.server_close()
+
+
+def test_a_redirect_within_the_registry_is_followed_and_a_circle_is_not(server, client):
+    path = f"/v2/app/referrers/sha256:{'c' * 64}"
+    reference = Reference.parse(f"{server.name}/app@sha256:{'c' * 64}")
+    server.answers[path] = reply(307, b"", {"Location": "/elsewhere"})
+    server.answers["/elsewhere"] = reply(200, REFERRERS)
+    assert len(client.referrers(reference)) == 2
+    server.answers["/elsewhere"] = reply(307, b"", {"Location": path})
+    with pytest.raises(OutsideError, match="more than 100 pages"):
+        client.referrers(reference)
+
+
+def test_the_platforms_of_an_index_are_no_referrers_where_the_tag_means_the_digest(server, client):
+    """As in GitLab's registry, which answers the tag of the referrers with the subject itself."""
+    subject = index("linux/amd64", "linux/arm64")
+    digest = digest_of(subject)
+    server.answers[f"/v2/app/manifests/{digest.replace(':', '-')}"] = reply(200, subject)
+    assert client.referrers(Reference.parse(f"{server.name}/app@{digest}")) == ()
+
+
+@pytest.mark.parametrize("code", [400, 404, 405, 501])
+def test_a_registry_that_refuses_referrers_has_no_such_api(server, client, code):
+    server.answers[f"/v2/app/referrers/{digest_of(MANIFEST)}"] = reply(code, b"{}")
+    server.answers[f"/v2/app/manifests/{digest_of(MANIFEST).replace(':', '-')}"] = reply(200, index("linux/amd64"))
+    assert len(client.referrers(app(server).at(digest_of(MANIFEST)))) == 1
+
+
+def test_a_page_in_place_of_referrers_is_no_such_api(server, client):
+    page = reply(200, b"<html>", {"Content-Type": "text/html; charset=utf-8"})
+    server.answers[f"/v2/app/referrers/{digest_of(MANIFEST)}"] = page
+    assert client.referrers(app(server).at(digest_of(MANIFEST))) == ()
+
+
+def test_referrers_that_are_null_are_none(server, client):
+    server.answers[f"/v2/app/referrers/{digest_of(MANIFEST)}"] = reply(200, b'{"schemaVersion":2,"manifests":null}')
+    assert client.referrers(app(server).at(digest_of(MANIFEST))) == ()
 
 
 def test_no_referrers(server, client):
@@ -429,9 +508,14 @@ def test_basic_auth_from_a_credential_helper(server, tmp_path, monkeypatch, key)
 def test_a_credential_helper_that_is_missing(server, tmp_path):
     guarded(server, BASIC, 'Basic realm="x"')
     (tmp_path / "config.json").write_text('{"credsStore": "nowhere"}')
-    client = Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=1)
-    with pytest.raises(OutsideError, match="gave no credentials"):
+    warnings: list[str] = []
+    client = Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}, warn=warnings.append), timeout=1)
+    with pytest.raises(OutsideError, match=r"HTTP 401.*docker-credential-nowhere.*is not installed"):
         client.resolve(app(server))
+    with_token(server)
+    server.answers["/token"] = reply(200, b'{"token":"tkn"}')
+    assert client.resolve(app(server)).digest == digest_of(MANIFEST)
+    assert len(warnings) == 1
 
 
 def test_an_unreadable_docker_configuration(server, tmp_path):
@@ -489,6 +573,13 @@ def test_a_token_for_an_identity_token(server, tmp_path):
     assert "grant_type=refresh_token" in forms[0] and "refresh_token=refresh-me" in forms[0]
 
 
+def test_a_registry_token_is_sent_as_it_is(server, tmp_path):
+    with_token(server, "Bearer of-the-registry")
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {server.name: {"registrytoken": "of-the-registry"}}}))
+    Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=1).resolve(app(server))
+    assert [path for _, path, _ in server.requests if path.startswith("/token")] == []
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("entry", [{"identitytoken": "refresh-me"}, {"auth": BASIC[6:]}])
 def test_a_token_service_sends_nobody_elsewhere(server, tmp_path, entry, status):
@@ -535,6 +626,24 @@ def test_wrong_credentials(server, tmp_path):
     with pytest.raises(OutsideError, match=r"HTTP 401.*credentials given are wrong") as caught:
         Registry(Logins(environment={"HOME": str(tmp_path)}, given=given), timeout=1).resolve(app(server))
     assert "s3cret-word" not in str(vars(caught.value))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "permission_denied: read_package",
+        "permission_denied: The token provided does not match expected scopes.",
+        "installation not allowed to Read organization package",
+    ],
+)
+def test_a_token_of_github_actions_without_the_permission(server, client, message):
+    body = json.dumps({"errors": [{"code": "DENIED", "message": message}]}).encode()
+    server.answers["/v2/app/manifests/1"] = reply(403, body)
+    with pytest.raises(OutsideError) as caught:
+        client.resolve(app(server))
+    assert "`packages: read`" in caught.value.remedy
+    assert "fork" in caught.value.cause
+    assert message in caught.value.original
 
 
 def test_no_credentials(server, client):

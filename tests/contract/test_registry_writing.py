@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections import Counter
+from contextlib import nullcontext
 
 import pytest
 
@@ -165,6 +166,8 @@ class Uploads:
     def __init__(self, server):
         self.server, self.kept, self.scopes, self.token = server, bytearray(), [], ""
         self.fail: Counter[str] = Counter()
+        self.least = 0
+        self.sizes: list[int] = []
         server.answers["/v2/app/blobs/uploads/"] = self.begin
         server.answers["/v2/app/blobs/uploads/1"] = self.go_on
         server.answers["/token"] = self.give
@@ -182,18 +185,23 @@ class Uploads:
 
     def begin(self, handler):
         if self.allowed(handler):
-            reply(202, b"", {"Location": "/v2/app/blobs/uploads/1"})(handler)
+            least = {"OCI-Chunk-Min-Length": str(self.least)} if self.least else {}
+            reply(202, b"", {"Location": "/v2/app/blobs/uploads/1", **least})(handler)
 
     def go_on(self, handler):
         if not self.allowed(handler):
             return
-        headers = {"Location": "/v2/app/blobs/uploads/1", "Range": f"0-{len(self.kept) - 1}"}
+        headers = {"Location": "/v2/app/blobs/uploads/1", "Range": f"0-{max(len(self.kept) - 1, 0)}"}
         if handler.command == "PATCH":
             start = int(handler.headers["Content-Range"].partition("-")[0])
             if start != len(self.kept):
                 reply(416, b"", headers)(handler)
                 return
             body = handler.form.encode("latin-1")
+            if self.fail["refuse"]:
+                reply(416, b"", headers)(handler)
+                return
+            self.sizes.append(len(body))
             if self.fail["half"]:
                 self.fail["half"] -= 1
                 body = body[:5]
@@ -202,7 +210,7 @@ class Uploads:
                 self.fail["patch"] -= 1
                 reply(500, b"")(handler)
                 return
-        headers["Range"] = f"0-{len(self.kept) - 1}"
+        headers["Range"] = f"0-{max(len(self.kept) - 1, 0)}"
         reply({"PATCH": 202, "PUT": 201, "GET": 204, "DELETE": 204}[handler.command], b"", headers)(handler)
 
 
@@ -214,6 +222,51 @@ def test_a_chunk_whose_answer_was_lost_is_not_sent_twice(server, registry, lost)
     place = Reference.parse(f"{server.name}/app")
     assert Writer(registry, chunk=10).push_blob(place, digest_of(content), content)
     assert bytes(uploads.kept) == content
+
+
+@pytest.mark.parametrize("lost", ["", "half"])
+@pytest.mark.parametrize("size", [16, 24, 25, 40])
+def test_chunks_are_as_large_as_the_registry_asks(server, registry, size, lost):
+    uploads = Uploads(server)
+    uploads.least = 12
+    uploads.fail[lost] = 1
+    content = bytes(range(size))
+    place = Reference.parse(f"{server.name}/app")
+    pieces = (content[start : start + 7] for start in range(0, size, 7))
+    assert Writer(registry, chunk=10).push_blob(place, digest_of(content), pieces)
+    assert bytes(uploads.kept) == content
+    assert all(sent >= uploads.least for sent in uploads.sizes[:-1])
+
+
+def test_chunks_larger_than_the_memory_are_refused(server, registry):
+    uploads = Uploads(server)
+    uploads.least = 10**12
+    with pytest.raises(OutsideError, match=r"1,000,000,000,000 bytes.*OCI-Chunk-Min-Length"):
+        Writer(registry).push_blob(Reference.parse(f"{server.name}/app"), digest_of(b"x"), b"x")
+
+
+@pytest.mark.parametrize("least", ["-1", "x", "", "1.5", "1" * 30])
+def test_a_least_size_that_is_no_number_asks_for_nothing(server, registry, least):
+    uploads = Uploads(server)
+    answer = reply(202, b"", {"Location": "/v2/app/blobs/uploads/1", "OCI-Chunk-Min-Length": least})
+    server.answers["/v2/app/blobs/uploads/"] = answer
+    content = b"0123456789" * 3
+    assert Writer(registry, chunk=10).push_blob(Reference.parse(f"{server.name}/app"), digest_of(content), content)
+    assert uploads.sizes == [10, 10, 10]
+
+
+def test_0_0_of_an_upload_is_nothing_and_no_byte(server, registry):
+    uploads = Uploads(server)
+    uploads.fail["refuse"] = 1
+    with pytest.raises(OutsideError, match="it has 0 bytes, and 0 were sent"):
+        Writer(registry, chunk=10).push_blob(Reference.parse(f"{server.name}/app"), digest_of(b"x" * 30), b"x" * 30)
+    assert bytes(uploads.kept) == b""
+
+
+@pytest.mark.parametrize("code", [400, 404, 405])
+def test_a_mount_that_is_refused_is_a_push(server, registry, code):
+    server.answers["/v2/app/blobs/uploads/"] = reply(code, b'{"errors":[{"code":"UNSUPPORTED"}]}')
+    assert Writer(registry).mount(Reference.parse(f"{server.name}/app"), digest_of(b"x"), "other") is False
 
 
 def test_a_token_to_push_is_asked_for_where_the_challenge_says_pull(server, registry):
@@ -283,6 +336,50 @@ def test_a_registry_that_lists_referrers_is_left_to_it(server, registry):
     assert [path for _, path, _ in server.requests] == [f"/v2/app/manifests/{digest}"]
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_the_list_of_an_api_that_is_not_announced_counts(server, registry, listed):
+    """As on Quay: with immutable tags the list of the tag schema could not be written a second time."""
+    subject = "sha256:" + "c" * 64
+    content = json.dumps({"mediaType": OCI_MANIFEST, "subject": {"digest": subject}}).encode()
+    digest = digest_of(content)
+    server.answers[f"/v2/app/manifests/{digest}"] = reply(201, b"")
+    entry = {"mediaType": OCI_MANIFEST, "digest": digest if listed else "sha256:" + "d" * 64, "size": len(content)}
+    server.answers[f"/v2/app/referrers/{subject}"] = reply(200, json.dumps({"manifests": [entry]}).encode())
+    tag = f"/v2/app/manifests/{subject.replace(':', '-')}"
+    server.answers[tag] = reply(409, b"{}")
+    with nullcontext() if listed else pytest.raises(OutsideError):
+        Writer(registry).push_manifest(Reference.parse(f"{server.name}/app"), content, OCI_MANIFEST)
+    assert any(path == tag for _, path, _ in server.requests) is not listed
+
+
+@pytest.mark.parametrize("kind", [OCI_INDEX, OCI_MANIFEST])
+def test_a_registry_that_takes_the_tag_for_the_digest_keeps_no_referrers(server, registry, kind):
+    """As GitLab's does: what was pushed could not be found again, and nothing is written in the subject's place."""
+    subject = json.dumps({"mediaType": kind, "manifests": []} if kind == OCI_INDEX else {"mediaType": kind}).encode()
+    digest = digest_of(subject)
+    content = json.dumps({"mediaType": OCI_MANIFEST, "subject": {"digest": digest}}).encode()
+    server.answers[f"/v2/app/manifests/{digest_of(content)}"] = reply(201, b"")
+    tag = f"/v2/app/manifests/{digest.replace(':', '-')}"
+    server.answers[tag] = reply(200, subject, {"Content-Type": kind})
+    with pytest.raises(OutsideError, match="keeps no list of what refers to") as caught:
+        Writer(registry).push_manifest(Reference.parse(f"{server.name}/app"), content, OCI_MANIFEST)
+    assert "registries.md" in caught.value.remedy
+    assert [method for method, path, _ in server.requests if path == tag] == ["GET"]
+
+
+@pytest.mark.parametrize("kind", [OCI_MANIFEST, "application/vnd.oci.artifact.manifest.v1+json", "text/html", ""])
+def test_a_tag_that_is_no_index_is_not_overwritten(server, registry, kind):
+    subject = "sha256:" + "c" * 64
+    content = json.dumps({"mediaType": OCI_MANIFEST, "subject": {"digest": subject}}).encode()
+    server.answers[f"/v2/app/manifests/{digest_of(content)}"] = reply(201, b"")
+    tag = f"/v2/app/manifests/{subject.replace(':', '-')}"
+    server.answers[tag] = reply(200, json.dumps({"mediaType": kind}).encode(), {"Content-Type": kind})
+    with pytest.raises(OutsideError, match=r"is not an index.*was not overwritten.*delete this one"):
+        Writer(registry).push_manifest(Reference.parse(f"{server.name}/app"), content, OCI_MANIFEST)
+    assert [method for method, path, _ in server.requests if path == tag] == ["GET"]
+    assert registry.referrers(Reference.parse(f"{server.name}/app@{subject}")) == ()
+
+
 def test_a_digest_that_the_registry_made_of_it_is_compared(server, registry):
     server.answers["/v2/app/manifests/1"] = reply(201, b"", {"Docker-Content-Digest": "sha256:" + "0" * 64})
     with pytest.raises(OutsideError, match="took the manifest for"):
@@ -297,7 +394,7 @@ def test_a_tag_is_deleted_without_its_manifest_or_stays(registry, place):
     assert registry.find(place.at(tagged.digest)) is not None
 
 
-@pytest.mark.parametrize(("code", "deleted"), [(202, True), (404, False), (405, False), (400, False)])
+@pytest.mark.parametrize(("code", "deleted"), [(202, True), (404, False), (405, False), (400, False), (412, False)])
 def test_deleting_a_tag_names_the_tag_and_nothing_else(server, registry, code, deleted):
     server.answers["/v2/app/manifests/s3c-1"] = reply(code, b"{}")
     assert Writer(registry).delete_tag(Reference.parse(f"{server.name}/app:s3c-1@sha256:{'0' * 64}")) is deleted

@@ -15,6 +15,7 @@ from s3c_actions.report.formats import sarif
 from s3c_actions.report.rendering import Rendering
 from tests.contract.test_programs import CLOSED
 from tests.support import npm, reports
+from tests.support.github import fingerprints
 from tests.support.hostile import HOSTILE
 from tests.unit.report.test_hostile import report
 
@@ -73,3 +74,41 @@ def test_githubs_rules(multitool: Path, written: Path, tmp_path: Path) -> None:
             for one in found.get("results", [])]  # fmt: skip
     assert not said, said[:10]
     assert f"{len(READ)} files scanned" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "hashes"),
+    [
+        # Of codeql-action's own test, src/fingerprints.test.ts.
+        ("", "c129715d7a2bc9a3:1"),
+        (" a\nb\n  \t\tc\n d", "271789c17abda88f:1 54703d4cd895b18:1 180aee12dab6264:1 a23a3dc5e078b07b:1"),
+        (
+            " hello; \t\nworld!!!\r\n\n\r  \t\tGreetings\r End\r\n",
+            "e9496ae3ebfced30:1 fb7c023a8b9ccb3f:1 ce8ba1a563dcdaca:1 e20e36e16fcb0cc8:1 b3edc88f2938467e:1 "
+            "c8e28b0b4002a3a0:1 c129715d7a2bc9a3:1",
+        ),
+        (
+            "Lorem ipsum dolor sit amet.\n" * 10,
+            " ".join(f"a7f2ff13bc495cf2:{number}" for number in range(1, 7))
+            + " a7f2ff1481e87703:1 a9cf91f7bbf1862b:1 55ec222b86bcae53:1 cc97dc7b1d7d8f7b:1 c129715d7a2bc9a3:1",
+        ),
+    ],
+)
+def test_the_upload_actions_fingerprints_are_computed_as_it_does(text: str, hashes: str) -> None:
+    assert fingerprints.line_hashes(text) == hashes.split()
+
+
+def test_in_the_checkout_the_upload_action_would_warn_and_beside_it_does_not(written: Path, tmp_path: Path) -> None:
+    checkout, folder = tmp_path / "checkout", tmp_path / "sarif"
+    checkout.mkdir()
+    folder.mkdir()
+    (checkout / "Dockerfile").write_text("FROM debian:12\nRUN step 8\n")
+    warned = 0
+    for path in written.iterdir():
+        log = json.loads(path.read_bytes())
+        ours = json.dumps(log)
+        assert fingerprints.add_fingerprints(log, folder) == []
+        assert json.dumps(log) == ours
+        warned += len(fingerprints.add_fingerprints(log, checkout))
+        assert json.dumps(log) == ours
+    assert warned > 300

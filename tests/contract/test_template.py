@@ -18,11 +18,13 @@ from s3c_actions.cli.run import cache_path
 from s3c_actions.cluster import image_places
 from s3c_actions.cluster.gate import denials, manifests
 from s3c_actions.cluster.manifests import parse_objects
+from s3c_actions.core.gate_pause import PauseState
 from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
 from s3c_actions.policy import export, model
 from s3c_actions.programs.install.locate import locate
 from s3c_lab.programs import OPA
+from tests.unit.core.test_gate_pause import NOW, STATES
 
 SIGNED, UNSIGNED = (f"registry.test/{name}@sha256:{digit * 64}" for name, digit in (("signed", "a"), ("unsigned", "b")))
 TAG = "registry.test/signed:1.4"
@@ -58,7 +60,8 @@ def tried(opa: Path, tmp_path: Path) -> Tried:
         # In a library, Gatekeeper's `input` is not the review's: what asks stands in the template itself.
         assert "libs" not in target
         assert target["rego"].count(ASKED) == target["rego"].count(PINNED) == 1
-        rego = target["rego"].replace(ASKED, "answered(keys)").replace(PINNED, "input.pins")
+        rego = target["rego"].replace("time.now_ns()", str(int(NOW.timestamp()) * 10**9))
+        rego = rego.replace(ASKED, "answered(keys)").replace(PINNED, "input.pins")
         (tmp_path / "template.rego").write_text(rego + _ANSWERED)
         answers = {image: verdict(image) for image in (SIGNED, UNSIGNED, TAG)}
         pins = {"errors": [], "system_error": "", "responses": [[TAG, SIGNED]]}
@@ -180,3 +183,33 @@ def test_the_template_of_a_policy_looks_at_the_same_places(place, tried: Tried) 
     assert any(one.startswith(f"{TAG} has no digest") for one in said)
     assert any("it has no scan report" in one for one in said if one.startswith(f"{TAG} is not trusted"))
     assert any(UNSIGNED in one for one in tried(review(POD, pod(place, UNSIGNED)), of=made))
+
+
+@KINDS
+@pytest.mark.parametrize("allow_tags", [True, False])
+def test_a_pause_admits_everything_and_whatever_is_no_pause_nothing(one, allow_tags: bool, tried: Tried) -> None:
+    tag = review(one, pod(image_places.CONTAINERS, TAG))
+    unsigned = review(one, pod(image_places.CONTAINERS, UNSIGNED))
+    nothing = review(one, {})
+    denied = {text: tried(tried_one, allowTags=allow_tags) for text, tried_one in (("u", unsigned), ("n", nothing))}
+    assert denied["u"]
+    assert denied["n"]
+    written, state = STATES[0]
+    assert state is PauseState.ACTIVE
+    for admitted in (tag, unsigned, nothing):
+        assert tried(admitted, pause=written, allowTags=allow_tags) == []
+    assert tried(unsigned, pause={**written, "reason": ""}, allowTags=allow_tags) == denied["u"]
+
+
+@pytest.mark.parametrize(("written", "state"), STATES)
+def test_the_clock_judges_a_pause_as_the_commands_do(written: Any, state: PauseState, tried: Tried) -> None:
+    """Under strict errors of built-in functions: nothing malformed reaches one that would fail."""
+    said = tried(review(POD, pod(image_places.CONTAINERS, UNSIGNED)), pause=written)
+    assert bool(said) is (state is not PauseState.ACTIVE)
+
+
+def test_a_policys_template_is_paused_as_well(tried: Tried) -> None:
+    made = export.constraint_template(model.parse("version: 1\nfindings: {refuse: [CRITICAL]}\n"), template())
+    unsigned = review(POD, pod(image_places.CONTAINERS, UNSIGNED))
+    assert tried(unsigned, of=made)
+    assert tried(unsigned, of=made, pause=STATES[0][0]) == []

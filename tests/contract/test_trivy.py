@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -18,7 +19,15 @@ from s3c_actions.core.progress import Silent
 from s3c_actions.programs.install.locate import locate
 from s3c_actions.programs.install.pins import TRIVY
 from s3c_actions.programs.trivy import settings
-from s3c_actions.programs.trivy.trivy import ScanOptions, ScanRequest, download_arguments, scan_arguments
+from s3c_actions.programs.trivy.trivy import (
+    Conversion,
+    ScanOptions,
+    ScanRequest,
+    Trivy,
+    download_arguments,
+    scan_arguments,
+)
+from tests.support import DATA
 
 HIDDEN = {"trace-http", "version", "config", "help"}
 """Flags that are not in the help text, or not among those of a setting."""
@@ -81,3 +90,21 @@ def test_a_broken_configuration_in_the_working_folder_is_not_read(trivy: Path, t
     (tmp_path / "trivy.yaml").write_text("a: [")
     assert TRIVY.version_in(ran(trivy, *TRIVY.asks, cwd=tmp_path)) == TRIVY.version
     assert "loading error" in ran(trivy, "--version", cwd=tmp_path)
+
+
+PURPOSES = {
+    "OTHER", "INSTALL", "ARCHIVE", "FIRMWARE", "APPLICATION", "FRAMEWORK", "LIBRARY", "CONTAINER", "SOURCE", "DEVICE",
+    "OPERATING_SYSTEM", "FILE",
+}  # fmt: skip
+"""Of `primaryPackagePurpose` in the schema of SPDX 2.3 (schemas/spdx-schema.json of spdx/spdx-spec)."""
+
+
+def test_packages_of_an_spdx_document_have_purposes_of_the_schema(tmp_path: Path) -> None:
+    runner = Runner(os.environ)
+    program = locate(TRIVY, cache=cache_path(os.environ), runner=runner, progress=Silent())
+    trivy = Trivy(program, runner, cache=tmp_path / "cache")
+    document = tmp_path / "sbom.json"
+    trivy.convert(DATA / "trivy" / "deb.json", Conversion(name="spdx", form="spdx-json", output=document))
+    packages = json.loads(document.read_bytes())["packages"]
+    purposes = {package["primaryPackagePurpose"] for package in packages if "primaryPackagePurpose" in package}
+    assert {"OPERATING_SYSTEM", "CONTAINER"} <= purposes <= PURPOSES

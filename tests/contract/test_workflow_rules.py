@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
 import pytest
 import ruamel.yaml
 
-from tests.support import act, workflow_rules
+from s3c_actions.findings import trivy_report
+from s3c_actions.report.formats import sarif
+from s3c_actions.report.rendering import Rendering
+from tests.support import ROOT, act, pairwise, reports, workflow_rules
 
 WORKFLOWS = sorted(workflow_rules.WORKFLOWS.glob("*.yml"))
 YAML = ruamel.yaml.YAML(typ="safe", pure=True)
@@ -80,6 +86,12 @@ def test_a_call_that_grants_too_little_is_refused(tmp_path: Path) -> None:
     assert "is requesting 'packages: write', but is only allowed 'packages: read'" in job.log
 
 
+def test_a_call_with_a_secret_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    job = act.run(patching("app:1") + "    secrets:\n      key-pem: x\n", tmp_path)
+    assert not job.succeeded
+    assert job.log.endswith("Invalid secret, key-pem is not defined in the referenced workflow.")
+
+
 def test_more_images_than_a_matrix_may_have_are_refused_before_any_job_of_it(tmp_path: Path) -> None:
     images = "|\n" + "\n".join(f"        registry.example/app-{number}:1" for number in range(257))
     job = act.run(patching(images), tmp_path)
@@ -109,10 +121,71 @@ def test_an_upload_needs_all_that_github_asks_for(tmp_path: Path, missing: str) 
     workflow = UPLOAD.replace("PERMISSIONS", granted).replace("COMMIT", act.pinned()["github/codeql-action"])
     job = act.run(workflow, tmp_path)
     assert job.succeeded is (missing == "")
-    assert (
-        not missing
-        or f"Resource not accessible by integration - https://docs.github.com/rest (403: {missing})" in job.log
+    assert [line for line in job.services if line.startswith("refused")] == [f"refused for {missing}"] * bool(missing)
+
+
+STEPS = [
+    (path, step)
+    for path in (ROOT / "action.yml", *sorted(ROOT.glob("actions/*/action.yml")))
+    for step in YAML.load(path)["runs"]["steps"]
+    if "codeql-action/upload-sarif" in step.get("uses", "")
+]
+WITH_DOCKERFILE = """
+on: push
+jobs:
+  upload:
+    runs-on: ubuntu-latest
+    permissions: {actions: read, contents: read, security-events: write}
+    steps:
+      - uses: actions/checkout@v7
+      - id: s3c
+        run: |
+          folder=$(mktemp -d)
+          cp "$SARIF" "$folder/0.sarif"
+          echo "sarif-folder=$folder" >>"$GITHUB_OUTPUT"
+"""
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["as the actions do", "in the checkout"])
+def test_the_upload_warns_of_no_finding_in_a_dockerfile_of_the_checkout(tmp_path: Path, beside: bool) -> None:
+    assert len(STEPS) >= 3
+    uploads = {json.dumps({"env": step.get("env"), "with": step["with"]}) for _, step in STEPS}
+    [upload] = uploads
+    step = {"uses": STEPS[0][1]["uses"]} | json.loads(upload)
+    if not beside:
+        del step["with"]["checkout_path"]
+    dockerfile = "FROM debian:12\nRUN step 7\nRUN step 8\n"
+    written = tmp_path / "report.sarif"
+    rendering = Rendering(dockerfile="Dockerfile", dockerfile_text=dockerfile)
+    written.write_bytes(sarif.render(trivy_report.parse(reports.SHAPES["alpine"]), rendering))
+    workflow = f"{WITH_DOCKERFILE}      - {json.dumps(step)}\n"
+    job = act.run(workflow, tmp_path / "run", files={"Dockerfile": dockerfile}, environment={"SARIF": str(written)})
+    assert job.succeeded, job.log
+    assert job.log.count("existing inconsistent fingerprint value") == (0 if beside else 2)
+    assert (job.folder / "sarif" / "0.sarif").read_bytes() == written.read_bytes()
+    head = subprocess.run(
+        ["git", "-C", tmp_path / "run" / "repository", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
     )
+    assert (job.folder / "commit").read_text() == head.stdout
+
+
+def test_the_token_of_a_forks_run_only_reads(tmp_path: Path) -> None:
+    rights = "actions: write, contents: write, security-events: write"
+    workflow = UPLOAD.replace("PERMISSIONS", rights).replace("COMMIT", act.pinned()["github/codeql-action"])
+    assert act.run(workflow, tmp_path / "own").succeeded
+    job = act.run(workflow, tmp_path / "fork", read_only=True)
+    assert not job.succeeded
+    assert "refused for security-events" in job.services
+
+
+def test_a_cover_has_every_pair() -> None:
+    parameters = {"colour": ["red", "green", "blue"], "size": ["small", "large"], "place": ["here", "there"]}
+    rows = pairwise.cover(parameters)
+    held = set().union(*map(pairwise.pairs, rows))
+    for one, two in combinations(parameters, 2):
+        for first, second in product(parameters[one], parameters[two]):
+            assert set(pairwise.pairs({one: first, two: second})) <= held
+    assert len(rows) < 3 * 2 * 2
 
 
 UPLOADS = [(path, name, job) for path, name, job in JOBS if "upload-sarif" in str(job) or "from-run" in str(job)]
@@ -176,3 +249,26 @@ def test_only_the_jobs_that_sign_are_given_the_identity_that_signs() -> None:
     for workflow in ("scheduled-patch.yml", "secure-image.yml"):
         inputs = YAML.load(workflow_rules.WORKFLOWS / workflow)["on"]["workflow_call"]["inputs"]
         assert inputs["sign-environment"]["default"] == "signing"
+
+
+SIGNING = ("key-pem", "certificate", "vault", "vault-certificate", "vault-certificate-version")
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
+def test_what_a_workflow_takes_for_signing_and_trust_reaches_every_step_that_signs_or_verifies(path: Path) -> None:
+    """A time-stamp in one job and not in the next would end with the certificate, and nobody would see it."""
+    workflow = YAML.load(path)
+    declared = (
+        ((workflow["on"].get("workflow_call") or {}).get("inputs") or {}) if isinstance(workflow["on"], dict) else {}
+    )
+    steps = [step.get("with") or {} for job in workflow["jobs"].values() for step in job.get("steps") or ()]
+    signing = [given for given in steps if "key-pem" in given]
+    verifying = [given for given in steps if "trusted-timestamp-root" in given]
+    for given in signing:
+        assert {*SIGNING, "timestamp-url", "timestamp-root-cert"} <= given.keys()
+    assert bool(signing) == ("timestamp-url" in declared)
+    # `trusted-timestamp-root` alone trusts nobody: who is trusted is given beside it.
+    for given in verifying:
+        assert "trust-store" in given or {"vault", "vault-certificate", "certificate"} <= given.keys()
+    for name in declared.keys() & {*SIGNING, "timestamp-url", "timestamp-root-cert", "trust-store", "trusted-identity"}:
+        assert any(f"inputs.{name}" in str(given.get(name)) for given in steps), name

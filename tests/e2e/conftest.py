@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import uuid
@@ -30,23 +31,31 @@ from tests.support.signing import s3c as run_s3c
 
 PREFIX = "test-"
 TOGETHER = "@node"
+LONG = {"test_demo.py", "test_lab.py", "test_other_cluster.py", "test_workflows.py"}
+"""With tests of a minute or more: at the end, one process would work on them alone."""
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """One test at a time for each of `make e2e`'s processes, but those of the node to one of them.
+    """One test at a time for each of `make e2e`'s processes, but those of the node to one of them, as of the runner.
 
     pytest-xdist's own groups are no more with pytest 9.2 (pytest-dev/pytest-xdist#1386), and nobody is told: each
     process would have a node.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return TOGETHER if TOGETHER in nodeid.partition("[")[2] else nodeid
+        together = re.search(r"@[a-z]+", nodeid.partition("[")[2])
+        return together[0] if together else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Who hands tests out to `make e2e`'s processes."""
     return Together(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests come first."""
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 @pytest.fixture(scope="session", params=[TOGETHER])
@@ -170,9 +179,9 @@ def layers(lab: Lab, machine: Machine) -> list[bytes]:
     """The layers of an image whose packages have security updates pending, and which knows where to get them."""
     base = Repository(lab.registry, "library/debian")
     blobs = [base.blob(one["digest"]) for one in base.get("stable-slim")["layers"]]
-    main, security = machine.mirrors("bookworm")
-    sources = f"deb {main} bookworm main\ndeb {security} bookworm-security main\n"
-    return [*blobs, layer({"etc/apt/sources.list": sources.encode()})]
+    # Not the archive of everything, whose list apt would read twice at each patch: that takes longer than all the rest.
+    _, security = machine.mirrors("bookworm")
+    return [*blobs, layer({"etc/apt/sources.list": f"deb {security} bookworm-security main\n".encode()})]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ import pytest
 
 from s3c_lab import lab as labs
 from s3c_lab import registry_server
-from s3c_lab.certificates import make, pem
+from s3c_lab.certificates import make, make_authority, pem
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.node import cluster, files
@@ -230,6 +230,61 @@ def test_what_the_vault_signed_is_admitted_and_what_another_vault_signed_is_not(
     (stage.folder / "app.yaml").write_text(deployment(foreign))
     refused = stage.s3c(*deploy, code=1)
     assert "not by anyone the cluster trusts" in refused.stderr
+
+
+def test_a_certificate_is_renewed_without_a_refused_image_and_then_withdrawn(stage: Stage, kubectl: Kubectl) -> None:
+    """By the steps of docs/certificates.md; the old version's key is then one that somebody else has."""
+    named = ("--vault", "kv-voting", "--vault-certificate", "release")
+    old = stage.vault.add("release", make("release", spec="EC-256", authority=False))
+    check = ("gate", "check", "--kubeconfig", stage.lab.kubeconfig)
+    try:
+        stage.install(certificate="release")
+        before = stage.image(*named)
+        new = stage.vault.add("release", make("release", spec="EC-256", authority=False))
+        meanwhile = stage.image(*named, "--vault-certificate-version", old.version)
+        both = [f"--trusted-vault-version={one.version}" for one in (old, new)]
+        stage.install(*both, certificate="release")
+        after = stage.image(*named)
+        images = (before, meanwhile, after)
+        admitted = stage.s3c(*check, *(f"--image={one}" for one in images))
+        assert {one["admission"]["verdict"] for one in admitted.result["images"]} == {"admitted"}
+        stage.s3c("verify", *images, *named, *both)
+        # Each by itself is not enough for all of them.
+        stage.s3c("verify", *images, *named, code=1)
+        stage.s3c("verify", *images, *named, both[0], code=1)
+
+        old.enabled = False
+        listed = stage.s3c("trust", "list-signed", *(f"--image={one}" for one in images), *named, both[0])
+        found = json.loads((stage.folder / "s3c-out" / "signed.json").read_text())
+        assert {one["reference"] for one in found} == {before, meanwhile}, listed.stdout
+        stage.install(both[1], certificate="release")
+        denied = kubectl.until_denied(pod("before", pod_spec(before)), "is not trusted")
+        assert before in denied
+        assert kubectl.tried(pod("after", pod_spec(after))) == ""
+        stage.s3c("sign", before, *named)
+        stage.s3c(*check, f"--image={before}")
+    finally:
+        stage.install()
+
+
+def test_issuers_that_the_vault_does_not_have_are_given_to_the_gate(stage: Stage, kubectl: Kubectl) -> None:
+    """A certificate that was merged into the vault without its chain."""
+    root = make_authority("root")
+    signer = make("bare", spec="RSA-2048", issuer=root)
+    stage.vault.add("bare", signer, stored=(signer.certificate,))
+    issuers = stage.folder / "issuers.pem"
+    issuers.write_bytes(pem(root.certificate))
+    given = ("--vault-ca-certs", str(issuers))
+    good, foreign = stage.image("--vault", "kv-voting", "--vault-certificate", "bare", *given), stage.image(*STRANGER)
+    try:
+        stage.install(*given, certificate="bare")
+        ended = stage.s3c(
+            *("gate", "check", "--kubeconfig", stage.lab.kubeconfig, f"--image={good}", f"--image={foreign}"), code=1
+        )
+        verdicts = {one["image"]: one["admission"]["verdict"] for one in ended.result["images"]}
+        assert verdicts == {good: "admitted", foreign: "denied"}
+    finally:
+        stage.install()
 
 
 def test_a_workflow_needs_its_oidc_token_alone_from_the_image_to_the_gate(

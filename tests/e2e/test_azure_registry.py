@@ -9,7 +9,6 @@ import base64
 import json
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from s3c_actions.programs.install.pins import COPA, NOTATION, TRIVY, Pin
 from s3c_lab import registry_server
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
-from tests.support import ROOT
+from tests.support import ROOT, warm
 from tests.support.azure.entra import BadToken
 from tests.support.azure.registry import NULL_GUID, ContainerRegistry, container_registry
 from tests.support.azure.stage import Azure
@@ -81,10 +80,11 @@ class Stage:
         result = output / "result.json"
         result.unlink(missing_ok=True)
         home = {"HOME": str(self.folder), "RUNNER_TEMP": str(temp), "TMPDIR": str(temp), "PYTHONPATH": str(ROOT)}
-        argv = [sys.executable, "-m", "s3c_actions", *arguments, "--output-dir", output, "--verbose"]
+        argv = [*map(str, arguments), "--output-dir", str(output), "--verbose"]
         argv += self.azure.ids if identity else []
         own = {name: value for name, value in self.azure.job.items() if job or not name.startswith("ACTIONS_")}
-        ended = self.azure.run(self.folder, *argv, environment=own | home | dict(environment or {}))
+        env = own | home | dict(environment or {})
+        ended = warm.run(argv, cwd=self.folder, env=env, namespaces=self.azure.world.pid)
         assert not list(temp.iterdir()), "something is left behind"
         document = json.loads(result.read_text()) if result.exists() else {}
         return Ended(ended.returncode, ended.stdout, ended.stderr, document)

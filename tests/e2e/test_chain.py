@@ -28,7 +28,7 @@ from tests.support import ROOT
 from tests.support.oci import Repository, copy_image, digest_of, look_alike
 from tests.support.processes import gone
 from tests.support.scanning import program
-from tests.support.signing import answering, s3c, serving, signatures
+from tests.support.signing import answering, s3c, serving, signatures, time_stamp_authority
 
 SCHEMA = json.loads((Path(result.__file__).parent.parent / "schemas" / "result-1.json").read_text())
 
@@ -404,6 +404,20 @@ def test_a_trust_store_that_does_not_trust_the_signer_is_told_before_anything_is
     assert ended.code == 2, ended.stderr
     assert ended.stderr.startswith("s3c chain: trust-store: "), ended.stderr
     assert (chain.began, state(image)) == ([], before)
+
+
+def test_time_stamps_are_asked_for_without_a_trust_store_too(chain, fresh, tmp_path):
+    """Then the certificate that signs is trusted, and the authorities of time-stamps that are named."""
+    image = fresh("voting-app")
+    with time_stamp_authority(tmp_path / "tsa") as stamps, time_stamp_authority(tmp_path / "other") as other:
+        sign = ("--timestamp-url", stamps.url, "--timestamp-root-cert", stamps.root)
+        flags = ("--patch=false", "--fail-on", "none", *sign, "--trusted-timestamp-root")
+        good = chain(image, flags=(*flags, stamps.root))
+        assert good.code == 0, good.stderr
+        assert good.image["sign"]["timestamped"] is True
+        assert good.image["verify"]["signature_digest"] == good.image["sign"]["signature_digest"]
+        refused = chain(image, flags=(*flags, other.root))
+    assert (refused.code, "time-stamp of its signature is not trusted" in refused.stderr) == (1, True), refused.stderr
 
 
 def test_a_buildkit_that_is_gone(chain, fresh):

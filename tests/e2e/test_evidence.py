@@ -21,7 +21,7 @@ from s3c_lab.certificates import make
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.node.cluster import VALUES
-from tests.support.cluster import CACHED, Kubectl, pod_spec
+from tests.support.cluster import CACHED, Kubectl, node_helm, pod_spec
 from tests.support.cluster import pod as pod_of
 from tests.support.github.server import GitHub
 from tests.support.github.state import Token
@@ -361,10 +361,4 @@ def test_the_gate_is_installed_with_the_policy(world: World, kubectl: Kubectl, m
 def _helm(world: World, machine: Machine) -> Path:
     """Helm that puts Ratify into the node's network, as the lab does: `localhost` is this machine's registry there."""
     helm = locate(HELM, cache=machine.cache, runner=machine.runner, progress=machine.progress).path
-    render = Path(world.lab.kubeconfig).parent / "post-renderer" / "render"
-    path = world.folder / "helm"
-    path.write_text(
-        f'#!/bin/sh\n[ "$1 $2" != "upgrade ratify" ] || set -- "$@" --post-renderer "{render}"\nexec "{helm}" "$@"\n'
-    )
-    path.chmod(0o755)
-    return path
+    return node_helm(world.lab, helm, world.folder)

@@ -431,7 +431,7 @@ def test_the_registry_is_stopped(
 @pytest.mark.parametrize(
     ("part", "told", "denied"),
     [
-        ("ratify", "Ratify does not run", "failed to send external data request to provider ratify"),
+        ("ratify", "Ratify does not run", "[ratify-verification] Ratify could not be asked about"),
         ("gatekeeper-controller-manager", "Gatekeeper does not run", "failed calling webhook"),
     ],
 )

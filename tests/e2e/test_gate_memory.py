@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from s3c_actions.cluster.gate import manifests
-from s3c_actions.cluster.gate.inspection import REMEMBERED_SECONDS
+from s3c_actions.cluster.gate.proof import REMEMBERED_SECONDS
 from s3c_actions.programs.helm.charts import fetch_chart
 from s3c_actions.programs.install.pins import GATEKEEPER, RATIFY, Pin
 from s3c_lab.machine import Machine

@@ -15,22 +15,20 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.cluster.gate.inspection import REMEMBERED_SECONDS
+from s3c_actions.cluster.gate.proof import REMEMBERED_SECONDS
 from s3c_actions.programs.helm.charts import fetch_chart
 from s3c_actions.programs.install.locate import ProgramRequest, locate_all
 from s3c_actions.programs.install.pins import GATEKEEPER, RATIFY
 from s3c_lab import lab as labs
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
-from s3c_lab.node import archives, container, image
+from s3c_lab.node import archives, container
 from s3c_lab.node.files import PAUSE
+from s3c_lab.node.image import NODE_IMAGE
 from s3c_lab.node.programs import GATE, NODE
 from tests.e2e.conftest import PREFIX
 from tests.support.cluster import CONSTRAINT, image_volume, pod, pod_spec
 from tests.support.signing import Ended
-
-# Beside no other test of a node: each takes what Docker has of them away when it is the last.
-pytestmark = pytest.mark.usefixtures("on_the_node")
 
 # What the charts pull, by the program in it.
 PULLED = (
@@ -55,17 +53,18 @@ def kubeconfig(
     name = f"s3c-{PREFIX}{os.getpid()}-other"
     settings = container.NodeSettings(
         name=name,
-        image=image.loaded(machine),
         programs={pin.name: programs[pin.name] for pin in NODE},
         images=tuple(_images(folder, machine, programs)),
         registry=lab.registry,
         folder=folder / "node",
+        # Last: until a container is made of it, another lab that goes down takes it away.
+        image=NODE_IMAGE.load(machine),
     )
     try:
         yield container.start(settings, machine).kubeconfig
     finally:
         container.remove(name, machine)
-        image.unload(machine)
+        NODE_IMAGE.unload(machine)
 
 
 def _images(folder: Path, machine: Machine, programs: dict[str, Path]) -> Iterator[Path]:

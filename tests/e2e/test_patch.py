@@ -19,6 +19,7 @@ import pytest
 
 from s3c_actions.programs.install.pins import COPA
 from s3c_lab import registry_server
+from tests.support import warm
 from tests.support.oci import Repository, digest_of, layer, look_alike
 from tests.support.scanning import program
 
@@ -50,14 +51,8 @@ class Cli:
 
     def __call__(self, image, *flags, code=0, buildkit=None, **environment):
         shutil.rmtree(self.folder / "out", ignore_errors=True)
-        ended = subprocess.run(
-            self.argv(image, *flags, buildkit=buildkit),
-            env={**self.environment, **environment},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        _, _, _, *words = self.argv(image, *flags, buildkit=buildkit)
+        ended = warm.run(words, cwd=Path.cwd(), env={**self.environment, **environment})
         self.said = ended.stdout + ended.stderr
         assert ended.returncode == code, self.said
         file = self.folder / "out" / "result.json"
@@ -66,9 +61,8 @@ class Cli:
 
     def scanned(self, image):
         """Trivy's report of an image."""
-        argv = [sys.executable, "-m", "s3c_actions", "scan", image, "--offline", "--format", "json"]
-        argv += ["--output-dir", str(self.folder / "scan")]
-        subprocess.run(argv, env=self.environment, check=True, capture_output=True)
+        argv = ["scan", image, "--offline", "--format", "json", "--output-dir", str(self.folder / "scan")]
+        warm.run(argv, cwd=Path.cwd(), env=self.environment).check_returncode()
         (path,) = (self.folder / "scan").rglob("trivy.json")
         return path
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from s3c_actions.github import marker
+from s3c_lab.certificates import make
 from s3c_lab.lab import Lab
 from tests.support.cluster import Kubectl
 from tests.support.github.server import GitHub
@@ -61,6 +63,29 @@ def test_a_list_its_issue_and_its_end(
     fixed = refresh(image, "--fail-on", "none")
     assert fixed.code == 0, fixed.stderr
     assert (made.state, made.reason) == ("closed", "completed")
+
+
+def test_signatures_that_end_soon_keep_the_issue_open(
+    lab: Lab, fresh: Callable[[str], str], github: GitHub, refresh: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """Of an image without a finding to fix: it is refused all the same once its certificate has expired."""
+    image = fresh("voting-app")
+    end = datetime.now(UTC) + timedelta(days=9)
+    key, certificate = make("short", end=end).write(tmp_path, "short")
+    assert s3c(tmp_path, "sign", image, "--key", key, "--certificate", certificate).code == 0
+    ended = refresh(image, "--fail-on", "none")
+    assert ended.code == 0, ended.stderr
+    [made] = github.state.issues.values()
+    assert (made.state, made.title) == ("open", "The signature of 1 deployed image ends soon")
+    [body] = open_issues(github)
+    assert f"until {end:%Y-%m-%d}" in body
+    assert f"ends on {end:%Y-%m-%d}" in ended.stdout
+    # Renewed below the same name and signed again, or not looked for that early.
+    assert refresh(image, "--fail-on", "none", "--certificate-warning-days", "5").code == 0
+    assert made.state == "closed"
+    key, certificate = make("short").write(tmp_path, "renewed")
+    assert s3c(tmp_path, "sign", image, "--key", key, "--certificate", certificate).code == 0
+    assert "ends on" not in refresh(image, "--fail-on", "none").stdout
 
 
 @pytest.fixture

@@ -133,7 +133,7 @@ def test_an_archive_and_a_layout(world, tmp_path):
     for path in (archive, layout):
         ended = world.scan(tmp_path, "--input", path)
         assert ended.code == 0, ended.stderr
-        assert ended.image["reference"] == str(path)
+        assert ended.image["reference"].startswith("sha256:")  # no later step takes a path for a name at Docker Hub
     assert found(reports(tmp_path, "image.tar") / "trivy.json") == {HIGH, MEDIUM, LOW}
     assert found(reports(tmp_path, "layout") / "trivy.json") == {HIGH, MEDIUM, LOW}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ from s3c_lab.machine import Machine
 from tests.support import evidence as made
 from tests.support.cluster import CACHED, Kubectl, pod, pod_spec
 from tests.support.oci import Repository, attach
-from tests.support.signing import Ended, push_image
+from tests.support.signing import Ended, push_image, time_stamp_authority
 
 VERIFIERS = "verifiers.config.ratify.deislabs.io"
 PROVIDERS = "keymanagementproviders.config.ratify.deislabs.io"
@@ -101,6 +101,57 @@ def settled(kubectl: Kubectl, images: dict[str, str], wanted: Callable[[dict[str
         if wanted(said) or time.monotonic() > until:
             return said
         time.sleep(0.5)
+
+
+SHORT_LIFE = timedelta(seconds=75)
+
+
+def test_a_time_stamp_outlives_its_certificate_at_the_gate(
+    gated: Lab, gate: Kubectl, s3c: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """Of one certificate, before it ends and after; by what `trust export` writes, by a policy, and in CI alike."""
+    end = datetime.now(UTC).replace(microsecond=0) + SHORT_LIFE
+    key, certificate = make("short", end=end).write(tmp_path, "short")
+    with time_stamp_authority(tmp_path / "tsa") as authority:
+        root = authority.root
+        stamp = ("--timestamp-url", authority.url, "--timestamp-root-cert", root)
+        images = {}
+        for name, more in {"stamped": stamp, "plain": ()}.items():
+            images[name] = push_image(gated.registry, f"e2e/{tmp_path.name}/{name}", "1", f"{tmp_path.name} {name}")
+            signed = s3c("sign", images[name], "--key", key, "--certificate", certificate, *more)
+            assert signed.code == 0, signed.stderr
+            assert signed.image["sign"]["timestamped"] is (name == "stamped")
+    trust = ("--trusted-timestamp-root", root, "--verify-timestamp", "afterCertExpiry")
+    assert s3c("trust", "export", "--certificate", certificate, *trust).code == 0
+    for one in yaml.safe_load_all((tmp_path / "s3c-out" / "ratify.yaml").read_text()):
+        gate("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(one))
+    admitted = settled(gate, images, lambda said: set(said.values()) == {""})
+    assert admitted == {"stamped": "", "plain": ""}
+    assert datetime.now(UTC) < end, "the certificate ended before it was tried"
+
+    time.sleep(max(0.0, (end - datetime.now(UTC)).total_seconds()) + 1)
+    denied = settled(gate, images, lambda said: said["plain"] != "")
+    assert denied["stamped"] == ""
+    assert "is not trusted" in denied["plain"]
+    checked = s3c("gate", "check", "--kubeconfig", gated.kubeconfig, f"--image={images['plain']}")
+    assert checked.code == 1
+    assert checked.image["admission"]["reason"] == "its signature has no time-stamp, and the gate asks for one"
+    for more in (trust, trust[:2]):
+        ended = {name: s3c("verify", image, "--trust-store", certificate, *more).code for name, image in images.items()}
+        assert ended == {"stamped": 0, "plain": 1}
+
+    signer = {"name": "short", "certificate": certificate.name, "timestamp-roots": [str(root.relative_to(tmp_path))]}
+    policy = tmp_path / "s3c-policy.yaml"
+    policy.write_text(json.dumps({"version": 1, "signers": [signer]}))
+    judged = s3c("policy", "check", *images.values(), "--policy", policy).result["images"]
+    codes = {one["image"]: {said["code"] for said in one["judgement"]["refusals"]} for one in judged}
+    assert [("stranger-image" in codes[image]) for image in images.values()] == [False, True]
+    exported = s3c("policy", "export", "--policy", policy)
+    gate("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=exported.stdout)
+    # Neither has a scan report; whose signature counts is told apart from that.
+    stranger = "it is signed, but by nobody whom the policy allows"
+    reported = settled(gate, images, lambda said: "report" in said["stamped"])
+    assert [(stranger in reported[name]) for name in images] == [False, True], reported
 
 
 def test_a_signer_is_trusted_below_its_own_authority_and_nowhere_else(

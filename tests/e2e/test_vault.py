@@ -70,6 +70,21 @@ def test_every_kind_of_key_signs(spec: str, azure: Azure, image: str, tmp_path: 
     assert by_vault.code == 0, by_vault.stderr
 
 
+def test_a_job_outside_of_an_environment_is_warned_that_others_can_sign(
+    azure: Azure, image: str, tmp_path: Path
+) -> None:
+    azure.vault().add("signing", make("signing", authority=False))
+    signed = azure.s3c(tmp_path, "sign", image, *CERTIFICATE, *azure.ids)
+    assert signed.code == 0, signed.stderr
+    assert f"is trusted for `{azure.github.subject}`" in signed.stderr
+    repository = azure.github.subject.partition(":ref:")[0]
+    azure.github.subject = f"{repository}:environment:signing"
+    azure.application.federated.append(azure.github.federated)
+    again = azure.s3c(tmp_path, "sign", image, *CERTIFICATE, *azure.ids)
+    assert again.code == 0, again.stderr
+    assert "is trusted for" not in again.stderr
+
+
 def test_a_certificate_of_an_authority_signs_with_its_chain(azure: Azure, image: str, tmp_path: Path) -> None:
     root = make_authority("root")
     identity = make("signing", issuer=make_authority("issuing", issuer=root), spec="RSA-3072")
@@ -177,6 +192,39 @@ def test_a_version_that_is_named_signs(azure: Azure, image: str, tmp_path: Path)
     assert azure.world.sites.requests[-1].path.startswith(f"/keys/signing/{new.version}/")
     absent = azure.s3c(tmp_path, "sign", image, *CERTIFICATE, *azure.ids, "--vault-certificate-version", "0" * 32)
     assert (absent.code, "has no version" in absent.stderr) == (2, True), absent.stderr
+
+
+def test_several_versions_are_trusted_while_one_is_renewed(azure: Azure, image: str, tmp_path: Path) -> None:
+    """And what a disabled one has signed is found, for a key that somebody else has."""
+    vault = azure.vault()
+    old = vault.add("signing", make("signing", authority=False))
+    assert azure.s3c(tmp_path, "sign", image, *CERTIFICATE, *azure.ids).code == 0
+    new = vault.add("signing", make("signing", authority=False))
+
+    def verified(*versions: str) -> int:
+        flags = [f"--trusted-vault-version={version}" for version in versions]
+        return azure.s3c(tmp_path, "verify", image, *CERTIFICATE, *azure.ids, *flags).code
+
+    assert [verified(), verified("newest"), verified(new.version)] == [1, 1, 1]
+    assert [verified(old.version), verified("newest", old.version)] == [0, 0]
+    both = ("--trusted-vault-version", "newest", "--trusted-vault-version", old.version)
+    ratify = ("--ratify-client-id", azure.application.client)
+    exported = azure.s3c(tmp_path, "trust", "export", *CERTIFICATE, *azure.ids, *ratify, *both)
+    assert exported.code == 0, exported.stderr
+    fetched, verifier, _ = yaml.safe_load_all((tmp_path / "s3c-out" / "ratify.yaml").read_text())
+    listed = [{"name": "signing"}, {"name": "signing", "version": old.version}]
+    assert fetched["spec"]["parameters"]["certificates"] == listed
+    (statement,) = verifier["spec"]["parameters"]["trustPolicyDoc"]["trustPolicies"]
+    assert statement["trustedIdentities"] == ["x509.subject:C=US,ST=WA,O=s3c lab,CN=signing"]
+
+    old.enabled = False
+    assert verified("newest", old.version) == 2
+    search = ("trust", "list-signed", "--image", image, *CERTIFICATE, *azure.ids)
+    assert azure.s3c(tmp_path, *search, "--trusted-vault-version", old.version).code == 0
+    (found,) = json.loads((tmp_path / "s3c-out" / "signed.json").read_text())
+    assert (found["reference"], found["kind"]) == (image, "image")
+    assert azure.s3c(tmp_path, *search).code == 0
+    assert json.loads((tmp_path / "s3c-out" / "signed.json").read_text()) == []
 
 
 DAY = timedelta(days=1)

@@ -29,7 +29,7 @@ from tests.support.examples import Change
 from tests.support.github.server import GitHub
 from tests.support.github.state import Token
 from tests.support.scanning import planted
-from tests.support.signing import signatures
+from tests.support.signing import signatures, time_stamp_authority
 
 CLUSTER = ("aks-cluster", "resource-group", "subscription")
 AZURE = ("tenant-id", "client-id")
@@ -209,9 +209,10 @@ def test_nothing_is_signed_behind_a_gate_that_is_closed(stage: Stage, files: dic
     assert not any(b"application/vnd.cncf.notary.signature" in body for body in manifests.values())
 
 
-def deployed(image: str, namespace: str) -> str:
-    """The guide's second example, whose key and cluster are secrets, with a policy."""
+def deployed(image: str, namespace: str, more: Mapping[str, str]) -> str:
+    """The guide's second example, whose key and cluster are secrets, with a policy, and more inputs."""
     added = {
+        **more,
         "file": "app/Dockerfile",
         "context": "app",
         "build-args": "GREETING=hello",
@@ -221,6 +222,13 @@ def deployed(image: str, namespace: str) -> str:
     }
     change = Change(given={"image": image, "namespace": namespace, "registry-username": "octo"}, added=added)
     return examples.workflow("secure-image.yml", {"image": change}, 1)
+
+
+STAMPED = {
+    "timestamp-root-cert": "keys/tsa.crt",
+    "trust-store": "keys/signing.crt",
+    "trusted-timestamp-root": "keys/tsa.crt",
+}
 
 
 def test_to_a_cluster_with_a_key_that_is_a_secret(
@@ -233,18 +241,22 @@ def test_to_a_cluster_with_a_key_that_is_a_secret(
     spec = {"terminationGracePeriodSeconds": 0, "containers": [main]}
     kubectl("create", "namespace", namespace)
     key, kubeconfig = Path(gated.key).read_text(), Path(gated.kubeconfig).read_text()
-    job = act.run(
-        deployed(image, namespace),
-        tmp_path,
-        files={
-            "app/Dockerfile": f"FROM {base}\nARG GREETING\nENV GREETING=$GREETING\n",
-            "keys/signing.crt": Path(gated.certificate).read_text(),
-            "s3c-policy.yaml": POLICY.format(severities="CRITICAL", certificate="keys/signing.crt"),
-            "k8s/app.json": json.dumps(workload("Deployment", "app", spec)),
-        },
-        secrets={"SIGNING_KEY": key, "KUBECONFIG": kubeconfig, "GITHUB_TOKEN": "run-token"},
-        environment=surroundings(gated, gated.buildkit, machine),
-    )
+    with time_stamp_authority(tmp_path / "tsa") as stamps:
+        # Signature and evidence without a time-stamp would be refused: by the verification, and by the policy.
+        policy = POLICY.format(severities="CRITICAL", certificate="keys/signing.crt, timestamp-roots: [keys/tsa.crt]")
+        job = act.run(
+            deployed(image, namespace, {"timestamp-url": stamps.url, **STAMPED}),
+            tmp_path / "repository",
+            files={
+                "app/Dockerfile": f"FROM {base}\nARG GREETING\nENV GREETING=$GREETING\n",
+                "keys/signing.crt": Path(gated.certificate).read_text(),
+                "keys/tsa.crt": stamps.root.read_text(),
+                "s3c-policy.yaml": policy,
+                "k8s/app.json": json.dumps(workload("Deployment", "app", spec)),
+            },
+            secrets={"SIGNING_KEY": key, "KUBECONFIG": kubeconfig, "GITHUB_TOKEN": "run-token"},
+            environment=surroundings(gated, gated.buildkit, machine),
+        )
     assert job.succeeded, job.log
     outputs = job.outputs["image"]
     assert (outputs["patched"], outputs["admission"]) == ("true", "admitted")
@@ -263,7 +275,7 @@ def test_to_a_cluster_with_a_key_that_is_a_secret(
 PATCHED = Change(
     without=(*AZURE, "sign-client-id", "vault", "vault-certificate"),
     added={"certificate": "keys/signing.crt"},
-    secrets={"key-pem": "${{ secrets.SIGNING_KEY }}"},
+    secrets={"SIGNING_KEY": "${{ secrets.SIGNING_KEY }}"},
 )
 
 

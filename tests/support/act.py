@@ -9,10 +9,13 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,10 @@ import ruamel.yaml
 from s3c_actions import REPOSITORY
 from tests.support import ROOT, workflow_rules
 
-STANDINS = ROOT / "tests" / "standins"
+STANDINS = Path("tests", "standins")
+LOGIN = "docker/login-action@v4"
+"""Which users take to log in, and the documentation therefore."""
+_RUN_BY_ACTIONS = ("action.yml", "actions", "manifests", "requirements", "s3c_actions")
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Job:
         log: what act printed.
         outputs: of each step that has an id, and of each job that calls a workflow: id → name → value.
         services: what GitHub's stand-ins were asked, one line each.
-        folder: of the stand-ins; has `sarif/` after an upload.
+        folder: of the stand-ins; has `sarif/` and the file `commit` after an upload.
     """
 
     succeeded: bool
@@ -59,6 +65,8 @@ def run(
     inside: Callable[[list[str], Path], list[str]] = lambda argv, _cwd: argv,
     event: str = "push",
     payload: Mapping[str, Any] | None = None,
+    checkout: Path | None = None,
+    read_only: bool = False,
 ) -> Job:
     """Run a workflow that says `uses: org/s3c/…@v1`. One that GitHub would refuse to start is not started.
 
@@ -72,6 +80,8 @@ def run(
         inside: makes of a command and its folder the command that runs it elsewhere, such as in another network.
         event: that causes the run.
         payload: of the event.
+        checkout: of this repository, whose actions are run, where `inside` sees it; without it, a copy of this one.
+        read_only: a fork or Dependabot caused the run.
     """
     repository, services, kept = folder / "repository", folder / "services", folder / "outputs"
     for made in (repository / ".github" / "workflows", services, kept):
@@ -81,13 +91,13 @@ def run(
     refusals = workflow_rules.refusals(document)
     if refusals:
         return Job(succeeded=False, log="\n".join(refusals), outputs={}, services=[], folder=services)
-    _collect(workflow_rules.enforced(document))
+    _collect(workflow_rules.enforced(document, read_only=read_only))
     written = io.StringIO()
     yaml.dump(document, written)
     (repository / ".github" / "workflows" / "workflow.yml").write_text(
         workflow_rules.with_known_uses(written.getvalue())
     )
-    workflow_rules.write_called(folder / "called")
+    workflow_rules.write_called(folder / "called", read_only=read_only)
     for path, text in (files or {}).items():
         (repository / path).parent.mkdir(parents=True, exist_ok=True)
         (repository / path).write_text(text)
@@ -96,6 +106,8 @@ def run(
     _git(repository, "-c", "user.name=tester", "-c", "user.email=tester@example.org", "commit", "--quiet", "-m", "test")
     if payload is not None:
         (folder / "event.json").write_text(json.dumps(payload))
+    standins = (checkout or ROOT) / STANDINS
+    python = sys.executable if checkout is None else "python3"
     argv = [
         str(Path(sys.executable).parent / "act"),
         event,
@@ -104,15 +116,17 @@ def run(
         # By default it looks for an address that other machines reach.
         *("--cache-server-addr", "127.0.0.1", "--artifact-server-addr", "127.0.0.1"),
         *("--action-cache-path", str(folder / "actions")),
-        *("--local-repository", f"{REPOSITORY}@v1={ROOT}"),
+        *("--local-repository", f"{REPOSITORY}@v1={checkout or _checkout().name}"),
         *("--local-repository", f"{REPOSITORY}@{workflow_rules.CALLED}={folder / 'called'}"),
         *(
             part
             for name, commit in pinned().items()
-            for part in ("--local-repository", f"{name}@{commit}={STANDINS / name.partition('/')[2]}")
+            for part in ("--local-repository", f"{name}@{commit}={standins / name.partition('/')[2]}")
         ),
+        *("--local-repository", f"{LOGIN}={standins / 'login-action'}"),
         *("--env", f"STANDINS={services}"),
         *("--env", f"KEPT={kept}"),
+        *("--env", f"FINGERPRINTS={python} {(checkout or ROOT) / 'tests' / 'support' / 'github' / 'fingerprints.py'}"),
         *(part for name, value in (variables or {}).items() for part in ("--var", f"{name}={value}")),
         *(part for name, value in (environment or {}).items() for part in ("--env", f"{name}={value}")),
         *(part for name, value in (secrets or {}).items() for part in ("--secret", f"{name}={value}")),
@@ -137,12 +151,26 @@ def run(
     )
 
 
+@cache
+def _checkout() -> tempfile.TemporaryDirectory[str]:
+    """What of this repository the actions run, for act to copy: it copies all there is, at each step that uses one.
+
+    What Python compiled comes along, as it stays on a runner from one step to the next.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="s3c-checkout-")
+    for name in _RUN_BY_ACTIONS:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        copy(ROOT / name, Path(folder.name) / name)
+    return folder
+
+
+@cache
 def pinned() -> dict[str, str]:
     """The repositories of other people's actions that ours use and that have a stand-in, name → commit."""
     paths = [ROOT / "action.yml", *ROOT.glob("actions/*/action.yml"), *ROOT.glob(".github/workflows/*.yml")]
     text = "\n".join(path.read_text() for path in paths)
     found = re.findall(r"uses: ([^/\s]+/[^/@\s]+)[^@\s]*@([0-9a-f]{40})", text)
-    return {name: commit for name, commit in found if (STANDINS / name.partition("/")[2]).is_dir()}
+    return {name: commit for name, commit in found if (ROOT / STANDINS / name.partition("/")[2]).is_dir()}
 
 
 def _collect(document: dict[str, Any]) -> None:
@@ -164,7 +192,11 @@ def _keeping(ids: list[str], context: str) -> dict[str, object]:
     return {
         "if": "always()",
         "env": {f"OUTPUTS_{one}": f"${{{{ toJSON({context}.{one}.outputs) }}}}" for one in ids},
-        "run": "\n".join(f'printf "%s" "$OUTPUTS_{one}" >"$KEPT/{one}"' for one in ids) or "true",
+        # Two legs of a matrix write the same file, perhaps at the same moment.
+        "run": "\n".join(
+            f'printf "%s" "$OUTPUTS_{one}" >"$KEPT/../{one}.$$" && mv "$KEPT/../{one}.$$" "$KEPT/{one}"' for one in ids
+        )
+        or "true",
     }
 
 

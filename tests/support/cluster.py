@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from s3c_lab.lab import Lab
 
 GATE = "gatekeeper-system"
 CONSTRAINT = "ratifyverification/ratify-verification"
@@ -89,6 +92,17 @@ class Kubectl:
             assert time.monotonic() < until, denial or "it is admitted"
             time.sleep(0.5)
         return denial
+
+
+def node_helm(lab: Lab, helm: Path, folder: Path) -> Path:
+    """Helm that puts Ratify into the node's network, as the lab does: `localhost` is this machine's registry there."""
+    render = Path(lab.kubeconfig).parent / "post-renderer" / "render"
+    path = folder / "helm"
+    path.write_text(
+        f'#!/bin/sh\n[ "$1 $2" != "upgrade ratify" ] || set -- "$@" --post-renderer "{render}"\nexec "{helm}" "$@"\n'
+    )
+    path.chmod(0o755)
+    return path
 
 
 def pod_spec(image: str, **more: Any) -> dict[str, Any]:

@@ -58,3 +58,18 @@ def workflow(section: str, changes: Mapping[str, Change], number: int = 0) -> st
     written = io.StringIO()
     _YAML.dump(document, written)
     return written.getvalue()
+
+
+def readme(number: int) -> str:
+    """Return a workflow whose only job has the steps of an example of README.md, exactly as printed.
+
+    Args:
+        number: of the YAML block in README.
+    """
+    tokens = MarkdownIt().parse((ROOT / "README.md").read_text())
+    block = [token.content for token in tokens if token.type == "fence" and token.info == "yaml"][number]
+    printed = _YAML.load(block)
+    job = {"runs-on": "ubuntu-latest", **(printed if isinstance(printed, dict) else {"steps": printed})}
+    written = io.StringIO()
+    _YAML.dump({"on": "push", "jobs": {"job": job}}, written)
+    return written.getvalue()

@@ -15,6 +15,14 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 GIVEN: dict[str, tuple[str, ...]] = {
+    "api server": (
+        'Job.batch "migrate" is invalid: spec.template: Invalid value: {"metadata":{}}: field is immutable',
+        'StatefulSet.apps "db" is invalid: spec: Forbidden: updates to statefulset spec for fields other than '
+        "'replicas', 'ordinals', 'template' are forbidden",
+        'PersistentVolumeClaim "d" is invalid: spec.resources.requests.storage: Forbidden: field can not be less than '
+        "status.capacity",
+        'Deployment.apps "web" is invalid: spec.selector: Invalid value: {"matchLabels":{}}: field is immutable',
+    ),
     "trivy": (
         "x\tFATAL\tFatal error\tdatabase error: the version of DB schema doesn't match. Local DB: 1, Expected: 2",
         "x\tFATAL\tFatal error\tinit error: DB error: failed to download vulnerability DB: OCI artifact error: "
@@ -28,12 +36,20 @@ GIVEN: dict[str, tuple[str, ...]] = {
         'Error: process "/bin/sh -c apt-get update" did not complete successfully: exit code: 100',
         "Error: write /var/lib/buildkit/x: no space left on device",
         "Error: unexpected status from HEAD request: 401 Unauthorized",
+        "Error: patch failed: GPG error: http://mirror.example bookworm InRelease: NO_PUBKEY 0E98404D386FA1D9",
     ),
     "notation sign": (
         "Error: failed to check root certificate in the file root.crt: it is a leaf",
         "Error: dial tcp 192.0.2.1:443: i/o timeout",
         "Error: http: server gave HTTP response to HTTPS client",
         "Error: tls: failed to verify certificate",
+        f'Error: failed to push referrers index tagged by sha256-{"0" * 64}: PUT "http://r.test/": response status '
+        "code 412: precondition: Failed to process request due to 'app:1' configured as immutable.",
+    ),
+    "registry write": (
+        "400 TAG_INVALID: The image tag '1' already exists in the 'app' repository and cannot be overwritten because "
+        "the tag is immutable.",
+        "400 MANIFEST_INVALID: manifest invalid: unknown media type: application/sarif+json",
     ),
     "notation verify": (
         "Error: failed to read the trusted certificate x.crt: asn1: structure error",
@@ -42,11 +58,22 @@ GIVEN: dict[str, tuple[str, ...]] = {
     "notation reject": (
         "unable to find specified metadata in the signature",
         "no timestamp countersignature was found in the signature envelope",
+        'timestamping certificate with subject "CN=tsa" revocation status is unknown',
         "signing certificate with subject CN=x is revoked",
         'certificate "CN=x" is not valid: verification time is before certificate "CN=x" validity period',
         "content descriptor mismatch",
         "signature is invalid. Error: signature is invalid",
         'error while parsing the certificate subject from the digital signature. error : "x"',
+    ),
+    "buildkit": (
+        "Error response from daemon: toomanyrequests: You have reached your unauthenticated pull rate limit.",
+        "Error response from daemon: authorization denied by plugin x: privileged containers are not allowed",
+        "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock",
+        "Error response from daemon: pull access denied for x, repository does not exist or may require 'docker login'",
+        'Error response from daemon: Get "https://x/v2/": http: server gave HTTP response to HTTPS client',
+        'Error response from daemon: Get "https://x/v2/": dial tcp: lookup x on 127.0.0.53:53: no such host',
+        "failed to register layer: write /usr/bin/x: no space left on device",
+        "buildkitd: could not mount: operation not permitted",
     ),
     "helm": (
         "Error: failed to parse x.yaml: yaml: line 1",
@@ -55,6 +82,10 @@ GIVEN: dict[str, tuple[str, ...]] = {
         "Error: invalid ownership metadata; label validation error",
         'Error: secrets is forbidden: User "x" cannot list resource "secrets"',
         "Error: UPGRADE FAILED: timed out waiting for the condition",
+    ),
+    "helm uninstall": (
+        'Error: uninstall: Release not loaded: ratify: secrets is forbidden: User "x" cannot list resource "secrets"',
+        'Error: Kubernetes cluster unreachable: Get "https://127.0.0.1:1/version": connect: connection refused',
     ),
     "go": (
         "write /x: no space left on device",
@@ -94,6 +125,10 @@ GIVEN: dict[str, tuple[str, ...]] = {
         "tls: failed to verify certificate: x509: certificate has expired or is not yet valid",
         "signature is not produced by a trusted signer",
         "the integrity check failed",
+        "no timestamp countersignature was found in the signature envelope",
+        "failed to verify the timestamp countersignature with error: failed to verify signed token: cms verification "
+        "failure: x509: certificate signed by unknown authority",
+        'timestamping certificate with subject "CN=tsa" revocation status is unknown',
         "HEAD https://example.com/v2/: response status code 401: unauthorized",
         "manifest unknown",
         "no signature is associated with it",

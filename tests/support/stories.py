@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec.structs import replace
 
 from s3c_actions.core import artifact_types
+from s3c_actions.core.gate_pause import GatePause
 from s3c_actions.evidence import documents as attached
 from s3c_actions.findings.model import Severity
 from s3c_actions.trace.model import (
@@ -20,6 +22,7 @@ from s3c_actions.trace.model import (
     SignatureTrust,
     Subject,
     Trace,
+    TracedGate,
     TracedSignature,
     TraceJudgement,
 )
@@ -162,6 +165,24 @@ def patched() -> Trace:
     )
 
 
+PAUSE = GatePause(
+    constraint="ratify-verification",
+    since="2026-11-23T07:50:00Z",
+    until="2026-11-23T08:20:00Z",
+    reason="registry down, INC-1234",
+)
+
+
+def paused() -> Trace:
+    """A denied image, and a cluster whose gate is paused."""
+    gate = TracedGate(
+        cluster="https://cluster.test",
+        pauses=(PAUSE,),
+        sentences=(PAUSE.describe(datetime(2026, 11, 23, 8, 0, tzinfo=UTC)),),
+    )
+    return replace(denied(), gate=gate)
+
+
 def denied() -> Trace:
     """An index of two platforms that nobody signed, one of them unreadable."""
     image = replace(
@@ -234,4 +255,9 @@ def hostile(text: str) -> Trace:
             source=text, before={Severity.HIGH: 2}, after={Severity.HIGH: 1}, fixed=(one,), left=(one,), new=(one,)
         ),
         judgement=TraceJudgement(verdict=AdmissionVerdict.DENIED, by=text, reasons=(text,), remedy=text),
+        gate=TracedGate(
+            cluster=text,
+            pauses=(GatePause(constraint=text, since=text, until=text, reason=text),),
+            sentences=(f"The gate is paused: {text}",),
+        ),
     )

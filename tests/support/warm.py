@@ -6,6 +6,7 @@ How `s3c` starts is tested where it is started as people do it: in tests/contrac
 from __future__ import annotations
 
 import atexit
+import ctypes
 import gc
 import importlib
 import json
@@ -35,17 +36,32 @@ LATE = (
 )
 """What functions import when they need it."""
 _MOST = 1 << 20
+_CLONE_NEWNS, _CLONE_NEWNET = 0x20000, 0x40000000
 
 
 def run(
-    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: str | None, timeout: float
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    stdin: str | None = None,
+    timeout: float = 300,
+    namespaces: int = 0,
 ) -> subprocess.CompletedProcess[str]:
     """Run `s3c` with these arguments, as `subprocess.run` runs a command.
+
+    Args:
+        argv: without the program's name.
+        cwd: the working folder.
+        env: the whole environment.
+        stdin: what it reads.
+        timeout: in seconds.
+        namespaces: a process in whose network and mount namespace it runs; 0 for this process's own.
 
     Raises:
         subprocess.TimeoutExpired: it took longer than `timeout` seconds; it has been killed.
     """
-    request = json.dumps({"argv": list(argv), "cwd": str(cwd), "env": dict(env)}).encode()
+    request = json.dumps({"argv": list(argv), "cwd": str(cwd), "env": dict(env), "namespaces": namespaces}).encode()
     with (
         tempfile.TemporaryFile() as given,
         tempfile.TemporaryFile() as stdout,
@@ -125,6 +141,8 @@ def _keep(connection: socket.socket, request: Mapping[str, Any], fds: Sequence[i
         for place, fd in enumerate(fds):
             os.dup2(fd, place)
             os.close(fd)
+        if request["namespaces"]:
+            _enter(request["namespaces"])
         os.chdir(request["cwd"])
         os.environ.clear()
         os.environ.update(request["env"])
@@ -135,6 +153,17 @@ def _keep(connection: socket.socket, request: Mapping[str, Any], fds: Sequence[i
     connection.send(str(pid).encode())
     connection.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
     os._exit(0)
+
+
+def _enter(pid: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    kinds = (("net", _CLONE_NEWNET), ("mnt", _CLONE_NEWNS))
+    # All are opened first: behind another mount namespace this path may be another's.
+    entered = [(os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY), kind) for name, kind in kinds]
+    for descriptor, kind in entered:
+        if libc.setns(descriptor, kind) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
+        os.close(descriptor)
 
 
 def _exit(code: int) -> NoReturn:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import ruamel.yaml
 
 from s3c_actions import REPOSITORY
 from tests.support import ROOT
+from tests.support.sources import parse_yaml
 
 CALLED = "called"
 """The version under which act finds the workflows as they are rewritten here."""
@@ -27,14 +29,22 @@ _CALL = re.compile(rf"{re.escape(REPOSITORY)}/\.github/workflows/([\w-]+\.yml)@v
 
 
 def refusals(workflow: dict[str, Any]) -> list[str]:
-    """Why GitHub would not start a workflow, a line for each permission that it grants too little of."""
+    """Why GitHub would not start a workflow: permissions that it grants too little of, secrets that nobody knows."""
     lines = []
     for name, job in workflow["jobs"].items():
         call = _CALL.fullmatch(str(job.get("uses", "")))
         granted = job.get("permissions", workflow.get("permissions"))
-        if call is None or granted is None:
+        if call is None:
             continue
-        for inner, called in _YAML.load(WORKFLOWS / call[1])["jobs"].items():
+        declared = parse_yaml((WORKFLOWS / call[1]).read_text())["on"]["workflow_call"].get("secrets") or {}
+        unknown = set(job["secrets"]) - set(declared) if isinstance(job.get("secrets"), dict) else ()
+        lines += [
+            f"The workflow is not valid. Invalid secret, {secret} is not defined in the referenced workflow."
+            for secret in sorted(unknown)
+        ]
+        if granted is None:
+            continue
+        for inner, called in parse_yaml((WORKFLOWS / call[1]).read_text())["jobs"].items():
             for scope, level in called["permissions"].items():
                 if level == "write" != granted.get(scope) or scope not in granted:
                     lines.append(
@@ -45,8 +55,13 @@ def refusals(workflow: dict[str, Any]) -> list[str]:
     return lines
 
 
-def enforced(workflow: dict[str, Any]) -> dict[str, Any]:
-    """The same workflow, changed in place, with the runner's rules written into its jobs."""
+def enforced(workflow: dict[str, Any], *, read_only: bool = False) -> dict[str, Any]:
+    """The same workflow, changed in place, with the runner's rules written into its jobs.
+
+    Args:
+        workflow: its YAML, parsed.
+        read_only: what a fork or Dependabot caused: its jobs' tokens read only, whatever they ask for.
+    """
     called = (workflow.get("on") or {}).get("workflow_call") or {} if isinstance(workflow.get("on"), dict) else {}
     secrets = {*called.get("secrets", {}), *re.findall(r"secrets\.([\w-]+)", str(workflow["jobs"]))}
     for job in workflow["jobs"].values():
@@ -56,7 +71,8 @@ def enforced(workflow: dict[str, Any]) -> dict[str, Any]:
             continue
         granted = job.get("permissions", workflow.get("permissions"))
         if granted is not None:
-            job.setdefault("env", {})["GRANTED"] = " ".join(f"{scope}:{level}" for scope, level in granted.items())
+            levels = {scope: "read" if read_only and level == "write" else level for scope, level in granted.items()}
+            job.setdefault("env", {})["GRANTED"] = " ".join(f"{scope}:{level}" for scope, level in levels.items())
         for name, value in job.get("outputs", {}).items():
             job["outputs"][name] = _unless_secret(value, sorted(secrets))
     workflow.pop("concurrency", None)
@@ -69,17 +85,25 @@ def with_known_uses(text: str) -> str:
     return _CALL.sub(rf"{REPOSITORY}/.github/workflows/\1@{CALLED}", text)
 
 
-def write_called(folder: Path) -> None:
+def write_called(folder: Path, *, read_only: bool = False) -> None:
     """Write the workflows of this repository that others call, as act runs them, below a new folder."""
     target = folder / ".github" / "workflows"
     target.mkdir(parents=True)
+    for name, text in _called(read_only).items():
+        (target / name).write_text(text)
+
+
+@cache
+def _called(read_only: bool) -> dict[str, str]:
+    texts = {}
     for path in WORKFLOWS.glob("*.yml"):
         workflow = _YAML.load(path)
         if "workflow_call" not in workflow["on"]:
             continue
         text = io.StringIO()
-        _YAML.dump(enforced(workflow), text)
-        (target / path.name).write_text(with_known_uses(text.getvalue()))
+        _YAML.dump(enforced(workflow, read_only=read_only), text)
+        texts[path.name] = with_known_uses(text.getvalue())
+    return texts
 
 
 def _unless_secret(value: str, secrets: list[str]) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import ruamel.yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
@@ -20,10 +19,10 @@ from s3c_actions.options.report import FormatOptions
 from s3c_actions.report.format_registry import FORMATS
 from s3c_lab.__main__ import parser as lab_parser
 from tests.support import ROOT
+from tests.support.sources import parse_yaml
 from tests.unit.lab.test_lab import a_lab
 from tools import docs
 
-YAML = ruamel.yaml.YAML(typ="safe", pure=True)
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted(ROOT.glob("docs/*.md"))]
 PAGES += sorted(ROOT.glob("actions/*/README.md")) + sorted(ROOT.glob("infra/**/README.md"))
 PAGES += sorted(ROOT.glob(".devcontainer/*.md"))
@@ -51,12 +50,6 @@ def code(page: Path) -> list[Token]:
     # Blocks alone: what stands within a paragraph is no code of theirs.
     blocks = MarkdownIt("commonmark").disable("inline").parse(page.read_text())
     return [one for one in blocks if one.type in {"fence", "code_block"}]
-
-
-@cache
-def parsed(text: str) -> Any:
-    """A YAML document; tests only read it."""
-    return YAML.load(text)
 
 
 def shell_lines(block: Token) -> Iterator[str]:
@@ -96,7 +89,7 @@ def command_lines(page: Path) -> Iterator[list[str]]:
 
 def workflows(page: Path) -> list[dict[str, Any]]:
     """The steps shown in YAML that use an action of this repository."""
-    return [step for block in code(page) if block.info in {"yaml", "yml"} for step in steps(parsed(block.content))]
+    return [step for block in code(page) if block.info in {"yaml", "yml"} for step in steps(parse_yaml(block.content))]
 
 
 def steps(node) -> list[dict[str, Any]]:
@@ -150,6 +143,37 @@ def test_a_command_line_is_understood(page, words):
     assert not told, "an old name is shown"
 
 
+def flags_of(name: str) -> set[str]:
+    """The flags of a command."""
+    return {flag for action in parser._create_parser(load(name))._actions for flag in action.option_strings}
+
+
+def within_paragraphs(page: Path) -> Iterator[tuple[str, set[str]]]:
+    """Command and flags of each `s3c …` that stands in a sentence, whole or with its arguments left out."""
+    for span in re.findall(
+        r"`(?:bin/)?s3c ([^`\n]+)`", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
+    ):
+        words = span.split()
+        name = " ".join(words[:2]) if " ".join(words[:2]) in COMMANDS else words[0]
+        yield name, {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+
+
+SPANS = sorted({(page, name, tuple(sorted(flags))) for page in PAGES for name, flags in within_paragraphs(page)})
+
+
+def test_a_command_in_a_sentence_has_the_flags_that_are_shown():
+    assert len(SPANS) > 30
+    unknown = [(page.name, name) for page, name, _ in SPANS if name not in COMMANDS and not name.startswith("-")]
+    assert unknown == []
+    wrong = [
+        (page.name, name, flag)
+        for page, name, flags in SPANS
+        if name in COMMANDS
+        for flag in set(flags) - flags_of(name)
+    ]
+    assert wrong == []
+
+
 def test_what_make_is_asked_for_can_be_made():
     asked = {word for _, words in SHOWN if words[0] == "make" for word in words[1:]}
     assert {"demo", "test"} <= asked <= TARGETS
@@ -160,7 +184,7 @@ def test_every_action_that_writes_reports_has_every_format(form):
     actions = [one for one in docs.ACTIONS if FormatOptions.format in one.inputs]
     assert {one.command for one in actions} == {"chain", "scan", "patch", "refresh"}
     for action in actions:
-        declared = parsed((ROOT / action.folder / "action.yml").read_text())["inputs"]["format"]["description"]
+        declared = parse_yaml((ROOT / action.folder / "action.yml").read_text())["inputs"]["format"]["description"]
         assert f"`{form.name}`" in declared, action.folder
         readme = ROOT / action.folder / "README.md"
         # The README of the whole lists no inputs.
@@ -179,21 +203,21 @@ def test_a_step_gives_inputs_that_there_are(page, step):
     folder = own_path(step["uses"])
     if folder.suffix == ".yml":
         # A job that calls a reusable workflow. YAML 1.2 keeps the key `on`.
-        called = parsed(folder.read_text())
+        called = parse_yaml(folder.read_text())
         asked = called["on"]["workflow_call"] or {}
         assert set(step.get("with", {})) <= set(asked.get("inputs", {}))
         assert set(step.get("secrets", {})) <= set(asked.get("secrets", {}))
         for name, level in [one for job in called["jobs"].values() for one in job["permissions"].items()]:
             assert step["permissions"].get(name) in {level, "write"}, name
         return
-    declared = parsed((folder / "action.yml").read_text())["inputs"]
+    declared = parse_yaml((folder / "action.yml").read_text())["inputs"]
     assert set(step.get("with", {})) <= set(declared)
 
 
 OWN = [
     (path, step)
     for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-    for step in steps(parsed(path.read_text()))
+    for step in steps(parse_yaml(path.read_text()))
 ]
 
 
@@ -206,10 +230,10 @@ REUSABLE = sorted(
     path
     for path in (ROOT / ".github" / "workflows").glob("*.yml")
     # Those of this repository alone take no inputs.
-    if (parsed(path.read_text())["on"].get("workflow_call") or {}).get("inputs")
+    if (parse_yaml(path.read_text())["on"].get("workflow_call") or {}).get("inputs")
 )
 GUIDE = ROOT / "docs" / "workflows.md"
-EXAMPLES = [parsed(block.content) for block in code(GUIDE) if block.info == "yaml"]
+EXAMPLES = [parse_yaml(block.content) for block in code(GUIDE) if block.info == "yaml"]
 CALLS = [(example, name) for example in EXAMPLES for name in example["jobs"]]
 
 
@@ -218,7 +242,7 @@ def called(job: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
     name, _, version = job["uses"].removeprefix(f"{REPOSITORY}/").partition("@")
     assert version == "v1"
     path = ROOT / name
-    return path, parsed(path.read_text())
+    return path, parse_yaml(path.read_text())
 
 
 def test_every_workflow_for_others_has_an_example():
@@ -263,15 +287,19 @@ def test_every_permission_of_an_example_says_what_for():
 def test_a_reusable_workflow_declares_what_it_uses(path):
     """Every input and secret that is declared is read, and every one that is read is declared."""
     text = path.read_text()
-    declared = parsed(text)["on"]["workflow_call"]
+    declared = parse_yaml(text)["on"]["workflow_call"]
     for part in ("inputs", "secrets"):
         read = set(re.findall(rf"\b{part}\.([\w-]+)", text))
         assert read == set(declared.get(part) or {}), part
+    # Names that an environment's secret can have: letters, digits and underscores, kept in capitals.
+    assert [
+        name for name in declared.get("secrets") or {} if not re.fullmatch(r"(?!GITHUB_)[A-Z][A-Z0-9_]*", name)
+    ] == []
 
 
 def test_what_runs_a_dockerfile_has_no_credentials():
     """Whoever may change what is built runs code in that job: nothing there is worth taking."""
-    workflow = parsed((ROOT / ".github" / "workflows" / "secure-image.yml").read_text())
+    workflow = parse_yaml((ROOT / ".github" / "workflows" / "secure-image.yml").read_text())
     builds = [job for job in workflow["jobs"].values() if "docker/build-push-action" in str(job)]
     assert [job["permissions"] for job in builds] == [{"contents": "read"}]
     for job in builds:
@@ -287,7 +315,7 @@ def test_what_runs_a_dockerfile_has_no_credentials():
 
 def test_what_ran_the_image_does_not_decide_about_it():
     """Whoever controls the image controls the job that ran its package manager, and everything that it hands on."""
-    workflow = parsed((ROOT / ".github" / "workflows" / "secure-image.yml").read_text())
+    workflow = parse_yaml((ROOT / ".github" / "workflows" / "secure-image.yml").read_text())
     jobs = workflow["jobs"]
     gate, sign = jobs["gate"], jobs["sign"]
     assert "fail-on" not in str(jobs["patch"])
@@ -307,7 +335,7 @@ def test_what_ran_the_image_does_not_decide_about_it():
 
 
 def test_what_patches_on_a_schedule_has_no_key():
-    workflow = parsed((ROOT / ".github" / "workflows" / "scheduled-patch.yml").read_text())
+    workflow = parse_yaml((ROOT / ".github" / "workflows" / "scheduled-patch.yml").read_text())
     jobs = workflow["jobs"]
     patch, sign = (
         next(step["with"] for step in jobs[name]["steps"] if step.get("uses", "") == "$/actions/chain")
@@ -333,7 +361,7 @@ USED = [
 )
 def test_an_output_that_is_used_is_one_of_the_action(page, uses, output):
     folder = own_path(uses)
-    assert output in parsed((folder / "action.yml").read_text())["outputs"]
+    assert output in parse_yaml((folder / "action.yml").read_text())["outputs"]
 
 
 # Every command of the original workshop's pages, scripts and workflows.
@@ -372,4 +400,5 @@ def test_one_namespace_is_shown_and_it_is_the_one_that_terraform_lets_deploy():
         (path.name, name) for path, form in texts for name in re.findall(rf"(?:{form})([a-z][a-z-]*)", path.read_text())
     }
     assert len(shown) >= 8
-    assert {name for _, name in shown} <= {allowed, "gatekeeper-system"}, shown
+    # The Gateway in front of the app has its own, which an administrator makes.
+    assert {name for _, name in shown} <= {allowed, f"{allowed}-gateway", "gatekeeper-system"}, shown

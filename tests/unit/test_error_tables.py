@@ -18,6 +18,7 @@ import pytest
 import s3c_actions
 from s3c_actions.azure import container_registry, kubernetes_service, login_errors, vault_errors
 from s3c_actions.azure.transport import Reply
+from s3c_actions.cluster import client
 from s3c_actions.cluster.gate import denials
 from s3c_actions.core import explain
 from s3c_actions.core.errors import OutsideError, S3CError
@@ -25,11 +26,14 @@ from s3c_actions.core.explain import EXAMINED, Case
 from s3c_actions.core.process import CompletedProgram, ProgramFailed
 from s3c_actions.core.reference import Reference
 from s3c_actions.github import errors as github_errors
+from s3c_actions.programs.buildkit import errors as buildkit_errors
 from s3c_actions.programs.copa import errors as copa_errors
 from s3c_actions.programs.helm import errors as helm_errors
 from s3c_actions.programs.install import errors as install_errors
 from s3c_actions.programs.notation import errors as notation_errors
 from s3c_actions.programs.trivy import errors as trivy_errors
+from s3c_actions.registry.connection import Connection
+from s3c_actions.registry.credentials import Logins
 from tests.support import DATA
 from tests.support.failures import GITHUB, GIVEN, RESOURCE_MANAGER, VAULT, Answer
 
@@ -73,6 +77,11 @@ def gate(text: str) -> S3CError:
     return OutsideError(denial.reason, remedy=denial.remedy)
 
 
+def refused(text: str) -> S3CError:
+    cluster = client.Cluster(None, address="https://k.example.test")  # type: ignore[arg-type]  # it only translates
+    return cluster._translate_status("PATCH", "/api", 422, json.dumps({"reason": "Invalid", "message": text}))
+
+
 def login(text: str) -> S3CError:
     who = login_errors.LoginAttempt(tenant="t", client="c", authority="a", claims={"iss": "i", "sub": "s", "aud": "u"})
     return login_errors.translate_login_error(text, who, datetime.now(UTC))
@@ -104,6 +113,18 @@ def registry_login(text: str) -> S3CError:
     return container_registry._exchange_error("reg.azurecr.io", IDENTITY, "t", Reply(int(status), {}, body, 1))
 
 
+def registry_write(text: str) -> S3CError:
+    status, _, said = text.partition(" ")
+    code, _, message = said.partition(": ")
+    response: Any = SimpleNamespace(
+        status_code=int(status),
+        iter_content=lambda _: iter([json.dumps({"errors": [{"code": code, "message": message}]}).encode()]),
+        close=lambda: None,
+    )
+    connection = Connection(logins=Logins(environment={}), insecure=False, timeout=1, retries=0)
+    return connection._http_error(IMAGE.tagged("1"), response, writes=True)
+
+
 def github(answer: Answer) -> S3CError:
     error = SimpleNamespace(status=answer.status, headers={}, data=answer.error)
     return github_errors._translate_answer(error, "The comment could not be written", "pull-requests: write")
@@ -111,17 +132,21 @@ def github(answer: Answer) -> S3CError:
 
 TRANSLATE: dict[str, Callable[[str], S3CError]] = {
     "trivy": trivy,
+    "buildkit": lambda text: buildkit_errors.not_started(text, "docker.io/moby/buildkit:v0"),
     "copa": lambda text: copa_errors.translate(completed(text), IMAGE, 60.0),
     "notation sign": notation,
     "notation verify": verified,
     "notation reject": lambda text: notation_errors.rejection([text]),
     "helm": lambda text: helm_errors.not_installed("ratify", Path("chart"), "gatekeeper-system", text),
+    "helm uninstall": lambda text: helm_errors.not_uninstalled("ratify", "gatekeeper-system", text),
     "go": lambda text: install_errors.not_built("It failed.", ProgramFailed(completed(text))),
     "entra": login,
     "key vault network": lambda text: vault_errors._unreachable_error(OSError(text), ABOUT, 4),
     "registry login": registry_login,
+    "registry write": registry_write,
     "registry login network": lambda text: container_registry._unreachable_error("reg.azurecr.io", OSError(text), 4),
     "gate": gate,
+    "api server": refused,
 }
 
 
@@ -151,8 +176,8 @@ def test_every_row_is_hit_by_a_recorded_or_a_given_output(monkeypatch: pytest.Mo
     hit: set[int] = set()
     match = explain.match
 
-    def recording(text: str, case: Case, flags: int = 0) -> dict[str, str] | None:
-        groups = match(text, case, flags)
+    def recording(text: str, case: Case, flags: int = 0, **more: Any) -> dict[str, str] | None:
+        groups = match(text, case, flags, **more)
         if groups is not None:
             hit.add(id(case))
         return groups
@@ -175,12 +200,15 @@ def test_the_tables_are_where_they_are_looked_for() -> None:
         "azure.login_errors",
         "azure.vault_errors",
         "cluster.gate.denials",
+        "cluster.refusals",
         "github.errors",
+        "programs.buildkit.errors",
         "programs.copa.errors",
         "programs.helm.errors",
         "programs.install.errors",
         "programs.notation.errors",
         "programs.trivy.errors",
+        "registry.connection",
     }
 
 
@@ -193,3 +221,48 @@ def test_a_pattern_ends_on_hostile_text(case: Case) -> None:
     for text in (*parts, "".join(parts), words.replace("|", " "), 'error: "', "a: ", "notation-", "://", " "):
         explain.explain(text * (EXAMINED * 2 // len(text)), [case], flags=re.DOTALL | re.IGNORECASE)
     assert time.process_time() - began < 10.0
+
+
+@pytest.mark.parametrize("code", ["401", "403", "404", "429"])
+@pytest.mark.parametrize("program", ["trivy", "copa"])
+def test_a_status_in_a_digest_a_port_a_version_or_a_name_is_none(program: str, code: str) -> None:
+    digest = f"sha256:ab{code}c" + "0" * (64 - 3 - len(code))
+    translate = TRANSLATE[program]
+    plain = translate("Error: something else").what
+    for text in (
+        f"example.com/app@{digest}: something else",
+        f"example.com/v{code}/app@sha256:{code}{'1' * 61}: something else",
+        f"dial tcp 192.0.2.1:{code}: something else",
+        f"package 1.{code}.2-{code} was something else",
+        f"layer {code * 6}: something else",
+    ):
+        assert translate(f"Error: {text}").what == plain
+    for text in (
+        f"status code {code}",
+        f"unexpected status: {code} Text",
+        f"it answered ({code}): no",
+        f"HTTP {code}.",
+    ):
+        assert (translate(f"Error: {text}").what != plain) is (program == "trivy" or code in {"401", "403"}), text
+
+
+@pytest.mark.parametrize("name", ["denied", "unauthorized", "x509-app", "policy-server", "rego", "no-certificate"])
+def test_the_name_of_an_image_is_no_sign_of_an_error(name: str) -> None:
+    image = f"registry.example/{name}"
+    context = trivy_errors.ErrorContext(image=f"{image}:1", cache=Path("cache"))
+    assert trivy_errors.translate(f"{image}:1: something else", context).what == "Trivy failed."
+    reference = Reference.parse(f"{image}@sha256:" + "0" * 64)
+    assert copa_errors.translate(completed(f"Error: {reference}: x"), reference, 1).what.startswith("Copa could not")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ('process "/bin/sh -c apt-get install x" did not complete successfully: no space left on device', "disk space"),
+        ("patch failed: GPG error: http://mirror.example bookworm InRelease: EXPKEYSIG 0E98404D386FA1D9", "signature"),
+        ('process "/bin/sh -c dnf upgrade" did not complete successfully: Error: GPG check FAILED', "signature"),
+        ('process "/bin/sh -c apt-get update" did not complete successfully: exit code: 100', "package manager"),
+    ],
+)  # fmt: skip
+def test_of_several_signs_the_cause_counts(text: str, what: str) -> None:
+    assert what in TRANSLATE["copa"](f"Error: {text}").what

@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,10 @@ PAGES += list(ROOT.glob("*.md"))
 ADDRESSES = re.compile(r"(?:href|src|srcset)=[\"']([^\"'\s]+)")
 
 
-def tokens(page: Path) -> Iterator[Token]:
-    for block in MarkdownIt("gfm-like", {"linkify": False, "html": True}).parse(page.read_text()):
-        yield block
-        yield from block.children or ()
+@cache
+def tokens(page: Path) -> tuple[Token, ...]:
+    blocks = MarkdownIt("gfm-like", {"linkify": False, "html": True}).parse(page.read_text())
+    return tuple(one for block in blocks for one in (block, *(block.children or ())))
 
 
 def links(page: Path) -> Iterator[str]:
@@ -35,11 +36,11 @@ def links(page: Path) -> Iterator[str]:
                 yield str(address)
 
 
+@cache
 def anchors(page: Path) -> set[str]:
     """The anchors that GitHub gives headings: lower case, no punctuation, dashes for blanks, numbered when taken."""
     found: dict[str, int] = {}
-    parsed = list(tokens(page))
-    for heading, text in itertools.pairwise(parsed):
+    for heading, text in itertools.pairwise(tokens(page)):
         if heading.type == "heading_open":
             shown = "".join(one.content for one in text.children or () if one.type in {"text", "code_inline"})
             slug = re.sub(r"[^\w\- ]", "", shown.lower()).replace(" ", "-")

@@ -8,20 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import ruamel.yaml
 
 from s3c_actions import REPOSITORY
 from tests.support import ROOT
+from tests.support.sources import parse_yaml
 
-YAML = ruamel.yaml.YAML(typ="safe", pure=True)
 FORMS = sorted(path for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml") if path.name != "config.yml")
 HOOKS: list[dict[str, Any]] = [
-    hook for repo in YAML.load((ROOT / ".pre-commit-config.yaml").read_text())["repos"] for hook in repo["hooks"]
+    hook for repo in parse_yaml((ROOT / ".pre-commit-config.yaml").read_text())["repos"] for hook in repo["hooks"]
 ]
 
 
 def test_hooks_come_from_here_and_run_what_lint_runs() -> None:
-    config = YAML.load((ROOT / ".pre-commit-config.yaml").read_text())
+    config = parse_yaml((ROOT / ".pre-commit-config.yaml").read_text())
     assert {repo["repo"] for repo in config["repos"]} == {"local"}
     assert [hook["id"] for hook in HOOKS] == ["ruff", "ruff-format", "generated-files"]
     for hook in HOOKS:
@@ -33,7 +32,7 @@ def test_hooks_come_from_here_and_run_what_lint_runs() -> None:
 
 @pytest.mark.parametrize("path", FORMS, ids=lambda path: path.name)
 def test_a_form_for_issues_has_what_github_asks_for(path: Path) -> None:
-    form = YAML.load(path.read_text())
+    form = parse_yaml(path.read_text())
     assert form["name"]
     assert form["description"]
     fields = [one for one in form["body"] if one["type"] != "markdown"]
@@ -44,7 +43,7 @@ def test_a_form_for_issues_has_what_github_asks_for(path: Path) -> None:
 
 
 def test_a_vulnerability_is_not_reported_in_public() -> None:
-    config = YAML.load((ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml").read_text())
+    config = parse_yaml((ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml").read_text())
     assert [one["url"] for one in config["contact_links"]] == [
         f"https://github.com/{REPOSITORY}/security/advisories/new"
     ]
@@ -84,7 +83,7 @@ def uses(node: object) -> list[str]:
 @pytest.mark.parametrize("path", OWN, ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_we_use_is_this_commit_or_pinned(path: Path) -> None:
     """Whoever pins us by a commit has then pinned everything, and a fork runs its own code."""
-    for one in uses(YAML.load(path.read_text())):
+    for one in uses(parse_yaml(path.read_text())):
         if one.startswith("$/"):
             # The runner refuses `$/` without a path, and one with a version.
             target = ROOT / one.removeprefix("$/")
@@ -95,11 +94,11 @@ def test_what_we_use_is_this_commit_or_pinned(path: Path) -> None:
 
 
 def test_the_root_action_itself_is_used_by_its_own_test_alone() -> None:
-    assert [path.name for path in OWN if "./" in uses(YAML.load(path.read_text()))] == ["self-test.yml"]
+    assert [path.name for path in OWN if "./" in uses(parse_yaml(path.read_text()))] == ["self-test.yml"]
 
 
 def test_the_chain_is_the_root_action() -> None:
-    root, chain = (YAML.load((ROOT / folder / "action.yml").read_text()) for folder in ("", "actions/chain"))
+    root, chain = (parse_yaml((ROOT / folder / "action.yml").read_text()) for folder in ("", "actions/chain"))
     assert {key: value for key, value in root.items() if key != "runs"} == {
         key: value for key, value in chain.items() if key != "runs"
     }

@@ -97,6 +97,25 @@ class MissingPermission(msgspec.Struct, frozen=True, kw_only=True):
 # OutsideError. `{image}` is the denied one, `{asked}` what was asked.
 CASES = (
     Case(
+        pattern=r"no timestamp countersignature",
+        kind=Refused,
+        what="its signature has no time-stamp, and the gate asks for one",
+        remedy="Sign {image} again, with `timestamp-url`.",
+    ),
+    Case(
+        pattern=r"timestamping certificate .*revocation status is unknown",
+        kind=OutsideError,
+        what="whether the authority of its time-stamp is revoked could not be found out",
+        remedy="Let Ratify reach the OCSP and CRL addresses in the authority's certificates.",
+    ),
+    Case(
+        pattern=r"timestamp countersignature|timestamp can be (?:before|after)|timestamping certificate|tsa trust "
+        r"store",
+        kind=Refused,
+        what="the time-stamp of its signature is not trusted",
+        remedy="Give the gate the root certificate of its authority (`trusted-timestamp-root`), or sign {image} again.",
+    ),
+    Case(
         pattern=r"x509: certificate has expired|certificate .*(?:expired|not valid)|outside its validity",
         kind=Refused,
         what="its signature's certificate has expired",

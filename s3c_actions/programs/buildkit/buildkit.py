@@ -6,14 +6,13 @@ Addresses are BuildKit's own (`unix://`, `tcp://`, `docker-container://`, `kube-
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import re
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,6 +23,8 @@ from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.process import Runner, find
 from s3c_actions.core.progress import Progress
 from s3c_actions.programs import sockets
+from s3c_actions.programs.buildkit.configuration import configuration
+from s3c_actions.programs.buildkit.container import ContainerRequest, run_container
 
 AUTO = "auto"
 DEFAULT_SOCKET = "unix:///run/buildkit/buildkitd.sock"
@@ -62,6 +63,8 @@ class BuildKitRequest(msgspec.Struct, frozen=True, kw_only=True):
         tls: for a `tcp://` address.
         config: `buildkitd.toml` for a daemon we start; without it a configuration is written for `insecure`.
         insecure: registries that a daemon we start uses plain HTTP with.
+        registries: all that it will read and write.
+        mirror: URL of the mirror of release archives, whose host is asked for BuildKit's image; or empty.
         temp: for the state of a daemon we start.
     """
 
@@ -69,6 +72,8 @@ class BuildKitRequest(msgspec.Struct, frozen=True, kw_only=True):
     tls: TlsFiles = msgspec.field(default_factory=TlsFiles)
     config: Path | None = None
     insecure: tuple[str, ...] = ()
+    registries: tuple[str, ...] = ()
+    mirror: str = ""
     temp: Path | None = None
 
 
@@ -98,8 +103,38 @@ def open_buildkit(
         return
     for reason in reasons:
         progress.note(f"BuildKit: {reason}")
-    with _run_daemon(wanted, runner, progress, daemon) as own:
-        yield own
+    with ExitStack() as stack:
+        yield _start_own(stack, wanted, runner, progress, daemon)
+
+
+def _start_own(
+    stack: ExitStack, wanted: BuildKitRequest, runner: Runner, progress: Progress, daemon: Callable[[], Path]
+) -> BuildKit:
+    """Start a BuildKit in a container where Docker answers, else, or when that fails, a daemon of our own as root."""
+    own = _no_daemon_reason(runner)
+    if find("docker", runner.environment) is not None and _docker_answers(runner):
+        request = ContainerRequest(
+            registries=wanted.registries,
+            insecure=wanted.insecure,
+            mirror=wanted.mirror,
+            config=wanted.config,
+            temp=wanted.temp,
+        )
+        try:
+            address = stack.enter_context(run_container(request, runner, progress))
+        except OutsideError as error:
+            if own:
+                raise
+            progress.note(f"BuildKit: {error.what}")
+        else:
+            return BuildKit(address=address, origin="started for this run")
+    if own:
+        raise _no_daemon_error(own)
+    return stack.enter_context(_run_daemon(wanted, runner, progress, daemon))
+
+
+def _docker_answers(runner: Runner) -> bool:
+    return bool((_query(runner, ["docker", "version", "--format", "{{.Server.Version}}"]) or "").strip())
 
 
 def check(address: str, tls: TlsFiles, runner: Runner) -> None:
@@ -244,18 +279,27 @@ def _find_usable(runner: Runner) -> tuple[BuildKit | None, list[str]]:
     return None, reasons
 
 
+def _worker(runner: Runner) -> str | None:
+    return next((name for name in ("runc", "crun") if find(name, runner.environment)), None)
+
+
+def _no_daemon_reason(runner: Runner) -> str:
+    """Return why a daemon of our own cannot be started; empty when it can."""
+    if os.uname().sysname != "Linux":
+        return "a daemon of our own runs on Linux only"
+    if os.geteuid() != 0:
+        return f"a daemon of our own needs root, and this is the user {os.geteuid()}"
+    if _worker(runner) is None:
+        return "a daemon of our own needs runc, which is not on PATH (Debian: `apt-get install runc`)"
+    return ""
+
+
 @contextmanager
 def _run_daemon(
     wanted: BuildKitRequest, runner: Runner, progress: Progress, daemon: Callable[[], Path]
 ) -> Iterator[BuildKit]:
     """Run a daemon of our own, with its state in a temporary folder that is removed with it."""
-    worker = next((name for name in ("runc", "crun") if find(name, runner.environment)), None)
-    if os.name != "posix" or os.uname().sysname != "Linux":
-        raise _no_daemon_error("a daemon of our own runs on Linux only")
-    if os.geteuid() != 0:
-        raise _no_daemon_error(f"a daemon of our own needs root, and this is {getpass.getuser()}")
-    if worker is None:
-        raise _no_daemon_error("a daemon of our own needs runc, which is not on PATH (Debian: `apt-get install runc`)")
+    worker = _worker(runner) or "runc"
     program = daemon()
     with tempdir.open_run_folder(sockets.socket_folder(wanted.temp)) as folder:
         config = wanted.config or folder / "buildkitd.toml"
@@ -296,20 +340,10 @@ def _answers(address: str, runner: Runner) -> bool:
 
 def _no_daemon_error(reason: str) -> OutsideError:
     return OutsideError(
-        f"No BuildKit was found, and {reason}.",
-        remedy="Start one (`docker buildx create --use`), or give `--buildkit-addr` the address of one.",
+        f"No BuildKit was found, no Docker answers, and {reason}.",
+        remedy="Start Docker and let this user use it (the group docker), or give `--buildkit-addr` the address of a "
+        "BuildKit.",
     )
-
-
-def configuration(insecure: tuple[str, ...]) -> str:
-    """Return the `buildkitd.toml` of a daemon of our own, which uses plain HTTP with the named registries.
-
-    Registry names are those of parsed references: they hold no quotes and no line breaks.
-    """
-    text = "[worker.oci]\n  gc = false\n"
-    for registry in insecure:
-        text += f'[registry."{registry}"]\n  http = true\n  insecure = true\n'
-    return text
 
 
 def can_run_platform(platform: str, path: str) -> bool:

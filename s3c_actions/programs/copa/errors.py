@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from s3c_actions.core.errors import S3CError
-from s3c_actions.core.explain import Case, explain
+from s3c_actions.core.explain import Case, explain, status
 from s3c_actions.core.process import CompletedProgram, ProgramFailed
 
 if TYPE_CHECKING:
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 # The colours and boxes of Copa's error display, and the time stamps of its log.
 DECORATION = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[│╭╮╰╯─┃━┏┓┗┛]+")
+_MANAGER = r"(?:apt-get|apk|tdnf|dnf|yum|microdnf|zypper|pacman) "
+
+# A container that runc or crun did not start for BuildKit, unless the image lacks the program to run in it.
+NOT_STARTED = re.compile(
+    r"(?:runc run failed: unable to start container process: |\bcrun: )(?![^\n]{0,200}exec(?:utable)?[: ])[^\n]{1,500}"
+)
 
 CASES = (
     Case(
@@ -65,7 +71,29 @@ CASES = (
         remedy="Look at the package sources in the image, or accept a partial patch with `allow-partial`.",
     ),
     Case(
-        pattern=r"(?:apt-get|apk|tdnf|dnf|yum|microdnf|zypper|pacman) .{0,3000}did not complete successfully",
+        pattern=r"no space left on device",
+        what="BuildKit ran out of disk space.",
+        cause="Its state folder is full.",
+        remedy="Free some space (`docker buildx prune`), then run this again.",
+    ),
+    Case(
+        pattern=r"GPG error|NO_PUBKEY|EXPKEYSIG|KEYEXPIRED|BADSIG|GPG check FAILED|UNTRUSTED signature"
+        r"|signatures? (?:couldn't|could not) be verified|is not signed",
+        what="The package manager in the image does not trust its repository's signature.",
+        cause="The image's keys of the distribution have expired or were replaced, or the repository is not the "
+        "distribution's.",
+        remedy="Build the image on a newer base, which has today's keys.",
+    ),
+    Case(
+        pattern=NOT_STARTED.pattern,
+        what="BuildKit could not start a container for a step of the patch.",
+        cause="It lacks the rights: it runs in a container that is not privileged, or in a rootless Docker.",
+        remedy="Give `buildkit-addr` the address of another one, for example of `docker buildx create --driver "
+        "docker-container --use`, or a `unix://` or `tcp://` address of a daemon that runs as root.",
+    ),
+    Case(
+        # From the last of them before these words: from each would take long where they are repeated.
+        pattern=rf"{_MANAGER}(?:(?!{_MANAGER}).){{0,3000}}did not complete successfully",
         what="The package manager in the image could not upgrade its packages.",
         cause="Its repositories cannot be reached from BuildKit, or no longer carry the release.",
         remedy="Look at the network of BuildKit (proxy, DNS) and at the package sources in the image.",
@@ -78,19 +106,13 @@ CASES = (
         '(`[registry."docker.io"] mirrors` in buildkitd.toml).',
     ),
     Case(
-        pattern=r"no space left on device",
-        what="BuildKit ran out of disk space.",
-        cause="Its state folder is full.",
-        remedy="Free some space (`docker buildx prune`), then run this again.",
-    ),
-    Case(
         pattern=r"failed to list workers|Unavailable: (?:connection )?error|error reading from server|no such job",
         what="BuildKit went away.",
         cause="Its daemon was stopped, or ran out of memory.",
         remedy="Look at its log, then run this again.",
     ),
     Case(
-        pattern=r"unauthorized|401|403|denied",
+        pattern=rf"unauthorized|forbidden|denied|{status(401)}|{status(403)}",
         what="{registry} did not let BuildKit read or write {repository}.",
         cause="The credentials are missing, wrong or not enough.",
         remedy="Run `docker login {registry}`, or give registry-username and registry-password.",
@@ -107,13 +129,15 @@ def translate(ended: CompletedProgram, image: Reference, limit: float) -> S3CErr
         limit: the time it was given, in seconds.
     """
     text = last_error(ended.stderr)
+    if "did not complete successfully" in text and (reason := NOT_STARTED.search(ended.stderr)):
+        text = f"{reason[0]}\n{text}"  # the error itself names the command alone
     facts = {
         "limit": f"{limit:g}",
         "registry": image.registry,
         "repository": image.repository,
         "package": "a package",
     }
-    return explain(text, CASES, facts, original=text, flags=re.IGNORECASE) or ProgramFailed(
+    return explain(text, CASES, facts, original=text, flags=re.IGNORECASE, names=(image.name,)) or ProgramFailed(
         replace(ended, stderr=text),
         what=f"Copa could not patch {image.name} (exit code {ended.code}).",
         remedy="What Copa said stands below; nothing was handed on as patched.",

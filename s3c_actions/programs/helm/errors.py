@@ -49,6 +49,35 @@ CASES = (
 )
 
 
+_NOT_UNINSTALLED = "The chart of {name} could not be uninstalled."
+
+UNINSTALL_CASES = (
+    Case(
+        pattern=r"is forbidden",
+        what=_NOT_UNINSTALLED,
+        cause="The kubeconfig's user is no administrator of the cluster.",
+        remedy="Use one who is.",
+    ),
+    Case(
+        pattern=r"timed out|context deadline exceeded|cluster unreachable|connection refused",
+        what=_NOT_UNINSTALLED,
+        cause="The cluster does not answer, or not in time.",
+        remedy="Run it again: what is gone already is no error.",
+    ),
+)
+
+
+def not_uninstalled(name: str, namespace: str, stderr: str) -> S3CError:
+    """The error of a release that could not be removed; arguments as of `not_installed`."""
+    original = stderr.strip()[-4000:]
+    return explain(original, UNINSTALL_CASES, {"name": name}, original=original) or OutsideError(
+        f"The chart of {name} could not be uninstalled.",
+        cause=f"Its record in the Secrets of {namespace} may be damaged.",
+        remedy=f"Read what helm said; `kubectl delete namespace {namespace}` removes what is left of the gate.",
+        original=original,
+    )
+
+
 def not_installed(name: str, path: Path, namespace: str, stderr: str) -> S3CError:
     """The error of a chart that could not be installed.
 

@@ -135,6 +135,16 @@ class Helm:
         if completed.code != 0:
             raise errors.not_installed(chart.name, chart.path, NAMESPACE, completed.stderr)
 
+    def uninstall(self, name: str) -> None:
+        """Remove a release and what it installed, except for custom resource definitions; an absent one is no error.
+
+        Raises:
+            OutsideError: helm fails, or the cluster refuses it.
+        """
+        completed = self._run("uninstall", name, "--ignore-not-found", "--timeout", f"{int(self._timeout)}s")
+        if completed.code != 0:
+            raise errors.not_uninstalled(name, NAMESPACE, completed.stderr)
+
     def _run(self, task: str, *arguments: str | Path) -> CompletedProgram:
         location_flags: list[str | Path] = ["--namespace", NAMESPACE]
         location_flags += ["--kube-context", self._context] if self._context else []

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from s3c_actions.core.errors import Refused, S3CError
+from s3c_actions.core.errors import OutsideError, Refused, S3CError
 from s3c_actions.core.explain import Case, explain
 from s3c_actions.core.process import ProgramFailed
 
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 _TIMESTAMP = "Without a time-stamp the signature ends with the certificate: nothing was pushed."
 _UNREADABLE_SUBJECT = "parsing the certificate subject from the digital signature"
+
+
+class UnlistedSignature(OutsideError):
+    """The signature was pushed, and the list of the referrers tag schema could not be written."""
+
 
 SIGNING = (
     Case(
@@ -74,6 +79,14 @@ SIGNING = (
 )
 
 REGISTRY = (
+    Case(
+        pattern=r"failed to push referrers index tagged by (?P<tag>sha256-[0-9a-f]{64}): [^\n]{0,1000}?"
+        r"response status code (?:400|405|409|412|403[^\n]{0,500}?(?:immutable|locked|protected))",
+        kind=UnlistedSignature,
+        what="The signature was pushed, and the registry did not let its list be written, the tag {tag}.",
+        cause="Tags are immutable or locked there, or the registry takes such a tag for a digest, as GitLab's does.",
+        remedy="Exempt tags `sha256-*` from the rule, or use a registry with the Referrers API (docs/registries.md).",
+    ),
     Case(
         pattern=r"manifest descriptor: \S+: not found|MANIFEST_UNKNOWN|NAME_UNKNOWN",
         field="image",
@@ -156,8 +169,10 @@ TRUST = (
         remedy='Add the repository to `registryScopes`, or a statement for `"*"`.',
     ),
     Case(
-        pattern=r"trust ?policy.*(?:malformed|invalid|missing|unsupported|not present|must|cannot|duplicate)"
-        r"|trust policy statement|distinguished name \(DN\)",
+        pattern=r"trust ?policy.{0,200}?(?:malformed|invalid|missing|unsupported|not present|must|cannot|duplicate)"
+        r"|trust policy (?:statement|document|is not a regular file|is not present)|trust policy: "
+        r"|(?:malformed|unable to read) trust policy|registry scope \\?\"|distinguished name \(DN\)"
+        r"|signature verification level|custom signature verification",
         field="trust-policy",
         what="notation does not accept it.",
         cause="It breaks the rules for trust policies; the original message says which.",
@@ -180,10 +195,16 @@ REJECTIONS = (
         remedy="Sign it again with `timestamp-url`.",
     ),
     Case(
+        pattern=r"timestamping certificate .*revocation status is unknown",
+        kind=Refused,
+        what="Whether the authority of its time-stamp is revoked could not be found out.",
+        remedy="Let this machine reach the OCSP and CRL addresses in the authority's certificates, and try again.",
+    ),
+    Case(
         pattern=r"timestamp",
         kind=Refused,
         what="The time-stamp of its signature is not trusted.",
-        remedy="Give the root certificate of the authority that made it as `timestamp-root-cert`.",
+        remedy="Give the root certificate of the authority that made it as `trusted-timestamp-root`.",
     ),
     Case(
         pattern=r"is revoked",

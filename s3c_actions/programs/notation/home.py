@@ -12,6 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from s3c_actions.signing import timestamps
+
 KEY_NAME = "s3c"
 STORE_NAME = "s3c"
 POLICY_NAME = "s3c"
@@ -23,23 +25,27 @@ class TrustPolicy(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         identities: `x509.subject: …` entries, or `*` for any signer that the trust store leads to.
         level: `strict`, `permissive` or `audit`.
-        timestamps: whether a trusted time-stamp is required.
+        stamped: whether there are trusted time-stamp authorities.
+        timestamp_check: when a signature needs a time-stamp of theirs: one of `signing.timestamps.CHECKS`.
     """
 
     identities: tuple[str, ...]
     level: str = "strict"
-    timestamps: bool = False
+    stamped: bool = False
+    timestamp_check: str = timestamps.ALWAYS
 
     def document(self) -> dict[str, object]:
         """The policy as notation's trustpolicy.json, for every repository."""
-        stores = [f"ca:{STORE_NAME}"] + ([f"tsa:{STORE_NAME}"] if self.timestamps else [])
+        stores = [f"ca:{STORE_NAME}"] + ([f"tsa:{STORE_NAME}"] if self.stamped else [])
         return {
             "version": "1.0",
             "trustPolicies": [
                 {
                     "name": POLICY_NAME,
                     "registryScopes": ["*"],
-                    "signatureVerification": {"level": self.level},
+                    "signatureVerification": timestamps.signature_verification(
+                        self.level, self.timestamp_check, stamped=self.stamped
+                    ),
                     "trustStores": stores,
                     "trustedIdentities": list(self.identities),
                 }

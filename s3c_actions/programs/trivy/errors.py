@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from s3c_actions.core.errors import OutsideError, S3CError
-from s3c_actions.core.explain import Case, explain
+from s3c_actions.core.explain import Case, explain, status
 
 
 class ErrorContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,21 +109,21 @@ CASES = (
         remedy="Give it more time with --timeout, or skip large folders with --skip-dirs.",
     ),
     Case(
-        pattern=r"TOOMANYREQUESTS|429",
+        pattern=rf"TOOMANYREQUESTS|{status(429)}",
         also=_NO_DATABASE,
         what=_NOT_DOWNLOADED + "too many requests (429).",
         cause="The registry limits downloads.",
         remedy=_GET_DATABASE,
     ),
     Case(
-        pattern=r"UNAUTHORIZED|DENIED|401|403",
+        pattern=rf"UNAUTHORIZED|DENIED|{status(401)}|{status(403)}",
         also=_NO_DATABASE,
         what=_NOT_DOWNLOADED + "access was refused.",
         cause="The repository is private, or stale credentials of Docker's configuration were sent to it.",
         remedy=_GET_DATABASE,
     ),
     Case(
-        pattern=r"MANIFEST_UNKNOWN|NAME_UNKNOWN|404",
+        pattern=rf"MANIFEST_UNKNOWN|NAME_UNKNOWN|{status(404)}",
         also=_NO_DATABASE,
         what=_NOT_DOWNLOADED + "it is not there.",
         cause="The repository's name is wrong.",
@@ -184,20 +184,20 @@ CASES = (
         remedy="Start it, set DOCKER_HOST, or take the image from a registry with --image-source registry.",
     ),
     Case(
-        pattern=r"MANIFEST_UNKNOWN|NAME_UNKNOWN|404 Not Found",
+        pattern=rf"MANIFEST_UNKNOWN|NAME_UNKNOWN|{status(404)}",
         field="image",
         what="{image} does not exist in its registry.",
         cause="The name or the tag is wrong, or the image was never pushed.",
         remedy="Look at the name and the tag; take an image that is only local with --image-source docker.",
     ),
     Case(
-        pattern=r"TOOMANYREQUESTS|429",
+        pattern=rf"TOOMANYREQUESTS|{status(429)}",
         what="The registry asked for fewer requests (429).",
         cause="It limits downloads, for anonymous users most of all.",
         remedy="Log in, use a mirror, or try again later.",
     ),
     Case(
-        pattern=r"UNAUTHORIZED|DENIED|401 Unauthorized|403 Forbidden",
+        pattern=rf"UNAUTHORIZED|DENIED|{status(401)}|{status(403)}",
         what="The registry refused to give the image out.",
         cause="Credentials are missing, wrong or expired, or may not read this repository.",
         remedy="Give registry-username and registry-password, or run `docker login` before.",
@@ -265,7 +265,9 @@ def translate(stderr: str, context: ErrorContext) -> S3CError:
     if repository:
         facts["from"] = f" from {repository[1]}"
     original = reason[:4000]
-    return explain(reason, CASES, facts, image=context.image, original=original, flags=re.DOTALL) or OutsideError(
+    return explain(
+        reason, CASES, facts, image=context.image, original=original, flags=re.DOTALL, names=(context.image,)
+    ) or OutsideError(
         "Trivy failed.",
         cause="For a reason this toolkit does not know.",
         remedy="Read what it said; the command above can be run by hand with --debug.",

@@ -266,6 +266,8 @@ class Trivy:
                             remedy="Look at what it said; the other reports are not touched by this.",
                             original=errors.fatal_message(completed.stderr),
                         )
+                    if conversion.form == "spdx-json":
+                        _correct_purposes(written)
                     writing.copy(written, conversion.output)
 
             yield collect
@@ -434,6 +436,17 @@ def _input_arguments(options: ScanOptions, repositories: tuple[str, ...]) -> lis
     return [f"--{flag}={value}" for flag in FLAGS_OF_INPUTS for value in values[flag] or ("",)]
 
 
+def _correct_purposes(document: Path) -> None:
+    """Write the purpose of an operating system as SPDX's schema has it, in an SPDX document that Trivy made.
+
+    Trivy 0.74 takes the hyphen of the specification's text (7.24) for JSON, where validators refuse the document.
+    https://github.com/spdx/spdx-spec/blob/v2.3/schemas/spdx-schema.json
+    """
+    written = reading.read_file(document, reading.MAX_REPORT_BYTES)
+    writing.write(document, _PURPOSE.sub(rb'\1"OPERATING_SYSTEM"', written))
+
+
+_PURPOSE = re.compile(rb'("primaryPackagePurpose":\s*)"OPERATING-SYSTEM"')
 _CONVERT_FLAGS = (
     *("--quiet=false", "--debug=false", "--trace-http=false", "--exit-code=0", "--exit-on-eol=0", "--compliance="),
     *("--ignore-policy=", "--dependency-tree=false", "--template=", "--output-plugin-arg=", "--version=false"),

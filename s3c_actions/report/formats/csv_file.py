@@ -57,7 +57,7 @@ def _row(finding: Finding) -> tuple[str, ...]:
         finding.fixed,
         finding.status,
         finding.package_type,
-        finding.path or finding.target,
+        finding.place,
         str(finding.line) if finding.line else "",
         finding.title,
         f"{finding.score:.1f}" if finding.score is not None else "",

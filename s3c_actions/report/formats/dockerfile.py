@@ -1,57 +1,55 @@
 """Map layers of an image to the lines of its Dockerfile, as far as the image's history allows.
 
 Docker and BuildKit write each instruction into the history (`RUN /bin/sh -c … # buildkit`, `/bin/sh -c #(nop) COPY …`).
-Layers that match no instruction of the last stage come from its base image: its FROM line.
+Layers that match no instruction come from the base image: its FROM line. The stages that a stage is built from belong
+to it (`FROM build`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from s3c_actions.findings.model import ScanReport
+from s3c_actions.report.formats.dockerfile_parser import HereDocument, Instruction, parse_instructions
 
-_HEREDOC = re.compile(r"<<-?\s*[\"']?(\w+)[\"']?")
-_FLAG = re.compile(r"^--[a-z][a-z.-]*(?:=\S+)?\s+")
 _LAYER_KEYWORDS = {"RUN", "COPY", "ADD", "WORKDIR"}
+_FLAGS = re.compile(r"^(?:--[a-z][a-z.-]*(?:=\S+)?\s+)*")
+_SHELL = re.compile(
+    r"^(?:\S*/)?(?:(?:ba|da|a|z|k)?sh (?:-\S+ )*-\w*c |cmd(?:\.exe)? (?:/\S+ )*/C |p(?:ower)?wsh\S* (?:-\S+ )*)", re.I
+)
 
 
-class Instruction(msgspec.Struct, frozen=True):
-    """One instruction: its first line (from 1), its keyword in capitals, its text without blanks and flags."""
+class _Step(msgspec.Struct, frozen=True):
+    """An instruction that makes a layer, with the shell that runs it: of the last SHELL, empty for the usual one."""
 
-    line: int
-    keyword: str
-    text: str
+    instruction: Instruction
+    shell: str
 
+    def is_recorded_as(self, keyword: str, text: str) -> bool:
+        """Whether a history entry of this keyword and text can be this instruction's."""
+        if keyword != self.instruction.keyword:
+            return False
+        if keyword == "RUN":
+            return self._is_run_as(text)
+        # Variables are expanded in the history, and Docker's own builder writes a checksum for the sources.
+        written = self.instruction.arguments
+        if "$" in written or re.match(r"(?:file|dir|multi):[0-9a-f]+ ", text):
+            return True
+        if keyword == "WORKDIR":
+            return _squeeze(text).endswith(_squeeze(written).rstrip("/").removeprefix("."))
+        return True
 
-def parse_instructions(text: str) -> tuple[Instruction, ...]:
-    """Parse a Dockerfile's instructions, with continuation lines and here-documents joined."""
-    instructions: list[Instruction] = []
-    lines = text.splitlines()
-    index = 0
-    while index < len(lines):
-        start, instruction = index, lines[index].strip()
-        index += 1
-        if not instruction or instruction.startswith("#"):
-            continue
-        parts = [instruction]
-        while parts[-1].endswith("\\") and index < len(lines):
-            next_line = lines[index].strip()
-            index += 1
-            if next_line.startswith("#"):
-                continue
-            parts[-1] = parts[-1][:-1]
-            parts.append(next_line)
-        instruction = " ".join(parts)
-        for terminator in _HEREDOC.findall(instruction):
-            while index < len(lines) and lines[index].strip() != terminator:
-                index += 1
-            index += 1
-        keyword, _, rest = instruction.partition(" ")
-        instructions.append(Instruction(start + 1, keyword.upper(), _normalize(rest)))
-    return tuple(instructions)
+    def _is_run_as(self, text: str) -> bool:
+        commands = {_squeeze(self.instruction.arguments), _squeeze(_command(self.instruction))}
+        recorded = _squeeze(text)
+        if text.startswith("|"):
+            # Build arguments stand before the command, with values that may hold blanks.
+            return recorded.endswith(tuple(commands))
+        shell = _squeeze(self.shell)
+        return not commands.isdisjoint({recorded, _squeeze(_SHELL.sub("", text)), recorded.removeprefix(shell)})
 
 
 def map_layers_to_lines(text: str, report: ScanReport) -> Mapping[str, int]:
@@ -64,45 +62,66 @@ def map_layers_to_lines(text: str, report: ScanReport) -> Mapping[str, int]:
     Returns:
         Diff id → line from 1; the empty string is for unknown layers. Empty when the text is not a Dockerfile.
     """
-    instructions = parse_instructions(text)
-    stages = [index for index, instruction in enumerate(instructions) if instruction.keyword == "FROM"]
-    if not stages:
+    base, steps = _last_stage(parse_instructions(text))
+    if not base:
         return {}
-    base = instructions[stages[-1]].line
     lines = {"": base} | dict.fromkeys(report.diff_ids, base)
-    candidates = [
-        instruction for instruction in instructions[stages[-1] + 1 :] if instruction.keyword in _LAYER_KEYWORDS
-    ]
     for diff_id, created_by in reversed(list(zip(report.diff_ids, report.history, strict=False))):
-        keyword, instruction_text = _parse_history_entry(created_by)
-        for index in range(len(candidates) - 1, -1, -1):
-            # The history of COPY and ADD has variables expanded, or a checksum for the source.
-            if candidates[index].keyword == keyword and (
-                candidates[index].text == instruction_text or keyword in {"COPY", "ADD", "WORKDIR"}
-            ):
-                lines[diff_id] = candidates[index].line
-                candidates = candidates[:index]
+        entry = _parse_history_entry(created_by)
+        for index in range(len(steps) - 1, -1, -1):
+            if steps[index].is_recorded_as(*entry):
+                lines[diff_id] = steps[index].instruction.line
+                steps = steps[:index]
                 break
     return lines
 
 
+def _last_stage(instructions: Sequence[Instruction]) -> tuple[int, list[_Step]]:
+    """Return the FROM line of what the last stage is built on, 0 without any, and what makes layers on top of it."""
+    stages: dict[str, tuple[int, list[_Step]]] = {}
+    name, base, steps, shell = "", 0, list[_Step](), ""
+    for instruction in instructions:
+        if instruction.keyword == "FROM":
+            image, *rest = instruction.arguments.lower().split() or [""]
+            base, inherited = stages.get(image, (instruction.line, []))
+            name = rest[1] if len(rest) == 2 and rest[0] == "as" else ""
+            steps, shell = list(inherited), inherited[-1].shell if inherited else ""
+        elif instruction.keyword == "SHELL":
+            shell = " ".join(instruction.words or ())
+        elif instruction.keyword in _LAYER_KEYWORDS:
+            steps.append(_Step(instruction, shell))
+        if name:
+            stages[name] = (base, steps)
+    return base, steps
+
+
+def _command(instruction: Instruction) -> str:
+    """Return what a RUN instruction runs, as the history has it."""
+    if instruction.words is not None:
+        return " ".join(instruction.words)
+    documents = instruction.here_documents
+    if not documents:
+        return instruction.arguments
+    if len(documents) == 1 and re.fullmatch(r"<<-?\s*[^\s<]+", instruction.arguments):
+        (only,) = documents
+        return f"/dev/pipes/{only.name}" if only.content.startswith("#!") else only.content
+    return "\n".join((instruction.arguments, *map(_document, documents)))
+
+
+def _document(document: HereDocument) -> str:
+    return document.content + document.name
+
+
 def _parse_history_entry(created_by: str) -> tuple[str, str]:
-    """Return keyword and normalized text of a history entry."""
+    """Return keyword and text of a history entry, without flags."""
     entry = created_by[:10_000].strip().removesuffix("# buildkit").strip()
-    classic = re.match(r"/bin/sh -c #\(nop\)\s+(\w+)\s+(.*)", entry, re.DOTALL)
-    if classic:
-        return classic[1].upper(), _normalize(classic[2])
-    keyword, _, rest = entry.partition(" ")
+    classic = re.match(r"(?:/bin/sh -c|cmd /S /C) #\(nop\)\s+(\w+)\s+(.*)", entry, re.DOTALL)
+    keyword, rest = (classic[1].upper(), classic[2]) if classic else entry.partition(" ")[::2]
     if keyword not in _LAYER_KEYWORDS:
-        keyword, rest = "RUN", entry
-    if keyword == "RUN":
-        rest = re.sub(r"^\|\d+ (?:[A-Za-z_]\w*=\S* )*", "", rest)
-        rest = re.sub(r"^(?:/bin/\w+ (?:-\S+ )*-c )", "", rest)
-    return keyword, _normalize(rest)
+        return "RUN", entry
+    return keyword, _FLAGS.sub("", rest)
 
 
-def _normalize(text: str) -> str:
-    rest = text.strip()
-    while flag := _FLAG.match(rest):
-        rest = rest[flag.end() :]
-    return re.sub(r"[\s\\]+", "", rest)
+def _squeeze(text: str) -> str:
+    """Return a text without blanks, escapes and quotes around it, in which builders differ."""
+    return re.sub(r"[\s\\`]+", "", text)

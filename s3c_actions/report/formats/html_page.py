@@ -36,8 +36,8 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
         report: every finding.
         rendering: its gate marks what closes it, its difference what is new.
     """
-    new = {finding.key for finding in rendering.difference.new} if rendering.difference else set()
-    rows = [_row(finding, bool(new) and finding.key in new) for finding in report.findings]
+    new = set(rendering.difference.new) if rendering.difference else set()
+    rows = [_row(finding, bool(new) and finding in new) for finding in report.findings]
     suppressed_rows = [_row(finding, False) for finding in report.suppressed]
     refused = rendering.gate.refused(report.findings)
     counts = report.counts
@@ -97,7 +97,7 @@ def _row(finding: Finding, new: bool) -> list[Any]:
 
     Severity, kind, id, link, package, installed, fixed, place, title, score, new, reason, fixable.
     """
-    place = finding.path or finding.target
+    place = finding.place
     text = finding.title
     if finding.kind is not FindingKind.VULNERABILITY:
         text = ": ".join(part for part in (finding.title, finding.remedy or finding.description) if part)

@@ -2,9 +2,9 @@
 
 https://docs.github.com/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning
 
-Each run is one image on one platform. An alert's identity is its fingerprint: image repository, finding and place, but
-nothing that a new tag, a rebuild or a shifted line changes. The driver is named Trivy and every rule's help begins with
-its `Severity:`, because Ratify 1.4 reads the severity from there, and only for drivers it knows.
+Each run is one image on one platform. An alert is identified by its fingerprint (findings/identity.py). The driver is
+named Trivy and every rule's help begins with its `Severity:`, because Ratify 1.4 reads the severity from there, and
+only for drivers it knows.
 """
 
 from __future__ import annotations
@@ -15,16 +15,14 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from itertools import islice
 from operator import attrgetter
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 import msgspec
 
 from s3c_actions.core.artifact_types import STATEMENT
-from s3c_actions.core.errors import InputError
-from s3c_actions.core.reference import Reference
-from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity
+from s3c_actions.findings.identity import image_identity, number_occurrences, strip_versions
+from s3c_actions.findings.model import IMAGE_CONFIGURATION, Finding, FindingKind, ScanReport, Severity
 from s3c_actions.report.formats import dockerfile
 from s3c_actions.report.formats.size_budget import PackedSize
 from s3c_actions.report.render import escape
@@ -42,6 +40,7 @@ MAX_BYTES = 10_000_000
 _ROWS = 100
 MAX_TAGS = 10
 MAX_LINKS = 6
+MAX_NAMES = 20
 MAX_EVIDENCE = 56_000
 MAX_NAME = 255
 MAX_DESCRIPTION = 1_024
@@ -149,17 +148,8 @@ def sarif_category(report: ScanReport) -> str:
 
     A category that contains the tag would close and open every alert at each release.
     """
-    parts = ["s3c", _identity(report), report.platform.replace("/", "-")]
+    parts = ["s3c", image_identity(report), report.platform.replace("/", "-")]
     return "/".join(escape.line(part, 150) for part in parts if part)
-
-
-def fingerprint(report: ScanReport, finding: Finding) -> str:
-    """Return the finding's identity across tags, rebuilds and layers, as hexadecimal SHA-256; it differs by image."""
-    return _fingerprint(_identity(report), finding)
-
-
-def _fingerprint(identity: str, finding: Finding) -> str:
-    return hashlib.sha256("\0".join((identity, *finding.key)).encode("utf-8", "replace")).hexdigest()
 
 
 def security_severity(finding: Finding) -> str:
@@ -174,16 +164,6 @@ def security_severity(finding: Finding) -> str:
 def _security_severity(severity: Severity, score: float | None) -> str:
     low, middle, high = _BANDS[severity]
     return f"{score if score is not None and low <= score <= high else middle:.1f}"
-
-
-def _identity(report: ScanReport) -> str:
-    """Return the image's name without the parts that change between builds."""
-    if report.artifact_type == "container_image":
-        try:
-            return Reference.parse(report.image).name
-        except InputError:
-            return PurePosixPath(report.image.replace("\\", "/")).name
-    return report.image
 
 
 def _build_log(runs: list[Any]) -> Any:
@@ -220,7 +200,7 @@ def _build_run(
         invocations=[_invocation(report, len(kept), omitted if stated is None else 0)],
         column_kind="utf16CodeUnits",
         results=results,
-        properties=facts if stated is None else facts | {STATEMENT: stated.facts(report, omitted)},
+        properties=facts | (_names(report) if stated is None else {STATEMENT: stated.facts(report, omitted)}),
     )
 
 
@@ -228,11 +208,12 @@ def _build_results(
     report: ScanReport, kept: Iterable[Finding], rules: _Rules, places: _Places, stated: Statement | None
 ) -> Iterator[dict[str, Any]]:
     """Build the results as plain objects, because there are thousands; sarif_om is used for single objects only."""
-    identity = _identity(report)
-    occurrences: dict[str, int] = {}
+    image = image_identity(report)
+    # Numbered among all, so that what is left out of the file changes no number.
+    every = [*report.findings, *report.suppressed]
+    numbered = dict(zip(map(id, every), number_occurrences(every), strict=True))
     for finding in kept:
-        finding_hash = _fingerprint(identity, finding)
-        occurrences[finding_hash] = occurrence = occurrences.get(finding_hash, 0) + 1
+        identity, occurrence = numbered[id(finding)]
         index, rule = rules.of(finding)
         result = {
             "ruleId": rule,
@@ -240,7 +221,7 @@ def _build_results(
             "level": _LEVELS[finding.severity],
             "message": {"text": _message(report, finding)},
             "locations": [places.of(finding)],
-            "partialFingerprints": {"primaryLocationLineHash": f"{finding_hash}:{occurrence}"},
+            "partialFingerprints": {"primaryLocationLineHash": f"{identity.fingerprint(image)}:{occurrence}"},
         }
         if reason := finding.suppressed or (stated.accepted(finding) if stated is not None else ""):
             result["suppressions"] = _suppressions(reason)
@@ -305,12 +286,23 @@ def _facts(report: ScanReport, omitted: int) -> dict[str, Any]:
     }
 
 
+def _names(report: ScanReport) -> dict[str, Any]:
+    """Return id and names of the image as Trivy's own SARIF has them."""
+    names = {
+        "imageName": report.image if report.artifact_type == "container_image" else "",
+        "imageID": report.image_id,
+        "repoTags": [escape.line(tag) for tag in report.repo_tags[:MAX_NAMES]],
+        "repoDigests": [escape.line(digest) for digest in report.repo_digests[:MAX_NAMES]],
+    }
+    return {key: escape.line(value) if isinstance(value, str) else value for key, value in names.items() if value}
+
+
 def _message(report: ScanReport, finding: Finding) -> str:
     severity = finding.severity.title
     image = report.image
     if finding.kind is FindingKind.VULNERABILITY:
         subject = f"{finding.package} {finding.installed} in {image} has {finding.id} ({severity})"
-        place = f", at {finding.path or finding.target}" if not finding.os_package else ""
+        place = f", at {finding.place}" if not finding.os_package else ""
         fix = f"Fixed in {finding.fixed}" if finding.fixed else f"No fix yet ({finding.status or 'affected'})"
         text = f"{subject}{place}: {finding.title}. {fix}." if finding.title else f"{subject}{place}. {fix}."
     elif finding.kind is FindingKind.SECRET:
@@ -337,7 +329,8 @@ class _Places:
 
     def __init__(self, report: ScanReport, rendering: Rendering) -> None:
         self._image = report.artifact_type == "container_image"
-        self._fallback = _relative_uri(_identity(report).partition("/")[2] or _identity(report))
+        name = image_identity(report)
+        self._fallback = _relative_uri(name.partition("/")[2] or name) or report.artifact_type
         self._dockerfile = _relative_uri(rendering.dockerfile) if rendering.dockerfile else ""
         self._lines = dockerfile.map_layers_to_lines(rendering.dockerfile_text, report)
         self._made: dict[tuple[str, int, int], dict[str, Any]] = {}
@@ -346,14 +339,12 @@ class _Places:
         """Return the location of a finding, serialised: thousands of findings share a few."""
         if self._image and self._dockerfile:
             key = (self._dockerfile, self._lines.get(finding.layer, self._lines.get("", 1)), 0)
-        elif finding.os_package:
+        elif finding.os_package or finding.target == IMAGE_CONFIGURATION:
             key = (self._fallback, 1, 0)
         else:
-            key = (
-                _relative_uri(finding.path or finding.target) or self._fallback,
-                max(1, finding.line),
-                finding.end_line,
-            )
+            # A file of a checkout is shown by GitHub; one in an image is not, and a version in it would move the alert.
+            path = strip_versions(finding.place) if self._image else finding.place
+            key = (_relative_uri(path) or self._fallback, max(1, finding.line), finding.end_line)
         location = self._made.get(key)
         if location is None:
             location = self._made[key] = _location(*key)
@@ -407,6 +398,9 @@ class _Rules:
             rule = _rule(self._ids[key][1], findings)
             if brief:
                 del rule["fullDescription"], rule["help"]["markdown"]
+                rule["properties"] = {
+                    name: value for name, value in rule["properties"].items() if not name.startswith("cvss")
+                }
             yield rule
 
 
@@ -443,8 +437,20 @@ def _rule(rule_id: str, findings: Sequence[Finding]) -> dict[str, Any]:
             "tags": _tags(first.kind, first.severity, first.package_type, first.cwes),
             "precision": "very-high",
             "security-severity": security_severity(first),
+            **_cvss(first),
         },
     }
+
+
+def _cvss(finding: Finding) -> dict[str, Any]:
+    """Return CVSS vectors and scores under the names that Trivy's own SARIF has (pkg/report/sarif.go)."""
+    ratings: dict[str, Any] = {}
+    if finding.score2 is not None:
+        ratings |= {"cvssv2_vector": escape.line(finding.vector2, 200), "cvssv2_score": finding.score2}
+    if finding.score is not None:
+        version = "cvssv40" if finding.vector.startswith("CVSS:4") else "cvssv3"
+        ratings |= {f"{version}_vector": escape.line(finding.vector, 200), f"{version}_baseScore": finding.score}
+    return ratings
 
 
 def _rule_name(finding: Finding) -> str:

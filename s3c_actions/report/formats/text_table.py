@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from s3c_actions.core.text import counted
+from s3c_actions.findings.identity import COLLECTIVE_TARGETS
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, count_by_severity
 from s3c_actions.report.render.escape import line
 
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 WIDTH = 120
 
 _HEADINGS = {
-    FindingKind.VULNERABILITY: ("Vulnerabilities", ("SEVERITY", "ID", "PACKAGE", "INSTALLED", "FIXED IN", "TITLE")),
+    FindingKind.VULNERABILITY: (
+        "Vulnerabilities",
+        ("SEVERITY", "ID", "PACKAGE", "INSTALLED", "FIXED IN", "TITLE"),
+    ),
     FindingKind.SECRET: ("Secrets", ("SEVERITY", "RULE", "FILE", "LINE", "TITLE")),
     FindingKind.MISCONFIGURATION: ("Misconfigurations", ("SEVERITY", "CHECK", "FILE", "LINE", "TITLE")),
     FindingKind.LICENSE: ("Licences", ("SEVERITY", "LICENCE", "PACKAGE", "CATEGORY", "FILE")),
@@ -54,7 +58,7 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
             lines += [f"{heading} ({len(findings):,})", *_table(columns, (_row(finding) for finding in findings)), ""]
     if report.suppressed:
         rows = (
-            (finding.severity.name, finding.id, finding.package or finding.target, finding.suppressed)
+            (finding.severity.name, finding.id, finding.package or finding.place, finding.suppressed)
             for finding in report.suppressed
         )
         lines += [f"Set aside ({len(report.suppressed):,})", *_table(("SEVERITY", "ID", "WHERE", "REASON"), rows), ""]
@@ -78,9 +82,17 @@ def _row(finding: Finding) -> tuple[str, ...]:
     severity = finding.severity.name
     if finding.kind is FindingKind.VULNERABILITY:
         fixed = line(finding.fixed) or (finding.status.replace("_", " ") if finding.status.isascii() else "") or "-"
-        return (severity, finding.id, finding.package, finding.installed, fixed, finding.title)
+        place = "" if finding.os_package or finding.place in COLLECTIVE_TARGETS else finding.place
+        return (
+            severity,
+            finding.id,
+            finding.package,
+            finding.installed,
+            fixed,
+            ": ".join(filter(None, (place, finding.title))),
+        )
     if finding.kind is FindingKind.LICENSE:
-        return (severity, finding.id, finding.package, finding.category, finding.target)
+        return (severity, finding.id, finding.package, finding.category, finding.place)
     position = str(finding.line) if finding.line else "-"
     return (severity, finding.id, finding.target, position, finding.title)
 

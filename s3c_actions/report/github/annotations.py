@@ -53,13 +53,13 @@ def image_annotations(
         refused: the findings that closed the gate.
         patched: whether the image was already patched.
     """
-    closing = {finding.key for finding in refused}
+    closing = set(refused)
     excused = rendering.gate.is_exempt
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for finding in report.findings:
         severe = finding.severity >= Severity.HIGH and finding.fixable and not excused(finding)
-        if finding.key in closing or severe:
-            groups.setdefault(_group_key(finding, finding.key in closing), []).append(finding)
+        if finding in closing or severe:
+            groups.setdefault(_group_key(finding, finding in closing), []).append(finding)
     lines = dockerfile.map_layers_to_lines(rendering.dockerfile_text, report) if groups else {}
     annotations = []
     for (level, *_), findings in groups.items():
@@ -96,7 +96,7 @@ def _rank(annotation: Annotation) -> tuple[bool, int]:
 def _group_key(finding: Finding, closing: bool) -> tuple[str, ...]:
     level = "error" if closing else "warning"
     if finding.kind is FindingKind.VULNERABILITY:
-        return level, finding.package, finding.installed, "" if finding.os_package else finding.path or finding.target
+        return level, finding.package, finding.installed, "" if finding.os_package else finding.place
     return level, finding.kind, finding.id, finding.package, finding.target
 
 
@@ -111,7 +111,7 @@ def _title(findings: Sequence[Finding]) -> str:
 
 def _describe_findings(findings: Sequence[Finding], image: str) -> str:
     first = findings[0]
-    place = f"{first.path or first.target} of {image}" if not first.os_package else image
+    place = f"{first.place} of {image}" if not first.os_package else image
     return f"{enumerate_names(list(dict.fromkeys(finding.id for finding in findings)))} in {place}."
 
 

@@ -60,15 +60,23 @@ def _verdict(document: ResultDocument, deploy: DeployEntry) -> str:
     if deploy.error is not None:
         return deploy.error.what.rstrip(".")
     if document.command == "gate":
-        installation = "Nothing to do: the gate is there, and" if deploy.unchanged else "The gate is installed, and"
-        gate = installation if deploy.applied else "The gate"
-        return f"{gate} closes" if deploy.gate.unsigned_denied else f"{gate} was tried"
+        return _gate_verdict(deploy)
     if deploy.unchanged:
         return "Nothing to do: everything is deployed already"
     if not deploy.applied:
         return f"Checked, nothing applied: {len(deploy.admissions)} images by digest"
     actions = Counter(applied.action for applied in deploy.applied)
     return "Deployed: " + ", ".join(f"{count} {action}" for action, count in actions.items())
+
+
+def _gate_verdict(deploy: DeployEntry) -> str:
+    if any(applied.action == "removed" for applied in deploy.applied):
+        return "The gate is removed: the cluster admits every image"
+    if deploy.applied and all(applied.kind != "Chart" for applied in deploy.applied):
+        return "The gate is paused" if deploy.gate.pauses else "The gate is in force"
+    installation = "Nothing to do: the gate is there, and" if deploy.unchanged else "The gate is installed, and"
+    gate = installation if deploy.applied else "The gate"
+    return f"{gate} closes" if deploy.gate.unsigned_denied else f"{gate} was tried"
 
 
 def _describe_denials(denials: Sequence[tuple[ImageResult, AdmissionEntry]], total: int) -> str:
@@ -120,4 +128,8 @@ def _facts(deploy: DeployEntry) -> list[str]:
         facts.append(f"In force: {', '.join(gate.constraints)}.")
     if gate.exempt:
         facts.append(f"Namespaces that go around the gate: {', '.join(gate.exempt)}.")
+    facts += [
+        f"Pause of {pause.constraint}: from {pause.since} until {pause.until}: {pause.reason.rstrip('.')}."
+        for pause in gate.pauses or ()
+    ]
     return facts

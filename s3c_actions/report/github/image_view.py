@@ -7,7 +7,9 @@ was escaped here; all other text is escaped by the templates.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Container, Iterable, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -15,6 +17,7 @@ from markupsafe import Markup
 
 from s3c_actions.core.text import counted
 from s3c_actions.findings.entry import FindingEntry, ReasonedFinding
+from s3c_actions.findings.identity import COLLECTIVE_TARGETS
 from s3c_actions.findings.model import FindingKind
 from s3c_actions.findings.threshold import enumerate_names
 from s3c_actions.report.document import (
@@ -25,9 +28,11 @@ from s3c_actions.report.document import (
     ProposedEntry,
     ResultDocument,
     ScanEntry,
+    SignEntry,
 )
 from s3c_actions.report.render import escape
 from s3c_actions.report.render.markdown import MAX_ROWS, Table, mark_safe, table_head
+from s3c_actions.signing.certificates import SHORT_LIFE
 
 MAX_IDS = 8
 MAX_WARNINGS = 10
@@ -376,12 +381,21 @@ def _signed_sentence(image: ImageResult) -> Markup:
     days = sign.certificate.days_left
     until = f"expires in {counted(days, 'day')}" if days >= 0 else f"expired {counted(-days, 'day')} ago"
     verb = "Already signed" if sign.skipped else "Signed"
-    warning = "⚠️ " if days < EXPIRY_NOTICE_DAYS else ""
+    warning = "⚠️ " if days < EXPIRY_NOTICE_DAYS and not _outlived(sign) else ""
     # The result of another step may say whether a gate judged it; results of older versions do not.
     last = image.last_scan
     judged = sign.judged is not False or (last is not None and last.gated is True)
     note = "" if judged else ", not judged by any gate"
     return mark_safe(f"{verb} by {escape.code(sign.certificate.subject)} ({warning}certificate {until}){note}")
+
+
+def _outlived(sign: SignEntry) -> bool:
+    """Return whether the signature's end is no news: a signing service's certificate of a few days, time-stamped."""
+    try:
+        life = datetime.fromisoformat(sign.certificate.not_after) - datetime.fromisoformat(sign.certificate.not_before)
+    except (ValueError, TypeError):  # a document of another version, or not ours
+        return False
+    return sign.timestamped and life <= SHORT_LIFE
 
 
 def _signature(image: ImageResult) -> Markup:
@@ -463,12 +477,11 @@ def _mirrored(image: ImageResult) -> Markup:
 
 def _tables(image: ImageResult, titles: bool) -> Iterable[Table]:
     refused = image.scan.refused if image.scan is not None and image.patch is None else ()
-    closing = {_finding_key(finding) for finding in refused}
     base = image.base
     new = base.new if base is not None else ()
     new_keys = {_finding_key(finding) for finding in new}
     # New findings that close the gate are in the gate's table, marked.
-    open_findings = [finding for finding in new if _finding_key(finding) not in closing]
+    open_findings = _without(new, refused)
     if refused:
         yield findings_table("What closes the gate", refused, titles=titles, opened=True, new=new_keys)
     if base is not None and open_findings:
@@ -482,7 +495,7 @@ def _tables(image: ImageResult, titles: bool) -> Iterable[Table]:
         if image.remaining:
             yield _left_table(image.remaining)
     elif image.scan is not None:
-        others = [finding for finding in image.remaining if _finding_key(finding) not in closing | new_keys]
+        others = _without(image.remaining, [*refused, *open_findings])
         if others:
             yield findings_table("Other findings" if refused or new else "Findings", others, titles=titles)
     if image.set_aside:
@@ -495,7 +508,20 @@ def _tables(image: ImageResult, titles: bool) -> Iterable[Table]:
 
 
 def _finding_key(finding: FindingEntry) -> tuple[Any, ...]:
-    return (finding.kind, finding.id, finding.package, finding.target, finding.line)
+    return (finding.kind, finding.id, finding.package, finding.installed, finding.place, finding.line, finding.detail)
+
+
+def _without(findings: Sequence[FindingEntry], others: Iterable[FindingEntry]) -> list[FindingEntry]:
+    """Return the findings without as many of each as there are among the others."""
+    shown = Counter(map(_finding_key, others))
+    left = []
+    for finding in findings:
+        key = _finding_key(finding)
+        if shown[key]:
+            shown[key] -= 1
+        else:
+            left.append(finding)
+    return left
 
 
 def _left_table(remaining: Sequence[ReasonedFinding]) -> Table:
@@ -508,15 +534,15 @@ def _left_table(remaining: Sequence[ReasonedFinding]) -> Table:
 
 
 def _fixed_table(patch: PatchEntry) -> Table:
-    upgrades: dict[tuple[str, str], list[FindingEntry]] = {}
+    upgrades: dict[tuple[str, str, str], list[FindingEntry]] = {}
     for finding in patch.fixed:
-        upgrades.setdefault((finding.package, finding.installed), []).append(finding)
+        upgrades.setdefault((finding.package, finding.installed, _package_file(finding)), []).append(finding)
     rows = [
-        f"| {escape.code(package)} | {escape.code(installed, 60)} → "
+        f"| {escape.code(package)}{_in_file(file)} | {escape.code(installed, 60)} → "
         f"{escape.code(patch.upgraded.get(package, ''), 60) or _fixed_in(findings)} | {_id_links(findings)} |"
-        for (package, installed), findings in islice(upgrades.items(), MAX_ROWS)
+        for (package, installed, file), findings in islice(upgrades.items(), MAX_ROWS)
     ]
-    packages = counted(len({package for package, _ in upgrades}), "package")
+    packages = counted(len({package for package, *_ in upgrades}), "package")
     total = f"{len(patch.fixed):,} in {packages}"
     return Table("Fixed", table_head("Package", "From → to", "Findings"), rows, len(upgrades), total=total)
 
@@ -555,9 +581,24 @@ def _id_links(findings: Sequence[FindingEntry]) -> str:
 
 def _where(finding: FindingEntry) -> str:
     if finding.package:
-        return f"{escape.code(finding.package)} {escape.markdown(finding.installed, 60)}".rstrip()
+        package = f"{escape.code(finding.package)} {escape.markdown(finding.installed, 60)}".rstrip()
+        return package + _in_file(_package_file(finding))
     line = f":{finding.line}" if finding.line else ""
-    return escape.code(f"{finding.target}{line}")
+    return escape.code(f"{_path_end(finding.place)}{line}")
+
+
+def _package_file(finding: FindingEntry) -> str:
+    """Return the file of a package; empty where the distribution or all of the image has it."""
+    return "" if finding.class_ == "os-pkgs" or finding.place in COLLECTIVE_TARGETS else finding.place
+
+
+def _in_file(path: str) -> str:
+    return f" in {escape.code(_path_end(path))}" if path else ""
+
+
+def _path_end(path: str, most: int = 100) -> str:
+    """Return a path that a table has room for: its end, which has the file's name."""
+    return path if len(path) <= most else f"…{path[1 - most :]}"
 
 
 def _fix(finding: FindingEntry) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -27,6 +27,7 @@ class RefreshedImage(msgspec.Struct, frozen=True, kw_only=True):
         total: number of findings in all.
         problem: a sentence about why it could not be scanned; empty when it was.
         evidence: a clause about its report in the registry; empty when nothing had to be attached.
+        ending: signer → date of the day on which its signature ends, of those that end soon; untrusted.
     """
 
     image: str
@@ -37,16 +38,21 @@ class RefreshedImage(msgspec.Struct, frozen=True, kw_only=True):
     total: int = 0
     problem: str = ""
     evidence: str = ""
+    ending: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def done(self) -> bool:
         """Return whether there is nothing to fix, now or later."""
-        return not self.findings and not self.refused and not self.problem
+        return not self.findings and not self.refused and not self.problem and not self.ending
 
 
 def issue_title(images: Sequence[RefreshedImage]) -> str:
     """Return the issue's title."""
     count = sum(1 for image in images if image.findings)
+    if not count:
+        ending = sum(1 for image in images if image.ending)
+        subject = f"The {plural(ending, 'signature')} of {counted(ending, 'deployed image')}"
+        return f"{subject} {'end' if ending != 1 else 'ends'} soon"
     findings = sum(len(image.findings) for image in images)
     return (
         f"{count} deployed {plural(count, 'image')} can be patched: {counted(findings, 'finding')} "
@@ -54,24 +60,27 @@ def issue_title(images: Sequence[RefreshedImage]) -> str:
     )
 
 
-def issue_body(images: Sequence[RefreshedImage], *, run_url: str = "") -> str:
+def issue_body(images: Sequence[RefreshedImage], pauses: Sequence[str] = (), *, run_url: str = "") -> str:
     """Render the issue in GitHub's Markdown: a row for each image, its findings folded, the next step.
 
     Args:
         images: all that were scanned; those with nothing to fix are counted.
+        pauses: a sentence on each pause of the cluster's gate; untrusted.
         run_url: of the run that writes the issue.
     """
     due = [image for image in images if image.findings]
     clean = [image for image in images if image.done]
     failed = [image for image in images if image.problem]
-    lines = [
-        "What is deployed was scanned again with today's vulnerability data. These images have findings with a fix:",
-        "",
-        "| Image | Where | Critical | High | Medium | Low |",
-        "|---|---|--:|--:|--:|--:|",
-        *(_row(image) for image in due),
-        "",
-    ]
+    lines = ["What is deployed was scanned again with today's vulnerability data."]
+    if due:
+        lines = [
+            f"{lines[0]} These images have findings with a fix:",
+            "",
+            "| Image | Where | Critical | High | Medium | Low |",
+            "|---|---|--:|--:|--:|--:|",
+            *(_row(image) for image in due),
+        ]
+    lines += ["", *_ending_lines([image for image in images if image.ending])]
     for image in due:
         lines += _finding_lines(image)
     for image in failed:
@@ -79,6 +88,8 @@ def issue_body(images: Sequence[RefreshedImage], *, run_url: str = "") -> str:
     for image in images:
         if image.refused:
             lines += [f"{escape.code(image.image)}: {escape.markdown(', '.join(image.refused), 300)}.", ""]
+    for pause in pauses:
+        lines += [f"⚠ {escape.markdown(pause, 800)}", ""]
     if clean:
         lines += [f"{len(clean)} other deployed image{'s have' if len(clean) != 1 else ' has'} nothing to fix.", ""]
     lines += (
@@ -91,17 +102,36 @@ def issue_body(images: Sequence[RefreshedImage], *, run_url: str = "") -> str:
     return _cut_to_size(lines)
 
 
-def render_text(images: Sequence[RefreshedImage]) -> str:
-    """Render a line for each image."""
-    lines = []
+def render_text(images: Sequence[RefreshedImage], pauses: Sequence[str] = ()) -> str:
+    """Render a line for each pause of the gate, and for each image."""
+    lines = [f"⚠ {escape.line(pause)}" for pause in pauses]
     for image in images:
         clauses = ([f"{_count_severities(image.findings)} can be fixed"] if image.findings else []) + list(
             image.refused
         )
+        clauses += [f"the signature by {signer} ends on {end}" for signer, end in image.ending.items()]
         outcome = image.problem or ", ".join(clauses) or "nothing to fix"
         outcome += f"; {image.evidence}" if image.evidence else ""
         lines.append(f"{'✔' if image.done else '✘'} {escape.line(image.image)}   {escape.line(outcome)}")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _ending_lines(images: Sequence[RefreshedImage]) -> list[str]:
+    """Return the warning of signatures that end soon, and what to do."""
+    if not images:
+        return []
+    return [
+        "⚠ These signatures end soon. From then on the gate refuses every new Pod of the image, also after a restart. "
+        "Sign again with a certificate that is valid for longer, best with a time-stamp; renew the certificate first, "
+        "if it is the certificate that ends.",
+        "",
+        *(
+            f"- {escape.code(image.image, 300)}: signed by {escape.code(signer, 200)}, until {escape.markdown(end)}"
+            for image in images
+            for signer, end in list(image.ending.items())[:MAX_PLACES]
+        ),
+        "",
+    ]
 
 
 def _row(image: RefreshedImage) -> str:

@@ -122,7 +122,7 @@ def record(to: Recorder, registry: str, tsa: str, tsa_root: Path) -> None:
     to.run("verify-identity", trusting("trust-identity", pem(root.certificate), identity), *verify, below)
     to.run("verify-leaf-anchor", trusting("trust-leaf", pem(chained.certificate)), *verify, below)
     stamped = trusting(
-        "trust-stamped", ours.chain_pem(), TrustPolicy(identities=("*",), timestamps=True), tsa_root.read_bytes()
+        "trust-stamped", ours.chain_pem(), TrustPolicy(identities=("*",), stamped=True), tsa_root.read_bytes()
     )
     to.run("verify-no-timestamp", stamped, *verify, good)
     brief = image("brief")
@@ -135,7 +135,7 @@ def record(to: Recorder, registry: str, tsa: str, tsa_root: Path) -> None:
     to.run("verify-signature-expired", us, *verify, brief)
     to.run("verify-certificate-expired", trusting("trust-short", short.chain_pem()), *verify, old)
     other_root = pem(make_authority("tsa root").certificate)
-    wrong = trusting("trust-wrong-tsa", short.chain_pem(), TrustPolicy(identities=("*",), timestamps=True), other_root)
+    wrong = trusting("trust-wrong-tsa", short.chain_pem(), TrustPolicy(identities=("*",), stamped=True), other_root)
     to.run("verify-timestamp-untrusted", wrong, *verify, odd)
     # No responder answers at this address, so that whether the certificate is revoked cannot be found out.
     revocable = make("revocable", issuer=root, ocsp="http://localhost:9/")

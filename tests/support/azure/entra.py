@@ -23,6 +23,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import jwt
@@ -60,6 +61,12 @@ class Signer:
         parts = {"n": numbers.n, "e": numbers.e}
         encoded = {name: base64url(value.to_bytes((value.bit_length() + 7) // 8)) for name, value in parts.items()}
         return {"keys": [{"kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.kid, "x5t": self.kid, **encoded}]}
+
+
+@cache
+def _key_of_every_tenant() -> RSAPrivateKey:
+    """Entra signs for all tenants with the same keys; to make one is most of the time of a short test."""
+    return generate_private_key(65537, 2048)
 
 
 def base64url(data: bytes) -> str:
@@ -120,7 +127,7 @@ class Entra:
     signer: Signer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.signer = Signer(f"https://sts.windows.net/{self.tenant}/")
+        self.signer = Signer(f"https://sts.windows.net/{self.tenant}/", _key_of_every_tenant())
 
     def add(self, *federated: Federated, secret: str = "") -> Application:
         """Register an application."""

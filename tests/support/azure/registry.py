@@ -120,7 +120,7 @@ class ContainerRegistry:
                 return _unauthorized([])
             return self._token(password, query.get("service", [""])[0], scopes)
         if request.path.startswith("/v2/"):
-            return self._behind(request)
+            return forward(request, self.port)  # which checks the token
         return Answer(404)
 
     def _exchange(self, request: Request) -> Answer:
@@ -192,19 +192,21 @@ class ContainerRegistry:
         assert isinstance(self.identity.key, RSAPrivateKey)
         return dict(jwt.decode(token, self.identity.key.public_key(), ["RS256"], audience=self.host, issuer=ISSUER))
 
-    def _behind(self, request: Request) -> Answer:
-        """Ask the registry behind; it checks the token."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        dropped = {"connection", "transfer-encoding", "content-length"}
-        headers = {name: value for name, value in request.headers.items() if name not in dropped}
-        try:
-            connection.request(request.method, request.target, request.body, headers)
-            response = connection.getresponse()
-            body = response.read()
-        finally:
-            connection.close()
-        kept = {name: value for name, value in response.getheaders() if name.lower() not in {"connection", "date"}}
-        return Answer(response.status, body, kept)
+
+def forward(request: Request, port: int) -> Answer:
+    """Ask a registry on loopback, with the client's own token."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    dropped = {"connection", "transfer-encoding", "content-length"}
+    headers = {name: value for name, value in request.headers.items() if name not in dropped}
+    headers["X-Forwarded-Proto"] = "https"  # of the uploads' addresses
+    try:
+        connection.request(request.method, request.target, request.body, headers)
+        response = connection.getresponse()
+        body = response.read()
+    finally:
+        connection.close()
+    kept = {name: value for name, value in response.getheaders() if name.lower() not in {"connection", "date"}}
+    return Answer(response.status, body, kept)
 
 
 def _basic(request: Request) -> str:

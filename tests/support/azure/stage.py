@@ -14,7 +14,7 @@ from pathlib import Path
 
 from s3c_actions.programs.install.pins import BUILDKITD
 from s3c_lab import buildkit_server
-from tests.support import ROOT
+from tests.support import ROOT, warm
 from tests.support.azure.entra import Application, Entra, GitHub
 from tests.support.azure.vault import SIGNER, Vault
 from tests.support.azure.world import World, environment_without_azure, world
@@ -70,8 +70,8 @@ class Azure:
         result = output / "result.json"
         result.unlink(missing_ok=True)
         job = {**(self.job if environment is None else environment), "PYTHONPATH": str(ROOT)}
-        argv = [sys.executable, "-m", "s3c_actions", *arguments, "--output-dir", output]
-        ended = self.run(folder, *argv, environment=job)
+        argv = [*map(str, arguments), "--output-dir", str(output)]
+        ended = warm.run(argv, cwd=folder, env=job, namespaces=self.world.pid)
         document = json.loads(result.read_text()) if result.exists() else {}
         return Ended(ended.returncode, ended.stdout, ended.stderr, document)
 

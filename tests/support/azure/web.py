@@ -103,7 +103,8 @@ def _handler(sites: Sites) -> type[BaseHTTPRequestHandler]:
                 host=(self.headers.get("Host") or "").partition(":")[0].lower(),
                 path=parts.path,
                 query={name: values[0] for name, values in parse_qs(parts.query).items()},
-                headers={name.lower(): value for name, value in self.headers.items()},
+                # Docker sends a line for each type that it accepts, in any order.
+                headers={name.lower(): ", ".join(self.headers.get_all(name, ())) for name in self.headers},
                 body=self._chunked() if self.headers.get("Transfer-Encoding") == "chunked" else self.rfile.read(length),
                 target=self.path,
             )

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from s3c_actions.cluster import deployed, image_places, manifests
-from s3c_actions.cluster.gate import inspection
 from s3c_actions.cluster.gate import manifests as gate_manifests
+from s3c_actions.cluster.gate import proof
 from s3c_actions.cluster.manifests import parse_objects
 from s3c_actions.core.errors import InputError
 
@@ -146,6 +146,6 @@ def test_what_runs_is_listed_from_every_place():
 
 @pytest.mark.parametrize("place", image_places.PLACES, ids=lambda one: one.noun)
 def test_a_pod_of_the_proof_has_its_image_in_the_place_that_is_tried(place):
-    made = inspection.probe_pod([A], place, B)["spec"]
+    made = proof.probe_pod([A], place, B)["spec"]
     assert sorted(one.image for one in image_places.pod_images(made)) == [A, B]
     assert B in {one.image for one in image_places.pod_images({place.field: made[place.field]})}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.cluster import images, manifests
+from s3c_actions.cluster import hooks, image_paths, manifests
+from s3c_actions.cluster.mentions import find_mentions
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 
@@ -128,6 +129,120 @@ def test_a_byte_order_mark_and_line_ends_survive():
     )
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("head", [">-", "|-", "|", ">", "|2-", ">- # why"])
+def test_a_block_scalar_is_replaced_whole(head, end):
+    lines = f"      image: {head}\n        registry.example:5000/app:1.4\n\n      args: [x]\n"
+    text = KINDS["Pod"].replace("      image: registry.example:5000/app:1.4\n", lines).replace("\n", end)
+    (use,) = found(text).uses
+    assert use.image == "registry.example:5000/app:1.4"
+    comment = head.partition("-")[2].lstrip("-") if "#" in head else ""
+    after = found(text).rewritten({use.image: "new:2"})
+    old = lines[: lines.index("\n\n")].replace("\n", end).partition("image: ")[2]
+    assert after == text.replace(old, f"new:2{comment}")
+    (document,) = manifests.parse_objects(after, "app.yaml")
+    assert document["spec"]["containers"][0] == {"name": "web", "image": "new:2", "args": ["x"]}
+
+
+@pytest.mark.parametrize("blank", ['""', "''", '" "'])
+@pytest.mark.parametrize("kind", ["Deployment", "CronJob", "Rollout"])
+def test_an_image_that_is_filled_in_later_is_left(kind, blank):
+    text = KINDS[kind].replace("registry.example:5000/app:1.4", blank)
+    manifest = found(text)
+    assert manifest.uses == ()
+    assert [(use.image, use.fixed) for use in manifest.candidates] == [("", True)]
+    assert manifest.rewritten({"": "new:2"}) == text
+
+
+def test_json_objects_one_after_another():
+    one = (
+        '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"NAME","annotations":{"a":"\\ud83d\\ude00"}},'
+        '"spec":{"containers":[{"name":"a","image":"app:1"}]}}'
+    )
+    text = "\n" + "\n".join(one.replace("NAME", name) for name in "abc") + "\n"
+    manifest = found(text)
+    assert [(use.line, use.name) for use in manifest.uses] == [(2, "a"), (3, "b"), (4, "c")]
+    assert manifest.rewritten({"app:1": "new:2"}) == text.replace("app:1", "new:2")
+    objects = list(manifests.parse_objects(text, "app.json"))
+    assert [item["metadata"] for item in objects] == [
+        {"name": name, "annotations": {"a": "\N{GRINNING FACE}"}} for name in "abc"
+    ]
+    with pytest.raises(InputError, match=r"app\.yaml, line 3: this Pod has no name"):
+        found(text.replace('"name":"b"', '"label":"b"'))
+
+
+HOOK = (
+    "apiVersion: v1\nkind: %s\nmetadata: {name: x, annotations: {%s}}\nspec: {containers: [{name: a, image: app:1}]}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "applied"),
+    [
+        ("helm.sh/hook: test", False),
+        ('"helm.sh/hook": test-success', False),
+        ("helm.sh/hook: pre-delete", False),
+        ('helm.sh/hook: "post-delete, pre-rollback"', False),
+        ("helm.sh/hook: post-rollback", False),
+        ("argocd.argoproj.io/hook: SyncFail", False),
+        ("helm.sh/hook: pre-install", True),
+        ("helm.sh/hook: post-upgrade", True),
+        ('helm.sh/hook: "pre-upgrade,test"', True),
+        ("argocd.argoproj.io/hook: PreSync", True),
+        ('helm.sh/hook: ""', None),
+        ("helm.sh/hook-weight: 1", None),
+    ],
+)
+def test_hooks_of_helm_and_argo(annotation, applied):
+    text = HOOK % ("Pod", annotation)
+    manifest = found(KINDS["Job"] + "---\n" + text + "---\n" + KINDS["Pod"])
+    left_out = applied is False
+    assert len(manifest.uses) == 3 - left_out
+    assert len(manifest.hook_uses) == len(manifest.left_out) == left_out
+    assert len(manifest.applied_hooks) == (applied is True)
+    (document,) = manifests.parse_objects(text, "x.yaml")
+    assert hooks.is_applied(document) is not left_out
+    after = manifest.rewritten({}, without_hooks=True)
+    assert [item["kind"] for item in manifests.parse_objects(after, "x.yaml")] == ["Job", "Pod", "Pod"][: 3 - left_out]
+    assert manifest.rewritten({}) == manifest.text
+    assert ("is left out" in after) is left_out
+
+
+def test_a_hook_of_a_hostile_name_stays_a_comment():
+    text = HOOK % ("Pod", 'helm.sh/hook: "test\\nkind: Secret"')
+    after = found(KINDS["Job"] + "---\n" + text).rewritten({}, without_hooks=True)
+    assert after.startswith(KINDS["Job"] + "---\n# Pod x (helm.sh/hook: test?kind: Secret) is left out")
+
+
+def test_hooks_in_lists_and_json_are_left_out_too():
+    item = "- apiVersion: v1\n  kind: Pod\n  metadata: {name: x, annotations: {helm.sh/hook: test}}\n"
+    manifest = found("apiVersion: v1\nkind: List\nitems:\n" + item + item.replace("test", "pre-install"))
+    assert [hook.line for hook in manifest.left_out] == [4]
+    assert manifest.rewritten({}, without_hooks=True) == manifest.text
+    one = '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"x","annotations":{"helm.sh/hook":"HOOK"}}}'
+    manifest = found(one.replace("HOOK", "test") + "\n" + one.replace("HOOK", "pre-install"))
+    assert manifest.rewritten({}, without_hooks=True) == "\n" + one.replace("HOOK", "pre-install")
+
+
+def test_given_images_are_reported_where_they_stay_by_tag():
+    text = KINDS["Pod"] + (
+        "      env: [{name: A, value: 'r.test/app:1'}]\n"
+        "      args: ['--image=r.test/app:2', 'r.test/app@sha256:00', 'r.test/app/other:1', 'x.r.test/app:1']\n"
+        "# r.test/app:3\n"
+        "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {x: 'image: r.test/app:4'}\n"
+        "---\n" + HOOK.replace("app:1", "r.test/app:5") % ("Pod", "helm.sh/hook: test")
+    )
+    names = [Reference.parse("r.test/app"), Reference.parse("nginx")]
+    found_uses = find_mentions(found(text), names)
+    assert [(use.image, use.where) for use in found_uses] == [
+        ("r.test/app:1", "Pod x, spec.containers[].env[].value"),
+        ("r.test/app:2", "Pod x, spec.containers[].args[]"),
+        ("r.test/app:4", "ConfigMap c, data.x"),
+    ]
+    excluded = image_paths.parse_all(["!ConfigMap=data.*", "!Pod=spec.containers[].env[].value"])
+    assert [use.image for use in find_mentions(found(text), names, excluded)] == ["r.test/app:2"]
+
+
 def test_an_address_in_brackets_is_quoted():
     after = found(KINDS["Pod"]).rewritten({"registry.example:5000/app:1.4": f"[::1]:5000/app@{DIGEST}"})
     (document,) = manifests.parse_objects(after, "app.yaml")
@@ -149,7 +264,7 @@ def test_an_address_in_brackets_is_quoted():
             6,
             "container c has no image",
         ),
-        (KINDS["Pod"].replace("image: ", "image: |\n        "), 7, "block scalar"),
+        (KINDS["Pod"].replace("apiVersion: v1", "apiVersion: kustomize.config.k8s.io/v1"), 1, "kubectl kustomize"),
         (KINDS["Pod"] + "      image: other:1\n", 8, "stands twice"),
         (KINDS["Pod"].replace("image: ", "image: &i ") + "      args: [*i]\n", 8, "would change with it"),
         ("{{ if .Values.x }}\nkind: Pod\n{{ end }}\n", 1, "template of Helm's"),
@@ -184,7 +299,7 @@ def test_values_are_those_the_api_server_reads():
     values = "[2024-01-01, 12:30, 0644, 1e3, .5, 1.5, 0x1f, yes, ~, 08, 1_0]"
     text = f"apiVersion: v1\nkind: X\nmetadata: {{name: a}}\nv: {values}\n"
     (one,) = manifests.parse_objects(text, "x.yaml")
-    assert one["v"] == ["2024-01-01", "12:30", 420, 1000.0, 0.5, 1.5, 31, True, None, "08", 10]
+    assert one["v"] == ["2024-01-01", "12:30", 420, 1000.0, 0.5, 1.5, 31, True, None, 8, 10]
 
 
 def test_a_key_twice_is_told_wherever_it_stands():
@@ -221,43 +336,16 @@ def test_files_folders_globs_and_stdin(tmp_path):
         (["blank.yaml"], "there are no manifests"),
         (["comments.yaml"], "comments alone"),
         (["base"], "kubectl kustomize base"),
+        (["tree"], "kubectl kustomize tree/base"),
+        (["tree/base/kustomization.yaml"], "kubectl kustomize tree/base"),
         (["latin.yaml"], "line 2: it is not UTF-8"),
     ],
 )
 def test_what_cannot_be_read(tmp_path, sources, said):
     (tmp_path / "empty").mkdir()
     write(tmp_path, blank_yaml="\n", comments_yaml="# a\n---\n---\n# b\n", base__kustomization_yaml="resources: []\n")
+    write(tmp_path, tree__base__kustomization_yaml="resources: [app.yaml]\n", tree__base__app_yaml=KINDS["Pod"])
     (tmp_path / "latin.yaml").write_bytes(b"# one\n# \xe9\n")
     with pytest.raises(InputError, match=r"manifests: ") as error:
         manifests.read(sources, cwd=tmp_path, stdin=nothing)
     assert said in str(error.value)
-
-
-def chosen(image: str, *given: str) -> str:
-    one = images.find_replacement(Reference.parse(image), [images.Replacement.parse(text) for text in given])
-    return str(one.image) if one else ""
-
-
-def test_images_match_by_repository_and_tag():
-    pinned = f"localhost:5000/app@{DIGEST}"
-    assert chosen("localhost:5000/app:1.4", pinned) == pinned
-    assert chosen("localhost:5000/app", pinned) == pinned
-    assert chosen(f"localhost:5000/app@sha256:{'0' * 64}", pinned) == pinned
-    assert chosen("localhost/app:1.4", pinned) == ""
-    assert chosen("localhost:5000/other/app:1.4", pinned) == ""
-    assert chosen("postgres:15.0", f"docker.io/library/postgres={pinned}") == pinned
-    assert chosen("app:1", "app:1=new:1", "app:2=new:2") == "docker.io/library/new:1"
-    assert chosen("app:3", "app:1=new:1", "app:2=new:2") == ""
-    assert chosen("app:1", "app:1=new:1", f"app={pinned}") == "docker.io/library/new:1"
-    assert chosen("app:3", "app:1=new:1", f"app={pinned}") == pinned
-
-
-def test_two_that_match_are_refused():
-    with pytest.raises(InputError, match="could become any of"):
-        chosen("app:1", "app=new:1", "app=new:2")
-    assert chosen("app:1", "app=new:1", "app=new:1")
-
-
-def test_replacements_name_what_is_wrong():
-    with pytest.raises(InputError, match="image: 'UPPER' is not"):
-        images.Replacement.parse("app=UPPER")

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from s3c_actions.core.errors import InputError, OutsideError
-from s3c_actions.findings import trivy_report
+from s3c_actions.findings import coverage, trivy_report
 from s3c_actions.findings.model import FindingKind, Severity
-from tests.support import reports
+from s3c_actions.findings.scope_inference import infer
+from tests.support import ROOT, reports
 
 
 def report(**changes: Any) -> bytes:
@@ -62,7 +63,8 @@ def test_image_facts() -> None:
     assert read.history == ("base", "RUN")
     assert read.labels == {"a": "b"}
     [finding] = read.findings
-    assert (finding.key, finding.fixable) == ((FindingKind.VULNERABILITY, "CVE-2024-1", "libssl3", ""), True)
+    assert (finding.kind, finding.id, finding.package) == (FindingKind.VULNERABILITY, "CVE-2024-1", "libssl3")
+    assert finding.fixable
 
 
 def test_an_image_with_nothing_to_scan_has_no_results_member() -> None:
@@ -123,7 +125,10 @@ UNINTELLIGIBLE = {
     "CycloneDX": (b'{"bomFormat": "CycloneDX", "specVersion": "1.6"}', "CycloneDX"),
     "another schema": (report(SchemaVersion=1), "schema version 1"),
     "an account": (report(ArtifactType="aws_account"), "'aws_account'"),
-    "results null": (report(Results=None), "damaged"),
+    "Trivy 0.19's": (b'[{"Target": "x (alpine 3.10)", "Type": "alpine", "Vulnerabilities": null}]', "before 0.20"),
+    "a newer schema": (report(SchemaVersion=3), "newer Trivy (schema version 3)"),
+    "a newer schema of another shape": (report(SchemaVersion=3, Results={}), "newer Trivy (schema version 3)"),
+    "of a cluster": (b'{"ClusterName": "c", "Resources": []}', "`trivy k8s`"),
     "results an object": (report(Results={}), "damaged"),
     "no id": (report(Results=result(Vulnerabilities=[{"PkgName": "x", "Severity": "HIGH"}])), "damaged"),
     "a new severity": (report(Results=result(Vulnerabilities=[vulnerability(Severity="AWFUL")])), "AWFUL"),
@@ -164,3 +169,46 @@ def test_the_versions_of_packages_are_as_those_of_findings() -> None:
         "bsdutils": "1:2.38.1-5+deb12u3",
         "pip": "24.0",
     }
+
+
+RECORDED = {path.stem: path.read_bytes() for path in (ROOT / "tests" / "data" / "trivy").glob("*.json")}
+DECISIVE = {
+    "SchemaVersion", "ArtifactName", "ArtifactType", "Target", "VulnerabilityID", "PkgName", "Finding", "Name",
+    "RuleID", "ID", "Type", "Results", "Vulnerabilities", "Severity", "Secrets", "Misconfigurations", "Licenses",
+    "ExperimentalModifiedFindings", "Status",
+}  # fmt: skip
+
+
+def nulled(value: Any, member: str) -> Any:
+    """The document with null wherever the member of this name is."""
+    if isinstance(value, dict):
+        return {key: None if key == member else nulled(inner, member) for key, inner in value.items()}
+    return [nulled(inner, member) for inner in value] if isinstance(value, list) else value
+
+
+def members(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        return set(value).union(*map(members, value.values()))
+    return set().union(*map(members, value)) if isinstance(value, list) else set()
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_null_is_what_go_takes_it_for(name: str) -> None:
+    document = json.loads(RECORDED[name])
+    whole = trivy_report.parse(RECORDED[name])
+    optional = members(document) - DECISIVE
+    assert optional
+    for member in sorted(optional):
+        data = json.dumps(nulled(document, member)).encode()
+        assert len(trivy_report.parse(data).findings) == len(whole.findings), member
+        infer(data)
+        coverage.assess_coverage(data, scanners=("vuln",), pkg_types=())
+        trivy_report.installed_versions(data)
+
+
+@pytest.mark.parametrize("member", ["Results", "Vulnerabilities"])
+def test_lists_that_are_null_are_empty_and_prove_nothing(member: str) -> None:
+    data = json.dumps(nulled(json.loads(report()), member)).encode()
+    assert trivy_report.parse(data).findings == ()
+    judged = coverage.assess_coverage(data, scanners=("vuln",), pkg_types=())
+    assert judged.blind

@@ -92,7 +92,7 @@ def test_certificates_are_read_beside_the_policy(tmp_path):
     path = tmp_path / "s3c-policy.yaml"
     path.write_text("version: 1\nsigners: [{name: release, certificate: release.crt}]\n")
     (signer,) = model.read(path).signers
-    assert signer.certificate.startswith("-----BEGIN CERTIFICATE-----")
+    assert signer.certificate_pem.startswith("-----BEGIN CERTIFICATE-----")
     path.write_text("version: 1\nsigners: [{name: release, certificate: other.crt}]\n")
     with pytest.raises(InputError, match="signer release"):
         model.read(path)
@@ -107,10 +107,66 @@ def test_a_certificate_of_a_vault_is_named_and_read_later(tmp_path):
     ):
         path.write_text(f"version: 1\nsigners: [{{name: release, certificate: '{certificate}'}}]\n")
         (signer,) = model.read(path).signers
-        assert (signer.certificate, signer.vault) == (certificate, vault)
+        assert (signer.certificates, signer.in_vault) == ((certificate,), True)
+        assert model.vault_certificate(certificate) == vault
     path.write_text("version: 1\nsigners: [{name: release, certificate: 'https://example.com/release.crt'}]\n")
     with pytest.raises(InputError, match="is none of a key vault"):
         model.read(path)
+
+
+def test_a_signer_may_have_several_certificates_while_one_is_renewed(tmp_path):
+    """A list is the same as one file with all of them; those of a vault stay in their places."""
+    for name in ("old", "new"):
+        make(name).write(tmp_path, name)
+    path = tmp_path / "s3c-policy.yaml"
+    path.write_text("version: 1\nsigners: [{name: release, certificate: [old.crt, new.crt]}]\n")
+    policy = model.read(path)
+    assert policy.signers[0].certificates == tuple((tmp_path / f"{name}.crt").read_text() for name in ("old", "new"))
+    provider, *_ = export.ratify_objects(policy)
+    assert provider["spec"]["parameters"]["value"] == policy.signers[0].certificate_pem
+    assert provider["spec"]["parameters"]["value"].count("BEGIN CERTIFICATE") == 2
+    (document,) = export.trust_policies(policy)
+    assert document["trustPolicies"][0]["trustedIdentities"] == ["*"]
+    named = "https://kv-voting.vault.azure.net/certificates/signing"
+    path.write_text(f"version: 1\nsigners: [{{name: release, certificate: ['{named}', new.crt]}}]\n")
+    (signer,) = model.read(path).signers
+    assert signer.certificates == (named, (tmp_path / "new.crt").read_text())
+    assert signer.in_vault
+    for certificate in ("[]", "[old.crt, missing.crt]", "[old.crt, 7]", "['https://example.com/x.crt']"):
+        path.write_text(f"version: 1\nsigners: [{{name: release, certificate: {certificate}}}]\n")
+        with pytest.raises(InputError):
+            model.read(path)
+
+
+def test_a_signers_time_stamps_are_trusted_by_the_judge_and_the_cluster(tmp_path):
+    make("release").write(tmp_path, "release")
+    root = make_authority("tsa root").chain_pem().decode()
+    (tmp_path / "tsa.crt").write_text(root)
+    path = tmp_path / "s3c-policy.yaml"
+    text = "version: 1\nsigners: [{name: release, certificate: release.crt, timestamp-roots: [tsa.crt]MORE}]\n"
+    for more, check in (("", "always"), (", verify-timestamp: afterCertExpiry", "afterCertExpiry")):
+        path.write_text(text.replace("MORE", more))
+        policy = model.read(path)
+        _, tsa, verifier, *_ = export.ratify_objects(policy)
+        assert (tsa["kind"], tsa["metadata"]["name"]) == ("KeyManagementProvider", "s3c-release-tsa")
+        assert tsa["spec"]["parameters"]["value"] == root
+        parameters = verifier["spec"]["parameters"]
+        assert parameters["verificationCertStores"] == {
+            "ca": {"s3c-release": ["s3c-release"]},
+            "tsa": {"s3c-release-tsa": ["s3c-release-tsa"]},
+        }
+        (statement,) = parameters["trustPolicyDoc"]["trustPolicies"]
+        assert statement["trustStores"] == ["ca:s3c-release", "tsa:s3c-release-tsa"]
+        assert statement["signatureVerification"] == {"level": "strict", "verifyTimestamp": check}
+    for wrong, told in (
+        ("[missing.crt]", "cannot be read"),
+        ("[release.crt]", "not the root certificate"),
+        ("[], verify-timestamp: afterCertExpiry", "timestamp-roots is missing"),
+        ("[tsa.crt], verify-timestamp: never", "at signers"),
+    ):
+        path.write_text(text.replace("[tsa.crt]MORE", wrong))
+        with pytest.raises(InputError, match=told):
+            model.read(path)
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,7 @@ LATER = {
     "remaining": {"mirror"},
     "scanner_version": {"gated", "overridden", "outdated", "missing", "scope", "platforms", "proposed"},
     "certificate": {"judged"},
+    "unsigned_denied": {"pauses"},
 }
 """Keys that were added after the first documents of this version, by a key that only objects of that kind have."""
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID, NameOID
 
-from s3c_actions.signing import certificates
+from s3c_actions.signing import certificates, identities, key_files
 from s3c_actions.signing.certificates import CertificateError
 from s3c_lab.certificates import (
     CODE_SIGNING,
@@ -150,66 +150,6 @@ def test_an_issuer_without_the_right_to_sign_certificates_is_refused() -> None:
     assert broken(make("leaf", issuer=weak)).rule == "chain-authority"
 
 
-def test_keys_are_read_and_passwords_told_apart() -> None:
-    identity = make("locked")
-    assert certificates.read_key(identity.key_pem("geheim"), "geheim")
-    assert certificates.read_key(identity.key_pem(), "not needed")
-    for content, password, rule in [
-        (identity.key_pem("geheim"), "", "password"),
-        (identity.key_pem("geheim"), "wrong", "password"),
-        (identity.chain_pem(), "", "unreadable"),
-        (identity.key_pem()[:60] + identity.key_pem()[100:], "", "unreadable"),
-        (b"", "", "unreadable"),
-    ]:
-        with pytest.raises(CertificateError) as caught:
-            certificates.read_key(content, password)
-        assert caught.value.rule == rule
-        assert "geheim" not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["d", "dmp1", "dmq1", "iqmp"])
-def test_an_rsa_key_whose_numbers_do_not_fit_is_damaged(name: str) -> None:
-    key = make_key("RSA-2048")
-    assert isinstance(key, rsa.RSAPrivateKey)
-    numbers = key.private_numbers()
-    parts = {one: getattr(numbers, one) for one in ("p", "q", "d", "dmp1", "dmq1", "iqmp")}
-    parts[name] += 2
-    changed = rsa.RSAPrivateNumbers(**parts, public_numbers=numbers.public_numbers)
-    damaged = Identity(changed.private_key(unsafe_skip_rsa_key_validation=True), ())
-    assert certificates.read_key(Identity(key, ()).key_pem())
-    with pytest.raises(CertificateError, match="cannot be read") as caught:
-        certificates.read_key(damaged.key_pem())
-    assert caught.value.rule == "unreadable"
-
-
-def test_pkcs12_is_read_and_its_chain_put_in_order(chained: Identity) -> None:
-    shuffled = Identity(chained.key, (chained.chain[0], chained.chain[2], chained.chain[1]))
-    key, chain = certificates.read_pkcs12(shuffled.pkcs12("geheim"), "geheim")
-    assert chain == chained.chain
-    certificates.check(chain, NOW, key)
-    for content, password, rule in [
-        (shuffled.pkcs12("geheim"), "wrong", "password"),
-        (shuffled.pkcs12("geheim"), "", "password"),
-        (b"0\x82nothing", "geheim", "unreadable"),
-    ]:
-        with pytest.raises(CertificateError) as caught:
-            certificates.read_pkcs12(content, password)
-        assert caught.value.rule == rule
-
-
-@pytest.mark.parametrize("content", [b"", b"hello", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
-def test_what_is_no_certificate_is_said_to_be_none(content: bytes) -> None:
-    with pytest.raises(CertificateError) as caught:
-        certificates.read_chain(content)
-    assert caught.value.rule == "unreadable"
-
-
-def test_a_der_certificate_is_read() -> None:
-    certificate = make("der").certificate
-
-    assert certificates.read_chain(certificate.public_bytes(Encoding.DER)) == (certificate,)
-
-
 def test_facts() -> None:
     certificate = make("facts", end=NOW + timedelta(days=10, hours=1)).certificate
     assert certificates.days_left(certificate, NOW) == 10
@@ -342,7 +282,71 @@ def test_a_negative_serial_number_is_refused() -> None:
 
 def test_a_key_for_pss_alone_is_refused() -> None:
     """OpenSSL makes such ones, and Go cannot read them; a signature with PSS by a plain key is another thing."""
-    chain = certificates.read_chain((DATA / "rsa-pss-key.crt").read_bytes())
+    chain = key_files.read_chain((DATA / "rsa-pss-key.crt").read_bytes())
     with pytest.raises(CertificateError) as caught:
         certificates.check(chain, NOW)
     assert (caught.value.rule, "PSS" in caught.value.what) == ("key-type", True)
+
+
+def test_whether_it_is_valid_now_may_not_matter() -> None:
+    """What a certificate signed before its end is trusted by a time-stamp; every other rule holds."""
+    ended = make("ended", start=NOW - 9 * DAY, end=NOW - DAY)
+    with pytest.raises(CertificateError, match="expired"):
+        certificates.check(ended.chain, NOW)
+    certificates.check(ended.chain, None)
+    with pytest.raises(CertificateError, match="serverAuth"):
+        certificates.check(make("web", end=NOW - DAY / 2, extended=(SERVER_AUTH,)).chain, None)
+
+
+def test_the_chains_of_one_file_are_separated(chained: Identity, root: Identity) -> None:
+    alone, below = make("alone"), make("below", issuer=root)
+    listed = [*chained.chain, *alone.chain, *below.chain]
+    assert certificates.split_chains(listed) == (chained.chain, alone.chain, below.chain)
+    assert certificates.split_chains(chained.chain) == (chained.chain,)
+    assert certificates.split_chains([]) == ()
+    # Their order in the file does not matter, and a certificate that stands there twice is one.
+    assert certificates.split_chains([*listed[::-1], *listed]) == (below.chain, alone.chain, chained.chain)
+
+
+def test_several_certificates_of_one_signer_are_named_once_and_nobody_besides(root: Identity) -> None:
+    def pinned(*signers: Identity) -> tuple[str, ...]:
+        return certificates.pinned_identities([signer.chain for signer in signers])
+
+    def named(name: str) -> str:
+        return f"x509.subject:C=US,ST=WA,O=s3c lab,CN={name}"
+
+    first, renewed, other = make("a", issuer=root), make("a", issuer=root), make("b", issuer=root)
+    assert pinned(first, renewed) == (named("a"),)
+    assert pinned(first, other) == (named("a"), named("b"))
+    assert pinned(make("a"), make("b")) == (named("a"), named("b"))
+    # The same subject below another authority is asked for: both are named.
+    assert pinned(first, make("a", issuer=make_authority("second"))) == (named("a"),)
+    for pair in ((first, make("b", issuer=make_authority("second"))), (first, make("b"))):
+        with pytest.raises(CertificateError) as caught:
+            pinned(*pair)
+        assert caught.value.rule == "subject"
+    # A subject that no policy can name is trusted alone only; beside an authority it would be everybody.
+    assert pinned(make("odd", subject_name=ODD), make("a")) == ("*",)
+    with pytest.raises(CertificateError):
+        pinned(make("odd", subject_name=ODD), first)
+
+
+def test_an_identity_that_another_covers_is_left_out() -> None:
+    wide, narrow, other = (f"x509.subject: C=US, ST=WA, O={rest}" for rest in ("a", "a, CN=b", "c"))
+    assert identities.widest([narrow, wide, other, wide]) == (wide, other)
+    assert identities.widest([wide, narrow]) == (wide,)
+    assert identities.identity_entries(identities.widest([narrow, wide, other])) == (wide, other)
+
+
+def test_a_renewed_certificate_of_the_same_key_is_the_same_key() -> None:
+    first = make("a")
+    again, other = make("a", key=first.key), make("a")
+    assert certificates.thumbprint(first.certificate) != certificates.thumbprint(again.certificate)
+    assert certificates.key_thumbprint(first.certificate) == certificates.key_thumbprint(again.certificate)
+    assert certificates.key_thumbprint(first.certificate) != certificates.key_thumbprint(other.certificate)
+
+
+@pytest.mark.parametrize(("days", "short"), [(3, True), (7, True), (8, False), (365, False)])
+def test_a_certificate_of_a_week_is_short_lived(days: int, short: bool) -> None:
+    signer = make("daily", start=NOW.replace(microsecond=0), end=NOW.replace(microsecond=0) + days * DAY)
+    assert certificates.is_short_lived(signer.certificate) is short

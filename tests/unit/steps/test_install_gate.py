@@ -107,6 +107,67 @@ def test_a_key_vault_instead_of_a_file(context):
     }
 
 
+def test_several_versions_of_a_vaults_certificate(context):
+    """While it is renewed: Ratify fetches each, and the newest whichever it is."""
+    versions = "newest,0123456789abcdef0123456789abcdef"
+    provider = install_gate._objects(given(**VAULT, trusted_vault_version=versions), context)[0]
+    assert provider["spec"]["parameters"]["certificates"] == [
+        {"name": "signing"},
+        {"name": "signing", "version": "0123456789abcdef0123456789abcdef"},
+    ]
+    for flags, field in (
+        ({"trusted_vault_version": "newest"}, "vault"),
+        ({"vault_ca_certs": "ca.pem"}, "vault"),
+        ({**VAULT, "trusted_vault_version": "second"}, "trusted-vault-version"),
+    ):
+        with pytest.raises(InputError) as error:
+            install_gate._objects(given(**flags), context)
+        assert error.value.field == field
+
+
+def test_issuers_that_the_vault_does_not_have_are_trusted_beside_it(context, tmp_path):
+    """Of a certificate that was merged alone: Ratify finds no authority in the vault's secret."""
+    authority = make_authority("root").chain_pem()
+    (tmp_path / "ca.pem").write_bytes(authority)
+    objects = install_gate._objects(given(**VAULT, vault_ca_certs=str(tmp_path / "ca.pem")), context)
+    providers = {one["metadata"]["name"]: one["spec"] for one in objects if one["kind"] == "KeyManagementProvider"}
+    assert set(providers) == {manifests.TRUST_STORE_NAME, manifests.ISSUERS_STORE_NAME}
+    assert providers[manifests.ISSUERS_STORE_NAME]["parameters"]["value"].encode() == authority
+    (verifier,) = (one for one in objects if one["kind"] == "Verifier")
+    stores = verifier["spec"]["parameters"]["verificationCertStores"]["ca"]
+    assert stores == {manifests.TRUST_STORE_NAME: [manifests.TRUST_STORE_NAME, manifests.ISSUERS_STORE_NAME]}
+
+
+def test_time_stamps_are_trusted_beside_the_signers(context, certificate, tmp_path):
+    root = tmp_path / "tsa.crt"
+    root.write_bytes(make_authority("tsa root").chain_pem())
+    for more, check in (({}, "always"), ({"verify_timestamp": "afterCertExpiry"}, "afterCertExpiry")):
+        objects = install_gate._objects(
+            given(trust_store=str(certificate), trusted_timestamp_root=str(root), **more), context
+        )
+        order = ["KeyManagementProvider", "KeyManagementProvider", "Verifier", "Policy", "ConstraintTemplate"]
+        assert kinds(objects)[:5] == order
+        store = next(one for one in objects if one["metadata"]["name"] == manifests.TIMESTAMP_STORE_NAME)
+        assert store["spec"]["parameters"]["value"] == root.read_text()
+        (verifier,) = (one for one in objects if one["kind"] == "Verifier")
+        parameters = verifier["spec"]["parameters"]
+        assert parameters["verificationCertStores"]["tsa"] == {
+            manifests.TIMESTAMP_STORE_NAME: [manifests.TIMESTAMP_STORE_NAME]
+        }
+        (statement,) = parameters["trustPolicyDoc"]["trustPolicies"]
+        assert statement["trustStores"][1:] == [f"tsa:{manifests.TIMESTAMP_STORE_NAME}"]
+        assert statement["signatureVerification"] == {"level": "strict", "verifyTimestamp": check}
+    for wrong in ({"trusted_timestamp_root": str(certificate)}, {"verify_timestamp": "afterCertExpiry"}):
+        with pytest.raises(InputError) as error:
+            install_gate._objects(given(trust_store=str(certificate), **wrong), context)
+        assert error.value.field == "trusted-timestamp-root"
+    policy = tmp_path / "s3c-policy.yaml"
+    policy.write_text(f"version: 1\nsigners: [{{name: release, certificate: {certificate}}}]\n")
+    with pytest.raises(InputError) as error:
+        install_gate._objects(given(policy=str(policy), trusted_timestamp_root=str(root)), context)
+    assert error.value.field == "trusted-timestamp-root"
+
+
 @pytest.mark.parametrize("missing", sorted(VAULT))
 def test_a_key_vault_takes_four_inputs(context, missing):
     with pytest.raises(InputError, match=r"is missing, and|nobody is trusted") as raised:

@@ -21,7 +21,7 @@ from s3c_actions.registry.content import compute_digest, parse_manifest
 from s3c_actions.registry.oci_layout import layout_platforms
 from s3c_actions.result.model import SignResult
 from s3c_actions.steps import sign as signing
-from s3c_actions.steps.merge import merge_scans, union_findings, unique_findings
+from s3c_actions.steps.merge import merge_scans, union_findings
 from s3c_actions.wiring import logins, tracing
 from tests.support import outcomes
 from tests.support.bare import KEY, ended, furnish, install_programs, silence
@@ -351,7 +351,7 @@ def test_what_differs_between_platforms_stays_as_each_has_it() -> None:
 def test_what_one_platform_has_twice_is_there_twice() -> None:
     assert len(union_findings([[AMD, AMD], [ARM]])) == 2
     assert len(union_findings([[AMD], [ARM, ARM]])) == 2
-    assert len(unique_findings([AMD, replace(AMD, path="app/b.jar"), ARM])) == 2
+    assert len(union_findings([[AMD, replace(AMD, path="app/b.jar")], [ARM]])) == 2
 
 
 def test_the_whole_is_what_its_platforms_are() -> None:

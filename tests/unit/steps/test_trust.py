@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.options.command import load
 from s3c_actions.options.declare import read
 from s3c_actions.result.model import Outcome
-from s3c_lab.certificates import make, make_authority, pem, subject
+from s3c_lab.certificates import Identity, make, make_authority, pem, subject
 from tests.unit.wiring.test_signing import context
 
+NOW = datetime.now(UTC)
 GUID = "00000000-0000-4000-8000-000000000000"
 
 
@@ -86,6 +88,57 @@ def test_everyone_is_trusted_only_where_that_is_the_signer_alone(name: x509.Name
     assert not folder.exists() or not list(folder.iterdir())
 
 
+def test_two_certificates_of_one_signer_are_trusted_at_once(tmp_path: Path) -> None:
+    """While a certificate is renewed; the same subject is named once, and neither admits anybody else."""
+    authority = make_authority("root")
+    file = tmp_path / "both.pem"
+
+    def exported(*signers: Identity) -> list[str]:
+        file.write_bytes(b"".join(signer.chain_pem() for signer in signers))
+        export(tmp_path, certificate=str(file))
+        (statement,) = json.loads((tmp_path / "trustpolicy.json").read_text())["trustPolicies"]
+        return list(statement["trustedIdentities"])
+
+    store = tmp_path / "truststore/x509/ca/s3c/certificates.pem"
+    named = "x509.subject:C=US,ST=WA,O=s3c lab,CN=signing"
+    assert exported(make("signing", issuer=authority), make("signing", issuer=authority)) == [named]
+    assert store.read_bytes() == pem(authority.certificate)
+    old, new = make("signing"), make("renewed")
+    assert exported(old, new) == [named, named.replace("signing", "renewed")]
+    assert store.read_bytes() == pem(old.certificate) + pem(new.certificate)
+    # Another authority's signer: each authority could certify the other's subject.
+    with pytest.raises(InputError, match="neither the subject nor the authority in common"):
+        exported(make("other", issuer=authority), new)
+
+
+def test_trusted_time_stamps_are_exported_for_notation_and_ratify(tmp_path: Path) -> None:
+    root = make_authority("tsa root").chain_pem()
+    (tmp_path / "tsa.crt").write_bytes(root)
+    ended = make("signing", start=NOW - timedelta(days=9), end=NOW - timedelta(days=1))
+    (tmp_path / "signing.crt").write_bytes(ended.chain_pem())
+    chain = str(tmp_path / "signing.crt")
+    with pytest.raises(InputError, match="expired"):
+        export(tmp_path, certificate=chain)
+    export(
+        tmp_path,
+        certificate=chain,
+        trusted_timestamp_root=str(tmp_path / "tsa.crt"),
+        verify_timestamp="afterCertExpiry",
+    )
+    (statement,) = json.loads((tmp_path / "trustpolicy.json").read_text())["trustPolicies"]
+    assert statement["trustStores"] == ["ca:s3c", "tsa:s3c"]
+    assert statement["signatureVerification"] == {"level": "strict", "verifyTimestamp": "afterCertExpiry"}
+    assert (tmp_path / "truststore/x509/tsa/s3c/certificates.pem").read_bytes() == root
+    signers, stamps, verifier, _ = yaml.safe_load_all((tmp_path / "ratify.yaml").read_text())
+    assert stamps["spec"]["parameters"]["value"].encode() == root
+    names = signers["metadata"]["name"], stamps["metadata"]["name"]
+    parameters = verifier["spec"]["parameters"]
+    assert parameters["verificationCertStores"] == {"ca": {names[0]: [names[0]]}, "tsa": {names[1]: [names[1]]}}
+    (ratify,) = parameters["trustPolicyDoc"]["trustPolicies"]
+    assert ratify["trustStores"] == [f"ca:{names[0]}", f"tsa:{names[1]}"]
+    assert ratify["signatureVerification"] == statement["signatureVerification"]
+
+
 @pytest.mark.parametrize(
     ("given", "field"),
     [
@@ -97,7 +150,13 @@ def test_everyone_is_trusted_only_where_that_is_the_signer_alone(name: x509.Name
             "ratify-client-id",
         ),
         ({"certificate": "CERTIFICATE", "trust_name": "../x"}, "trust-name"),
+        ({"certificate": "CERTIFICATE", "trusted_vault_version": "newest"}, "trusted-vault-version"),
+        ({"certificate": "CERTIFICATE", "verify_timestamp": "afterCertExpiry"}, "trusted-timestamp-root"),
+        ({"certificate": "CERTIFICATE", "trusted_timestamp_root": "CERTIFICATE"}, "trusted-timestamp-root"),
         ({"certificate": "CERTIFICATE", "task": "import"}, "task"),
+        ({"certificate": "CERTIFICATE", "image": "registry.example/app"}, "image"),
+        ({"certificate": "CERTIFICATE", "task": "list-signed"}, "image"),
+        ({"task": "list-signed", "image": "registry.example/app"}, "vault"),
     ],
 )
 def test_wrong_input_is_named(given: dict[str, str], field: str, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cbor2
 import jsonschema
@@ -76,6 +77,19 @@ def test_the_text_begins_with_the_verdict_and_has_every_part() -> None:
     assert "  ✘ CN=stranger,O=Else,ST=WA,C=US" in lines
     assert "trust store does not lead to" in text
     assert re.search(r"✘ report +2026-11-21 07:08 +it is about another image", text)
+    paused = "⚠ The gate (ratify-verification) is paused from 2026-11-23T07:50:00Z until 2026-11-23T08:20:00Z"
+    gate: Any = checked(stories.paused())["gate"]
+    assert gate["pauses"] == [
+        {
+            "constraint": "ratify-verification",
+            "since": "2026-11-23T07:50:00Z",
+            "until": "2026-11-23T08:20:00Z",
+            "reason": "registry down, INC-1234",
+        }
+    ]
+    assert f"  {paused}: registry" in story_text.render(stories.paused())
+    assert paused in story_page.render(stories.paused()).decode()
+    assert "⚠" not in story_page.render(stories.denied()).decode()
     denied = story_text.render(stories.denied())
     assert "✘ denied" in denied
     assert f"→ s3c sign {stories.NAME}@{stories.DIGEST}" in denied

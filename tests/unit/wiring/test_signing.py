@@ -179,6 +179,7 @@ def trust(**given: str) -> verify_inputs.VerifyInputs:
         ("{}", {"trusted_identity": "C=US"}, "trusted-identity"),
         ("{}", {"verification_level": "audit"}, "verification-level"),
         ("{}", {"trusted_timestamp_root": "x"}, "trusted-timestamp-root"),
+        ("{}", {"verify_timestamp": "afterCertExpiry"}, "verify-timestamp"),
     ],
 )
 def test_a_policy_is_read_and_stands_alone(policy: str, more: dict[str, str], field: str, tmp_path: Path) -> None:
@@ -198,6 +199,9 @@ def test_a_policy_is_read_and_stands_alone(policy: str, more: dict[str, str], fi
         ({"vault": "kv-voting", "vault_certificate": "signing", "trust_policy": "POLICY"}, "vault"),
         ({"trusted_identity": "C=US, ST=WA, O=x"}, "trust-store"),
         ({"verification_level": "audit"}, "trust-store"),
+        ({"trusted_timestamp_root": "x"}, "trust-store"),
+        ({"trusted_vault_version": "newest"}, "trust-store"),
+        ({"trust_store": "x", "verify_timestamp": "afterCertExpiry"}, "trusted-timestamp-root"),
         ({"trust_policy": "POLICY"}, "trust-store"),
     ],
 )

@@ -72,6 +72,23 @@ def test_a_certificate_is_enough_and_no_key_is_needed(tmp_path, notation, how, r
     assert ("CN=release" in notation.policies[0]) is (how == "certificate")
 
 
+def test_time_stamps_may_be_trusted_beside_a_certificate(tmp_path, notation):
+    """Its signatures then outlive it; without the certificate they are nobody's."""
+    _, path = make("release").write(tmp_path, "release")
+    root = tmp_path / "tsa.crt"
+    root.write_bytes(make_authority("tsa").chain_pem())
+    stamps = {"trusted_timestamp_root": root, "verify_timestamp": "afterCertExpiry"}
+    assert vouched(tmp_path, certificate=path, **stamps) == [True, False]
+    assert '"tsa:s3c"' in notation.policies[0]
+    assert '"verifyTimestamp": "afterCertExpiry"' in notation.policies[0]
+    with pytest.raises(InputError) as caught:
+        vouched(tmp_path, **stamps)
+    assert caught.value.field == "trust-store"
+    with pytest.raises(InputError) as caught:
+        vouched(tmp_path, certificate=path, verify_timestamp="afterCertExpiry")
+    assert caught.value.field == "trusted-timestamp-root"
+
+
 def test_a_certificate_of_an_authority_is_pinned_to_its_subject(tmp_path, notation):
     authority = make_authority("root")
     _, path = make("release", issuer=authority).write(tmp_path, "release")

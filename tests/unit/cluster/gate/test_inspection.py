@@ -5,16 +5,20 @@ from __future__ import annotations
 import copy
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from s3c_actions.cluster import rollout
-from s3c_actions.cluster.gate import denials, inspection
+from s3c_actions.cluster import rollout, rollout_state
+from s3c_actions.cluster.gate import denials, inspection, manifests
+from s3c_actions.core.gate_pause import format_moment
 from tests.support import ROOT
 
 DATA = ROOT / "tests" / "data" / "gate"
-FACTS = json.loads((DATA / "facts.json").read_text())
+RECORDED = json.loads((DATA / "facts.json").read_text())
+FACTS = RECORDED | {"templates": [manifests.template()]}
+"""What was recorded, with the template of today."""
 WANTED = [("apps", "Deployment", "default")]
 
 
@@ -169,6 +173,29 @@ def test_each_hole_is_found(made, what):
     found = inspection.inspect(made, WANTED)
     assert any(what in hole.what for hole in found.holes), found.holes
     assert all(hole.remedy for hole in found.holes)
+
+
+def paused(since: timedelta, until: timedelta) -> dict[str, str]:
+    """A pause between two times, from now."""
+    now = datetime.now(UTC)
+    return {"since": format_moment(now + since), "until": format_moment(now + until), "reason": "registry down"}
+
+
+def test_a_pause_of_a_constraint_that_looks_elsewhere_is_none_of_these_objects():
+    (own,) = copy.deepcopy(FACTS["constraints"])
+    other = copy.deepcopy(own)
+    other["metadata"]["name"] = "elsewhere"
+    other["spec"]["match"]["namespaces"] = ["shop"]
+    other["spec"]["parameters"] = {"pause": paused(timedelta(minutes=-1), timedelta(minutes=5))}
+    found = inspection.inspect(facts(constraints=[own, other]), WANTED)
+    assert (found.pauses, found.active_pauses, found.holes) == ((), (), ())
+    found = inspection.inspect(facts(constraints=[own, other]), [("apps", "Deployment", "shop")])
+    assert [pause.constraint for pause in found.active_pauses] == ["elsewhere"]
+    assert "is paused from" in inspection.pause_error(found).what
+    later = inspection.inspect(
+        facts(constraints=[own, other]), [("", "Pod", "shop")], now=datetime.now(UTC) + timedelta(minutes=6)
+    )
+    assert (len(later.pauses), later.active_pauses) == (1, ())
 
 
 POD_RULE = {
@@ -335,22 +362,23 @@ def live(generation: int = 2, observed: int = 2, replicas: int = 2, **status: ob
         ("StatefulSet", live(readyReplicas=2, updatedReplicas=1, currentRevision="a", updateRevision="b"), False),
         ("DaemonSet", live(desiredNumberScheduled=1, numberAvailable=1, updatedNumberScheduled=1), True),
         ("DaemonSet", live(desiredNumberScheduled=1, numberAvailable=1, updatedNumberScheduled=0), False),
-        ("Job", live(succeeded=1), True),
+        ("Job", live(succeeded=1, conditions=[{"type": "Complete", "status": "True"}]), True),
+        ("Job", live(succeeded=1), False),
         ("Job", live(), False),
         ("Pod", live(conditions=[{"type": "Ready", "status": "True"}]), True),
         ("Pod", live(phase="Pending"), False),
     ],
 )
 def test_rollout_states(kind, seen, done):
-    assert rollout.rollout_state(kind, seen).done is done
+    assert rollout_state.rollout_state(kind, seen).done is done
 
 
 def test_rollouts_that_failed():
     late = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}]
-    assert rollout.rollout_state("Deployment", live(conditions=late)).failed == "timed out"
+    assert rollout_state.rollout_state("Deployment", live(conditions=late)).failed == "timed out"
     backoff = [{"type": "Failed", "status": "True", "message": "Job has reached the specified backoff limit"}]
-    assert "backoff" in rollout.rollout_state("Job", live(conditions=backoff)).failed
-    assert rollout.rollout_state("Pod", live(phase="Failed")).failed
+    assert "backoff" in rollout_state.rollout_state("Job", live(conditions=backoff)).failed
+    assert rollout_state.rollout_state("Pod", live(phase="Failed")).failed
 
 
 def test_troubles_of_a_pod():

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from s3c_actions.cluster import apply, image_places, rollout
 from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, Resource
-from s3c_actions.cluster.gate import denials, inspection
+from s3c_actions.cluster.gate import denials, inspection, proof
 from s3c_actions.core.errors import OutsideError, Refused, S3CError
 from s3c_actions.core.progress import Silent, StepContext
 from s3c_actions.core.reference import Reference
 from s3c_actions.result.model import Admission, DeployResult
 from s3c_actions.steps import deploy
-from tests.unit.cluster.gate.test_inspection import DATA, facts
+from tests.unit.cluster.gate.test_inspection import DATA, FACTS, facts, paused
 
 CONSTRAINT = "ratify-verification"
 APP, OTHER, SIGNATURE = (f"registry.test/app@sha256:{one * 64}" for one in "abc")
@@ -54,7 +57,7 @@ class Answers(Cluster):
         self.tried: list[tuple[str, dict[image_places.ImagePlace, list[str]]]] = []
 
     def create(self, resource: Resource, document: dict[str, Any], namespace: str = "", *, dry_run: bool) -> Any:
-        assert (resource, dry_run) == (inspection.PODS, True)
+        assert (resource, dry_run) == (proof.PODS, True)
         found: dict[image_places.ImagePlace, list[str]] = {}
         for one in image_places.pod_images(document["spec"]):
             found.setdefault(one.place, []).append(one.image)
@@ -64,7 +67,7 @@ class Answers(Cluster):
         return document
 
     def list(self, resource: Resource, namespace: str = "", **query: str) -> list[dict[str, Any]]:
-        assert (resource, namespace) == (inspection.PODS, inspection.NAMESPACE)
+        assert (resource, namespace) == (proof.PODS, inspection.NAMESPACE)
         return []  # of Ratify's log there is nothing to read
 
 
@@ -84,13 +87,13 @@ def closed(*, but: image_places.ImagePlace | None = None, bad: frozenset[str] = 
     return Answers(answer)
 
 
-@pytest.mark.parametrize("beside", [APP, inspection._BESIDE])
+@pytest.mark.parametrize("beside", [APP, proof._BESIDE])
 def test_an_unsigned_image_is_tried_in_every_place_that_a_new_pod_has(beside):
     cluster = closed()
-    proof = inspection.prove_closed(cluster, SIGNATURE, "shop", [CONSTRAINT], beside)
-    assert proof.places == (*CREATABLE,)
-    assert proof.told == "as a container, an init container and an image volume"
-    assert "it has no signature" in proof.what
+    closed_by = proof.prove_closed(cluster, SIGNATURE, "shop", [CONSTRAINT], beside)
+    assert closed_by.places == (*CREATABLE,)
+    assert closed_by.told == "as a container, an init container and an image volume"
+    assert "it has no signature" in closed_by.what
     assert [found.get(place) for place, (_, found) in zip(CREATABLE, cluster.tried, strict=True)] == [[SIGNATURE]] * 3
     assert all(found[image_places.CONTAINERS] == [beside] for _, found in cluster.tried[1:])
 
@@ -98,7 +101,7 @@ def test_an_unsigned_image_is_tried_in_every_place_that_a_new_pod_has(beside):
 @pytest.mark.parametrize("place", CREATABLE, ids=lambda one: one.noun)
 def test_a_gate_that_leaves_out_a_place_is_open(place):
     with pytest.raises(Refused, match=rf"The gate is open: .* nobody signed, {place.phrase}") as raised:
-        inspection.prove_closed(closed(but=place), SIGNATURE, "shop", [CONSTRAINT], APP)
+        proof.prove_closed(closed(but=place), SIGNATURE, "shop", [CONSTRAINT], APP)
     assert raised.value.image == SIGNATURE
     assert (f"not at {place.noun}s" in raised.value.cause) is (place is not image_places.CONTAINERS)
 
@@ -116,8 +119,8 @@ OWN_POLICY = "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'no-images' wit
 
 @pytest.mark.parametrize(("status", "message"), [(422, NO_VOLUMES), (422, OWN_POLICY)])
 def test_a_place_that_the_cluster_has_not_is_not_claimed(status, message):
-    proof = inspection.prove_closed(in_place(VOLUME, refused(status, message)), SIGNATURE, "shop", [CONSTRAINT], APP)
-    assert proof.told == "as a container and an init container"
+    closed_by = proof.prove_closed(in_place(VOLUME, refused(status, message)), SIGNATURE, "shop", [CONSTRAINT], APP)
+    assert closed_by.told == "as a container and an init container"
 
 
 QUOTA = "pods is forbidden: exceeded quota: few, requested: pods=1, used: pods=1, limited: pods=1"
@@ -129,12 +132,12 @@ RIGHT = 'pods is forbidden: User "ci" cannot create resource "pods" in API group
 @pytest.mark.parametrize("message", [QUOTA, SECURITY, RIGHT])
 def test_what_refuses_without_the_gate_proves_nothing(place, message):
     with pytest.raises(ApiError):
-        inspection.prove_closed(in_place(place, refused(403, message)), SIGNATURE, "shop", [CONSTRAINT], APP)
+        proof.prove_closed(in_place(place, refused(403, message)), SIGNATURE, "shop", [CONSTRAINT], APP)
 
 
 def test_the_first_place_has_to_be_there():
     with pytest.raises(ApiError):
-        inspection.prove_closed(
+        proof.prove_closed(
             in_place(image_places.CONTAINERS, refused(422, OWN_POLICY)), SIGNATURE, "shop", [CONSTRAINT], APP
         )
 
@@ -156,22 +159,20 @@ def test_a_denial_for_another_reason_proves_nothing(place, error):
     with pytest.raises(
         Refused, match=f"An unsigned image {place.phrase} was denied in shop, but not for its signature"
     ):
-        inspection.prove_closed(in_place(place, error), SIGNATURE, "shop", [CONSTRAINT], APP)
+        proof.prove_closed(in_place(place, error), SIGNATURE, "shop", [CONSTRAINT], APP)
 
 
 @pytest.mark.parametrize("place", CREATABLE[1:], ids=lambda one: one.noun)
-@pytest.mark.parametrize("beside", [APP, inspection._BESIDE])
+@pytest.mark.parametrize("beside", [APP, proof._BESIDE])
 def test_a_denial_of_the_image_beside_it_shows_that_the_place_is_left_out(place, beside):
     with pytest.raises(Refused, match=f"The gate is open: .*{place.phrase}"):
-        inspection.prove_closed(
-            in_place(place, denied(entry("unsigned", beside))), SIGNATURE, "shop", [CONSTRAINT], beside
-        )
+        proof.prove_closed(in_place(place, denied(entry("unsigned", beside))), SIGNATURE, "shop", [CONSTRAINT], beside)
 
 
 @pytest.mark.parametrize("name", ["absent-digest", "registry-down", "no-host"])
 def test_no_verdict_on_the_unsigned_image_proves_nothing(name):
     with pytest.raises(OutsideError, match="The gate admits nothing"):
-        inspection.prove_closed(
+        proof.prove_closed(
             in_place(image_places.CONTAINERS, denied(entry(name, SIGNATURE))), SIGNATURE, "shop", [CONSTRAINT], APP
         )
 
@@ -179,20 +180,20 @@ def test_no_verdict_on_the_unsigned_image_proves_nothing(name):
 def test_a_ratify_that_is_stopped_proves_nothing():
     message = (DATA / "ratify-stopped.txt").read_text().strip()
     with pytest.raises(OutsideError, match="Ratify could not be asked"):
-        inspection.prove_closed(
+        proof.prove_closed(
             Answers(lambda _: AdmissionDenied(denials.parse(message), message)), SIGNATURE, "x", [CONSTRAINT]
         )
 
 
 def test_an_image_that_is_not_there_proves_an_installed_gate():
-    proof = inspection.prove_closed_by_absent_image(closed(), "shop", [CONSTRAINT])
-    assert isinstance(proof, inspection.GateProof)
-    assert proof.places == (*CREATABLE,)
+    closed_by = proof.prove_closed_by_absent_image(closed(), "shop", [CONSTRAINT])
+    assert isinstance(closed_by, proof.GateProof)
+    assert closed_by.places == (*CREATABLE,)
     for place in CREATABLE:
-        open_ = inspection.prove_closed_by_absent_image(closed(but=place), "shop", [CONSTRAINT])
+        open_ = proof.prove_closed_by_absent_image(closed(but=place), "shop", [CONSTRAINT])
         assert isinstance(open_, Refused)
         assert f"which is not there, {place.phrase}" in open_.what
-    assert isinstance(inspection.prove_closed_by_absent_image(closed(), "shop", ["another"]), OutsideError)
+    assert isinstance(proof.prove_closed_by_absent_image(closed(), "shop", ["another"]), OutsideError)
 
 
 # Deploying
@@ -224,6 +225,8 @@ def deployed(
     signatures: dict[str, list[str]] = SIGNED,
     monkeypatch: pytest.MonkeyPatch,
     require: bool = True,
+    accept: bool = False,
+    pause: dict[str, str] | None = None,
 ) -> tuple[DeployResult, list[str]]:
     """The result after the step of the gate, and what the step said."""
     said: list[str] = []
@@ -243,16 +246,19 @@ def deployed(
             assert name == "gate"
             return Step()
 
+    (constraint,) = copy.deepcopy(FACTS["constraints"])
+    constraint["spec"]["parameters"] = {"pause": pause} if pause else {}
+    namespaces: dict[str, dict[str, str]] = {"shop": {}, "other": {}, "second": {}, "monitoring": {}}
     monkeypatch.setattr(
-        inspection,
-        "read_gate_objects",
-        lambda _: facts(namespaces={"shop": {}, "other": {}, "second": {}, "monitoring": {}}),
+        inspection, "read_gate_objects", lambda _: facts(namespaces=namespaces, constraints=[constraint])
     )
     references = [Reference.parse(one) for one in images]
     used = [deploy._Image(text=str(one), reference=one, platforms=(), places=("m.yaml, line 1",)) for one in references]
     admissions = tuple(Admission(image=str(one), reference=one.pinned, verdict="unknown") for one in references)
     found = deploy._State(DeployResult(admissions=admissions))
-    settings = deploy.DeploySettings(manifests=(), replacements=(), output=Path("x"), require_gate=require)
+    settings = deploy.DeploySettings(
+        manifests=(), replacements=(), output=Path("x"), require_gate=require, accept_paused_gate=accept
+    )
     tools = deploy.DeployTools(
         resolve=None,
         verify=None,
@@ -261,9 +267,9 @@ def deployed(
         progress=Progress(),
     )
     deploy._pass_gate(settings, tools, cluster, found, used=used, targets=targets)
-    assert require is False or found.result.unsigned_denied == SIGNATURE
-    assert {one.verdict for one in found.result.admissions} == {"admitted"}
-    return found.result, said
+    assert accept or not require or found.result.unsigned_denied == SIGNATURE
+    assert {one.verdict for one in found.result.admissions} == {"unknown" if accept else "admitted"}
+    return replace(found.result, warnings=tuple(found.warnings)), said
 
 
 EVERY = [target(one.kind, f"{one.group}/{one.version}".lstrip("/")) for one in image_places.WORKLOADS]
@@ -338,7 +344,41 @@ def test_a_set_without_images_asks_for_no_gate_unless_it_makes_pods(monkeypatch)
         deploy._pass_gate(settings, tools, cluster, result, used=[], targets=[DEPLOYMENT])
 
 
-def test_what_is_not_watched_is_named():
+@pytest.mark.parametrize("require", [True, False])
+def test_a_paused_gate_is_refused_unless_it_is_accepted(require, monkeypatch):
+    pause = paused(timedelta(minutes=-1), timedelta(minutes=5))
+    open_gate = Answers(lambda _: None)
+    with pytest.raises(Refused, match=r"is paused from .* until .*: registry down\.") as raised:
+        deployed(open_gate, DEPLOYMENT, monkeypatch=monkeypatch, pause=pause, require=require)
+    assert "accept-paused-gate" in raised.value.remedy
+    result, (said,) = deployed(
+        open_gate, DEPLOYMENT, monkeypatch=monkeypatch, pause=pause, accept=True, require=require
+    )
+    assert "paused" in said
+    assert [one.reason for one in result.pauses] == ["registry down"]
+    assert any("is paused from" in warning for warning in result.warnings)
+    assert open_gate.tried == []
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "told"),
+    [
+        (timedelta(hours=-1), timedelta(minutes=-1), False),
+        (timedelta(minutes=1), timedelta(hours=1), True),
+        (timedelta(hours=-1), timedelta(hours=9), True),
+    ],
+    ids=["over", "to come", "too long"],
+)
+def test_a_pause_that_is_not_in_force_is_proved_to_be_none(since, until, told, monkeypatch):
+    pause = paused(since, until)
+    with pytest.raises(Refused, match="The gate is open"):
+        deployed(Answers(lambda _: None), DEPLOYMENT, monkeypatch=monkeypatch, pause=pause)
+    result, _ = deployed(closed(), DEPLOYMENT, monkeypatch=monkeypatch, pause=pause)
+    assert any("pause" in warning for warning in result.warnings) is told
+    assert len(result.pauses) == 1
+
+
+def test_changed_objects_of_custom_kinds_are_watched():
     changes = [
         apply.ObjectChange(target=one, action=action, before=None, after={})
         for one, action in (
@@ -350,7 +390,7 @@ def test_what_is_not_watched_is_named():
             (MONITOR, "created"),
         )
     ]
-    assert rollout.unwatched_targets(changes) == (ROLLOUT, DATABASE)
+    assert rollout.custom_targets(changes) == [ROLLOUT, DATABASE]
     # A kind of the same name in another group has another status.
     assert not rollout._watched(target("Job", "batch.volcano.sh/v1alpha1", **POD))
     assert json.dumps([one.kind for one in EVERY if rollout._watched(one)]) == json.dumps(

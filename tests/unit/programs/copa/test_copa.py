@@ -10,6 +10,7 @@ from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.process import CompletedProgram, ProgramTimedOut
 from s3c_actions.core.reference import Reference
 from s3c_actions.programs.buildkit.buildkit import TlsFiles
+from s3c_actions.programs.copa import errors
 from s3c_actions.programs.copa.copa import Copa, PatchRequest
 from tests.support import ROOT
 
@@ -127,6 +128,7 @@ def test_library_packages_take_copas_experiments(vex):
         ("nodpkg", "no package manager in the image", "newer base"),
         ("os", "cannot patch this image's operating system", "newer base"),
         ("timeout", "did not finish within 60 s", "timeout"),
+        ("rights", "BuildKit could not start a container", "buildkit-addr"),
         ("nobk", "BuildKit went away", "log"),
         ("notool", "tooling image could not be pulled", "mirror"),
         ("readonly", "localhost:5000 did not take the patched image", "registry-username"),
@@ -142,6 +144,24 @@ def test_a_failure_is_told_from_copas_last_word(name, what, advice):
     assert advice in caught.value.remedy
     assert caught.value.exit_code == 3
     assert caught.value.original and "\x1b" not in caught.value.original
+
+
+@pytest.mark.parametrize(
+    ("reason", "rights"),
+    [
+        ("runc run failed: unable to start container process: error mounting proc: operation not permitted", True),
+        ("crun: mount `proc` to `proc`: Operation not permitted: OCI permission denied", True),
+        ('runc run failed: unable to start container process: error during container init: exec: "apk": no', False),
+        ("crun: executable file `apk` not found in $PATH: No such file or directory", False),
+        ("E: Temporary failure resolving 'deb.example'", False),
+    ],
+)
+def test_a_step_that_did_not_start_is_no_unreachable_repository(reason, rights):
+    failed = 'Error: failed to solve: process "apk update" did not complete successfully: exit code: 1'
+    ended = CompletedProgram(argv=("copa",), code=1, stdout="", stderr=f"#5 0.1 {reason}\n{failed}", seconds=0.0)
+    error = errors.translate(ended, IMAGE, 60.0)
+    assert error.what.startswith("BuildKit could not start" if rights else "The package manager")
+    assert (reason in error.original) is rights
 
 
 def test_a_copa_that_hangs_is_told_like_one_that_gives_up():

@@ -216,9 +216,9 @@ def test_the_home_is_private_and_says_what_to_trust(tmp_path: Path) -> None:
         }
     ]
     anchor = make("anchor").chain_pem()
-    home.trust(anchor, TrustPolicy(identities=("x509.subject: C=US, ST=WA, O=x",), timestamps=True), b"TSA")
+    home.trust(anchor, TrustPolicy(identities=("x509.subject: C=US, ST=WA, O=x",), stamped=True), b"TSA")
     (statement,) = json.loads((tmp_path / "trustpolicy.json").read_text())["trustPolicies"]
-    assert statement["signatureVerification"] == {"level": "strict"}
+    assert statement["signatureVerification"] == {"level": "strict", "verifyTimestamp": "always"}
     assert statement["trustStores"] == ["ca:s3c", "tsa:s3c"]
     assert statement["trustedIdentities"] == ["x509.subject: C=US, ST=WA, O=x"]
     stores = tmp_path / "truststore" / "x509"

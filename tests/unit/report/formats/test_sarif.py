@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from s3c_actions.findings import trivy_report
 from s3c_actions.findings.model import Finding, FindingKind, Severity
-from s3c_actions.report.formats import dockerfile, sarif
+from s3c_actions.report.formats import sarif
 from s3c_actions.report.formats.size_budget import PackedSize
 from s3c_actions.report.rendering import Rendering
 from tests.support import outcomes, reports
@@ -91,22 +92,6 @@ def test_suppressed_findings_are_there_with_their_reason() -> None:
     assert suppression["status"] == "accepted"
 
 
-DOCKERFILE = """# syntax=docker/dockerfile:1
-FROM debian:12 AS build
-RUN step 8
-FROM debian:12
-ENV A=1
-RUN step 6 \\
-    # a comment
-
-COPY --chown=1 app /app
-RUN <<EOF
-FROM nothing
-EOF
-RUN ["step", "x"]
-"""
-
-
 def test_a_finding_is_shown_at_the_line_that_brought_its_layer() -> None:
     rendering = Rendering(dockerfile="web/Dockerfile", dockerfile_text="FROM debian:12\nRUN step 7\nRUN step 8\n")
     data = json.loads(reports.SHAPES["alpine"])
@@ -121,30 +106,6 @@ def test_a_finding_is_shown_at_the_line_that_brought_its_layer() -> None:
     assert places == [("web/Dockerfile", 1), ("web/Dockerfile", 3)]
 
 
-def test_dockerfile_lines() -> None:
-    layers = ("base", "run", "copy", "heredoc", "patch")
-    history = (
-        "debian",
-        "RUN /bin/sh -c step 6 # buildkit",
-        "COPY app /app # buildkit",
-        "RUN /bin/sh -c <<EOF # buildkit",
-        "copa",
-    )
-    report = outcomes.report(diff_ids=layers, history=history)
-    assert dockerfile.map_layers_to_lines(DOCKERFILE, report) == {
-        "": 4,
-        "base": 4,
-        "run": 6,
-        "copy": 9,
-        "heredoc": 10,
-        "patch": 4,
-    }
-
-
-def test_what_is_no_dockerfile_gives_no_lines() -> None:
-    assert dockerfile.map_layers_to_lines("just text", outcomes.report()) == {}
-
-
 def test_a_filesystem_scan_points_at_its_files() -> None:
     scan = reports.image([{"Target": "deploy/app.conf", "Class": "secret", "Secrets": [
         {"RuleID": "aws", "Severity": "CRITICAL", "Title": "key", "StartLine": 7, "EndLine": 9, "Match": "a = ****"}]}],
@@ -153,6 +114,58 @@ def test_a_filesystem_scan_points_at_its_files() -> None:
     place = run(scan, Rendering(dockerfile="Dockerfile"))["results"][0]["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == "deploy/app.conf"
     assert (place["region"]["startLine"], place["region"]["endLine"]) == (7, 9)
+
+
+NOWHERE = ("", ".", "./", "/", "//h/x", "C:\\src", "../up", "file:///x", "https://h/x", "git::https://h/x?ref=1")
+
+
+@pytest.mark.parametrize("name", NOWHERE)
+@pytest.mark.parametrize("kind", ["filesystem", "repository", "vm", "container_image"])
+@pytest.mark.parametrize("target", NOWHERE)
+def test_no_place_is_empty_absolute_or_outside(name: str, kind: str, target: str) -> None:
+    results = [
+        {"Target": target, "Class": class_, "Type": "debian", list_: [finding | {"Severity": "HIGH"}]}
+        for class_, list_, finding in (
+            ("os-pkgs", "Vulnerabilities", {"VulnerabilityID": "CVE-1", "PkgName": "a"}),
+            ("lang-pkgs", "Vulnerabilities", {"VulnerabilityID": "CVE-1", "PkgName": "b"}),
+            ("lang-pkgs", "Vulnerabilities", {"VulnerabilityID": "CVE-1", "PkgName": "b", "PkgPath": target}),
+            ("config", "Misconfigurations", {"ID": "DS001", "Status": "FAIL"}),
+            ("secret", "Secrets", {"RuleID": "aws"}),
+            ("license", "Licenses", {"Name": "GPL", "FilePath": target}),
+        )
+    ]
+    data = reports.image(results, ArtifactName=name, ArtifactType=kind, Metadata={})
+    written = run(data)
+    uris = [place["physicalLocation"]["artifactLocation"]["uri"]
+            for result in written["results"] for place in result["locations"]]  # fmt: skip
+    assert len(uris) == 6
+    for uri in uris:
+        split = urlsplit(uri)
+        assert (split.scheme, split.netloc) == ("", "")
+        assert split.path
+        assert not split.path.startswith("/")
+        assert not {"..", ".", ""} & set(split.path.split("/"))
+
+
+def test_cvss_and_the_images_names_are_there_as_in_trivys_own_sarif() -> None:
+    data = json.loads(reports.SHAPES["alpine"])
+    first = data["Results"][0]["Vulnerabilities"][0]
+    first["CVSS"] = {
+        "nvd": {"V3Vector": "CVSS:3.1/AV:N", "V3Score": 7.5, "V2Vector": "AV:N/AC:L", "V2Score": 5.0},
+    }
+    data["Metadata"]["RepoTags"] = ["localhost:5000/web:3"]
+    written = run(json.dumps(data).encode())
+    rules = {rule["id"]: rule["properties"] for rule in written["tool"]["driver"]["rules"]}
+    assert {name: value for name, value in rules[first["VulnerabilityID"]].items() if name.startswith("cvss")} == {
+        "cvssv3_vector": "CVSS:3.1/AV:N", "cvssv3_baseScore": 7.5, "cvssv2_vector": "AV:N/AC:L", "cvssv2_score": 5.0,
+    }  # fmt: skip
+    assert not [name for name in rules[data["Results"][0]["Vulnerabilities"][1]["VulnerabilityID"]] if "cvss" in name]
+    facts = written["properties"]
+    assert (facts["imageName"], facts["imageID"]) == ("localhost:5000/web:3", data["Metadata"]["ImageID"])
+    assert (facts["repoTags"], facts["repoDigests"]) == (["localhost:5000/web:3"], data["Metadata"]["RepoDigests"])
+    first["CVSS"] = {"ghsa": {"V40Vector": "CVSS:4.0/AV:N", "V40Score": 8.7}}
+    rule = run(json.dumps(data).encode())["tool"]["driver"]["rules"][0]["properties"]
+    assert (rule["cvssv40_vector"], rule["cvssv40_baseScore"]) == ("CVSS:4.0/AV:N", 8.7)
 
 
 @pytest.mark.slow

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from s3c_actions.findings import trivy_report
 from s3c_actions.findings.model import Severity
 from s3c_actions.report.formats import sarif
 from s3c_actions.report.rendering import Rendering
-from tests.support import ROOT, reports
+from tests.support import ROOT, builds, reports
+from tests.support.builds import BUILDS, OCCURRENCES, Build, Occurrence
 from tests.support.github.code_scanning import Alert, Refused, ingest
 
 MAIN, PULL = "refs/heads/main", "refs/pull/7/merge"
@@ -114,6 +116,48 @@ def test_what_is_set_aside_closes_its_alert_although_github_reads_no_suppression
     assert numbers(upload(before, aside), "fixed") == [1]
     whole = sarif.render(trivy_report.parse(aside), DOCKERFILE)
     assert numbers(ingest(before, whole, ref=MAIN)) == [1]
+
+
+def upload_build(
+    alerts: tuple[Alert, ...], occurrences: list[Occurrence], build: Build, how: Rendering
+) -> tuple[Alert, ...]:
+    return upload(alerts, builds.report(occurrences, build), rendering=how)
+
+
+@pytest.mark.parametrize("how", [Rendering(), DOCKERFILE], ids=["image", "Dockerfile"])
+@given(OCCURRENCES, OCCURRENCES, BUILDS, BUILDS)
+def test_alerts_open_stay_and_close_with_what_they_are_about(
+    how: Rendering, kept: list[Occurrence], others: list[Occurrence], one: Build, other: Build
+) -> None:
+    first = upload_build((), kept, one, how)
+    assert len(numbers(first)) == len(kept)
+    rebuilt = upload_build(first, kept, other, how)
+    assert numbers(rebuilt) == numbers(first)
+    more = upload_build(rebuilt, [*kept, *others], one, how)
+    assert len(numbers(more)) == len(kept) + len(others)
+    assert set(numbers(first)) <= set(numbers(more))
+    less = upload_build(more, kept, other, how)
+    assert numbers(less) == numbers(first)
+    assert len(numbers(less, "fixed")) == len(others)
+    assert numbers(upload_build(less, [*others, *kept], other, how)) == numbers(more)
+
+
+@given(OCCURRENCES, BUILDS, BUILDS)
+def test_the_alert_of_a_finding_keeps_its_subject(occurrences: list[Occurrence], one: Build, other: Build) -> None:
+    """That of a finding of one jar never becomes that of another jar, whatever is removed around it."""
+    distinct = list(dict.fromkeys(occurrences))
+    jar = Occurrence(kind="jar", rule=0, subject=0, file=0)
+    beside = [occurrence for occurrence in distinct if occurrence != jar]
+    first = upload_build((), [*beside, jar], one, Rendering())
+    [number] = [alert.number for alert in first if _is_about(alert, "app/0/package0-")]
+    alone = upload_build(first, [jar], other, Rendering())
+    assert numbers(alone) == [number]
+    without = upload_build(alone, beside, other, Rendering())
+    assert number in numbers(without, "fixed")
+
+
+def _is_about(alert: Alert, path: str) -> bool:
+    return alert.rule == "CVE-2026-0000" and path in alert.message
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from s3c_actions.options.common import TimeoutOptions
 from s3c_actions.options.deploy import ClusterOptions
 from s3c_actions.report.github import refresh_issue
 from s3c_actions.report.github.refresh_issue import RefreshedImage
+from s3c_actions.report.render import escape
 from tests.support.hostile import TEXTS
 from tests.support.samples import finding
 from tests.unit.report.test_hostile import ANY, check_inline, skeleton, unprintable
@@ -48,6 +49,30 @@ def test_the_issue_says_what_is_due_where_and_what_to_do() -> None:
     assert "`s3c chain registry.example/openssl`" in body
     assert "[Last run](https://github.com/octo/shop/actions/runs/5)" in body
     assert refresh_issue.issue_title([image("db", 1)]) == "1 deployed image can be patched: 1 finding has a fix"
+
+
+def test_signatures_that_end_soon_are_worth_an_issue_of_their_own() -> None:
+    ending = RefreshedImage(image="registry.example/app", ending={"CN=release,O=example": "2026-12-10"})
+    assert not ending.done
+    assert refresh_issue.issue_title([ending]) == "The signature of 1 deployed image ends soon"
+    body = refresh_issue.issue_body([ending])
+    assert "| Image | Where |" not in body
+    assert "**Next:**" not in body
+    assert "- `registry.example/app`: signed by `CN=release,O=example`, until 2026-12-10" in body
+    assert refresh_issue.render_text([ending]) == (
+        "✘ registry.example/app   the signature by CN=release,O=example ends on 2026-12-10\n"
+    )
+    both = replace(image("db", 1), ending=ending.ending)
+    assert refresh_issue.issue_title([ending, both]).startswith("1 deployed image can be patched")
+    assert "signed by `CN=release,O=example`, until 2026-12-10" in refresh_issue.issue_body([ending, both])
+    hostile = replace(ending, ending={"CN=`@octocat`<img src=x>|": "2026-12-10"})
+    assert "<img" not in refresh_issue.issue_body([hostile]).replace("`` CN=`@octocat`<img src=x>| ``", "")
+
+
+def test_a_pause_of_the_gate_stands_in_both() -> None:
+    pause = "The gate (x) was paused from 2026-11-23T07:50:00Z until 2026-11-23T08:20:00Z: registry *down*."
+    assert f"⚠ {escape.markdown(pause)}\n" in refresh_issue.issue_body([image()], [pause])
+    assert refresh_issue.render_text([RefreshedImage(image="clean")], [pause]).startswith(f"⚠ {pause}\n✔ clean")
 
 
 def test_the_text_has_a_line_for_each() -> None:

@@ -1,0 +1,225 @@
+"""How far a workload is, from its status in the API: Kubernetes' own kinds, and custom kinds by their conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from s3c_actions.cluster import image_paths
+
+_ARGO, _KNATIVE, _TEKTON = "argoproj.io", ".knative.dev", "tekton.dev"
+# https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus, and the types that jobs of custom kinds have.
+_READY = ("Ready", "Available")
+_ENDED = ("Complete", "Completed", "Succeeded")
+
+Object = Mapping[str, Any]
+Conditions = Mapping[str, Object]
+"""The conditions of an object's status, by their type."""
+
+
+class RolloutState(msgspec.Struct, frozen=True, kw_only=True):
+    """The progress of a workload.
+
+    Attributes:
+        ready, wanted: Pods.
+        done: it is as far as it gets by itself.
+        failed: a sentence when it cannot recover by itself.
+        notice: a sentence on what is left to do, when it is done.
+    """
+
+    ready: int
+    wanted: int
+    done: bool
+    failed: str = ""
+    notice: str = ""
+
+
+def rollout_state(kind: str, live: Object) -> RolloutState:
+    """Return the progress of a workload of Kubernetes' own kinds."""
+    read = {
+        "Pod": _pod,
+        "Job": _job,
+        "DaemonSet": _daemon_set,
+        "StatefulSet": _stateful_set,
+        "Deployment": _deployment,
+    }.get(kind, _replica_set)
+    return read(live.get("spec") or {}, live.get("status") or {}, _conditions(live), _is_observed(live))
+
+
+def _pod(_spec: Object, status: Object, conditions: Conditions, _observed: bool) -> RolloutState:
+    ready = _is_true(conditions, "Ready") or status.get("phase") == "Succeeded"
+    failed = "its containers ended with an error." if status.get("phase") == "Failed" else ""
+    return RolloutState(ready=int(ready), wanted=1, done=ready, failed=failed)
+
+
+def _daemon_set(spec: Object, status: Object, _conditions: Conditions, observed: bool) -> RolloutState:
+    desired, ready = int(status.get("desiredNumberScheduled") or 0), int(status.get("numberAvailable") or 0)
+    updated = int(status.get("updatedNumberScheduled") or 0)
+    waits, notice = _on_delete(spec, desired - updated)
+    done = observed and ready >= desired and (waits or updated >= desired)
+    return RolloutState(ready=ready, wanted=desired, done=done, notice=notice)
+
+
+def _replica_set(spec: Object, status: Object, _conditions: Conditions, observed: bool) -> RolloutState:
+    desired, ready = _desired(spec), int(status.get("availableReplicas") or 0)
+    return RolloutState(ready=ready, wanted=desired, done=observed and ready >= desired)
+
+
+def _deployment(spec: Object, status: Object, conditions: Conditions, observed: bool) -> RolloutState:
+    desired, ready = _desired(spec), int(status.get("availableReplicas") or 0)
+    if spec.get("paused"):
+        notice = "it is paused: nothing of it is rolled out until `kubectl rollout resume`."
+        return RolloutState(ready=ready, wanted=desired, done=observed, notice=notice)
+    updated, total = int(status.get("updatedReplicas") or 0), int(status.get("replicas") or 0)
+    progressing = conditions.get("Progressing", {})
+    late = observed and progressing.get("reason") == "ProgressDeadlineExceeded"
+    return RolloutState(
+        ready=min(ready, updated),
+        wanted=desired,
+        done=observed and updated >= desired and total <= updated and ready >= desired,
+        failed=str(progressing.get("message") or "it made no progress.") if late else "",
+    )
+
+
+def _desired(spec: Object) -> int:
+    return int(spec["replicas"]) if spec.get("replicas") is not None else 1
+
+
+def _job(spec: Object, status: Object, conditions: Conditions, _observed: bool) -> RolloutState:
+    """Return the progress of a Job: its conditions tell its end, since a number of Pods does not."""
+    succeeded = int(status.get("succeeded") or 0)
+    desired = int(spec["completions"]) if spec.get("completions") is not None else int(spec.get("parallelism") or 1)
+    failure = conditions.get("Failed", {})
+    failed = str(failure.get("message") or "its Pods failed.") if failure.get("status") == "True" else ""
+    suspended = bool(spec.get("suspend")) and not _is_true(conditions, "Complete") and not failed
+    return RolloutState(
+        ready=succeeded,
+        wanted=desired,
+        done=suspended or _is_true(conditions, "Complete"),
+        failed=failed,
+        notice="it is suspended: nothing of it runs until `suspend` is false." if suspended else "",
+    )
+
+
+def _stateful_set(spec: Object, status: Object, _conditions: Conditions, observed: bool) -> RolloutState:
+    desired, ready = _desired(spec), int(status.get("readyReplicas") or 0)
+    updated = int(status.get("updatedReplicas") or 0)
+    current = status.get("currentRevision") == status.get("updateRevision")
+    rolling = (spec.get("updateStrategy") or {}).get("rollingUpdate") or {}
+    partition = int(rolling.get("partition") or 0)
+    waits, notice = _on_delete(spec, 0 if current else desired - updated)
+    if partition and not waits and not current:
+        kept = min(partition, desired)
+        notice = f"`partition: {partition}` keeps {kept} of {desired} Pods at the earlier revision." if kept else ""
+    return RolloutState(
+        ready=ready,
+        wanted=desired,
+        done=observed and ready >= desired and (waits or current or updated >= max(desired - partition, 0)),
+        notice=notice,
+    )
+
+
+def _on_delete(spec: Object, outdated: int) -> tuple[bool, str]:
+    """Return whether Pods are replaced only when somebody deletes them, and what is left to do then."""
+    if (spec.get("updateStrategy") or {}).get("type") != "OnDelete":
+        return False, ""
+    rest = f"{outdated} Pods are of an earlier revision, until they are deleted (`OnDelete`)."
+    return True, rest if outdated > 0 else ""
+
+
+def custom_state(group: str, kind: str, live: Object) -> RolloutState | None:
+    """Return the progress of an object of a custom kind; None when its status does not tell.
+
+    Argo's Rollout has phases. The others are read by the conditions that most controllers have: `Ready` or `Available`,
+    `Complete` and `Failed` of what ends, `Stalled` and `Reconciling`.
+    """
+    if (group, kind) == (_ARGO, "Rollout"):
+        return _argo_rollout(live)
+    conditions = _conditions(live)
+    if not conditions.keys() & {*_READY, *_ENDED, "Failed", "Stalled", "Reconciling"}:
+        return None
+    ready = next((conditions[condition] for condition in _READY if condition in conditions), {})
+    failures = [conditions[condition] for condition in ("Stalled", "Failed") if _is_true(conditions, condition)]
+    if group == _TEKTON:
+        failures += [conditions[condition] for condition in ("Succeeded",) if _is_false(conditions, condition)]
+    if group.endswith(_KNATIVE) and ready.get("status") == "False":
+        failures.append(ready)
+    suspended = (live.get("spec") or {}).get("suspend") is True
+    done = any(_is_true(conditions, condition) for condition in _ENDED) or (
+        ready.get("status") == "True" and not _is_true(conditions, "Reconciling")
+    )
+    if not _is_observed(live):
+        return RolloutState(ready=0, wanted=1, done=False)
+    return RolloutState(
+        ready=int(done),
+        wanted=1,
+        done=(done or suspended) and not failures,
+        failed=_message(failures[0]) if failures else "",
+        notice="it is suspended: nothing of it runs until `suspend` is false." if suspended and not done else "",
+    )
+
+
+def _argo_rollout(live: Object) -> RolloutState | None:
+    """https://argo-rollouts.readthedocs.io/en/stable/features/kubectl-plugin/: `kubectl argo rollouts status`."""
+    spec, status = live.get("spec") or {}, live.get("status") or {}
+    phase, message = str(status.get("phase") or ""), str(status.get("message") or "")
+    if not phase:
+        return None
+    wanted = _desired(spec)
+    ready = int(status.get("availableReplicas") or 0)
+    observed = str(status.get("observedGeneration") or "") == str((live.get("metadata") or {}).get("generation") or "")
+    if not observed:
+        return RolloutState(ready=ready, wanted=wanted, done=False)
+    if phase == "Degraded":
+        return RolloutState(ready=ready, wanted=wanted, done=False, failed=message or "it is degraded.")
+    if phase == "Paused" and not _ends_by_itself(spec, status):
+        reason = f" ({message})" if message else ""
+        notice = f"it is paused{reason}: it goes on with `kubectl argo rollouts promote`."
+        return RolloutState(ready=ready, wanted=wanted, done=True, notice=notice)
+    return RolloutState(ready=ready, wanted=wanted, done=phase == "Healthy")
+
+
+def _ends_by_itself(spec: Object, status: Object) -> bool:
+    """Return whether the pause of a canary has a duration."""
+    steps = ((spec.get("strategy") or {}).get("canary") or {}).get("steps") or []
+    index = status.get("currentStepIndex")
+    step = steps[index] if isinstance(index, int) and 0 <= index < len(steps) else {}
+    return bool((step.get("pause") or {}).get("duration")) and not spec.get("paused")
+
+
+def is_custom(group: str) -> bool:
+    """Return whether a kind of this group is a custom one, read by `custom_state`."""
+    return not image_paths.is_own_group(group)
+
+
+def _is_observed(live: Object) -> bool:
+    seen = (live.get("status") or {}).get("observedGeneration")
+    generation = int((live.get("metadata") or {}).get("generation") or 0)
+    if seen is None:
+        # Custom kinds need not have it; of Kubernetes' own, a new object has none yet.
+        return is_custom(str(live.get("apiVersion") or "").rpartition("/")[0]) or generation == 0
+    return str(seen).isdecimal() and int(seen) >= generation
+
+
+def _conditions(live: Object) -> dict[str, Object]:
+    listed = (live.get("status") or {}).get("conditions")
+    return {
+        str(condition.get("type")): condition
+        for condition in (listed if isinstance(listed, list) else ())
+        if isinstance(condition, Mapping)
+    }
+
+
+def _is_true(conditions: Conditions, name: str) -> bool:
+    return conditions.get(name, {}).get("status") == "True"
+
+
+def _is_false(conditions: Conditions, name: str) -> bool:
+    return conditions.get(name, {}).get("status") == "False"
+
+
+def _message(condition: Object) -> str:
+    text = str(condition.get("message") or condition.get("reason") or condition.get("type")).rstrip(".")
+    return f"{text}."

@@ -1,0 +1,134 @@
+"""What the gate's installation has to know of a cluster: another Gatekeeper, other policies, a cloud's namespaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from s3c_actions.cluster.client import ApiError, Resource
+from s3c_actions.cluster.gate import inspection, webhook
+from s3c_actions.cluster.gate.manifests import CONSTRAINT_GROUP, gatekeeper_values
+from s3c_actions.core.errors import OutsideError
+
+if TYPE_CHECKING:
+    from s3c_actions.cluster.client import Cluster, KubernetesObject
+
+# https://learn.microsoft.com/azure/governance/policy/concepts/policy-for-kubernetes
+AZURE_POLICY_DEPLOYMENTS = ("azure-policy", "azure-policy-webhook")
+AKS_NAMESPACES = (
+    "aks-command",
+    "aks-istio-egress",
+    "aks-istio-ingress",
+    "aks-istio-system",
+    "app-routing-system",
+    "calico-system",
+    "tigera-operator",
+)
+"""Namespaces besides kube-system in which Azure Kubernetes Service itself runs Pods, without those of extensions."""
+AKS_LABEL = "kubernetes.azure.com/cluster"
+"""A label of every node of Azure Kubernetes Service."""
+_DEPLOYMENTS = Resource(path="/apis/apps/v1", plural="deployments", namespaced=True)
+_NODES = Resource(path="/api/v1", plural="nodes", namespaced=False)
+_MUTATIONS = (("v1", "assign"), ("v1", "assignmetadata"), ("v1", "modifyset"), ("v1alpha1", "assignimage"))
+
+
+def reject_azure_policy(cluster: Cluster) -> None:
+    """Reject a cluster on which Azure Policy's add-on runs a Gatekeeper of its own.
+
+    AKS Automatic and Deployment Safeguards have it too. Its objects have the names of ours, in the same namespace.
+
+    Raises:
+        OutsideError: it is there, or the cluster does not answer.
+    """
+    found = [
+        str(configuration["metadata"]["name"])
+        for configuration in inspection.list_if_served(cluster, inspection.WEBHOOKS)
+        if inspection.is_azure_policy(configuration)
+    ]
+    found += [name for name in AZURE_POLICY_DEPLOYMENTS if cluster.get(_DEPLOYMENTS, name, "kube-system") is not None]
+    if found:
+        raise OutsideError(
+            f"Azure Policy's own Gatekeeper is on the cluster ({', '.join(found)}): none can stand beside it.",
+            cause="The add-on is enabled: AKS Automatic and Deployment Safeguards have it as well. That Gatekeeper is "
+            "Azure's, and fails open.",
+            remedy="Disable the add-on: `az aks disable-addons --addons azure-policy --name NAME --resource-group "
+            "GROUP`; AKS Automatic has it by default. Nothing was changed.",
+        )
+
+
+def find_aks_namespaces(cluster: Cluster) -> tuple[str, ...]:
+    """Return those namespaces of Azure Kubernetes Service's own Pods that are there; none on other clusters.
+
+    A namespace that is not there is none: whoever makes it would go around the gate.
+
+    Raises:
+        OutsideError: the cluster does not answer.
+    """
+    if not cluster.list(_NODES, labelSelector=AKS_LABEL):
+        return ()
+    names = {str(namespace["metadata"]["name"]) for namespace in cluster.list(inspection.NAMESPACES)}
+    return tuple(name for name in AKS_NAMESPACES if name in names)
+
+
+def webhook_values(cluster: Cluster, objects: Iterable[KubernetesObject]) -> KubernetesObject:
+    """Return values with the rules of Gatekeeper's webhooks; empty when those of the chart's file fit.
+
+    Args:
+        cluster: whose other policies the same Gatekeeper serves.
+        objects: that are to be applied, with the gate's constraint and the user's.
+
+    Raises:
+        OutsideError: the cluster does not answer.
+    """
+    given = [one for one in objects if str(one["apiVersion"]).startswith(f"{CONSTRAINT_GROUP}/")]
+    names = {(str(one["kind"]), str(one["metadata"]["name"])) for one in given}
+    live = [
+        constraint
+        for template in inspection.list_if_served(cluster, inspection.CONSTRAINT_TEMPLATES)
+        for constraint in inspection.list_constraints(cluster, str(inspection.template_kind(template)))
+        if (constraint["kind"], constraint["metadata"]["name"]) not in names
+    ]
+    kinds = webhook.constrained_kinds(given)
+
+    def find(group: str, kind: str) -> tuple[str, bool]:
+        return _find_kind(cluster, group, kind)
+
+    return gatekeeper_values(
+        webhook.rules(kinds, webhook.constrained_kinds(live), find), webhook.rules(kinds, _mutated_kinds(cluster), find)
+    )
+
+
+def _mutated_kinds(cluster: Cluster) -> tuple[tuple[str, str], ...]:
+    """Return the API group and kind of what other mutations than Ratify's change."""
+    pairs: dict[tuple[str, str], None] = {}
+    for version, plural in _MUTATIONS:
+        resource = Resource(path=f"/apis/mutations.gatekeeper.sh/{version}", plural=plural, namespaced=False)
+        for mutation in inspection.list_if_served(cluster, resource):
+            if inspection.asks_ratify(mutation):  # of the constraint's kinds
+                continue
+            spec = mutation.get("spec") or {}
+            # An AssignMetadata names its kinds in `match` alone.
+            targets: list[dict[str, Any]] = spec.get("applyTo") or (spec.get("match") or {}).get("kinds") or [{}]
+            for rule in targets:
+                groups, kinds = rule.get("groups") or rule.get("apiGroups") or ["*"], rule.get("kinds") or ["*"]
+                pairs |= {(str(group), str(kind)): None for group in groups for kind in kinds}
+    return tuple(pairs)
+
+
+def _find_kind(cluster: Cluster, group: str, kind: str) -> tuple[str, bool]:
+    """Return the plural of a kind in its group's preferred version, and whether its objects are in namespaces.
+
+    Of a group that is not served yet, that is `*`; a kind that a group does not have has no plural.
+    """
+    try:
+        path = "/api/v1"
+        if group:
+            preferred = cluster.request("GET", f"/apis/{group}").get("preferredVersion") or {}
+            path = f"/apis/{preferred.get('groupVersion')}"
+        entries = cluster.request("GET", path).get("resources") or ()
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        entries = ()
+    served = ((str(entry["name"]), bool(entry.get("namespaced"))) for entry in entries if entry.get("kind") == kind)
+    return next((found for found in served if "/" not in found[0]), ("" if entries else webhook.ANY, True))

@@ -1,0 +1,385 @@
+"""The gate's rules, pause and removal by a real API server and the real Gatekeeper, without a node, Helm and Ratify.
+
+Whom Gatekeeper asks in Ratify's place does not answer, so that everything is denied that is not let through.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from s3c_actions.cli.run import cache_path
+from s3c_actions.cluster import apply
+from s3c_actions.cluster.client import AdmissionDenied, Cluster, connect
+from s3c_actions.cluster.gate import inspection, manifests, proof
+from s3c_actions.core.gate_pause import GatePause, PauseState, format_moment
+from s3c_actions.core.process import Runner
+from s3c_actions.core.progress import Silent
+from s3c_actions.programs.helm.charts import fetch_chart
+from s3c_actions.programs.helm.helm import Helm, HelmRelease
+from s3c_actions.programs.install.locate import ProgramRequest, locate_all
+from s3c_actions.programs.install.pins import CHARTS, GATEKEEPER
+from s3c_actions.steps import install_gate, pause_gate, uninstall_gate
+from s3c_lab import registry_server
+from s3c_lab.node import files, pki
+from s3c_lab.node.programs import KUBECTL, NODE
+from tests.support import ROOT
+from tests.support.cluster import CONSTRAINT, WEBHOOK, Kubectl, pod, pod_spec
+
+RECORDED = json.loads((ROOT / "tests" / "data" / "gate" / "facts.json").read_text())
+STRANGE = pod("x", pod_spec(proof.ABSENT_IMAGE))
+NODE_OBJECT = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "new"}}
+LEASE = {
+    "apiVersion": "coordination.k8s.io/v1",
+    "kind": "Lease",
+    "metadata": {"name": "new", "namespace": "kube-node-lease"},
+    "spec": {"holderIdentity": "new"},
+}
+
+
+@dataclass
+class Api:
+    """An API server, and Gatekeeper beside it while it runs."""
+
+    kubectl: Kubectl
+    cluster: Cluster
+    gatekeeper: Path
+    folder: Path
+    port: int
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Gatekeeper runs, and denies what it is asked about."""
+        operations = ("webhook", "status", "generate", "mutation-controller", "mutation-webhook", "mutation-status")
+        argv = [
+            str(self.gatekeeper),
+            *(f"--operation={one}" for one in operations),
+            *("--disable-cert-rotation", f"--cert-dir={self.folder}", f"--port={self.port}"),
+            *("--prometheus-port=0", "--metrics-addr=0", "--health-addr=127.0.0.1:0"),
+            *("--enable-external-data=true", "--external-data-provider-response-cache-ttl=1s"),
+        ]
+        environment = {
+            "KUBECONFIG": self.kubectl.kubeconfig,
+            "POD_NAME": "gatekeeper-0",
+            "POD_NAMESPACE": inspection.NAMESPACE,
+            "CONTAINER_NAME": "manager",
+        }
+        with (self.folder / "gatekeeper.log").open("wb") as log, started(argv, log, environment):
+            self.kubectl.until_denied(STRANGE, "[ratify-verification] Ratify could not be asked about")
+            yield
+
+    def tried(self, document: dict[str, Any]) -> str:
+        """Why an object is not taken, by dry run; empty when it is."""
+        return self.kubectl.run("create", "--dry-run=server", "-f", "-", stdin=json.dumps(document)).stderr
+
+    def refused(self, document: dict[str, Any]) -> bool:
+        """Whether an object is refused since Gatekeeper is not there."""
+        return "failed calling webhook" in self.tried(document)
+
+    def until(self, found: Callable[[], object]) -> None:
+        until = time.monotonic() + 30
+        while not found():
+            assert time.monotonic() < until, (self.folder / "gatekeeper.log").read_text()[-3000:]
+            time.sleep(0.3)
+
+
+@contextmanager
+def started(argv: list[str], log: Any, environment: dict[str, str]) -> Iterator[None]:
+    process = subprocess.Popen(argv, stdout=log, stderr=log, env={**os.environ, **environment})
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    folder = tmp_path_factory.mktemp("api")
+    pins = [pin for pin in NODE if pin.name in {"etcd", "kube-apiserver"}]
+    requests = [ProgramRequest(pin=pin) for pin in (*pins, KUBECTL, GATEKEEPER)]
+    found = locate_all(requests, cache=cache_path(os.environ), runner=Runner(os.environ), progress=Silent())
+    programs = {program.name: program.path for program in found}
+    certificates = pki.node_certificates("s3c-contract")
+    for name, content in certificates.items():
+        (folder / name).write_bytes(content)
+    (folder / "tls.crt").write_bytes(certificates["apiserver.crt"])
+    (folder / "tls.key").write_bytes(certificates["apiserver.key"])
+    client, peer, secure, webhook = (registry_server.free_port() for _ in range(4))
+    kubeconfig = folder / "kubeconfig"
+    kubeconfig.write_text(files.kubeconfig("admin", secure, certificates))
+    etcd = [
+        *(str(programs["etcd"]), "--data-dir", str(folder / "etcd"), "--unsafe-no-fsync", "--log-level", "warn"),
+        *(
+            "--listen-client-urls",
+            f"http://127.0.0.1:{client}",
+            "--advertise-client-urls",
+            f"http://127.0.0.1:{client}",
+        ),
+        *("--listen-peer-urls", f"http://127.0.0.1:{peer}"),
+    ]
+    server = [
+        *(str(programs["kube-apiserver"]), f"--etcd-servers=http://127.0.0.1:{client}", f"--secure-port={secure}"),
+        *("--bind-address=127.0.0.1", f"--tls-cert-file={folder}/tls.crt", f"--tls-private-key-file={folder}/tls.key"),
+        *(f"--client-ca-file={folder}/ca.crt", f"--service-account-key-file={folder}/service-accounts.pub"),
+        f"--service-account-signing-key-file={folder}/service-accounts.key",
+        *("--service-account-issuer=https://kubernetes.default.svc", "--service-cluster-ip-range=10.96.0.0/16"),
+        *("--authorization-mode=Node,RBAC", "--disable-admission-plugins=ServiceAccount"),
+    ]
+    kubectl = Kubectl(programs["kubectl"], str(kubeconfig))
+    with ExitStack() as stack:
+        log = stack.enter_context((folder / "server.log").open("wb"))
+        stack.enter_context(started(etcd, log, {}))
+        stack.enter_context(started(server, log, {}))
+        until = time.monotonic() + 60
+        while kubectl.run("get", "namespace", "default").returncode != 0:
+            assert time.monotonic() < until, (folder / "server.log").read_text()[-3000:]
+            time.sleep(0.3)
+        cluster = connect(str(kubeconfig), "", timeout=30, temp=folder, hide=lambda _: None)
+        yield Api(kubectl, cluster, programs["gatekeeper"], folder, webhook)
+
+
+@pytest.fixture
+def gated(api: Api) -> Iterator[Api]:
+    """With the gate as it is shipped, and Gatekeeper running."""
+    for pin in CHARTS:
+        chart = fetch_chart(pin, cache=cache_path(os.environ), runner=Runner(os.environ), progress=Silent())
+        api.kubectl("apply", "--server-side", "-f", str(chart / "crds"))
+    authority = base64.b64encode((api.folder / "ca.crt").read_bytes()).decode()
+    provider = {"url": "https://127.0.0.1:1/x", "timeout": 1, "caBundle": authority}
+    documents = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": inspection.NAMESPACE}},
+        pod("gatekeeper-0", pod_spec("x")),
+        *(
+            {
+                "apiVersion": "externaldata.gatekeeper.sh/v1beta1",
+                "kind": "Provider",
+                "metadata": {"name": name},
+                "spec": provider,
+            }
+            for name in ("ratify-provider", inspection.MUTATION_PROVIDER)
+        ),
+        manifests.template(),
+        _hooks("Validating", inspection.WEBHOOK, "admit", "Fail", authority, api.port),
+        _hooks("Mutating", uninstall_gate.MUTATION, "mutate", "Ignore", authority, api.port),
+    ]
+    documents[1]["metadata"]["namespace"] = inspection.NAMESPACE
+    # The webhooks last: nothing that they are asked about is made while Gatekeeper does not run.
+    for document in documents[:-2]:
+        api.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(document))
+    constraint = json.dumps(manifests.objects_for_identities(("*",))[-1])
+    with ExitStack() as stack:
+        for document in documents[-2:]:
+            api.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(document))
+
+        def taken() -> bool:
+            return api.kubectl.run("apply", "--server-side", "-f", "-", stdin=constraint).returncode == 0
+
+        thread = threading.Thread(target=lambda: api.until(taken))
+        thread.start()
+        stack.enter_context(api.running())
+        thread.join()
+        yield api
+
+
+def _mutation() -> dict[str, Any]:
+    return {
+        "apiVersion": "mutations.gatekeeper.sh/v1",
+        "kind": "Assign",
+        "metadata": {"name": "mutate-pod-image"},
+        "spec": {
+            "applyTo": [{"groups": [""], "kinds": ["Pod"], "versions": ["v1"]}],
+            "match": {"scope": "Namespaced", "kinds": [{"apiGroups": ["*"], "kinds": ["Pod"]}]},
+            "location": "spec.containers[name:*].image",
+            "parameters": {"assign": {"externalData": {"provider": inspection.MUTATION_PROVIDER}}},
+        },
+    }
+
+
+def _hooks(kind: str, name: str, path: str, policy: str, authority: str, port: int) -> dict[str, Any]:
+    """As Gatekeeper's chart has it with the shipped values, but for the address."""
+    values = yaml.safe_load(manifests.values_file("gatekeeper").read_text())
+    exempt = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": [*manifests.EXEMPT_NAMESPACES]}
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": f"{kind}WebhookConfiguration",
+        "metadata": {"name": f"gatekeeper-{kind.lower()}-webhook-configuration"},
+        "webhooks": [
+            {
+                "name": name,
+                "clientConfig": {"url": f"https://127.0.0.1:{port}/v1/{path}", "caBundle": authority},
+                "rules": values[f"{kind.lower()}WebhookCustomRules"],
+                "failurePolicy": policy,
+                "matchPolicy": "Exact",
+                "namespaceSelector": {"matchExpressions": [exempt]},
+                "sideEffects": "None",
+                "timeoutSeconds": 7,
+                "admissionReviewVersions": ["v1"],
+            }
+        ],
+    }
+
+
+def _pause(api: Api, length: timedelta | None) -> tuple[GatePause, ...]:
+    tools = pause_gate.PauseTools(cluster=api.cluster, progress=Silent())
+    return pause_gate.run(pause_gate.PauseSettings(length=length, reason="registry down"), tools).pauses
+
+
+def test_a_pause_lets_everything_through_also_where_mutation_is_not_answered_and_ends(gated: Api) -> None:
+    installer = install_gate._Installer(
+        install_gate.GateSettings(charts=(), objects=()),
+        install_gate.GateTools(helm=NoHelm(), cluster=gated.cluster, progress=Silent()),
+    )
+    gated.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(_mutation()))
+    gated.until(lambda: "mutation.gatekeeper.sh" in gated.tried(STRANGE))
+    installer.leave_refusals_to_validation()
+    installer.leave_refusals_to_validation()
+    assert [one.action for one in installer.applied] == ["configured", "unchanged"]
+    (pause,) = _pause(gated, timedelta(minutes=30))
+    assert pause.state(datetime.now(UTC)) is PauseState.ACTIVE
+    gated.until(lambda: gated.tried(STRANGE) == "")
+    assert gated.tried(pod("x", pod_spec("localhost:1/x:1"))) == ""
+    assert _pause(gated, None) == ()
+    assert "[ratify-verification]" in gated.tried(STRANGE)
+
+    def write(since: int, until: int) -> None:
+        now = datetime.now(UTC)
+        times = {"since": now + timedelta(seconds=since), "until": now + timedelta(seconds=until)}
+        written = {**{name: format_moment(moment) for name, moment in times.items()}, "reason": "x"}
+        patch = json.dumps({"spec": {"parameters": {"pause": written}}})
+        gated.kubectl("patch", CONSTRAINT, "--type=merge", "-p", patch)
+
+    write(-60, 6)
+    gated.until(lambda: gated.tried(STRANGE) == "")
+    gated.until(lambda: "[ratify-verification]" in gated.tried(STRANGE))
+    for since, until in ((-60, 4 * 3600), (60, 600)):
+        write(since, until)
+        time.sleep(2)
+        assert "[ratify-verification]" in gated.tried(STRANGE)
+    _pause(gated, None)
+    gated.kubectl("delete", "assign", "mutate-pod-image")
+
+
+def test_pausing_is_a_permission_of_its_own(gated: Api) -> None:
+    for name in ("gate-pauser", "gate-pause-policy", "gate-pause-binding"):
+        gated.kubectl("apply", "-f", str(ROOT / "manifests" / "rbac" / f"{name}.yaml"))
+    gated.kubectl("create", "serviceaccount", "pauser")
+    bound = ("--clusterrole=s3c-gate-pauser", "--serviceaccount=default:pauser")
+    gated.kubectl("create", "clusterrolebinding", "pauser", *bound)
+    document = yaml.safe_load(Path(gated.kubectl.kubeconfig).read_text())
+    document["users"][0]["user"] = {"token": gated.kubectl("create", "token", "pauser").strip()}
+    file = gated.folder / "pauser"
+    file.write_text(yaml.safe_dump(document))
+    account = Kubectl(gated.kubectl.program, str(file))
+    wider: list[dict[str, Any]] = [
+        {"op": "add", "path": "/spec/match/excludedNamespaces/-", "value": "default"},
+        {"op": "replace", "path": "/spec/enforcementAction", "value": "dryrun"},
+        {"op": "add", "path": "/spec/parameters", "value": {"allowTags": True}},
+        {"op": "remove", "path": "/spec/match"},
+    ]
+
+    def refused(change: dict[str, Any]) -> bool:
+        patch = ("patch", CONSTRAINT, "--dry-run=server", "--type=json", "-p", json.dumps([change]))
+        return "may not delete the constraint" in account.run(*patch).stderr
+
+    gated.until(lambda: all(refused(change) for change in wider))
+    assert "cannot delete" in account.run("delete", CONSTRAINT, "--dry-run=server").stderr
+    theirs = replace(gated, cluster=connect(str(file), "", timeout=30, temp=gated.folder, hide=lambda _: None))
+    (pause,) = _pause(theirs, timedelta(minutes=5))
+    assert pause.state(datetime.now(UTC)) is PauseState.ACTIVE
+    gated.until(lambda: gated.tried(STRANGE) == "")
+    assert all(refused(change) for change in wider)
+    assert _pause(theirs, None) == ()
+    assert "[ratify-verification]" in gated.tried(STRANGE)
+    for change in wider[1:2] + wider[3:]:
+        gated.kubectl("patch", CONSTRAINT, "--dry-run=server", "--type=json", "-p", json.dumps([change]))
+
+
+def test_a_template_is_upgraded_without_an_open_moment(gated: Api) -> None:
+    (old,) = RECORDED["templates"]
+    resource, name = inspection.CONSTRAINT_TEMPLATES, "ratifyverification"
+    admitted, denied, over = [], [], threading.Event()
+
+    def hammer() -> None:
+        while not over.is_set():
+            try:
+                gated.cluster.create(proof.PODS, proof.probe_pod([proof.ABSENT_IMAGE]), "default", dry_run=True)
+            except AdmissionDenied as error:
+                denied.append(error)
+            else:
+                admitted.append(time.monotonic())
+
+    thread = threading.Thread(target=hammer)
+    thread.start()
+    try:
+        for _ in range(3):
+            live = gated.cluster.get(resource, name)
+            assert live is not None
+            metadata = {"name": name, "resourceVersion": live["metadata"]["resourceVersion"]}
+            live = gated.cluster.request("PUT", resource.url("", name), body={**old, "metadata": metadata})
+            assert "s3c gate install" in manifests.describe_template(live)
+            time.sleep(1.5)
+            target = apply.ApplyTarget(document=manifests.template(), resource=resource, namespace="", source="")
+            change = apply.apply(gated.cluster, target, apply.read_object(gated.cluster, target), force=True)
+            assert (change.action, manifests.describe_template(change.after)) == ("configured", "")
+            time.sleep(1.5)
+    finally:
+        over.set()
+        thread.join(30)
+    assert admitted == []
+    assert len(denied) > 20
+
+
+class NoHelm(Helm):
+    """Nothing was installed by it."""
+
+    def __init__(self) -> None:
+        """Without a program."""
+
+    def release(self, name: str) -> HelmRelease | None:
+        return None
+
+
+def test_without_gatekeeper_nodes_leases_and_the_gate_go_on_pods_do_not_and_the_gate_can_be_removed(
+    gated: Api,
+) -> None:
+    nowhere = f"https://127.0.0.1:{registry_server.free_port()}/v1/admit"
+    moved = json.dumps([{"op": "replace", "path": "/webhooks/0/clientConfig/url", "value": nowhere}])
+    gated.kubectl("patch", WEBHOOK, "--type=json", "-p", moved)
+    gated.until(lambda: "failed calling webhook" in gated.tried(STRANGE))
+    assert gated.tried(NODE_OBJECT) == gated.tried(LEASE) == ""
+    for thing in (CONSTRAINT, "constrainttemplate/ratifyverification", "provider/ratify-provider"):
+        gated.kubectl("label", thing, "--dry-run=server", "a=b")
+    wide = [{"op": "replace", "path": "/webhooks/0/rules", "value": RECORDED["webhooks"][0]["webhooks"][0]["rules"]}]
+    gated.kubectl("patch", WEBHOOK, "--type=json", "-p", json.dumps(wide))
+    for document in (NODE_OBJECT, LEASE):
+        gated.until(partial(gated.refused, document))
+
+    tools = uninstall_gate.UninstallTools(cluster=gated.cluster, helm=NoHelm, progress=Silent())
+    removed = uninstall_gate.run(tools)
+    assert removed.failure is None
+    assert [one.kind for one in removed.applied] == [
+        "ValidatingWebhookConfiguration",
+        "MutatingWebhookConfiguration",
+        "RatifyVerification",
+        "ConstraintTemplate",
+        "Provider",
+        "Provider",
+    ]
+    for document in (STRANGE, NODE_OBJECT, LEASE):
+        assert gated.tried(document) == ""
+    assert uninstall_gate.run(tools).unchanged

@@ -1,0 +1,75 @@
+"""Refusals of the API server, as it words them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from s3c_actions.cluster.client import ApiError, Cluster, ImmutableField
+
+CLUSTER = Cluster(None, address="https://k.example.test")  # type: ignore[arg-type]  # it only translates
+HPA = 'conflict with "kube-controller-manager" with subresource "scale" using apps/v1'
+KUBECTL = 'conflict with "kubectl-client-side-apply" using apps/v1'
+
+
+def translated(status: int, reason: str, message: str, *causes: tuple[str, str]) -> Any:
+    details = {"causes": [{"reason": "FieldManagerConflict", "message": text, "field": at} for text, at in causes]}
+    body = {"kind": "Status", "reason": reason, "message": message, **({"details": details} if causes else {})}
+    return CLUSTER._translate_status("PATCH", "/apis/apps/v1/namespaces/shop/deployments/web", status, json.dumps(body))
+
+
+@pytest.mark.parametrize(
+    ("message", "causes", "what", "remedy"),
+    [
+        (f"Apply failed with 1 conflict: {HPA}: .spec.replicas", [(HPA, ".spec.replicas")],
+         "spec.replicas (kube-controller-manager (by `scale`))", "Leave `replicas` out"),
+        (f"Apply failed with 1 conflict: {HPA}: .spec.replicas", [],
+         "spec.replicas (kube-controller-manager (by `scale`))", "Leave `replicas` out"),
+        ('Apply failed with 2 conflicts: conflicts with "kubectl-client-side-apply":\n- .spec.a\n- .spec.b',
+         [(KUBECTL, ".spec.a"), (KUBECTL, ".spec.b")],
+         "spec.a (kubectl-client-side-apply), spec.b (kubectl-client-side-apply)", "force-conflicts: true"),
+        ("Operation cannot be fulfilled", [], "Another field manager owns what is to be changed.", "force-conflicts"),
+    ],
+)  # fmt: skip
+def test_a_conflict_names_the_manager_and_the_field(message, causes, what, remedy):
+    error = translated(409, "Conflict", message, *causes)
+    assert isinstance(error, ApiError)
+    assert what in error.what
+    assert remedy in error.remedy
+
+
+IMMUTABLE = {
+    "job": ('Job.batch "migrate" is invalid: spec.template: Invalid value: {"metadata":{}}: field is immutable',
+            "The Job migrate exists, and its spec.template cannot be changed.", "recreate: jobs"),
+    "selector": ('Deployment.apps "web" is invalid: spec.selector: Invalid value: {}: field is immutable',
+                 "The Deployment web exists, and its spec.selector cannot be changed.", "delete the object"),
+    "statefulset": ("StatefulSet.apps \"db\" is invalid: spec: Forbidden: updates to statefulset spec for fields other "
+                    "than 'replicas', 'ordinals' are forbidden", "The StatefulSet db exists", "--cascade=orphan"),
+    "claim": ('PersistentVolumeClaim "d" is invalid: spec.resources.requests.storage: Forbidden: field can not be less '
+              "than status.capacity", "its spec.resources.requests.storage cannot", "another name"),
+    "service": ('Service "web" is invalid: spec.clusterIPs[0]: Invalid value: ["10.0.0.9"]: may not change once set',
+                "The Service web exists, and its spec.clusterIPs[0] cannot", "delete the object"),
+    "role binding": ('RoleBinding.rbac.authorization.k8s.io "b" is invalid: roleRef: Invalid value: {"kind":"Role"}: '
+                     "cannot change roleRef", "The RoleBinding b exists, and its roleRef cannot", "delete the object"),
+    "secret": ('Secret "s" is invalid: data: Forbidden: field is immutable when `immutable` is set',
+               "The Secret s exists, and its data cannot be changed.", "delete the object"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("message", "what", "remedy"), IMMUTABLE.values(), ids=IMMUTABLE)
+def test_a_fixed_field_is_explained(message, what, remedy):
+    error = translated(422, "Invalid", message)
+    assert isinstance(error, ImmutableField)
+    assert what in error.what
+    assert remedy in error.remedy
+    assert error.original == message
+
+
+def test_another_invalid_object_is_told_as_it_is():
+    error = translated(
+        422, "Invalid", 'Deployment.apps "web" is invalid: spec.replicas: Invalid value: -1: must be >= 0'
+    )
+    assert not isinstance(error, ImmutableField)
+    assert "HTTP 422" in error.what
