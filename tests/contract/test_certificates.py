@@ -36,11 +36,19 @@ from s3c_actions.programs.install.pins import NOTATION, Pin
 from s3c_actions.signing import certificates, key_files
 from s3c_actions.signing.certificates import CertificateError
 from s3c_lab.certificates import Identity, make, make_authority, pem, subject
+from s3c_lab.machine import Machine
 
 Chain = tuple[x509.Certificate, ...]
 Judge = Callable[[Sequence[tuple[Chain, datetime]]], list[str]]
 TOOLS: dict[str, Any] = {"cache": cache_path(os.environ), "runner": Runner(os.environ), "progress": Silent()}
 CORE = msgspec.structs.replace(NOTATION, module="github.com/notaryproject/notation-core-go")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tools() -> None:
+    """OpenSSL and OpenSSH, which a bare machine has not."""
+    machine = Machine(runner=TOOLS["runner"], progress=TOOLS["progress"], cache=TOOLS["cache"])
+    machine.install({"openssl": "openssl", "ssh-keygen": "openssh-client"})
 
 
 @pytest.fixture(scope="module")
