@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import base64
 import itertools
-import json
-import os
 import random
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -28,26 +25,25 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
-from s3c_actions.cli.run import cache_path
-from s3c_actions.core.process import Runner
-from s3c_actions.core.progress import Silent
 from s3c_actions.programs.install import gobuild
-from s3c_actions.programs.install.pins import NOTATION, Pin
+from s3c_actions.programs.install.pins import NOTATION
 from s3c_actions.signing import certificates, key_files
 from s3c_actions.signing.certificates import CertificateError
 from s3c_lab.certificates import Identity, make, make_authority, pem, subject
 from s3c_lab.machine import Machine
+from tests.support import go_judges
 
 Chain = tuple[x509.Certificate, ...]
 Judge = Callable[[Sequence[tuple[Chain, datetime]]], list[str]]
-TOOLS: dict[str, Any] = {"cache": cache_path(os.environ), "runner": Runner(os.environ), "progress": Silent()}
 CORE = msgspec.structs.replace(NOTATION, module="github.com/notaryproject/notation-core-go")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def tools() -> None:
     """OpenSSL and OpenSSH, which a bare machine has not."""
-    machine = Machine(runner=TOOLS["runner"], progress=TOOLS["progress"], cache=TOOLS["cache"])
+    machine = Machine(
+        runner=go_judges.TOOLS["runner"], progress=go_judges.TOOLS["progress"], cache=go_judges.TOOLS["cache"]
+    )
     machine.install({"openssl": "openssl", "ssh-keygen": "openssh-client"})
 
 
@@ -58,13 +54,9 @@ def chained() -> Identity:
 
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
-    folder = tmp_path_factory.mktemp("certificates")
-    (folder / "certificates").mkdir()
-    for file in (*NOTATION.recipe[:2], Path(__file__).parent / "certificates" / "main.go"):
-        shutil.copyfile(file, folder / "certificates" / file.name)
-    pin = Pin(name="certificates", version="0", module="", package=".", licence="", modules=folder)
-    program = folder / "program"
-    gobuild.build(pin, program, **TOOLS)
+    program = go_judges.build(
+        Path(__file__).parent / "certificates" / "main.go", NOTATION, tmp_path_factory.mktemp("certificates")
+    )
 
     def answers(chains: Sequence[tuple[Chain, datetime]]) -> list[str]:
         asked = [
@@ -74,11 +66,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
             }
             for chain, now in chains
         ]
-        given = "\n".join(map(json.dumps, asked))
-        ended = subprocess.run([program], input=given, capture_output=True, text=True, check=True)
-        verdicts = [json.loads(line) for line in ended.stdout.splitlines()]
-        assert len(verdicts) == len(chains)
-        return verdicts
+        return go_judges.ask(program, asked)
 
     return answers
 
@@ -106,7 +94,7 @@ def differences(judge: Judge, chains: Sequence[tuple[Chain, datetime]]) -> tuple
 
 def test_notations_own_certificates_get_its_verdicts(judge: Judge, tmp_path: Path) -> None:
     """Each certificate of its tests alone, before each other, and with its issuers; at the time that it is of."""
-    gobuild.copy_folder(CORE, "x509", tmp_path / "x509", **TOOLS)
+    gobuild.copy_folder(CORE, "x509", tmp_path / "x509", **go_judges.TOOLS)
     texts = b"\n".join(path.read_bytes() for path in sorted((tmp_path / "x509").rglob("*")) if path.is_file())
     # Go's sources have a line of PEM in each of several strings.
     texts = re.sub(rb'\\n" \+\s*"', b"\n", texts)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import random
 import re
-import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,15 +13,12 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from s3c_actions.cli.run import cache_path
 from s3c_actions.core.errors import OutsideError
-from s3c_actions.core.process import Runner
-from s3c_actions.core.progress import Silent
 from s3c_actions.programs.install import gobuild
-from s3c_actions.programs.install.pins import Pin
 from s3c_actions.registry.credentials import Credentials, Logins, open_program_login
 from s3c_actions.registry.docker_config import DockerConfig
 from s3c_lab.programs import BUILDCTL
+from tests.support import go_judges
 
 REGISTRIES = ("reg.test", "reg.test:5000", "other.test", "docker.io", "env.example.test")
 FAILED = "failed"
@@ -38,7 +32,6 @@ HELPERS = {
     "garbled": "echo '<html>'",
     "number": "echo '{\"Username\":1}'",
 }
-TOOLS: dict[str, Any] = {"cache": cache_path(os.environ), "runner": Runner(os.environ), "progress": Silent()}
 
 
 class Case(NamedTuple):
@@ -67,21 +60,13 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def judge(path: str, tmp_path_factory: pytest.TempPathFactory) -> Judge:
-    folder = tmp_path_factory.mktemp("docker-config")
-    (folder / "docker-config").mkdir()
-    for file in (*BUILDCTL.recipe[:2], Path(__file__).parent / "docker-config" / "main.go"):
-        shutil.copyfile(file, folder / "docker-config" / file.name)
-    pin = Pin(name="docker-config", version="0", module="", package=".", licence="", modules=folder)
-    program = folder / "program"
-    gobuild.build(pin, program, **TOOLS)
+    program = go_judges.build(
+        Path(__file__).parent / "docker-config" / "main.go", BUILDCTL, tmp_path_factory.mktemp("docker-config")
+    )
 
     def answers(cases: Sequence[Case]) -> list[Answer]:
-        given = "\n".join(
-            json.dumps({"Config": config, "Variable": variable, "Registries": REGISTRIES}) for config, variable in cases
-        )
-        ended = subprocess.run([program], input=given, capture_output=True, text=True, check=True, env={"PATH": path})
-        read = [json.loads(line) for line in ended.stdout.splitlines()]
-        assert len(read) == len(cases)
+        questions = [{"Config": config, "Variable": variable, "Registries": REGISTRIES} for config, variable in cases]
+        read = go_judges.ask(program, questions, {"PATH": path})
         return [REFUSED if one["Refused"] else [login(**each) for each in one["Logins"]] for one in read]
 
     return answers
@@ -114,7 +99,7 @@ def ours(path: str, tmp_path: Path) -> Callable[[Case], Answer]:
 
 def test_docker_s_own_test_data_is_read_alike(judge: Judge, ours: Callable[[Case], Answer], tmp_path: Path) -> None:
     cli = msgspec.structs.replace(BUILDCTL, module="github.com/docker/cli")
-    gobuild.copy_folder(cli, "cli/config", tmp_path / "data", **TOOLS)
+    gobuild.copy_folder(cli, "cli/config", tmp_path / "data", **go_judges.TOOLS)
     source = "".join(file.read_text() for file in sorted((tmp_path / "data").rglob("*_test.go")))
     texts = [text for text in re.findall("`([^`]*)`", source) if text.lstrip().startswith("{")]
     cases = [Case(text) for text in texts] + [Case("", text) for text in texts] + [Case(""), Case("   \n")]

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from s3c_actions.cli.run import cache_path
-from s3c_actions.core.process import Runner
-from s3c_actions.core.progress import Silent
 from s3c_actions.programs.install import gobuild
-from s3c_actions.programs.install.pins import BUILDKITD, Pin
+from s3c_actions.programs.install.pins import BUILDKITD
 from s3c_actions.report.formats.dockerfile_parser import parse_instructions
+from tests.support import go_judges
 
 Judge = Callable[[Sequence[str]], list[dict[str, Any]]]
-TOOLS: dict[str, Any] = {"cache": cache_path(os.environ), "runner": Runner(os.environ), "progress": Silent()}
 PARSER = "frontend/dockerfile/parser"
 PIECES = (
     *(
@@ -93,20 +86,12 @@ ENDS = ("\n", "\n", "\n", "\r\n", " \\\n", "\\\n", "\\ \t\n", "\\\r\n", " `\n", 
 
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
-    folder = tmp_path_factory.mktemp("dockerfiles")
-    (folder / "dockerfiles").mkdir()
-    for file in (*BUILDKITD.recipe[:2], Path(__file__).parent / "dockerfiles" / "main.go"):
-        shutil.copyfile(file, folder / "dockerfiles" / file.name)
-    pin = Pin(name="dockerfiles", version="0", module="", package=".", licence="", modules=folder)
-    program = folder / "program"
-    gobuild.build(pin, program, **TOOLS)
+    program = go_judges.build(
+        Path(__file__).parent / "dockerfiles" / "main.go", BUILDKITD, tmp_path_factory.mktemp("dockerfiles")
+    )
 
     def answers(texts: Sequence[str]) -> list[dict[str, Any]]:
-        given = "\n".join(map(json.dumps, texts))
-        ended = subprocess.run([program], input=given, capture_output=True, text=True, check=True)
-        read = [json.loads(line) for line in ended.stdout.splitlines()]
-        assert len(read) == len(texts)
-        return read
+        return go_judges.ask(program, texts)
 
     return answers
 
@@ -135,7 +120,7 @@ def differences(judge: Judge, texts: Sequence[str]) -> tuple[int, list[str]]:
 
 
 def test_buildkits_own_files_are_read_as_it_reads_them(judge: Judge, tmp_path: Path) -> None:
-    gobuild.copy_folder(BUILDKITD, PARSER, tmp_path / "data", **TOOLS)
+    gobuild.copy_folder(BUILDKITD, PARSER, tmp_path / "data", **go_judges.TOOLS)
     texts = [path.read_text() for path in sorted((tmp_path / "data").glob("testfile*/**/Dockerfile"))]
     valid, wrong = differences(judge, texts)
     assert (valid, wrong) == (34, [])

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import base64
-import json
-import os
 import random
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,15 +13,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID as N
 from cryptography.x509.oid import ObjectIdentifier
 
-from s3c_actions.cli.run import cache_path
 from s3c_actions.core.errors import InputError
-from s3c_actions.core.process import Runner
-from s3c_actions.core.progress import Silent
-from s3c_actions.programs.install import gobuild
-from s3c_actions.programs.install.pins import NOTATION, Pin
+from s3c_actions.programs.install.pins import NOTATION
 from s3c_actions.signing import certificates, identities
 from s3c_actions.signing.certificates import CertificateError
 from s3c_lab.certificates import Identity, make, make_authority, make_key
+from tests.support import go_judges
 
 SEED = 8
 HERE = Path(__file__).parent / "identities"
@@ -75,28 +68,20 @@ class Notation:
     def asks(self, *questions: tuple[x509.Certificate | str, str]) -> list[Answer]:
         """How it reads each leaf (a certificate, or its subject as Go writes it) and the identity beside it."""
         lines = [
-            json.dumps(
+            (
                 {"Identity": identity, "Leaf": leaf}
                 if isinstance(leaf, str)
                 else {"Identity": identity, "Certificate": base64.b64encode(leaf.public_bytes(Encoding.DER)).decode()}
             )
             for leaf, identity in questions
         ]
-        done = subprocess.run([self.program], input="\n".join(lines), capture_output=True, text=True, check=True)
-        found = [json.loads(line) for line in done.stdout.splitlines()]
-        assert len(found) == len(questions)
+        found = go_judges.ask(self.program, lines)
         return [Answer(one["Leaf"], one["Readable"], one["Accepted"], one["Matches"]) for one in found]
 
 
 @pytest.fixture(scope="module")
 def notation(tmp_path_factory: pytest.TempPathFactory) -> Notation:
-    folder = tmp_path_factory.mktemp("identities")
-    (folder / "names").mkdir()
-    for file in (*NOTATION.recipe[:2], HERE / "main.go"):
-        shutil.copyfile(file, folder / "names" / file.name)
-    pin = Pin(name="names", version="0", module="", package=".", licence="", modules=folder)
-    program = folder / "program"
-    gobuild.build(pin, program, cache=cache_path(os.environ), runner=Runner(os.environ), progress=Silent())
+    program = go_judges.build(HERE / "main.go", NOTATION, tmp_path_factory.mktemp("identities"))
     return Notation(program)
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
-import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,16 +12,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from s3c_actions.cli.run import cache_path
 from s3c_actions.core.errors import InputError
-from s3c_actions.core.process import Runner
-from s3c_actions.core.progress import Silent
 from s3c_actions.core.reference import Reference
 from s3c_actions.programs.install import gobuild
-from s3c_actions.programs.install.pins import Pin
 from s3c_lab.programs import BUILDCTL
+from tests.support import go_judges
 
-TOOLS: dict[str, Any] = {"cache": cache_path(os.environ), "runner": Runner(os.environ), "progress": Silent()}
 Parts = tuple[str, str, str, str] | None
 Judge = Callable[[Sequence[str]], list[Parts]]
 HEX = "0123456789abcdef" * 4
@@ -80,19 +73,12 @@ DIGESTS = (
 
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
-    folder = tmp_path_factory.mktemp("references")
-    (folder / "references").mkdir()
-    for file in (*BUILDCTL.recipe[:2], Path(__file__).parent / "references" / "main.go"):
-        shutil.copyfile(file, folder / "references" / file.name)
-    pin = Pin(name="references", version="0", module="", package=".", licence="", modules=folder)
-    program = folder / "program"
-    gobuild.build(pin, program, **TOOLS)
+    program = go_judges.build(
+        Path(__file__).parent / "references" / "main.go", BUILDCTL, tmp_path_factory.mktemp("references")
+    )
 
     def answers(texts: Sequence[str]) -> list[Parts]:
-        given = "\n".join(map(json.dumps, texts))
-        ended = subprocess.run([program], input=given, capture_output=True, text=True, check=True)
-        read = [json.loads(line) for line in ended.stdout.splitlines()]
-        assert len(read) == len(texts)
+        read = go_judges.ask(program, texts)
         return [None if one["Refused"] else (one["Domain"], one["Path"], one["Tag"], one["Digest"]) for one in read]
 
     return answers
@@ -128,7 +114,7 @@ def differences(judge: Judge, texts: Sequence[str]) -> tuple[int, list[Any]]:
 
 def test_the_literals_of_its_own_tests_are_read_alike(judge: Judge, tmp_path: Path) -> None:
     module = msgspec.structs.replace(BUILDCTL, module="github.com/distribution/reference")
-    gobuild.copy_folder(module, ".", tmp_path / "data", **TOOLS)
+    gobuild.copy_folder(module, ".", tmp_path / "data", **go_judges.TOOLS)
     source = "".join(file.read_text() for file in sorted((tmp_path / "data").glob("*_test.go")))
     texts = sorted({json.loads(text) for text in re.findall(r'"(?:[^"\\\n]|\\["\\/bfnrt])*"', source)})
     valid, different = differences(judge, texts)

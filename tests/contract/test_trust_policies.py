@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
-from s3c_actions.cli.run import cache_path
 from s3c_actions.core.explain import explain
-from s3c_actions.core.process import Runner
-from s3c_actions.core.progress import Silent
 from s3c_actions.programs.install import gobuild
 from s3c_actions.programs.install.pins import NOTATION
 from s3c_actions.programs.notation.errors import TRUST
+from tests.support import go_judges
 
 LIBRARY = msgspec.structs.replace(NOTATION, module="github.com/notaryproject/notation-go")
-TOOLS: dict[str, Any] = {"cache": cache_path(os.environ), "runner": Runner(os.environ), "progress": Silent()}
 OF_OURS = (
     "trust policy document cannot be nil",  # of a caller in Go alone
     "artifact URI ",  # of the image, which is given by digest
@@ -30,7 +25,7 @@ OF_OURS = (
 @pytest.fixture(scope="module")
 def messages(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("policies") / "trustpolicy"
-    gobuild.copy_folder(LIBRARY, "verifier/trustpolicy", folder, **TOOLS)
+    gobuild.copy_folder(LIBRARY, "verifier/trustpolicy", folder, **go_judges.TOOLS)
     sources = [path.read_text() for path in sorted(Path(folder).glob("*.go")) if not path.name.endswith("_test.go")]
     literal = r'"(?:[^"\\]|\\.)*"'
     made = rf"errorW?\w*Message := ({literal})"
