@@ -8,27 +8,19 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
-from s3c_actions.cli.console import LogProgress
-from s3c_actions.cli.run import cache_path
 from s3c_actions.core.errors import InputError, OutsideError
-from s3c_actions.core.process import Runner
 from s3c_actions.core.reference import Reference
 from s3c_actions.registry import OCI_INDEX, OCI_MANIFEST, Descriptor, Registry, Writer
 from s3c_actions.registry.credentials import Logins
-from s3c_lab import daemons, registry_server
-from s3c_lab.machine import Machine, with_system_path
 from tests.support.oci import digest_of
-from tests.support.other_registries import referrers_registry
+from tests.support.other_registries import DEBIAN, SERVED, real_registries
 
-DEBIAN, SERVED = "Debian's docker-registry", "go-containerregistry's"
 EMPTY = b"{}"
 EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
@@ -38,13 +30,8 @@ NOWHERE = "sha256:" + "9" * 64
 
 @pytest.fixture(scope="module")
 def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    environment = with_system_path(dict(os.environ))
-    machine = Machine(runner=Runner(environment), progress=LogProgress(sys.stderr), cache=cache_path(environment))
-    folder, port = tmp_path_factory.mktemp("registry"), registry_server.free_port()
-    registry_server.start(folder, port, machine)
-    with ExitStack() as stack:
-        stack.callback(daemons.stop, folder / "registry.pid", machine)
-        yield {DEBIAN: f"localhost:{port}", SERVED: stack.enter_context(referrers_registry(machine))}
+    with real_registries(tmp_path_factory.mktemp("registry")) as real:
+        yield real
 
 
 class Place:

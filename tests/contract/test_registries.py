@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,20 +18,16 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.cli.console import LogProgress
-from s3c_actions.cli.run import cache_path
-from s3c_actions.core.process import Runner
 from s3c_actions.core.reference import Reference
 from s3c_actions.registry import Registry, Writer
 from s3c_actions.registry.credentials import Credentials, Logins
-from s3c_lab import daemons, registry_server
 from s3c_lab.certificates import make
-from s3c_lab.machine import Machine, with_system_path
 from tests.contract.test_registry import Server, reply
 from tests.support import ROOT, reports
 from tests.support.oci import Repository, layer
 from tests.support.other_registries import (
-    REFERRERS_REGISTRY,
+    DEBIAN,
+    SERVED,
     Amazon,
     Azure,
     GitHub,
@@ -43,14 +38,12 @@ from tests.support.other_registries import (
     Proxy,
     Quay,
     behaving,
-    referrers_registry,
+    real_registries,
 )
 from tests.support.signing import Ended
 from tests.support.signing import s3c as run_s3c
 
 PAGE = ROOT / "docs" / "registries.md"
-DEBIAN = "Debian's docker-registry 2.8.2"
-SERVED = f"go-containerregistry's {REFERRERS_REGISTRY.version}"
 GITHUB = "as GitHub's"
 SERVICES: dict[str, tuple[str, type[Proxy]]] = {
     "tags immutable, no API": (DEBIAN, Immutable),
@@ -66,14 +59,8 @@ NAMES = (DEBIAN, SERVED, *SERVICES)
 
 @pytest.fixture(scope="module")
 def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    environment = with_system_path(dict(os.environ))
-    machine = Machine(runner=Runner(environment), progress=LogProgress(sys.stderr), cache=cache_path(environment))
-    folder, port = tmp_path_factory.mktemp("registry"), registry_server.free_port()
-    registry_server.start(folder, port, machine)
     with ExitStack() as stack:
-        stack.callback(daemons.stop, folder / "registry.pid", machine)
-        served = stack.enter_context(referrers_registry(machine))
-        real = {DEBIAN: f"localhost:{port}", SERVED: served}
+        real = stack.enter_context(real_registries(tmp_path_factory.mktemp("registry")))
         yield real | {
             name: stack.enter_context(behaving(service, real[behind])) for name, (behind, service) in SERVICES.items()
         }
