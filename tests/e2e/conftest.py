@@ -54,7 +54,7 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
         together = re.search(r"@[a-z]+", nodeid.partition("[")[2])
         if together is None:
             return nodeid
-        about_the_gate = together[0] == TOGETHER and re.search(r"/test_(azure_)?(gate|signers)", nodeid)
+        about_the_gate = together[0] == TOGETHER and re.search(r"\btest_(azure_)?(gate|signers)", nodeid)
         return f"{together[0]} of the gate" if about_the_gate else together[0]
 
 
