@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from s3c_actions.cluster.client import ApiError, Resource
 from s3c_actions.cluster.gate import inspection, webhook
@@ -29,7 +29,6 @@ AKS_LABEL = "kubernetes.azure.com/cluster"
 """A label of every node of Azure Kubernetes Service."""
 _DEPLOYMENTS = Resource(path="/apis/apps/v1", plural="deployments", namespaced=True)
 _NODES = Resource(path="/api/v1", plural="nodes", namespaced=False)
-_MUTATIONS = (("v1", "assign"), ("v1", "assignmetadata"), ("v1", "modifyset"), ("v1alpha1", "assignimage"))
 
 
 def reject_azure_policy(cluster: Cluster) -> None:
@@ -94,25 +93,9 @@ def webhook_values(cluster: Cluster, objects: Iterable[KubernetesObject]) -> Kub
         return _find_kind(cluster, group, kind)
 
     return gatekeeper_values(
-        webhook.rules(kinds, webhook.constrained_kinds(live), find), webhook.rules(kinds, _mutated_kinds(cluster), find)
+        webhook.rules(kinds, webhook.constrained_kinds(live), find),
+        webhook.rules(kinds, inspection.mutated_kinds(cluster), find),
     )
-
-
-def _mutated_kinds(cluster: Cluster) -> tuple[tuple[str, str], ...]:
-    """Return the API group and kind of what other mutations than Ratify's change."""
-    pairs: dict[tuple[str, str], None] = {}
-    for version, plural in _MUTATIONS:
-        resource = Resource(path=f"/apis/mutations.gatekeeper.sh/{version}", plural=plural, namespaced=False)
-        for mutation in inspection.list_if_served(cluster, resource):
-            if inspection.asks_ratify(mutation):  # of the constraint's kinds
-                continue
-            spec = mutation.get("spec") or {}
-            # An AssignMetadata names its kinds in `match` alone.
-            targets: list[dict[str, Any]] = spec.get("applyTo") or (spec.get("match") or {}).get("kinds") or [{}]
-            for rule in targets:
-                groups, kinds = rule.get("groups") or rule.get("apiGroups") or ["*"], rule.get("kinds") or ["*"]
-                pairs |= {(str(group), str(kind)): None for group in groups for kind in kinds}
-    return tuple(pairs)
 
 
 def _find_kind(cluster: Cluster, group: str, kind: str) -> tuple[str, bool]:
