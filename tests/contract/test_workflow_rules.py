@@ -100,6 +100,43 @@ def test_more_images_than_a_matrix_may_have_are_refused_before_any_job_of_it(tmp
     assert job.services == []
 
 
+FOR_FORKS = """
+on: push
+permissions: {}
+jobs:
+  comment:
+    uses: org/s3c/.github/workflows/comment.yml@v1
+    permissions: {actions: read, pull-requests: write}
+"""
+OWN = {"head_repository": {"full_name": "octo/shop"}, "head_branch": "main"}
+DEPENDABOT = {"head_repository": {"full_name": "octo/shop"}, "head_branch": "dependabot/pip/flask-3"}
+
+
+@pytest.mark.parametrize(
+    ("event", "workflow_run", "starts"),
+    [
+        ("push", None, False),
+        ("pull_request", None, False),
+        ("schedule", None, False),
+        ("push", DEPENDABOT, False),
+        ("workflow_run", OWN, False),
+        ("workflow_run", DEPENDABOT, True),
+        ("workflow_run", OWN | {"head_repository": {"full_name": "mallory/shop"}}, True),
+        ("workflow_run", OWN | {"head_repository": None}, True),  # a fork that was deleted
+    ],
+)
+def test_comments_for_forks_are_a_matter_of_their_ended_runs_alone(
+    tmp_path: Path, event: str, workflow_run: dict[str, Any] | None, starts: bool
+) -> None:
+    payload = {"repository": {"full_name": "octo/shop"}} | ({"workflow_run": workflow_run} if workflow_run else {})
+    workflow = FOR_FORKS.replace("on: push", f"on: {event}")
+    environment = {"GITHUB_REPOSITORY": "octo/shop"}
+    job = act.run(workflow, tmp_path, event=event, payload=payload, environment=environment)
+    assert ("Run Main Comment" in job.log) is starts, job.log
+    # One that starts has no token here.
+    assert job.succeeded is not starts
+
+
 UPLOAD = """
 on: push
 jobs:
