@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from itertools import combinations, product
 from pathlib import Path
@@ -309,3 +310,10 @@ def test_what_a_workflow_takes_for_signing_and_trust_reaches_every_step_that_sig
         assert "trust-store" in given or {"vault", "vault-certificate", "certificate"} <= given.keys()
     for name in declared.keys() & {*SIGNING, "timestamp-url", "timestamp-root-cert", "trust-store", "trusted-identity"}:
         assert any(f"inputs.{name}" in str(given.get(name)) for given in steps), name
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
+def test_the_secrets_that_a_workflow_speaks_of_are_those_it_takes(path: Path) -> None:
+    declared = set((YAML.load(path)["on"].get("workflow_call") or {}).get("secrets") or {})
+    named = set(re.findall(r"\bsecret `?([A-Za-z][\w-]*_[\w-]*|[Kk][Uu][Bb][\w-]*|[A-Z]{4,})", path.read_text()))
+    assert named <= declared
