@@ -266,6 +266,14 @@ def test_artifacts_are_named_by_the_call_and_taken_by_that_name() -> None:
         assert "CALL: ${{ toJSON(inputs) }} ${{ job.check_run_id }}" in (workflow_rules.WORKFLOWS / name).read_text()
 
 
+def test_of_several_calls_in_one_run_none_is_dropped() -> None:
+    """Of those that wait in one group, GitHub keeps the newest alone, unless it is told to keep them."""
+    grouped = {path.name: YAML.load(path).get("concurrency") for path in WORKFLOWS}
+    kept = {name: group["queue"] for name, group in grouped.items() if group and "queue" in group}
+    assert kept == dict.fromkeys(("refresh.yml", "scheduled-patch.yml", "secure-image.yml"), "max")
+    assert all(grouped[name]["cancel-in-progress"] is False for name in kept)
+
+
 def test_deployments_into_one_target_wait_for_each_other() -> None:
     for path, name, job in JOBS:
         if "$/actions/deploy" in str(job) and path.name != "self-test.yml":
