@@ -43,6 +43,7 @@ from tests.support.cluster import CONSTRAINT, WEBHOOK, Kubectl, pod, pod_spec
 RECORDED = json.loads((ROOT / "tests" / "data" / "gate" / "facts.json").read_text())
 STRANGE = pod("x", pod_spec(proof.ABSENT_IMAGE))
 NODE_OBJECT = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "new"}}
+_READER = "system:serviceaccount:default:reader"
 LEASE = {
     "apiVersion": "coordination.k8s.io/v1",
     "kind": "Lease",
@@ -175,7 +176,7 @@ def gated(api: Api) -> Iterator[Api]:
         ),
         manifests.template(),
         _hooks("Validating", inspection.WEBHOOK, "admit", "Fail", authority, api.port),
-        _hooks("Mutating", uninstall_gate.MUTATION, "mutate", "Ignore", authority, api.port),
+        _hooks("Mutating", inspection.MUTATING_WEBHOOK, "mutate", "Ignore", authority, api.port),
     ]
     documents[1]["metadata"]["namespace"] = inspection.NAMESPACE
     # The webhooks last: nothing that they are asked about is made while Gatekeeper does not run.
@@ -383,3 +384,35 @@ def test_without_gatekeeper_nodes_leases_and_the_gate_go_on_pods_do_not_and_the_
     for document in (STRANGE, NODE_OBJECT, LEASE):
         assert gated.tried(document) == ""
     assert uninstall_gate.run(tools).unchanged
+
+
+def test_a_webhook_that_somebody_widened_is_seen_also_by_the_account_that_deploys(gated: Api) -> None:
+    account = f"--as={_READER}"
+    gated.kubectl("apply", "-f", str(ROOT / "manifests" / "rbac" / "gate-reader.yaml"))
+    gated.kubectl("create", "clusterrolebinding", "reader", "--clusterrole=s3c-gate-reader", f"--user={_READER}")
+    mutations = ("assign", "modifyset", "assignmetadata", "assignimage")
+    listed = ["mutatingwebhookconfigurations", *(f"{one}.mutations.gatekeeper.sh" for one in mutations)]
+    gated.until(lambda: all(gated.kubectl.run("get", one, account).returncode == 0 for one in listed))
+
+    def excess() -> tuple[str, ...]:
+        return inspection.inspect(inspection.read_gate_objects(gated.cluster), [("", "Pod", "default")]).excess
+
+    assert excess() == ()
+    hook = "mutatingwebhookconfiguration/gatekeeper-mutating-webhook-configuration"
+    rule = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "resources": ["*"]}
+    added = json.dumps([{"op": "add", "path": "/webhooks/0/rules/-", "value": rule}])
+    gated.kubectl("patch", hook, "--type=json", "-p", added)
+    (sentence,) = excess()
+    assert (
+        "gatekeeper-mutating-webhook-configuration is asked about more than the gate needs (Nodes, Leases" in sentence
+    )
+    services = {
+        **_mutation(),
+        "kind": "AssignMetadata",
+        "metadata": {"name": "owner"},
+        "spec": {"location": "metadata.labels.owner", "parameters": {"assign": {"value": "us"}}},
+    }
+    gated.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(services))
+    # It changes every kind, so that the webhook has to be asked about every kind.
+    gated.until(lambda: all("Nodes" in one and "* of every group" not in one for one in excess()))
+    gated.kubectl("delete", "assignmetadata", "owner")

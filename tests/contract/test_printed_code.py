@@ -22,7 +22,7 @@ from markdown_it.token import Token
 from s3c_actions import REPOSITORY
 from s3c_actions.policy import model
 from s3c_actions.programs.trivy import ignore
-from tests.support import ROOT
+from tests.support import ROOT, workflow_rules
 from tests.support.sources import parse_yaml
 from tests.unit.test_documentation import PAGES, code
 from tools import lint
@@ -157,6 +157,7 @@ def test_a_printed_block_is_what_it_is_shown_as(
     assert workflow is not None
     assert actionlint(beside_our_actions(workflow)) == ""
     assert list(missing(workflow)) == []
+    assert workflow_rules.refusals(workflow) == []
 
 
 def test_there_are_blocks_of_every_kind() -> None:

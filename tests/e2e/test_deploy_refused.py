@@ -202,7 +202,7 @@ def test_the_roles_are_enough_and_what_lacks_is_named(
         refused(f"patch deployments.apps in the namespace {namespace}")
     with rule("s3c-deployer", workloads, ["get", "list", "patch"]):
         refused(f"create deployments.apps in the namespace {namespace}")
-    with rule("s3c-gate-reader", ["validatingwebhookconfigurations"], ["get"]):
+    with rule("s3c-gate-reader", ["validatingwebhookconfigurations", "mutatingwebhookconfigurations"], ["get"]):
         refused("list validatingwebhookconfigurations.admissionregistration.k8s.io")
     with rule("s3c-gate-reader", ["nodes", "namespaces"], ["get"]):
         refused("list nodes")

@@ -402,3 +402,15 @@ def test_one_namespace_is_shown_and_it_is_the_one_that_terraform_lets_deploy():
     assert len(shown) >= 8
     # The Gateway in front of the app has its own, which an administrator makes.
     assert {name for _, name in shown} <= {allowed, f"{allowed}-gateway", "gatekeeper-system"}, shown
+
+
+def test_a_subjects_prefix_that_a_command_takes_has_a_value_for_older_repositories() -> None:
+    """GitHub's answer has none for those whose subjects hold no ids, and a subject would begin with nothing."""
+    taken = [
+        found
+        for page in (*PAGES, ROOT / "infra" / "terraform" / "README.md")
+        for found in re.findall(r"\$\(gh api [^)]*sub_claim_prefix[^)]*\)", page.read_text())
+    ]
+    assert len(taken) >= 4
+    for command in taken:
+        assert re.search(r"--jq '\.sub_claim_prefix // \"repo:[\w-]+/[\w-]+\"'\)$", command), command

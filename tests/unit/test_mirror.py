@@ -56,7 +56,8 @@ WITHOUT = {
     "evidence": "documents sbom statement",
     "findings": "difference go_json model releases scope scope_inference threshold trivy_warnings",
     "github": (
-        "api artifact code_scanning comments delivery errors files issues log marker proposal run target_branch"
+        "api artifact code_scanning comments delivery environments errors files issues log marker proposal run "
+        "target_branch"
     ),
     "options": (
         "attach azure chain comment common deploy evidence gate github mirror parse patch policy programs "

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import unquote
 
 from tests.support.github import git
 from tests.support.github.code_scanning import Refused, ingest
 from tests.support.github.contract import Forbidden, Missing
-from tests.support.github.state import Artifact, Comment, Issue, Pull, State, Token, Upload
+from tests.support.github.state import PROTECTED, Artifact, Comment, Environment, Issue, Pull, State, Token, Upload
 
 if TYPE_CHECKING:
     from tests.support.github.server import Answered, GitHub
@@ -27,6 +28,9 @@ COMMENT = f"{REPO}/issues/comments/{{comment_id}}"
 LABELS = f"{REPO}/issues/{{issue_number}}/labels"
 EVENTS = f"{REPO}/issues/{{issue_number}}/events"
 PERMISSION = f"{REPO}/collaborators/{{username}}/permission"
+ENVIRONMENT = f"{REPO}/environments/{{environment_name}}"
+BRANCH_POLICIES = f"{ENVIRONMENT}/deployment-branch-policies"
+BRANCH = f"{REPO}/branches/{{branch}}"
 PULLS = f"{REPO}/pulls"
 PULL = f"{REPO}/pulls/{{pull_number}}"
 SARIFS = f"{REPO}/code-scanning/sarifs"
@@ -269,6 +273,46 @@ def _permission(request: Request) -> Any:
     made = request.github.described.example(PERMISSION)
     # GitHub's example leaves out what its description asks for.
     return {**made, "permission": legacy, "role_name": role, "user": {**made["user"], "role_name": role}}
+
+
+def _get_environment(request: Request) -> Any:
+    rules = _environment(request)
+    made = request.github.described.example(ENVIRONMENT)
+    rule = {"id": 1, "node_id": "GA_1"}
+    kinds: list[dict[str, Any]] = [rule | {"type": "wait_timer", "wait_timer": 5}]
+    if rules.reviewers:
+        kinds.append(rule | {"type": "required_reviewers", "prevent_self_review": False, "reviewers": []})
+    if rules.branches is not None:
+        kinds.append(rule | {"type": "branch_policy"})
+    protected = rules.branches == PROTECTED
+    policy = {"protected_branches": protected, "custom_branch_policies": not protected}
+    return {
+        **made,
+        "name": request.path["environment_name"],
+        "protection_rules": kinds,
+        "deployment_branch_policy": None if rules.branches is None else policy,
+    }
+
+
+def _list_branch_policies(request: Request) -> Any:
+    patterns = _environment(request).branches or ()
+    listed = [{"id": number, "node_id": "x", "name": name, "type": "branch"} for number, name in enumerate(patterns)]
+    return {"total_count": len(listed), "branch_policies": listed}
+
+
+def _environment(request: Request) -> Environment:
+    request.needs("actions:read")
+    name = unquote(request.path["environment_name"])
+    return request.state.environments.get(name) or request.ends(404, "Not Found")
+
+
+def _get_branch(request: Request) -> Any:
+    request.needs("contents:read")
+    name = unquote(request.path["branch"])
+    if name not in request.state.git.branches:
+        request.ends(404, "Branch not found")
+    made = request.github.described.example(BRANCH)
+    return {**made, "name": name, "protected": name in request.state.protected}
 
 
 def _list_pulls(request: Request) -> Any:
@@ -539,6 +583,9 @@ ROUTES: dict[tuple[str, str], Callable[[Request], Any]] = {
             ("get", PERMISSION, _permission),
             ("get", PULLS, _list_pulls),
             ("get", PULL, _get_pull),
+            ("get", ENVIRONMENT, _get_environment),
+            ("get", BRANCH_POLICIES, _list_branch_policies),
+            ("get", BRANCH, _get_branch),
             ("post", SARIFS, _upload_sarif),
             ("get", SARIF, _sarif_status),
             ("get", ALERTS, _list_alerts),
