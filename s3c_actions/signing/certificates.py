@@ -94,7 +94,8 @@ def is_valid_at(certificate: Certificate, now: datetime) -> bool:
 
 def _shortest_chain(leaf: Certificate, others: Sequence[Certificate]) -> tuple[Certificate, ...]:
     """Return the shortest chain to a self-signed certificate, empty when there is none."""
-    rest, chains = list(others), deque([(leaf,)])
+    rest = list(others)
+    chains: deque[tuple[Certificate, ...]] = deque([(leaf,)])
     while chains:
         chain = chains.popleft()
         if _issued_by(chain[-1], chain[-1]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,7 +15,6 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
-    pkcs12,
 )
 
 from s3c_actions.signing import certificates, key_files
@@ -189,9 +189,8 @@ def test_of_several_certificates_of_one_authority_the_valid_one_is_taken() -> No
     leaf = make("leaf", issuer=renewed)
     for order in itertools.permutations([*leaf.chain, expired.certificate, early.certificate]):
         assert key_files.read_signing_chain(b"".join(map(pem, order)), leaf.key) == leaf.chain
-    others = [expired.certificate, early.certificate, *leaf.chain[1:]]
-    content = pkcs12.serialize_key_and_certificates(b"n", leaf.key, leaf.certificate, others, NoEncryption())
-    assert key_files.read_pkcs12(content)[1] == leaf.chain
+    crowded = replace(leaf, chain=(leaf.certificate, expired.certificate, early.certificate, *leaf.chain[1:]))
+    assert key_files.read_pkcs12(crowded.pkcs12("geheim"), "geheim")[1] == leaf.chain
     without = b"".join(map(pem, (leaf.certificate, expired.certificate, root.certificate)))
     chain = key_files.read_signing_chain(without, leaf.key)
     with pytest.raises(CertificateError) as caught:
@@ -218,9 +217,8 @@ def test_of_several_certificates_of_the_key_the_valid_one_signs() -> None:
     renewed = make("app", issuer=authority, key=key)
     for order in itertools.permutations((expired.certificate, *renewed.chain)):
         assert key_files.read_signing_chain(b"".join(map(pem, order)), key) == renewed.chain
-    others = [*renewed.chain]
-    content = pkcs12.serialize_key_and_certificates(b"n", key, expired.certificate, others, NoEncryption())
-    assert key_files.read_pkcs12(content)[1] == renewed.chain
+    crowded = replace(renewed, chain=(expired.certificate, *renewed.chain))
+    assert key_files.read_pkcs12(crowded.pkcs12("geheim"), "geheim")[1] == renewed.chain
     assert key_files.read_signing_chain(expired.chain_pem(), key) == expired.chain
 
 
