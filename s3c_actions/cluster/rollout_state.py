@@ -145,8 +145,8 @@ def _on_delete(spec: Object, outdated: int) -> tuple[bool, str]:
 def custom_state(group: str, kind: str, live: Object) -> RolloutState | None:
     """Return the progress of an object of a custom kind; None when its status does not tell.
 
-    Argo's Rollout and some kinds that end have phases. The others are read by the conditions that most controllers have: `Ready` or `Available`,
-    `Complete` and `Failed` of what ends, `Stalled` and `Reconciling`.
+    Argo's Rollout and some kinds that end have phases. The others are read by the conditions that most controllers
+    have: `Ready` or `Available`, `Complete` and `Failed` of what ends, `Stalled` and `Reconciling`.
     """
     if (group, kind) == (_ARGO, "Rollout"):
         return _argo_rollout(live)
