@@ -7,7 +7,6 @@ Built on the `kubernetes` client's configuration and transport: sign-in of every
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,6 @@ from s3c_actions.cluster import refusals
 from s3c_actions.cluster.gate import denials
 from s3c_actions.core import pasted_content, reading, response_limits
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
-from s3c_actions.core.explain import explain
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -475,7 +473,7 @@ def _describe_refusal(status: int, reason: str, message: str, answer: Mapping[st
         )
     if status == 409 and reason == "Conflict":
         return refusals.describe_conflict(refusals.conflicting_fields(answer, message))
-    if status == 422 and (known := explain(message, refusals.IMMUTABLE, flags=re.DOTALL)):
+    if status == 422 and (known := refusals.explain_immutable(answer, message)):
         return known.what, known.cause, known.remedy
     return "", "", ""
 

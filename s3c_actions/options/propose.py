@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions
 from s3c_actions.options.declare import Input
-from s3c_actions.options.deploy import DeployInputs, ManifestOptions
+from s3c_actions.options.deploy import DeployInputs, ImagePathOptions, ManifestOptions
 from s3c_actions.options.github import CommentInputs, RepositoryOptions, TokenOptions
 
 
@@ -47,6 +47,7 @@ class ProposeInputs(ManifestOptions, RepositoryOptions, TokenOptions, ImageOptio
         help="Images by digest, `registry/repository@sha256:…`, on top of those in `results`: each takes the place of "
         "every image of its repository. `NAME=REFERENCE` takes the place of the image NAME instead.",
     )
+    image_paths: Input[tuple[str, ...]] = replace(ImagePathOptions.image_paths)
     branch: Input[str] = Input(
         name="branch",
         help="Branch of the pull request. It belongs to s3c: what it held before is replaced.",
@@ -68,7 +69,17 @@ class ProposeInputs(ManifestOptions, RepositoryOptions, TokenOptions, ImageOptio
         default="Deploy patched images",
         absent="Deploy patched images",
     )
-    order = (manifests, results, image, branch, base, title, RepositoryOptions.repository, TokenOptions.github_token)
+    order = (
+        manifests,
+        results,
+        image,
+        image_paths,
+        branch,
+        base,
+        title,
+        RepositoryOptions.repository,
+        TokenOptions.github_token,
+    )
 
 
 COMMAND = Command(
