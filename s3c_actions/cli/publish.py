@@ -99,7 +99,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
             for scan in (last.parts or (last,)) if last is not None else ():
                 refused = scan.refused if image.failure is not None else ()
                 candidates += annotation.image_annotations(
-                    scan.shown or scan.report,
+                    scan.shown,
                     scan.rendering or rendering.Rendering(),
                     refused,
                     patched=image.patch is not None,

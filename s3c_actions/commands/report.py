@@ -62,11 +62,16 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
     )
     for sentence in result.warnings:
         context.progress.warning(sentence)
+    report = result.report
+    closed = closed_gate_error(result, gate)
     dockerfile = options.dockerfile
     if dockerfile is None and (context.cwd / "Dockerfile").is_file():
         dockerfile = Path("Dockerfile")
     rendering = Rendering(
         gate=gate,
+        judged=result.gated,
+        closed=closed.what if closed is not None else "",
+        scope=result.scope,
         difference=difference,
         dockerfile=dockerfile.as_posix() if dockerfile else "",
         dockerfile_text=read_dockerfile(context.cwd / dockerfile) if dockerfile else "",
@@ -83,7 +88,7 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
         difference=difference,
         seconds=time.monotonic() - started,
     )
-    refused = unless_exempt(closed_gate_error(result, gate), report.image, options, context.progress)
+    refused = unless_exempt(closed, report.image, options, context.progress)
     base = (
         Comparison(name=baseline_name(options, context) or str(baseline), difference=difference) if difference else None
     )

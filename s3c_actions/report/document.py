@@ -12,7 +12,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from s3c_actions.findings.entry import FindingEntry, ReasonedFinding
+from s3c_actions.findings.entry import FindingEntry, ReasonedFinding, SeverityName
+from s3c_actions.findings.headline import Tally
+from s3c_actions.findings.model import NOTHING_HIDDEN, Hidden, Severity
 
 SCHEMA = "result-1.json"
 
@@ -88,20 +90,66 @@ class GateChangeEntry(Entry, frozen=True, kw_only=True):
     ]
 
 
+class HiddenEntry(Entry, frozen=True, kw_only=True):
+    """What was found, or may have been, and is not shown."""
+
+    filtered: Annotated[
+        dict[SeverityName, Count],
+        Meta(description="Severities that the input `severity` leaves out, to the number of their findings."),
+    ]
+    unfixed: Annotated[
+        dict[SeverityName, Count],
+        Meta(description="Vulnerabilities without a fix that `ignore-unfixed` leaves out, by severity."),
+    ]
+    fixable: Annotated[Count, Meta(description="How many of the findings that are not shown have a fix.")]
+    uncounted: Annotated[
+        tuple[SeverityName, ...],
+        Meta(
+            description="Severities of which it is not known whether there are findings: a report that was given may "
+            "have been made without them, or the image could not be checked."
+        ),
+    ]
+
+
+Number = Annotated[
+    Count | None, Meta(description="null in place of 0 where findings are not shown, or may exist (see `hidden`).")
+]
+
+
 class Counts(Entry, frozen=True, kw_only=True):
-    """Findings by severity."""
+    """Findings that are shown, by severity."""
 
-    critical: Count
-    high: Count
-    medium: Count
-    low: Count
-    unknown: Count
-    total: Count
-    fixable: Count
+    critical: Number
+    high: Number
+    medium: Number
+    low: Number
+    unknown: Number
+    total: Number
+    fixable: Number
+    hidden: Annotated[HiddenEntry | UnsetType, Meta(description="Missing where everything is shown and known.")] = UNSET
 
-    def of(self, severity: str) -> int:
-        """Return the number of findings of a severity, by its name in lower case."""
-        return int(getattr(self, severity))
+    def of(self, severity: str) -> int | None:
+        """Return the number of findings of a severity, by its name in lower case; None when it is not known."""
+        number: int | None = getattr(self, severity)
+        return number
+
+    @property
+    def tally(self) -> Tally:
+        """Return the numbers in the model's terms."""
+        hidden = NOTHING_HIDDEN
+        if self.hidden is not UNSET:
+            hidden = Hidden(
+                filtered={Severity[name]: number for name, number in self.hidden.filtered.items()},
+                unfixed={Severity[name]: number for name, number in self.hidden.unfixed.items()},
+                fixable=self.hidden.fixable,
+                uncounted=tuple(Severity[name] for name in self.hidden.uncounted),
+            )
+        return Tally(
+            counts={severity: self.of(severity.name.lower()) for severity in sorted(Severity, reverse=True)},
+            total=self.total,
+            fixable=self.fixable,
+            hidden=hidden,
+        )
 
 
 class Changes(Entry, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.threshold import Threshold
 
 if TYPE_CHECKING:
-    pass
+    from s3c_actions.findings.scope import Scope
 
 
 class Rendering(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +18,9 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         gate: so that a page can mark what closes it; nothing is omitted because of it.
+        judged: whether a gate judged the scan; without one, no report looks like a verdict.
+        closed: why that gate is closed, as a sentence; empty when it is open.
+        scope: what the scan looked at; None where it is not known.
         difference: against a baseline.
         dockerfile: path relative to the repository's root, in POSIX form, empty when there is none.
         dockerfile_text: its text, to find the line that created a layer.
@@ -25,6 +28,9 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     gate: Threshold = msgspec.field(default_factory=lambda: Threshold(None))
+    judged: bool = False
+    closed: str = ""
+    scope: Scope | None = None
     difference: Difference | None = None
     dockerfile: str = ""
     dockerfile_text: str = ""

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from s3c_actions import __version__
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.process import Secrets
 from s3c_actions.core.startup import paused
 from s3c_actions.findings.difference import Difference
-from s3c_actions.findings.entry import FindingEntry, ReasonedFinding, entry, reasoned
+from s3c_actions.findings.entry import NAMES, FindingEntry, ReasonedFinding, entry, reasoned
 from s3c_actions.findings.identity import identify
-from s3c_actions.findings.model import Finding, ScanReport
+from s3c_actions.findings.model import NOTHING_HIDDEN, Finding, ScanReport
 from s3c_actions.report import document as shape
 from s3c_actions.report.document import ImageResult, ResultDocument, ScanEntry
 from s3c_actions.result import outputs
@@ -207,7 +208,7 @@ def _scan_entry(scan: ScanResult) -> ScanEntry:
         created=report.created,
         scanner_version=report.scanner_version,
         database=report.database,
-        findings=_counts(scan.shown or report),
+        findings=_counts(scan.shown),
         set_aside=len(report.suppressed),
         refused=_finding_entries(scan.refused),
         difference=shape.Changes(**_changes(scan.difference)) if scan.difference is not None else None,
@@ -234,8 +235,8 @@ def _patch_entry(patch: PatchResult) -> shape.PatchEntry:
     return _copy_fields(
         shape.PatchEntry,
         patch,
-        before=_counts(patch.before.shown or patch.before.report),
-        after=_counts(patch.after.shown or patch.after.report) if patch.after else None,
+        before=_counts(patch.before.shown),
+        after=_counts(patch.after.shown) if patch.after else None,
         fixed=_finding_entries(patch.fixed),
         left=tuple(reasoned(left.finding, left.reason) for left in patch.left),
         new=_finding_entries(patch.new),
@@ -300,7 +301,15 @@ def _finding_entries(findings: Iterable[Finding]) -> tuple[FindingEntry, ...]:
 
 def _counts(report: ScanReport) -> shape.Counts:
     counts = {severity.name.lower(): count for severity, count in report.counts.items()}
-    return shape.Counts(**counts, total=len(report.findings), fixable=len(report.fixable))
+    hidden: shape.HiddenEntry | UnsetType = UNSET
+    if report.hidden != NOTHING_HIDDEN:
+        hidden = shape.HiddenEntry(
+            filtered={NAMES[severity]: number for severity, number in report.hidden.filtered.items()},
+            unfixed={NAMES[severity]: number for severity, number in report.hidden.unfixed.items()},
+            fixable=report.hidden.fixable,
+            uncounted=tuple(NAMES[severity] for severity in report.hidden.uncounted),
+        )
+    return shape.Counts(**counts, total=report.total, fixable=report.total_fixable, hidden=hidden)
 
 
 def _file_paths(files: Mapping[str, Path]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import msgspec
 
 from s3c_actions.core.gate_pause import GatePause
 from s3c_actions.findings.scope import describe_parts
+from s3c_actions.findings.selection import EVERYTHING, Selection, select
 
 if TYPE_CHECKING:
     from s3c_actions.core.errors import S3CError
@@ -22,14 +24,14 @@ if TYPE_CHECKING:
     from s3c_actions.trace.model import Trace
 
 
-class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
+class ScanResult(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The result of scanning one image. Fields that a gate reads have no default; only `steps.assess` creates one.
 
     Attributes:
         image: as requested.
         reference: `registry/repository@digest`, or the path of a tarball.
         report: the finding model, complete; `files` the reports written, format → path.
-        shown: the findings that the inputs `severity` and `ignore-unfixed` select for display; None shows them all.
+        selection: of the findings to show; no gate reads it.
         trivy_json: path of Trivy's own JSON, which patch uses and `s3c report` reads.
         gated: whether a gate judged it; without one, nothing below closes anything.
         refused: findings that close the gate (empty: it is open).
@@ -53,7 +55,7 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
     image: str
     reference: str
     report: ScanReport
-    shown: ScanReport | None = None
+    selection: Selection = EVERYTHING
     trivy_json: Path
     gated: bool
     refused: tuple[Finding, ...]
@@ -73,6 +75,16 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
     rendering: Rendering | None = None
     proposed: ProposedVerdict | None = None
     seconds: float = 0.0
+
+    @cached_property
+    def shown(self) -> ScanReport:
+        """The report with the selected findings."""
+        return self.report if self.selection == EVERYTHING else select(self.report, self.selection)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it closes the gate."""
+        return self.gated and bool(self.refused or self.contents or self.unreliable)
 
     @property
     def unreliable(self) -> str:
@@ -397,7 +409,7 @@ class ImageOutcome(msgspec.Struct, frozen=True, kw_only=True):
     def final_report(self) -> ScanReport | None:
         """Return the report of the last scan that describes `reference`, as it is shown."""
         last = self.last_scan
-        return (last.shown or last.report) if last is not None else None
+        return last.shown if last is not None else None
 
     @property
     def judged(self) -> bool:

@@ -203,9 +203,9 @@ OUTPUTS: tuple[Output, ...] = (
     *(
         Output(
             name=severity.name.lower(),
-            help=f"How many findings of severity {severity.name} are left."
+            help=f"How many findings of severity {severity.name} are left; empty when they are not shown or not known."
             if severity is not Severity.UNKNOWN
-            else "How many findings of unknown severity are left.",
+            else "How many findings of unknown severity are left; empty when they are not shown or not known.",
             commands=_SCANNING,
             of=_severity_count(severity),
         )
@@ -213,15 +213,15 @@ OUTPUTS: tuple[Output, ...] = (
     ),
     Output(
         name="total",
-        help="How many findings are left.",
+        help="How many findings are left, of those shown; empty when none is shown and there are, or may be, others.",
         commands=_SCANNING,
-        of=lambda image: len(report.findings) if (report := _report(image)) else None,
+        of=lambda image: report.total if (report := _report(image)) else None,
     ),
     Output(
         name="fixable",
-        help="How many of them have a fix.",
+        help="How many of them have a fix; empty as `total` is.",
         commands=_SCANNING,
-        of=lambda image: len(report.fixable) if (report := _report(image)) else None,
+        of=lambda image: report.total_fixable if (report := _report(image)) else None,
     ),
     Output(
         name="new",

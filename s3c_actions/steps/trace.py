@@ -320,7 +320,7 @@ class _Reader:
                 scanner=report.scanner or document.scanner,
                 database=report.database or document.database,
                 findings=report.findings,
-                counts=attached.count_by_severity(report.findings),
+                counts=attached.count_by_severity(report.findings, report.counted),
                 fixable=report.fixable,
                 omitted=report.omitted,
                 problem=f"it is about another image, {report.subject[:19]}" if other_subject else "",
@@ -412,7 +412,10 @@ def _compare(subject: Subject, ancestors: tuple[Ancestor, ...]) -> PatchChange |
     if original is None or not original.reports or not subject.reports:
         return None
     newest = (original.reports[0], subject.reports[0])
-    before, after = (attached.SarifReport(findings=report.findings, fixable=report.fixable) for report in newest)
+    before, after = (
+        attached.SarifReport(findings=report.findings, fixable=report.fixable, counted=tuple(report.counts or ()))
+        for report in newest
+    )
     short = ", which do not list everything" if any(report.omitted for report in newest) else ""
     return attached.compare_attached(before, after, f"the newest reports attached to both images{short}")
 

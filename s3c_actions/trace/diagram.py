@@ -13,6 +13,7 @@ import msgspec
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import plural, short_digest
+from s3c_actions.findings.headline import RATED
 from s3c_actions.findings.model import Severity
 from s3c_actions.report.render.escape import line
 from s3c_actions.trace import text as story_text
@@ -192,11 +193,14 @@ def _facts(subject: Subject) -> list[tuple[str, str]]:
 
 
 def _worst_and_counts(report: AttachedDocument) -> tuple[str, str]:
-    worst = next((severity for severity, number in (report.counts or {}).items() if number), None)
-    counts = [f"{number:,} {severity.name.lower()}" for severity, number in (report.counts or {}).items() if number]
-    style = worst.name.lower() if worst is not None and worst is not Severity.UNKNOWN else "good"
+    known = report.counts or {}
+    worst = next((severity for severity, number in known.items() if number), None)
+    counts = [f"{number:,} {severity.name.lower()}" for severity, number in known.items() if number]
+    if not counts:
+        # Green only where every severity is known to have none.
+        return "good" if {*RATED} <= {*known} else "soft", story_text.describe_counts(known)
     shown = [*counts[:1], f"{report.omitted:,} more"] if report.omitted else counts[:2]
-    return style, " · ".join(shown) or "no findings"
+    return worst.name.lower() if worst is not None and worst is not Severity.UNKNOWN else "soft", " · ".join(shown)
 
 
 def _fixed_count(story: Trace) -> str:

@@ -20,7 +20,7 @@ Counts = Annotated[
     Mapping[Severity, Count],
     Meta(extra_json_schema={"propertyNames": {"enum": [severity.name.lower() for severity in Severity]}}),
 ]
-"""Findings by severity; written by the severities' names in lower case."""
+"""Findings by severity, without severities that are not known; written by the severities' names in lower case."""
 
 
 class SignatureTrust(StrEnum):

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from s3c_actions import __version__
 from s3c_actions.core.text import short_digest
+from s3c_actions.findings.headline import format_count
 from s3c_actions.findings.model import Severity
 from s3c_actions.report.render import escape, page
 from s3c_actions.trace import diagram
@@ -124,6 +125,7 @@ def _environment() -> jinja2.Environment:
         "label": story_text.short_label,
         "moment": story_text.format_time,
         "told": story_text.describe_document,
+        "number": format_count,
         "counted": story_text.describe_counts,
         "trust": _TRUST.__getitem__,
         "url": escape.url,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from s3c_actions.core.text import plural, short_digest
+from s3c_actions.core.text import join_words, plural, short_digest
+from s3c_actions.findings.headline import RATED, format_count, list_counts
 from s3c_actions.findings.model import Severity
 from s3c_actions.report.formats.text_table import WIDTH, cut_line, fit_column
 from s3c_actions.report.render.escape import line
@@ -72,11 +73,13 @@ def short_label(name: str) -> str:
 
 
 def describe_counts(counts: Mapping[Severity, int]) -> str:
-    """Describe counts by severity: `67 high, 228 medium`, or `no findings`."""
-    return (
-        ", ".join(f"{number:,} {severity.name.lower()}" for severity, number in counts.items() if number)
-        or "no findings"
-    )
+    """Describe counts by severity: `67 high, 228 medium`; without any, of which severities there are none."""
+    if shown := list_counts(counts):
+        return shown
+    if {*RATED} <= {*counts}:
+        return "no findings"
+    absent = join_words([severity.name.lower() for severity in RATED if severity in counts], "or")
+    return f"no {absent}; others not listed" if absent else "lists none, not all counted"
 
 
 def describe_document(document: AttachedDocument) -> str:
@@ -134,7 +137,7 @@ def _change_rows(change: PatchChange) -> list[str]:
     if columns:
         lines.append(f"{'':<8}" + "".join(f"{severity.title:>10}" for severity in columns))
         for name, counts in (("before", change.before), ("after", change.after)):
-            lines.append(f"{name:<8}" + "".join(f"{counts.get(severity, 0):>10,}" for severity in columns))
+            lines.append(f"{name:<8}" + "".join(f"{format_count(counts.get(severity)):>10}" for severity in columns))
     packages = len({finding.package for finding in change.fixed})
     lines.append(
         f"{len(change.fixed):,} fixed in {packages:,} {plural(packages, 'package')}, {len(change.left):,} left, "

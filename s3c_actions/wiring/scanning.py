@@ -16,6 +16,7 @@ from s3c_actions.core.progress import Silent
 from s3c_actions.core.records import Records
 from s3c_actions.core.reference import Reference, is_image_id
 from s3c_actions.findings.model import Severity
+from s3c_actions.findings.selection import Selection
 from s3c_actions.findings.threshold import Threshold, enumerate_names
 from s3c_actions.options import report as reporting
 from s3c_actions.options import scan as inputs
@@ -256,9 +257,10 @@ def _settings(options: ScanningOptions, context: Context, *, evidence: bool) -> 
         reuse_within=_reuse_age(ruling) if evidence else None,
         docker=_docker_available(context.environment),
         formats=options.format,
-        severities=tuple(Severity.of(severity) for severity in options.severity),
+        selection=Selection(
+            severities=tuple(Severity.of(severity) for severity in options.severity), fixed_only=options.ignore_unfixed
+        ),
         limit_sarif=options.limit_severities_for_sarif,
-        ignore_unfixed=options.ignore_unfixed,
         gate=threshold_from_inputs(options, context, options.severity),
         policy=ruling,
         unscanned_fails=options.unscanned == "fail",

@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from s3c_actions.findings.headline import (
+    NO_GATE,
+    describe_findings,
+    describe_hidden,
+    describe_limits,
+    format_count,
+    tally,
+)
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity, count_by_severity
-from s3c_actions.findings.threshold import explain_rejection
 from s3c_actions.report.render import escape, page
 
 if TYPE_CHECKING:
@@ -34,14 +41,12 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
 
     Args:
         report: every finding.
-        rendering: its gate marks what closes it, its difference what is new.
+        rendering: with the gate's verdict; its difference marks what is new.
     """
     new = set(rendering.difference.new) if rendering.difference else set()
     rows = [_row(finding, bool(new) and finding in new) for finding in report.findings]
     suppressed_rows = [_row(finding, False) for finding in report.suppressed]
-    refused = rendering.gate.refused(report.findings)
-    counts = report.counts
-    fixable = count_by_severity(report.fixable)
+    numbers = tally(report)
     data = msgspec.json.encode({"rows": rows, "aside": suppressed_rows}).decode()
     script, script_hash = _script()
     text = (
@@ -52,18 +57,21 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
                 "image": escape.line(report.image),
                 "facts": [(name, escape.line(value)) for name, value in _facts(report) if value],
                 "total": len(report.findings),
+                "headline": "; ".join(
+                    part for part in (describe_findings(numbers), describe_limits(rendering.scope)) if part
+                ),
+                "partial": bool(describe_hidden(numbers) or describe_limits(rendering.scope)),
+                "clean": numbers.clean,
+                "worst": numbers.worst.name.lower() if numbers.worst is not None else "unknown",
                 "suppressed": len(report.suppressed),
                 "end_of_life": report.os_end_of_life,
                 "os": escape.line(report.os),
             },
-            tiles=[
-                {"name": severity.name.lower(), "title": severity.title, "count": number, "fixable": fixable[severity]}
-                for severity, number in counts.items()
-                if number or severity is not Severity.UNKNOWN
-            ],
+            tiles=_tiles(report),
             difference=rendering.difference,
-            gate=rendering.gate.closes,
-            refused=escape.line(explain_rejection(refused)) if refused else "",
+            judged=rendering.judged,
+            closed=escape.line(rendering.closed),
+            no_gate=NO_GATE,
             static=[_static_row(row) for row in rows[:STATIC_ROWS]],
             data=data.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),
             script=script,
@@ -79,6 +87,35 @@ def prepare() -> None:
     for name in (_TEMPLATE, "page.css"):
         page.page_environment().get_template(name)
     _script()
+
+
+def _tiles(report: ScanReport) -> list[dict[str, Any]]:
+    """Return the values of the tile of each severity; of a severity that is not shown it has no number."""
+    fixable = count_by_severity(report.fixable)
+    hidden = report.hidden
+    tiles = []
+    for severity, number in report.counts.items():
+        others = hidden.filtered.get(severity, 0) + hidden.unfixed.get(severity, 0)
+        if severity is Severity.UNKNOWN and not number and not others:
+            continue
+        if number:
+            note = f"{fixable[severity]:,} can be fixed" + (f", {others:,} not shown" if others else "")
+        elif number == 0:
+            note = "none"
+        elif others:
+            note = f"{others:,} not shown"
+        else:
+            note = "not known" if severity in hidden.uncounted else "not shown"
+        tiles.append(
+            {
+                "name": severity.name.lower(),
+                "title": severity.title,
+                "count": number or 0,
+                "number": format_count(number),
+                "note": note,
+            }
+        )
+    return tiles
 
 
 def _facts(report: ScanReport) -> tuple[tuple[str, str], ...]:

@@ -280,7 +280,7 @@ def _facts(report: ScanReport, omitted: int) -> dict[str, Any]:
         "database": report.database,
     }
     return {name: escape.line(value) for name, value in facts.items() if value} | {
-        "findings": {severity.name.lower(): number for severity, number in report.counts.items()},
+        "findings": {severity.name.lower(): number for severity, number in report.counts.items() if number is not None},
         "suppressed": len(report.suppressed),
         "omitted": omitted,
     }

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from s3c_actions.core.text import counted
+from s3c_actions.findings.headline import NO_GATE, describe_findings, describe_limits, tally
 from s3c_actions.findings.identity import COLLECTIVE_TARGETS
-from s3c_actions.findings.model import Finding, FindingKind, ScanReport, count_by_severity
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport
 from s3c_actions.report.render.escape import line
 
 if TYPE_CHECKING:
+    from s3c_actions.findings.scope import Scope
     from s3c_actions.report.rendering import Rendering
 
 WIDTH = 120
@@ -36,7 +38,8 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
         cut_line(report.image),
         cut_line("  ".join(line(fact, 80) for fact in facts if fact)),
         "",
-        summary_line(report),
+        *textwrap.wrap(summary_line(report, rendering.scope), WIDTH),
+        *textwrap.wrap(_verdict(rendering), WIDTH),
         "",
     ]
     if report.os_end_of_life:
@@ -65,16 +68,25 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
     return "\n".join(lines).encode()
 
 
-def summary_line(report: ScanReport) -> str:
-    """Return the counts in one line, such as `35 findings: 22 high, 13 medium; 35 can be fixed`."""
-    total = len(report.findings)
-    if not total:
-        return "Nothing found."
-    counts = ", ".join(
-        f"{count:,} {severity.name.lower()}" for severity, count in count_by_severity(report.findings).items() if count
-    )
-    fixable = len(report.fixable)
-    return f"{counted(total, 'finding')}: {counts}; {fixable:,} can be fixed."
+def summary_line(report: ScanReport, scope: Scope | None) -> str:
+    """Return the counts as a sentence, such as "35 findings (22 high, 13 medium), 35 can be fixed".
+
+    Args:
+        report: with the findings shown.
+        scope: of the scan; None where it is not known.
+    """
+    text = describe_findings(tally(report))
+    if report.findings:
+        text += f", {len(report.fixable):,} can be fixed"
+    limits = describe_limits(scope)
+    return f"{text[:1].upper()}{text[1:]}{f'; {limits}' if limits else ''}."
+
+
+def _verdict(rendering: Rendering) -> str:
+    """Return the gate's verdict as a sentence."""
+    if rendering.closed:
+        return f"The gate is closed: {line(rendering.closed, 1000)}"
+    return "The gate is open: nothing closes it." if rendering.judged else f"{NO_GATE}."
 
 
 def _row(finding: Finding) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ def render(
         "images": views,
         "several": overview,
         "details": True,
-        "good": not errors and all(image["good"] for image in views),
+        "mark": image_view.overall_mark(images, failed=bool(errors)),
         "verdict": image_view.overall_verdict(images) if len(images) > 1 else "",
         "errors": [image_view.error_view(error) for error in errors[:10]],
         "deploys": [
@@ -127,12 +127,11 @@ def _worst_verdict(earlier: Verdict, later: Verdict) -> Verdict:
 
 
 def _row(image: dict[str, Any], compared: bool) -> str:
-    mark = "✅" if image["good"] else "❌"
     cells = list(image["changes"])
     if compared:
         cells.append("" if image["new"] is None else f"**{image['new']:,}**" if image["new"] else "0")
     name, verdict = escape.markdown(image["name"], 100), escape.markdown(image["verdict"])
-    return f"| {mark} | **{name}**<br/>{verdict} | {' | '.join(cells)} | {image['digest']} |"
+    return f"| {image['mark']} | **{name}**<br/>{verdict} | {' | '.join(cells)} | {image['digest']} |"
 
 
 def _base_sentence(images: Sequence[ImageResult]) -> str:

@@ -32,7 +32,7 @@ def render(document: ResultDocument, *, budget: int = SUMMARY_BYTES) -> str:
         "images": images,
         "error": image_view.error_view(document.error) if document.error is not None else None,
         "verdict": image_view.overall_verdict(document.images) if len(images) > 1 else "",
-        "good": all(image["good"] for image in images),
+        "mark": image_view.overall_mark(document.images),
         "settings": image_view.describe_settings([document]),
         "gate_changes": image_view.describe_gate_changes([document]),
         "deploy": deploy_view.deploy_view(document, document.deploy) if document.deploy is not None else None,
