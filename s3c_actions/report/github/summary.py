@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from s3c_actions.report.document import ResultDocument
 from s3c_actions.report.github import deploy_view, image_view
-from s3c_actions.report.render import markdown
+from s3c_actions.report.render import escape, markdown
+
+if TYPE_CHECKING:
+    from s3c_actions.report.rendering import PageLink
 
 SUMMARY_BYTES = 1_000_000
 _TEMPLATE = "summary.md.j2"
@@ -38,6 +42,20 @@ def render(document: ResultDocument, *, budget: int = SUMMARY_BYTES) -> str:
         "deploy": deploy_view.deploy_view(document, document.deploy) if document.deploy is not None else None,
     }
     return markdown.render(_TEMPLATE, values, [table for image in images for table in image["tables"]], budget)
+
+
+def render_links(images: Sequence[tuple[str, tuple[PageLink, ...]]]) -> str:
+    """Render the links to the pages of a run, a line for each image that has some; empty without any.
+
+    Args:
+        images: name of each image, which is untrusted, and its links, whose addresses are URL-encoded.
+    """
+    lines = []
+    for image, links in images:
+        line = " · ".join(f"[{escape.markdown(link.title)}]({link.address})" for link in links)
+        if line:
+            lines.append(f"- {escape.code(image_view.short_name(image))}: {line}\n")
+    return "\n**Pages**\n\n" + "".join(lines) if lines else ""
 
 
 def prepare() -> None:
