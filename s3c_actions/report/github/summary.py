@@ -18,7 +18,7 @@ _PARTS = "parts.md.j2"
 
 
 def render(document: ResultDocument, *, budget: int = SUMMARY_BYTES) -> str:
-    """Render what a command did.
+    """Render what a command did; of several images those that failed or were refused come first, and unfolded.
 
     Args:
         document: a `result.json`, of one image, several or none.
@@ -27,13 +27,15 @@ def render(document: ResultDocument, *, budget: int = SUMMARY_BYTES) -> str:
     Returns:
         Markdown that ends with a newline; empty when there is nothing to show.
     """
+    ordered = image_view.order_by_urgency(document.images)
     images: list[dict[str, Any]] = [
         image_view.view(image) | {"name": name}
-        for image, name in zip(document.images, image_view.distinct_names(document.images), strict=True)
+        for image, name in zip(ordered, image_view.distinct_names(ordered), strict=True)
     ]
     values = {
         "command": document.command,
         "images": images,
+        "titles": image_view.overview_titles(ordered),
         "error": image_view.error_view(document.error) if document.error is not None else None,
         "verdict": image_view.overall_verdict(document.images) if len(images) > 1 else "",
         "good": all(image["good"] for image in images),
