@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Mapping
 from datetime import datetime
@@ -166,10 +165,14 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
             return None
         summary_path, result_path = output / "summary.md", output / "result.json"
         from s3c_actions.report.github import summary
+        from s3c_actions.result import pages
 
         document = result.build_document(outcome, self.now, self.console.secrets, ended)
         markdown = summary.render(document)
-        writing.write(summary_path, markdown, errors="backslashreplace")
+        # Only the file lies beside the pages: GitHub's job summary does not.
+        files_of_run = [(image.image, pages.page_links(image, output)) for image in outcome.images]
+        writing.write(summary_path, markdown + summary.render_links(files_of_run), errors="backslashreplace")
+        pages.link_pages(outcome, summary_path)
         writing.write(result_path, result.render_document(document))
         if self.console.actions is not None:
             files.append_summary(markdown, self.environment)
@@ -207,12 +210,16 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         """Return name and folder of the artifact with the trace page of each image; empty when none was written."""
         from s3c_actions.github import marker
 
-        pages = [(image.image, image.trace.files["trace"]) for image in outcome.images if image.trace is not None]
-        if not pages:
+        traced = [(image, image.trace) for image in outcome.images if image.trace is not None]
+        if not traced:
             return {}
+        from s3c_actions.trace import page
+
         folder = Path(tempfile.mkdtemp(prefix="s3c-trace-", dir=self.environment.get("RUNNER_TEMP") or None))
-        for _, page in pages:
-            shutil.copyfile(page, folder / f"{page.parent.name}.html")
+        names = [trace.files["trace"].parent.name for _, trace in traced]
+        for name, (_, trace) in zip(names, traced, strict=True):
+            # Without links: the artifact has no other page.
+            (folder / f"{name}.html").write_bytes(page.render(trace.story))
         # Two jobs of a run must not use the same name; the same job run again uses its own.
-        key = marker.comment_key(self.environment.get("GITHUB_JOB", ""), *(image for image, _ in pages))
-        return {"trace-artifact": f"s3c-trace-{pages[0][1].parent.name}-{key[:8]}", "trace-folder": str(folder)}
+        key = marker.comment_key(self.environment.get("GITHUB_JOB", ""), *(image.image for image, _ in traced))
+        return {"trace-artifact": f"s3c-trace-{names[0]}-{key[:8]}", "trace-folder": str(folder)}

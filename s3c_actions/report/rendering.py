@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from s3c_actions.findings.scope import Scope
 
 
+class PageLink(msgspec.Struct, frozen=True):
+    """A link from one page of a run to another; an empty address stands for the page itself."""
+
+    title: str
+    address: str
+
+
 class Rendering(msgspec.Struct, frozen=True, kw_only=True):
     """The input of a renderer besides the report.
 
@@ -25,6 +32,8 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
         dockerfile: path relative to the repository's root, in POSIX form, empty when there is none.
         dockerfile_text: its text, to find the line that created a layer.
         category: SARIF category; empty means the image's own.
+        title: of the page, such as the tag of a patched image; empty means the name in the report.
+        links: to the other pages of the run.
     """
 
     gate: Threshold = msgspec.field(default_factory=lambda: Threshold(None))
@@ -35,3 +44,5 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
     dockerfile: str = ""
     dockerfile_text: str = ""
     category: str = ""
+    title: str = ""
+    links: tuple[PageLink, ...] = ()

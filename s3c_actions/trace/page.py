@@ -30,6 +30,8 @@ from s3c_actions.trace.model import (
 if TYPE_CHECKING:
     import jinja2
 
+    from s3c_actions.report.rendering import PageLink
+
 TRACE_TEMPLATE = "story.html.j2"
 MAX_FINDINGS = 300
 MAX_DOCUMENTS = 100
@@ -48,14 +50,20 @@ _VERDICTS = {
 }
 
 
-def render(story: Trace) -> bytes:
-    """Render a trace; lists of thousands are cut, with the number of omitted items."""
+def render(story: Trace, links: tuple[PageLink, ...] = ()) -> bytes:
+    """Render a trace; lists of thousands are cut, with the number of omitted items.
+
+    Args:
+        story: the trace.
+        links: to the other pages of the run that made it.
+    """
     style = page.template_source("page.css") + page.template_source("story.css")
     text = (
         _environment()
         .get_template(TRACE_TEMPLATE)
         .render(
             story=story,
+            links=links,
             title=diagram.split_name(story.image)[0],
             picture=diagram.draw(story),
             verdict=_VERDICTS[story.judgement.verdict],

@@ -160,14 +160,15 @@ def hosted(lab: Lab, machine: Machine, folder: Path) -> Iterator[Hosted]:
 
 def _prepare(runner: HostedRunner, checkout: Path) -> None:
     """Make act's copies of the actions cheap: in memory, and with what Python compiled, as after a job's first step."""
-    compiled = ["python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    compiled: list[str | Path] = ["python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     folder = f"/home/{USER}/.cache/act"
     owned = f"uid={UID},gid={UID},mode=700"
-    for user, argv in (
+    steps: tuple[tuple[str, list[str | Path]], ...] = (
         ("root", [*compiled, checkout / "s3c_actions", checkout / "actions"]),
         (USER, ["mkdir", "--parents", folder]),
         ("root", ["mount", "-t", "tmpfs", "-o", owned, "tmpfs", folder]),
-    ):
+    )
+    for user, argv in steps:
         subprocess.run(runner.command(argv, user=user), capture_output=True, check=True, timeout=120)
 
 

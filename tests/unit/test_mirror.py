@@ -71,7 +71,7 @@ WITHOUT = {
     "programs/notation": "errors home keys plugins",
     "programs": "sockets",
     "registry": "challenges content copying credentials oci_layout reading source writing",
-    "report/formats": "csv_file html_page size_budget text_table",
+    "report/formats": "csv_file size_budget text_table",
     "report/github": "deploy_view image_view summary",
     "report/render": "escape markdown page terminal",
     "report": "rendering",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from s3c_actions.core.text import short_digest
 from s3c_actions.findings.headline import (
     NO_GATE,
     describe_findings,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from s3c_actions.report.rendering import Rendering
 
 STATIC_ROWS = 100
+LONGEST_VERSION = 48
+"""Characters of a version that is never broken between two lines."""
 _TEMPLATE = "report.html.j2"
 
 _KINDS = {
@@ -34,6 +37,35 @@ _KINDS = {
     FindingKind.MISCONFIGURATION: "misconfiguration",
     FindingKind.LICENSE: "licence",
 }
+
+
+class _Column(msgspec.Struct, frozen=True):
+    """A column of the table.
+
+    Attributes:
+        place: of its value in a row's data.
+        name: of its value in a static row.
+        style: class of its cells.
+        labelled: whether a cell needs the column's title where each finding is a card.
+    """
+
+    place: int
+    name: str
+    title: str
+    style: str
+    labelled: bool = False
+
+
+_COLUMNS = (
+    _Column(0, "severity", "Severity", "severity"),
+    _Column(2, "id", "Id", "id"),
+    _Column(4, "package", "Package or file", "package"),
+    _Column(5, "installed", "Installed", "version", labelled=True),
+    _Column(6, "fixed", "Fixed in", "version", labelled=True),
+    _Column(9, "score", "CVSS", "score", labelled=True),
+    _Column(8, "title", "What it is", "title"),
+)
+_ALWAYS = {"severity", "id", "package", "title"}
 
 
 def render(report: ScanReport, rendering: Rendering) -> bytes:
@@ -54,7 +86,7 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
         .get_template(_TEMPLATE)
         .render(
             report={
-                "image": escape.line(report.image),
+                "title": escape.line(rendering.title or _shorten_digest(report.image)),
                 "facts": [(name, escape.line(value)) for name, value in _facts(report) if value],
                 "total": len(report.findings),
                 "headline": "; ".join(
@@ -67,6 +99,9 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
                 "end_of_life": report.os_end_of_life,
                 "os": escape.line(report.os),
             },
+            links=rendering.links,
+            columns=_columns([*rows, *suppressed_rows]),
+            longest=LONGEST_VERSION,
             tiles=_tiles(report),
             difference=rendering.difference,
             judged=rendering.judged,
@@ -84,7 +119,7 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
 
 def prepare() -> None:
     """Load ahead of time what `render` caches."""
-    for name in (_TEMPLATE, "page.css"):
+    for name in (_TEMPLATE, "page.css", "related.html.j2"):
         page.page_environment().get_template(name)
     _script()
 
@@ -116,6 +151,21 @@ def _tiles(report: ScanReport) -> list[dict[str, Any]]:
             }
         )
     return tiles
+
+
+def _columns(rows: list[list[Any]]) -> list[_Column]:
+    """Return the columns that have a value in some row, and those that identify a finding."""
+    return [
+        column
+        for column in _COLUMNS
+        if column.name in _ALWAYS or any(row[column.place] not in {"", None} for row in rows)
+    ]
+
+
+def _shorten_digest(image: str) -> str:
+    """Return an image's name with a short digest; the whole digest is among the page's facts."""
+    name, at, digest = image.rpartition("@")
+    return f"{name}@{short_digest(digest)}" if at else image
 
 
 def _facts(report: ScanReport) -> tuple[tuple[str, str], ...]:

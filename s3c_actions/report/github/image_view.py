@@ -74,7 +74,7 @@ def view(image: ImageResult, *, titles: bool = True) -> dict[str, Any]:
         "error": error_view(image.error) if image.error is not None else None,
         "counts": counts,
         "severities": severity_columns(image),
-        "changes": [_change(image, severity) for severity in RATED_SEVERITIES],
+        "changes": [_change(image, severity) for severity in (*RATED_SEVERITIES, "unknown")],
         "digest": mark_safe(escape.code(brief_digest(image.digest))),
         "system": _system(image),
         "base": _base(image),
@@ -152,6 +152,23 @@ def _describe_proposed(image: ImageResult, scan: ScanEntry, proposed: ProposedEn
         "with the target branch's files; with this pull request's "
         f"own it {proposed_outcome}."
     )
+
+
+def order_by_urgency(images: Iterable[ImageResult]) -> list[ImageResult]:
+    """Return the images that failed first, then those that were refused, each in the given order."""
+    return sorted(images, key=lambda image: ("failed", "refused", "passed").index(image.verdict))
+
+
+def overview_severities(images: Sequence[ImageResult]) -> list[str]:
+    """Return the severities of the table of several images; the last is for unrated findings, if any image has some."""
+    unrated = any(counts.unknown for image in images for _, counts in _count_rows(image))
+    return [*RATED_SEVERITIES, *(["unknown"] if unrated else [])]
+
+
+def overview_titles(images: Sequence[ImageResult]) -> list[str]:
+    """Return the titles of these columns, which say what an arrow is when some image was patched."""
+    note = "<br/><sub>before&nbsp;→&nbsp;after</sub>" if any(len(_count_rows(image)) > 1 for image in images) else ""
+    return [mark_safe(f"{severity.capitalize()}{note}") for severity in overview_severities(images)]
 
 
 def short_name(reference: str) -> str:

@@ -19,6 +19,7 @@ from s3c_actions.options.declare import Input
 from s3c_actions.options.parse import boolean, choice, items, text
 from s3c_actions.options.registry import CredentialOptions
 from s3c_actions.result.model import ImageOutcome, Outcome, TraceResult
+from s3c_actions.trace import page as story_page
 from s3c_actions.wiring.context import Context
 from tests.support import samples, stories
 from tests.support.commands import FunctionCommand
@@ -360,7 +361,12 @@ def test_a_step_of_a_workflow(run, runner, tmp_path) -> None:
     assert found["digest"] == samples.PATCHED
     assert found["verdict"] == "passed"
     assert "sarif-folder" not in found
-    assert (tmp_path / "summary").read_text() == (tmp_path / "s3c-out" / "summary.md").read_text() + "\n"
+    written = (tmp_path / "s3c-out" / "summary.md").read_text()
+    shown = (tmp_path / "summary").read_text()
+    # The file lies beside the pages, and links to them; what GitHub shows does not.
+    assert written.startswith(shown.rstrip("\n"))
+    assert "**Pages**" in written
+    assert "**Pages**" not in shown
     assert ran.err == ""
 
 
@@ -392,10 +398,12 @@ def test_the_pages_of_stories_are_laid_out_to_be_kept(run, runner, tmp_path) -> 
         (tmp_path / "output").write_text("")
         run(outcome=samples.outcome(*told, samples.refused()), environment=runner | {"GITHUB_JOB": job})
         found = outputs_of(tmp_path / "output")
-        assert {one.name: one.read_text() for one in Path(found["trace-folder"]).iterdir()} == {
-            "app.html": "app",
-            "db.html": "db",
-        }
+        kept = {one.name: one.read_text() for one in Path(found["trace-folder"]).iterdir()}
+        assert set(kept) == {"app.html", "db.html"}
+        # What is kept is the page without links: nothing lies beside it.
+        for name, page in kept.items():
+            assert page == story_page.render(stories.patched()).decode()
+            assert 'class="related"' in (tmp_path / name.removesuffix(".html") / "trace.html").read_text()
         names.append(found["trace-artifact"])
     assert re.fullmatch("s3c-trace-app-[0-9a-f]{8}", names[0])
     assert (names[0] == names[1], names[0] == names[2]) == (True, False)

@@ -183,8 +183,15 @@ def check_html(text: str) -> None:
     of = report(text)
     source = html_page.render(of, rendering(of, text)).decode()
     page, harmless = Page(source), harmless_page()
-    # A link appears only where the text is a URL; all other tags are those of a harmless report.
-    assert [tag for tag, _ in page.tags if tag != "a"] == [tag for tag, _ in harmless.tags if tag != "a"]
+    # A link appears only where the text is a URL, cells and versions where it is not empty; all other tags are those of
+    # a harmless report.
+    own = {"a", "th", "button", "td", "span"}
+    assert [tag for tag, _ in page.tags if tag not in own] == [tag for tag, _ in harmless.tags if tag not in own]
+    columns = sum(tag == "th" for tag, _ in page.tags)
+    assert [tag for tag, _ in page.tags].count("td") == columns * min(len(of.findings), html_page.STATIC_ROWS)
+    assert {frozenset(attributes) for tag, attributes in page.tags if tag in {"td", "span"}} <= {
+        frozenset(attributes) for tag, attributes in harmless.tags if tag in {"td", "span"}
+    } | {frozenset()}
     for tag, attributes in page.tags:
         assert not [name for name in attributes if name.startswith("on") or name in {"src", "srcdoc", "formaction"}]
         if tag == "a":
