@@ -49,6 +49,8 @@ class ProposeInputs(ManifestOptions, RepositoryOptions, TokenOptions, ImageOptio
     )
     branch: Input[str] = Input(
         name="branch",
+        basic=("propose",),
+        metavar="BRANCH",
         help="Branch of the pull request. It belongs to s3c: what it held before is replaced.",
         parse=branch_name,
         default="s3c/images",
@@ -56,6 +58,8 @@ class ProposeInputs(ManifestOptions, RepositoryOptions, TokenOptions, ImageOptio
     )
     base: Input[str] = Input(
         name="base",
+        basic=("propose",),
+        metavar="BRANCH",
         help="Branch that the pull request is for; without it, the repository's default branch.",
         parse=branch_name,
         absent="",
@@ -63,6 +67,8 @@ class ProposeInputs(ManifestOptions, RepositoryOptions, TokenOptions, ImageOptio
     )
     title: Input[str] = Input(
         name="title",
+        basic=("propose",),
+        metavar="TEXT",
         help="Title of the pull request and of its commit.",
         parse=one_line,
         default="Deploy patched images",

@@ -595,7 +595,7 @@ def _copy(source: Path, target: Path) -> None:
 def _unwritable(folder: Path, error: OSError) -> OutsideError:
     return OutsideError(
         f"Reports cannot be written to {folder}: {error.strerror}.",
-        remedy="Give another folder with --output-dir, or make room there.",
+        remedy="Give another folder with `output-dir`, or make room there.",
     )
 
 

@@ -117,14 +117,14 @@ def aks_access(options: ClusterOptions, context: Context) -> ClusterAccess | Non
     if isinstance(cached, kubernetes_service.ClusterAccess):
         return cached
     if options.kubeconfig:
-        raise InputError("kubeconfig", "it is given beside aks-cluster.", remedy="Give one of both.")
+        raise InputError("kubeconfig", "it is given beside `aks-cluster`.", remedy="Give one of both.")
     subscription = options.subscription or context.environment.get("AZURE_SUBSCRIPTION_ID", "")
     for name, value in (
         (inputs.ClusterOptions.resource_group.name, options.resource_group),
         ("subscription", subscription),
     ):
         if not value:
-            raise InputError(name, "it is missing, and aks-cluster is given.", remedy="Give both.")
+            raise InputError(name, "it is missing, and `aks-cluster` is given.", remedy="Give both.")
     cluster = kubernetes_service.AksCluster(
         subscription=subscription, group=options.resource_group, name=options.aks_cluster
     )

@@ -50,8 +50,8 @@ def check_system(options: PatchingOptions, context: Context) -> None:
         raise OutsideError(
             "s3c does not patch on macOS.",
             cause="BuildKit, which builds the patched image, runs on Linux only.",
-            remedy="Patch in a job on Linux; scanning, signing, verifying and deploying work here (`--patch=false`, in "
-            "an action `patch: false`). Or give `buildkit-addr` the address of a BuildKit on Linux.",
+            remedy="Patch in a job on Linux; scanning, signing, verifying and deploying work here, and so does "
+            "the chain with `patch` set to false. Or give `buildkit-addr` the address of a BuildKit on Linux.",
         )
 
 

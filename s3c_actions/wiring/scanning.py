@@ -222,7 +222,7 @@ def threshold_from_inputs(options: ThresholdOptions, context: Context, shown: tu
     )
     if not options.given(ThresholdOptions.fail_on) and by_exit_code:
         name = min(Severity.of(severity) for severity in shown).name
-        context.progress.notice(f"exit-code is given without fail-on: the gate is closed by {name} and over.")
+        context.progress.notice(f"`exit-code` is given without `fail-on`: the gate is closed by {name} and over.")
     return Threshold(Severity.of(name) if name else None, options.fixable_only)
 
 

@@ -126,7 +126,9 @@ def require_together(options: Group, first: Input[Any], second: Input[Any]) -> N
     """Raise InputError when only one of two inputs that need each other is given."""
     if options.given(first) != options.given(second):
         present, missing = (first, second) if options.given(first) else (second, first)
-        raise InputError(missing.name, f"it is missing, and {present.name} is given.", remedy="Give both, or neither.")
+        raise InputError(
+            missing.name, f"it is missing, and `{present.name}` is given.", remedy="Give both, or neither."
+        )
 
 
 _SOURCES: tuple[Input[Any], ...] = (
@@ -175,7 +177,11 @@ def _key_files(options: KeyOptions, context: Context) -> KeyFiles:
 
     certificate = options.certificate
     if certificate is None:
-        raise InputError("certificate", "it is missing.", remedy="Give the key's certificates in PEM, or use `pkcs12`.")
+        raise InputError(
+            "certificate",
+            f"it is missing, and `{'key-pem' if options.key_pem else 'key'}` is given.",
+            remedy="Give the key's certificates in PEM, or use `pkcs12`.",
+        )
     pem = options.key_pem
     field = "key-pem" if pem else "key"
     if pem:
@@ -218,7 +224,7 @@ def _plugin_key(options: KeyOptions, context: Context) -> PluginKey:
 
     name, key_id = options.plugin, options.key_id
     if not key_id:
-        raise InputError("key-id", "it is missing, and plugin is given.", remedy="Name the key as the plugin does.")
+        raise InputError("key-id", "it is missing, and `plugin` is given.", remedy="Name the key as the plugin does.")
     require_together(options, inputs.KeyOptions.plugin_url, inputs.KeyOptions.plugin_checksum)
     libexec = context.temp / "libexec"
     if options.plugin_url:

@@ -95,6 +95,7 @@ def runner(alone):
     (alone / "temp").mkdir()
     return {
         "GITHUB_ACTIONS": "true",
+        "GITHUB_ACTION_PATH": "/actions",
         "GITHUB_OUTPUT": str(alone / "output"),
         "GITHUB_STEP_SUMMARY": str(alone / "summary"),
         "RUNNER_TEMP": str(alone / "temp"),

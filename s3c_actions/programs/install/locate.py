@@ -265,7 +265,7 @@ class _Finder(msgspec.Struct, kw_only=True):
         if pin.release is not None and Platform.here() in pin.release.checksums and not self._known(request, path):
             self.progress.notice(
                 f"{path} is used: it says that it is {pin.name} {version}, and no hash holds it to that. "
-                f"To hold it to one, give {pin.name}-path and {pin.name}-checksum."
+                f"To hold it to one, give `{pin.name}-path` and `{pin.name}-checksum`."
             )
         return Program(name=pin.name, path=path, version=version, origin="PATH")
 
@@ -330,7 +330,7 @@ class _Finder(msgspec.Struct, kw_only=True):
                 raise OutsideError(
                     f"What was installed as {pin.name} {version} says it is {reported or 'no version at all'}.",
                     cause="The archive is of another version, or made for another platform.",
-                    remedy=f"Compare the version and {pin.name}-checksum with the project's release page.",
+                    remedy=f"Compare the version and `{pin.name}-checksum` with the project's release page.",
                 )
             digest = file_sha256(path)
             facts = {"version": version, "origin": origin, "size": path.stat().st_size, "sha256": digest}
