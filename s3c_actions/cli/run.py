@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from s3c_actions.cli import os_errors, parser
 from s3c_actions.cli.publish import Publisher
 from s3c_actions.cli.streams import Console, open_console
+from s3c_actions.cli.variables import reject_unknown
 from s3c_actions.core import folders, pasted_content, secret_values, startup, tempdir, writing
 from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
 from s3c_actions.core.process import Runner
@@ -66,7 +67,8 @@ def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: 
 
             stdout.write(command_help(command, full="--help" in argv))
             return Exit.DONE
-        names = InputNames() if _in_action(argv, environment) else _name_inputs(command, flags, environment)
+        in_action = _in_action(argv, environment)
+        names = InputNames() if in_action else _name_inputs(command, flags, environment)
         shown = declare.read(EverywhereOptions, flags, environment, console.progress.notice)
         debug = shown.debug or environment.get("RUNNER_DEBUG") == "1"
         console = open_console(
@@ -83,7 +85,7 @@ def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: 
         return Exit.BUG
     else:
         console.progress = NamingProgress(console.progress, names)
-        return _Run(command, flags, environment, console, names).run()
+        return _Run(command, flags, environment, console, names, in_action).run()
     finally:
         console.close()
 
@@ -111,6 +113,7 @@ class _Run(msgspec.Struct):
     environment: Mapping[str, str]
     console: Console
     names: InputNames
+    in_action: bool
     upload: bool = False
     annotations: bool = False
     comment: commenting.CommentingOptions | None = None
@@ -135,6 +138,7 @@ class _Run(msgspec.Struct):
         failure: S3CError | None = None
         try:
             self._hide_secrets()
+            reject_unknown(self.environment, self._all_inputs(), in_action=self.in_action)
             self._reject_removed()
             _working_folder()
             if issubclass(self.command.options, OutputOptions):
@@ -188,12 +192,7 @@ class _Run(msgspec.Struct):
 
     def _all_inputs(self) -> tuple[Input[Any], ...]:
         """Return every input of this command, including those of the shell itself."""
-        shell_inputs = (*parser.COMMON_INPUTS, AnnotationOptions.annotations, UploadOptions.upload_sarif)
-        return (
-            *self.command.inputs,
-            *shell_inputs,
-            *(commenting.CommentingOptions.inputs() if self.command.comments else ()),
-        )
+        return (*self.command.inputs, *parser.COMMON_INPUTS, *_shell_inputs(self.command))
 
     def _hide_secrets(self) -> None:
         """Hide every secret before an input is used, including secrets given in the wrong input."""
