@@ -96,6 +96,12 @@ def read(command: Command[Any], argv: Sequence[str]) -> dict[str, str] | None:
     Raises:
         InputError: an unknown flag, a flag without its value, too many arguments, or a secret on the command line.
     """
+    if list(argv) == ["help"]:
+        raise InputError(
+            "command line",
+            "`help` stands where the arguments do.",
+            remedy=f"Write `s3c help {command.name}`; an image of that name is help:latest.",
+        )
     parser = create_parser(command)
     declared = (*command.inputs, *COMMON_INPUTS)
     parsed, extra = parser.parse_known_intermixed_args(_rewrite_switches(argv, declared))

@@ -79,7 +79,7 @@ def uninstall(options: GateInputs, context: Context, cluster: Cluster) -> Deploy
         from s3c_actions.programs.helm.helm import Helm
 
         return Helm(
-            programs.helm(options, context).path,
+            programs.helm(options, context),
             context.runner,
             kubeconfig=find_kubeconfig(options, context),
             context=options.context,

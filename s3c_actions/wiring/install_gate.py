@@ -66,7 +66,7 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
         objects = gate_manifests.exempt_namespaces(objects, exempt)
     charts = _charts(options, context, cluster_gate.webhook_values(cluster, objects))
     helm = Helm(
-        programs.helm(options, context).path,
+        programs.helm(options, context),
         context.runner,
         kubeconfig=find_kubeconfig(options, context),
         context=options.context,

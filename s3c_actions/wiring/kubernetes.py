@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3c_actions.cluster.client import connect
+from s3c_actions.cluster.client import check_kubeconfig, connect
 from s3c_actions.core import pasted_content
 from s3c_actions.core.errors import InputError
 from s3c_actions.options import deploy as inputs
@@ -62,6 +62,7 @@ def start_connecting(options: ClusterOptions, context: Context) -> Callable[[], 
 def _bind_connection(options: ClusterOptions, context: Context) -> Callable[[], Cluster]:
     """Ask Azure in the current thread, and return the rest of the connection as a function."""
     kubeconfig = find_kubeconfig(options, context)
+    check_kubeconfig(kubeconfig)
     azure = aks_access(options, context)
     token = azure.token if azure is not None else None
     return partial(

@@ -179,8 +179,10 @@ def open_patcher(
         InputError: an input is wrong.
     """
     from s3c_actions.registry import credentials
+    from s3c_actions.wiring import programs
     from s3c_actions.wiring.logins import create_logins
 
+    programs.copa(options, context)  # what is wrong with the inputs about it is wrong before the first image
     hosts = {Reference.parse(image).registry for image in images}
     login = credentials.open_program_login(create_logins(options, context, hosts), hosts, context.temp)
     with ExitStack() as stack:

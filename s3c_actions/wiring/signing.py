@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,25 +102,33 @@ def registries_of(images: Iterable[str]) -> set[str]:
 def resolve_images(images: Collection[str], options: RegistryOptions, context: Context) -> dict[str, str]:
     """Return image as given → `registry/repository@digest`, each once; a tag is resolved here and never again.
 
+    A digest is looked up too: that it is not there is known before a program is installed to say so.
+
     Raises:
         InputError: an image is malformed, does not exist, or is given twice.
         OutsideError: the registry failed.
     """
     pinned: dict[str, str] = {}
-    for image in images:
-        reference = Reference.parse(image)
+    references = {image: Reference.parse(image) for image in images}
+    _reject_repeated(reference.pinned for reference in references.values() if reference.digest)
+    for image, reference in references.items():
+        try:
+            digest = signing_registry(options, context, registries_of(images)).resolve(reference).digest
+        except S3CError as error:
+            error.image = error.image or image
+            raise
         if not reference.digest:
-            try:
-                digest = signing_registry(options, context, registries_of(images)).resolve(reference).digest
-            except S3CError as error:
-                error.image = error.image or image
-                raise
             context.progress.notice(f"{image} is {digest} now; this digest is used, whatever becomes of the tag.")
-            reference = reference.at(digest)
-        if reference.pinned in pinned.values():
-            raise InputError("image", f"{reference.pinned} is given more than once.", remedy="Give each image once.")
-        pinned[image] = reference.pinned
+        pinned[image] = reference.at(digest).pinned
+        _reject_repeated(pinned.values())
     return pinned
+
+
+def _reject_repeated(pinned: Iterable[str]) -> None:
+    """Raise InputError for a digest that is there twice."""
+    for name, times in Counter(pinned).items():
+        if times > 1:
+            raise InputError("image", f"{name} is given more than once.", remedy="Give each image once.")
 
 
 def require_together(options: Group, first: Input[Any], second: Input[Any]) -> None:

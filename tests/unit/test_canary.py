@@ -379,8 +379,8 @@ def test_output_that_ends_in_the_middle_is_redacted_by_main(alone, monkeypatch, 
     assert main.main(["sign", "registry.example/app:1", "--certificate", "signing.crt"]) == Exit.WRONG_INPUT
     said = capsys.readouterr()
     assert not [piece for piece in canaries.KEYS["key"].pieces if piece in said.out + said.err]
-    assert "key: it holds a private key, not a path." in said.err
-    assert "`key-pem`" in said.err
+    assert "S3C_KEY: it holds a private key, not a path." in said.err
+    assert "`--key-pem-file`" in said.err
     assert Path("s3c-out/result.json").is_file()
 
 

@@ -80,6 +80,7 @@ def test_help_of_a_word_says_what_it_does(word) -> None:
         (("scan", "x", "--image-reff", "y"), "is not a flag of `s3c scan`", "Did you mean --image-ref?"),
         (("sign", "x", "--key-pem-fil", "y"), "is not a flag of `s3c sign`", "Did you mean --key-pem-file?"),
         (("gate", "instal"), "task: 'instal'", "Did you mean install?"),
+        (("scan", "help"), "`help` stands where the arguments do", "`s3c help scan`"),
         (("gate",), "task: none is given", "`s3c gate install`"),
         (("trust",), "task: none is given", "`s3c trust export`"),
     ],
@@ -91,10 +92,3 @@ def test_a_wrong_command_line_says_in_words_what_is_wrong(argv, problem, remedy,
     assert (code, out) == (Exit.WRONG_INPUT, "")
     assert problem in err
     assert remedy in err
-
-
-def test_a_completion_script_names_every_command() -> None:
-    for shell in parser.SHELLS:
-        code, out, err = said("completion", shell)
-        assert (code, err) == (Exit.DONE, "")
-        assert all(name in out for name in COMMANDS)
