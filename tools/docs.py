@@ -20,11 +20,11 @@ from s3c_actions.options.command import load
 from s3c_actions.options.common import CACHE, KEEP_TRACE, AnnotationOptions, UploadOptions
 from s3c_actions.options.declare import Input, variable
 from s3c_actions.options.github import UPLOAD_REQUIRED, CommentingOptions, GatingOptions
+from s3c_actions.options.input_groups import grouped
 from s3c_actions.policy import model as policy
 from s3c_actions.report import document as result
 from s3c_actions.result import outputs
 from s3c_actions.trace import document as trace
-from tools.input_groups import grouped
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from s3c_actions.cli import os_errors, parser
 from s3c_actions.cli.publish import Publisher
 from s3c_actions.cli.streams import Console, open_console
+from s3c_actions.cli.variables import reject_unknown
 from s3c_actions.core import folders, pasted_content, secret_values, startup, tempdir, writing
 from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
 from s3c_actions.core.process import Runner
@@ -28,6 +29,7 @@ from s3c_actions.options import declare
 from s3c_actions.options import github as commenting
 from s3c_actions.options.command import Command, load
 from s3c_actions.options.common import AnnotationOptions, EverywhereOptions, OutputOptions, UploadOptions
+from s3c_actions.options.naming import InputNames, NamingProgress, name_on_command_line
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
@@ -55,18 +57,25 @@ def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: 
         The exit code, see `errors.Exit`.
     """
     console = open_console(environment, stdout, stderr)
+    names = InputNames()
     try:
         command = load(parser.command_name(name))
+        names = _name_inputs(command, {}, {})
         flags = parser.read(command, argv)
         if flags is None:
-            stdout.write(parser.help_text(command))
+            from s3c_actions.cli.help_text import command_help
+
+            stdout.write(command_help(command, full="--help" in argv))
             return Exit.DONE
+        in_action = _in_action(argv, environment)
+        names = InputNames() if in_action else _name_inputs(command, flags, environment)
         shown = declare.read(EverywhereOptions, flags, environment, console.progress.notice)
         debug = shown.debug or environment.get("RUNNER_DEBUG") == "1"
         console = open_console(
             environment, stdout, stderr, quiet=shown.quiet, verbose=shown.verbose or debug, debug=debug
         )
     except S3CError as error:
+        names.name_inputs(error)
         console.error(name if isinstance(error, InputError) and error.field != "command" else "", error)
         return int(error.exit_code)
     except OSError:
@@ -75,9 +84,27 @@ def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: 
         console.bug(name, error)
         return Exit.BUG
     else:
-        return _Run(command, flags, environment, console).run()
+        console.progress = NamingProgress(console.progress, names)
+        return _Run(command, flags, environment, console, names, in_action).run()
     finally:
         console.close()
+
+
+def _in_action(argv: Sequence[str], environment: Mapping[str, str]) -> bool:
+    """Return whether an action runs the command: it passes its inputs as variables, which its users do not know."""
+    return not argv and bool(environment.get("GITHUB_ACTIONS") == "true" and environment.get("GITHUB_ACTION_PATH"))
+
+
+def _name_inputs(command: Command[Any], flags: Mapping[str, str], environment: Mapping[str, str]) -> InputNames:
+    return name_on_command_line((*command.inputs, *parser.COMMON_INPUTS), _shell_inputs(command), flags, environment)
+
+
+def _shell_inputs(command: Command[Any]) -> tuple[Input[Any], ...]:
+    """Return the inputs of the shell itself that are not flags of the command."""
+    names = {option.name for option in command.inputs}
+    commenting_inputs = (*commenting.CommentingOptions.inputs(), *commenting.GatingOptions.inputs())
+    inputs = (AnnotationOptions.annotations, UploadOptions.upload_sarif, *commenting_inputs)
+    return tuple(option for option in inputs if option.name not in names)
 
 
 class _Run(msgspec.Struct):
@@ -85,6 +112,8 @@ class _Run(msgspec.Struct):
     flags: Mapping[str, str]
     environment: Mapping[str, str]
     console: Console
+    names: InputNames
+    in_action: bool
     upload: bool = False
     annotations: bool = False
     comment: commenting.CommentingOptions | None = None
@@ -109,6 +138,7 @@ class _Run(msgspec.Struct):
         failure: S3CError | None = None
         try:
             self._hide_secrets()
+            reject_unknown(self.environment, self._all_inputs(), in_action=self.in_action)
             self._reject_removed()
             _working_folder()
             if issubclass(self.command.options, OutputOptions):
@@ -119,7 +149,7 @@ class _Run(msgspec.Struct):
                 self.comment = declare.read(
                     commenting.CommentingOptions, self.flags, self.environment, self.console.progress.notice
                 )
-            outcome = self._shorten_outcome(self._run_command(output))
+            outcome = self._phrase_outcome(self._run_command(output))
         except S3CError as error:
             failure = error
         except OSError as error:
@@ -129,7 +159,7 @@ class _Run(msgspec.Struct):
         except Exception as error:
             return self._report_bug(error, output, started)
         if failure is not None:
-            self._shorten(failure)
+            self._phrase(failure)
             outcome = Outcome(
                 command=self.command.name, images=(), exit_code=int(failure.exit_code), error=failure.what
             )
@@ -162,12 +192,7 @@ class _Run(msgspec.Struct):
 
     def _all_inputs(self) -> tuple[Input[Any], ...]:
         """Return every input of this command, including those of the shell itself."""
-        shell_inputs = (*parser.COMMON_INPUTS, AnnotationOptions.annotations, UploadOptions.upload_sarif)
-        return (
-            *self.command.inputs,
-            *shell_inputs,
-            *(commenting.CommentingOptions.inputs() if self.command.comments else ()),
-        )
+        return (*self.command.inputs, *parser.COMMON_INPUTS, *_shell_inputs(self.command))
 
     def _hide_secrets(self) -> None:
         """Hide every secret before an input is used, including secrets given in the wrong input."""
@@ -198,21 +223,24 @@ class _Run(msgspec.Struct):
             excluded.update(name for name in names if option.content(self.environment.get(name, "")))
         return {name: text for name, text in self.environment.items() if name not in excluded}
 
-    def _shorten(self, error: S3CError) -> None:
-        """Cut values of inputs that an error contains to the length that messages show."""
+    def _phrase(self, error: S3CError) -> None:
+        """Name the inputs in an error as they were given, and cut their values to the length that messages show."""
         cut = self._create_shortener()
         error.what, error.cause, error.remedy, error.original = map(
             cut, (error.what, error.cause, error.remedy, error.original)
         )
-        error.args = (error.what,)
+        self.names.name_inputs(error)
 
-    def _shorten_outcome(self, outcome: Outcome) -> Outcome:
-        """Return the outcome with its errors cut as `_shorten` does."""
+    def _phrase_outcome(self, outcome: Outcome) -> Outcome:
+        """Return the outcome with its errors phrased as `_phrase` does."""
         failures = [image.failure for image in outcome.images]
+        first = ""
         for failure in (*failures, outcome.deploy.failure if outcome.deploy is not None else None):
             if failure is not None:
-                self._shorten(failure)
-        return replace(outcome, error=self._create_shortener()(outcome.error))
+                repeated = failure.what == outcome.error
+                self._phrase(failure)
+                first = first or (failure.what if repeated else "")
+        return replace(outcome, error=first or self.names.render(self._create_shortener()(outcome.error)))
 
     def _create_shortener(self) -> Callable[[str], str]:
         cuts: dict[str, str] = {}

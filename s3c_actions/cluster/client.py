@@ -371,6 +371,17 @@ class AdmissionDenied(Refused):
         self.unavailable = any(denial.unavailable for denial in parsed)
 
 
+def check_kubeconfig(kubeconfig: str) -> None:
+    """Raise InputError when none of the files exists; several are separated as in KUBECONFIG."""
+    if not any(Path(path).is_file() for path in kubeconfig.split(":")):
+        raise InputError(
+            "kubeconfig",
+            f"{kubeconfig} is not a file.",
+            remedy="Fetch it (AKS: `az aks get-credentials`, EKS: `aws eks update-kubeconfig`, GKE: `gcloud container "
+            "clusters get-credentials`, kind: `kind export kubeconfig`, k3d: `k3d kubeconfig merge`), or name another.",
+        )
+
+
 def connect(
     kubeconfig: str,
     context: str,
@@ -399,12 +410,7 @@ def connect(
     from kubernetes import config
     from kubernetes.config.config_exception import ConfigException
 
-    if not any(Path(path).is_file() for path in kubeconfig.split(":")):
-        raise InputError(
-            "kubeconfig",
-            f"{kubeconfig} is not a file.",
-            remedy="Fetch it (`az aks get-credentials …`), or name another.",
-        )
+    check_kubeconfig(kubeconfig)
     try:
         for path in kubeconfig.split(":"):
             if Path(path).is_file():

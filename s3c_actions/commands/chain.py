@@ -172,7 +172,7 @@ def _prepare_verification(
         if options.given(option) and not settings.stores:
             raise InputError(
                 "trust-store",
-                f"it is missing, and {option.name} is given.",
+                f"it is missing, and `{option.name}` is given.",
                 remedy="Give the certificates to trust, or leave both out to trust the signing certificate's anchor.",
             )
     if settings.stores:

@@ -179,7 +179,7 @@ def _list_images(
             "namespaces",
             "nothing runs there.",
             cause="The namespaces are empty, or the kubeconfig is another cluster's.",
-            remedy="Look at `kubectl get pods --all-namespaces`, or give what is deployed with --image.",
+            remedy="Look at `kubectl get pods --all-namespaces`, or give what is deployed as `image`.",
         )
     return {**given_images, **running}, unknown, _read_pauses(cluster, context)
 

@@ -111,7 +111,7 @@ def _copy_report(context: Context, report: Path) -> dict[str, Path]:
             raise OutsideError(
                 f"The report could not be copied to {path}.",
                 cause=f"{error.strerror or error}.",
-                remedy="Give another folder with --output-dir, or make room there.",
+                remedy="Give another folder with `output-dir`, or make room there.",
             ) from error
     return {"json": path}
 

@@ -54,6 +54,6 @@ def _requested_images(options: inputs.ScanInputs) -> dict[str, str]:
         requested[path] = "archive"
     if not requested:
         raise InputError(
-            "image", "no image is given.", remedy="Give a reference, or an archive with --input image.tar."
+            "image", "no image is given.", remedy="Give a reference, or an archive with `input`, such as image.tar."
         )
     return requested

@@ -6,18 +6,21 @@ import re
 from pathlib import Path
 
 from s3c_actions.core import pasted_content
+from s3c_actions.core.errors import InputError
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.parse import boolean, items, lines, some_time
 
 
 def path(value: str) -> Path:
-    """Parse a path and expand `~`; content pasted in place of a path is rejected."""
+    """Parse a path and expand `~`; content pasted in place of a path is rejected, and so is the `-` of a stream."""
+    if value.strip() == "-":
+        raise ValueError("a path: standard input and output are not used here; a file of that name is ./-")
     return Path(path_text(value)).expanduser()
 
 
 def paths(value: str) -> tuple[Path, ...]:
     """Parse paths, one a line."""
-    return tuple(Path(line).expanduser() for line in path_lines(value))
+    return tuple(path(line) for line in path_lines(value))
 
 
 def path_text(value: str) -> str:
@@ -46,6 +49,12 @@ def _reject_structured(value: str) -> str:
     if kind:
         raise pasted_content.PastedContent(kind)
     return value
+
+
+def no_task_error(command: str, task: Input[str]) -> InputError:
+    """Return the error of a command that is given neither one of its tasks nor anything to do it with."""
+    tasks = ", ".join(f"`s3c {command} {name}`" for name in task.choices)
+    return InputError(task.name, "none is given.", remedy=f"Choose from {tasks}; `s3c help {command}` explains them.")
 
 
 def _platform(value: str) -> str:
@@ -78,6 +87,22 @@ class ImageOptions(Group):
 
     image: Input[tuple[str, ...]] = Input(
         name="image",
+        basic=(
+            "scan",
+            "patch",
+            "chain",
+            "sign",
+            "attach",
+            "verify",
+            "trust",
+            "trace",
+            "deploy",
+            "policy",
+            "gate",
+            "propose",
+            "refresh",
+        ),
+        metavar="IMAGE,…",
         help="Images, as `registry/repository:tag` or `registry/repository@sha256:…`; several by commas or lines. "
         "A tag is resolved once, and everything after works on the digest.",
         parse=items,
@@ -95,6 +120,24 @@ class OutputOptions(Group):
 
     output_dir = Input(
         name="output-dir",
+        basic=(
+            "scan",
+            "report",
+            "patch",
+            "chain",
+            "sign",
+            "attach",
+            "verify",
+            "trust",
+            "trace",
+            "deploy",
+            "policy",
+            "gate",
+            "mirror",
+            "refresh",
+        ),
+        metavar="DIR",
+        short="o",
         help="Folder for everything written: reports, `summary.md`, `result.json`. Made when it is not there.",
         parse=path,
         default="s3c-out",
@@ -106,6 +149,7 @@ class PlatformOptions(Group):
 
     platform = Input(
         name="platform",
+        metavar="PLATFORM",
         help="Platform of a multi-platform image, as `os/architecture[/variant]`.",
         parse=_platform,
         absent="",
@@ -131,6 +175,7 @@ class EverywhereOptions(Group):
 
     quiet = Input(
         name="quiet",
+        short="q",
         help="Show warnings and errors only, and print the resulting references, one a line.",
         parse=boolean,
         default="false",
@@ -139,6 +184,7 @@ class EverywhereOptions(Group):
     )
     verbose = Input(
         name="verbose",
+        short="v",
         help="Show the programs run and what they say.",
         parse=boolean,
         default="false",

@@ -7,6 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from s3c_actions.core import tag_template
+from s3c_actions.core.tag_template import TagTemplate
 from s3c_actions.options import removed
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, TimeoutOptions, path, paths
@@ -19,8 +21,6 @@ from s3c_actions.options.scan import SCAN_INPUTS, SCOPE_INPUTS, ScanningOptions
 from s3c_actions.options.sign import CertificateOptions
 from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.options.verify import TrustOptions, VouchingOptions
-from s3c_actions.registry import tags
-from s3c_actions.registry.tags import TagTemplate
 
 REUSE_CHOICES = ("signed", "content", "never")
 
@@ -57,10 +57,12 @@ class PatchingOptions(CopaProgram, BuildkitdProgram, RegistryOptions, TimeoutOpt
 
     patched_tag: Input[TagTemplate] = Input(
         name="patched-tag",
+        basic=("patch", "chain"),
+        metavar="TAG",
         help="Tag of the patched image, in the original's repository. `{tag}` is the original's tag, `{n}` the next "
         "free number. A fixed tag moves from one patch of the same original to the next.",
         parse=TagTemplate.parse,
-        default=tags.DEFAULT_TEMPLATE,
+        default=tag_template.DEFAULT_TEMPLATE,
         example="{tag}-patched",
         aliases=("tag",),
     )
@@ -83,6 +85,7 @@ class PatchingOptions(CopaProgram, BuildkitdProgram, RegistryOptions, TimeoutOpt
     )
     patch_types: Input[tuple[str, ...]] = Input(
         name="patch-types",
+        metavar="TYPE,…",
         help="What is upgraded: packages of the operating system, and language packages (`library`, experimental in "
         "Copa).",
         parse=choices("os", "library"),
@@ -91,6 +94,8 @@ class PatchingOptions(CopaProgram, BuildkitdProgram, RegistryOptions, TimeoutOpt
     )
     buildkit_addr: Input[str] = Input(
         name="buildkit-addr",
+        basic=("patch",),
+        metavar="ADDRESS",
         help="BuildKit to build with: `unix://SOCKET`, `tcp://HOST:PORT`, `docker-container://NAME`, `buildx://NAME`, "
         "`docker://` (Docker with the containerd image store). `auto` takes one that is there (`BUILDKIT_HOST`, "
         "/run/buildkit, buildx), else runs one in a container where Docker answers, or its own (needs root and runc).",
@@ -144,6 +149,7 @@ class PatchInputs(PatchingOptions, ScanningOptions, ExitCodeOptions, VouchingOpt
 
     report: Input[tuple[Path, ...]] = Input(
         name="report",
+        basic=("report", "patch", "attach"),
         help="Trivy's JSON report of the image, made with `--pkg-types os` (or os,library) and all packages listed; "
         "of an image for several platforms one of each, one a line. What it does not cover is scanned first. For one "
         "image only.",
@@ -155,6 +161,7 @@ class PatchInputs(PatchingOptions, ScanningOptions, ExitCodeOptions, VouchingOpt
     )
     reuse_patched: Input[str] = Input(
         name="reuse-patched",
+        metavar="CONDITION",
         help="Which patch of an earlier run may be the result when nothing is left to patch in it: `signed`, one that "
         "a trusted signature covers; `content`, one that is a patch of the image by its layers and configuration, "
         "whoever pushed it; `never`. By default `signed` where a certificate is named (`trust-store`, `certificate`, "

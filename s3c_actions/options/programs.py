@@ -40,6 +40,7 @@ def _inputs(name: str, version: str) -> tuple[Input[Path], Input[str], Input[str
         ),
         Input(
             name=f"{name}-version",
+            metavar="VERSION",
             help=f"Another version of {name} than the pinned one; needs `{name}-checksum`.",
             parse=text,
             absent="",
@@ -105,6 +106,8 @@ class ProgramsInputs(TrivyProgram, CopaProgram, NotationProgram, BuildkitdProgra
 
     subcommand = Input(
         name="subcommand",
+        basic=("programs",),
+        metavar="TASK",
         help="What to do.",
         parse=choice("list", "install", "where"),
         choices=("list", "install", "where"),
@@ -113,6 +116,8 @@ class ProgramsInputs(TrivyProgram, CopaProgram, NotationProgram, BuildkitdProgra
     )
     program: Input[tuple[str, ...]] = Input(
         name="program",
+        basic=("programs",),
+        metavar="PROGRAM,…",
         help="Programs to do it with. Without any: all for `list` and `where`, trivy, copa and notation for `install`.",
         parse=choices(*PROGRAM_NAMES),
         absent=(),
@@ -122,6 +127,7 @@ class ProgramsInputs(TrivyProgram, CopaProgram, NotationProgram, BuildkitdProgra
     )
     json = Input(
         name="json",
+        basic=("programs",),
         help="Answer in JSON.",
         parse=boolean,
         default="false",

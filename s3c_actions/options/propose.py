@@ -50,6 +50,8 @@ class ProposeInputs(ManifestOptions, RepositoryOptions, TokenOptions, ImageOptio
     image_paths: Input[tuple[str, ...]] = replace(ImagePathOptions.image_paths)
     branch: Input[str] = Input(
         name="branch",
+        basic=("propose",),
+        metavar="BRANCH",
         help="Branch of the pull request. It belongs to s3c: what it held before is replaced.",
         parse=branch_name,
         default="s3c/images",
@@ -57,6 +59,8 @@ class ProposeInputs(ManifestOptions, RepositoryOptions, TokenOptions, ImageOptio
     )
     base: Input[str] = Input(
         name="base",
+        basic=("propose",),
+        metavar="BRANCH",
         help="Branch that the pull request is for; without it, the repository's default branch.",
         parse=branch_name,
         absent="",
@@ -64,6 +68,8 @@ class ProposeInputs(ManifestOptions, RepositoryOptions, TokenOptions, ImageOptio
     )
     title: Input[str] = Input(
         name="title",
+        basic=("propose",),
+        metavar="TEXT",
         help="Title of the pull request and of its commit.",
         parse=one_line,
         default="Deploy patched images",

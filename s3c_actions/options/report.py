@@ -42,6 +42,9 @@ class FormatOptions(Group):
 
     format = Input(
         name="format",
+        basic=("scan", "report", "patch", "trace"),
+        metavar="FORMAT,…",
+        short="f",
         help="Reports to write, from one scan.",
         parse=choices(*format_registry.names()),
         default="json,sarif,html,table",
@@ -56,6 +59,7 @@ class PolicyOptions(Group):
 
     policy: Input[Path | None] = Input(
         name="policy",
+        basic=("scan", "report", "patch", "chain", "attach", "trace", "deploy", "policy", "gate", "refresh"),
         help="The policy, `s3c-policy.yaml`: which findings, packages and licences are refused, and what is excepted "
         "until when. A file's path, or the YAML itself. It takes the place of `fail-on` and `fixable-only`, and the "
         "cluster decides by the same file.",
@@ -71,6 +75,8 @@ class ThresholdOptions(PolicyOptions):
 
     fail_on = Input(
         name="fail-on",
+        basic=("scan", "report", "patch", "chain", "attach", "refresh"),
+        metavar="SEVERITY",
         help="Lowest severity that closes the gate, or `none`. The reports stay complete whatever the gate says.",
         parse=_severity,
         default="none",
@@ -79,6 +85,7 @@ class ThresholdOptions(PolicyOptions):
     )
     fixable_only = Input(
         name="fixable-only",
+        basic=("scan", "report", "patch"),
         help="Findings without a fix do not close the gate.",
         parse=boolean,
         default="false",
@@ -105,6 +112,7 @@ class BaselineNameOptions(Group):
 
     baseline_name = Input(
         name="baseline-name",
+        metavar="NAME",
         help="What the baseline is called in comment and summary. Without it, the branch that the pull request goes "
         "to, else the baseline itself.",
         parse=text,
@@ -126,6 +134,7 @@ class CodeScanningOptions(Group):
     )
     sarif_category = Input(
         name="sarif-category",
+        metavar="CATEGORY",
         help="Category of the SARIF file in code scanning. Without it, one for each image repository and platform, so "
         "that two images never close each other's alerts.",
         parse=_category,
@@ -161,6 +170,7 @@ class ReportInputs(
 
     report = Input(
         name="report",
+        basic=("report", "patch", "attach"),
         help="Trivy's JSON report (`trivy image --format json`, schema version 2).",
         parse=path,
         required=True,
@@ -169,6 +179,8 @@ class ReportInputs(
     )
     baseline = Input(
         name="baseline",
+        basic=("scan", "report"),
+        metavar="FILE",
         help="What to compare with: Trivy's JSON report of an earlier scan, or the `result.json` of an earlier run.",
         parse=path,
         absent=None,

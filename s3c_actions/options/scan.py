@@ -43,6 +43,8 @@ class TrivyOptions(Group):
 
     scanners = Input(
         name="scanners",
+        basic=("scan",),
+        metavar="SCANNER,…",
         help="What is looked for.",
         parse=choices(*SCANNER_NAMES, "config"),
         default="vuln,secret",
@@ -53,6 +55,7 @@ class TrivyOptions(Group):
     )
     pkg_types = Input(
         name="pkg-types",
+        metavar="TYPE,…",
         help="Packages that are looked at: of the operating system, of programming languages.",
         parse=choices("os", "library"),
         default="os,library",
@@ -63,6 +66,7 @@ class TrivyOptions(Group):
     )
     image_config_scanners: Input[tuple[str, ...]] = Input(
         name="image-config-scanners",
+        metavar="SCANNER,…",
         help="What is looked for in the image's configuration: its history as a Dockerfile, its environment.",
         parse=choices("misconfig", "secret"),
         absent=(),
@@ -71,6 +75,7 @@ class TrivyOptions(Group):
     )
     skip_dirs: Input[tuple[str, ...]] = Input(
         name="skip-dirs",
+        metavar="DIR",
         help="Folders or glob patterns in the image that are skipped, one a line.",
         parse=lines,
         absent=(),
@@ -79,6 +84,7 @@ class TrivyOptions(Group):
     )
     skip_files: Input[tuple[str, ...]] = Input(
         name="skip-files",
+        metavar="FILE",
         help="Files or glob patterns in the image that are skipped, one a line.",
         parse=lines,
         absent=(),
@@ -87,6 +93,8 @@ class TrivyOptions(Group):
     )
     ignore_files: Input[tuple[str, ...]] = Input(
         name="ignore-files",
+        basic=("scan", "patch"),
+        metavar="FILE,…",
         help="Findings that are set aside: `.trivyignore` (an id a line, `exp:2027-01-31`) or `.trivyignore.yaml` "
         "(`id`, `expired_at`, `statement`) files. What has expired, or soon will, is told. Without this, a "
         "`.trivyignore` in the working folder is taken; `none` takes none.",
@@ -98,6 +106,7 @@ class TrivyOptions(Group):
     )
     ignore_policy = Input(
         name="ignore-policy",
+        metavar="FILE",
         help="A Rego policy that sets findings aside (`package trivy`, rule `ignore`).",
         parse=or_none(path, None),
         absent=None,
@@ -105,6 +114,7 @@ class TrivyOptions(Group):
     )
     vex: Input[tuple[str, ...]] = Input(
         name="vex",
+        metavar="FILE,…",
         help="VEX documents (OpenVEX, CSAF, CycloneDX), `repo` or `oci`. What they say is not affected is set aside.",
         parse=or_none(path_items, ()),
         absent=(),
@@ -113,6 +123,7 @@ class TrivyOptions(Group):
     )
     trivy_config: Input[Path | None] = Input(
         name="trivy-config",
+        metavar="FILE",
         help="A Trivy configuration file: mirrors, repositories of databases, credentials, limits. What in it would "
         "leave findings out is not used, and named. Without this, a `trivy.yaml` in the working folder is taken; "
         "`none` takes none.",
@@ -122,6 +133,7 @@ class TrivyOptions(Group):
     )
     secret_config: Input[Path | None] = Input(
         name="secret-config",
+        metavar="FILE",
         help="Trivy's configuration of the search for secrets: rules of your own, and which are left out. Without "
         "this, a `trivy-secret.yaml` in the working folder is taken; `none` takes none.",
         parse=or_none(path, None),
@@ -139,6 +151,7 @@ class TrivyOptions(Group):
     )
     db_repository: Input[tuple[str, ...]] = Input(
         name="db-repository",
+        metavar="REPOSITORY,…",
         help="Repositories of the vulnerability database, tried in this order. Without it, Trivy's own.",
         parse=items,
         absent=(),
@@ -147,6 +160,7 @@ class TrivyOptions(Group):
     )
     java_db_repository: Input[tuple[str, ...]] = Input(
         name="java-db-repository",
+        metavar="REPOSITORY,…",
         help="Repositories of the Java database, tried in this order. Without it, Trivy's own.",
         parse=items,
         absent=(),
@@ -155,6 +169,7 @@ class TrivyOptions(Group):
     )
     checks_bundle_repository = Input(
         name="checks-bundle-repository",
+        metavar="REPOSITORY",
         help="Repository of the checks for misconfigurations. Without it, Trivy's own.",
         parse=text,
         absent="",
@@ -167,6 +182,9 @@ class ShownOptions(Group):
 
     severity = Input(
         name="severity",
+        short="s",
+        basic=("scan", "patch", "chain"),
+        metavar="SEVERITY,…",
         help="Severities that are shown: in summary, tables, CSV and HTML. Trivy's JSON stays complete, and so does "
         "SARIF unless `limit-severities-for-sarif` is set; what closes the gate is `fail-on`.",
         parse=choices(*SEVERITIES),
@@ -185,6 +203,7 @@ class ShownOptions(Group):
     )
     ignore_unfixed = Input(
         name="ignore-unfixed",
+        basic=("scan",),
         help="Vulnerabilities without a fix are not shown, not in SARIF, and do not close the gate. Trivy's JSON has "
         "them.",
         parse=boolean,
@@ -200,6 +219,8 @@ class BaselineOptions(BaselineNameOptions):
 
     baseline: Input[tuple[str, ...]] = Input(
         name="baseline",
+        basic=("scan", "report"),
+        metavar="FILE",
         help=ReportInputs.baseline.help.rstrip(".")
         + ", or an image, which is then scanned too. One for each image, or one "
         "`result.json` that has them all.",
@@ -228,6 +249,7 @@ class ScanningOptions(
 
     trivy_cache_dir = Input(
         name="trivy-cache-dir",
+        metavar="DIR",
         help="Trivy's cache: its databases, and the layers it has looked at. Without it, `TRIVY_CACHE_DIR` or a "
         "folder in the toolkit's cache.",
         parse=path,
@@ -292,6 +314,8 @@ class SourceOptions(Group):
 
     input: Input[tuple[str, ...]] = Input(
         name="input",
+        short="i",
+        basic=("scan",),
         help="Images in files instead of a registry: archives as `docker save` writes them, or folders in OCI layout "
         "(`folder:tag`).",
         parse=path_lines,
@@ -302,6 +326,7 @@ class SourceOptions(Group):
     )
     image_source = Input(
         name="image-source",
+        metavar="SOURCE",
         help="Where images are taken from. `auto` asks the registry first and the local Docker for what it does not "
         "have. Only an image from a registry can be patched and signed.",
         parse=choice("auto", "registry", "docker", "containerd", "podman"),

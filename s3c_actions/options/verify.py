@@ -23,6 +23,7 @@ class TrustOptions(VaultOptions):
 
     trust_store: Input[tuple[Path, ...]] = Input(
         name="trust-store",
+        basic=("patch", "verify", "trace", "deploy", "gate"),
         help="Certificates to trust: files (PEM or DER) or folders of them, one a line, or the PEM itself. With "
         "`trust-policy`, the folder that holds notation's `x509/TYPE/NAME/`. Needed unless `vault` "
         "names the certificate to trust.",
@@ -34,6 +35,7 @@ class TrustOptions(VaultOptions):
     )
     trust_policy: Input[Path | None] = Input(
         name="trust-policy",
+        basic=("verify",),
         help="Notation's trust policy (JSON). Without it, one is made from the inputs below: for every repository, "
         "strict.",
         parse=path,
@@ -41,6 +43,8 @@ class TrustOptions(VaultOptions):
     )
     trusted_identity: Input[tuple[str, ...]] = Input(
         name="trusted-identity",
+        basic=("verify", "trace", "deploy", "gate"),
+        metavar="SUBJECT",
         help="Subject of a signer to trust, one a line; it names at least C, ST and O. Without it, any signer is "
         "trusted whose certificate the trust store leads to.",
         parse=lines,
@@ -50,6 +54,7 @@ class TrustOptions(VaultOptions):
     )
     verification_level = Input(
         name="verification-level",
+        metavar="LEVEL",
         help="Level of the policy that is made. Integrity and origin are held at every level; `strict` holds expiry, "
         "time-stamp and revocation as well, `permissive` and `audit` only warn of them.",
         parse=choice(*LEVELS),
@@ -69,6 +74,7 @@ class TrustOptions(VaultOptions):
     )
     verify_timestamp: Input[str] = Input(
         name="verify-timestamp",
+        metavar="WHEN",
         help="With `trusted-timestamp-root`: which signatures need a time-stamp. `always` is every one; with "
         "`afterCertExpiry` a signature without a time-stamp counts as long as its certificate is valid.",
         parse=choice(*timestamps.CHECKS),
@@ -78,6 +84,7 @@ class TrustOptions(VaultOptions):
     )
     trusted_vault_version: Input[tuple[str, ...]] = Input(
         name="trusted-vault-version",
+        metavar="VERSION,…",
         help="With `vault`: versions of the certificate that are trusted, one a line; `newest` is the newest of that "
         "moment. Name the old one and the new one while a certificate is renewed. Without it, the version that "
         "`vault-certificate-version` names, or the newest.",

@@ -381,7 +381,7 @@ class Connection:
                 else "It is private (or does not exist there), and no credentials that open it were found."
                 if not writes
                 else "No credentials that may push to it were found.",
-                remedy=f"Run `docker login {registry}`, or give registry-username and registry-password.",
+                remedy=f"Run `docker login {registry}`, or give `registry-username` and `registry-password`.",
                 image=str(reference),
                 original=registry_text,
             )
@@ -454,7 +454,7 @@ def unreachable_error(registry: str, error: Exception, timeout: float) -> Regist
     text = str(error)
     if isinstance(error, requests.exceptions.SSLError):
         what, cause = "TLS with it failed", "Its certificate is not trusted, or it speaks plain HTTP."
-        remedy = "Trust its authority (REQUESTS_CA_BUNDLE), or give insecure-registry if you must."
+        remedy = "Trust its authority (REQUESTS_CA_BUNDLE), or give `insecure-registry` if you must."
     elif isinstance(error, requests.Timeout) or "timed out" in text:
         what, cause = f"it did not answer within {timeout:g} s", "It is overloaded, or a firewall drops the packets."
         remedy = "Try again later, or look at the network in between."

@@ -353,7 +353,7 @@ def _write_manifests(rewritten: Sequence[tuple[ManifestFile, str]], folder: Path
 
 def _verify_images(used: Sequence[_Image], tools: DeployTools, state: _State) -> None:
     if tools.verify is None:
-        state.warnings.append("No trust-store is given: whose signatures count is left to the cluster's gate.")
+        state.warnings.append("No `trust-store` is given: whose signatures count is left to the cluster's gate.")
         return
     refused: dict[str, Refused] = {}
     unverified = []
@@ -497,13 +497,13 @@ def _pass_gate(
                 raise paused
             # What the pause is for may be a defect of the gate.
             state.warnings += [paused.what, *(hole.what for hole in looked.holes)]
-            step.done("paused; deployed all the same, as accept-paused-gate asks")
+            step.done("paused; deployed all the same, as `accept-paused-gate` asks")
             return
         if looked.holes:
             if settings.require_gate:
                 raise inspection.defects_error(looked)
             state.warnings += [hole.what for hole in looked.holes]
-            step.done(f"{len(looked.holes)} holes; deployed all the same, as require-gate: false asks")
+            step.done(f"{len(looked.holes)} holes; deployed all the same, as `require-gate` (false) asks")
             return
         references = {image.reference.pinned: image.reference for image in used}
         signatures = _signatures(tools, references.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -61,6 +62,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
         reuse_within: maximum age of a kept report; None: any.
         source: `auto`, one of `programs.trivy.SOURCES`, or `archive`.
         docker: `auto` may fall back on the local Docker daemon.
+        lacks_local: whether the local Docker answers that it has no such image.
         formats: names of `report.format_registry`.
         selection: of the findings shown in reports for people; with `limit_sarif` its severities in SARIF too.
             Vulnerabilities without a fix that it leaves out do not close the gate either, unless a policy is the gate.
@@ -86,6 +88,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     reuse_within: timedelta | None = None
     source: str = "auto"
     docker: bool = False
+    lacks_local: Callable[[str], bool] = lambda _image: False
     formats: tuple[str, ...] = ("json",)
     selection: Selection = EVERYTHING
     limit_sarif: bool = False
@@ -275,11 +278,17 @@ def _resolve(image: str, settings: ScanSettings, registry: Registry, progress: P
     local = is_image_id(image) and settings.source != "registry"
     reference = None if local else Reference.parse(image)
     if reference is None or settings.source not in {"auto", "registry"}:
+        if settings.source in {"auto", "docker"} and settings.lacks_local(image):
+            raise InputError(
+                "image",
+                f"{image} is not in the local Docker.",
+                remedy="Build or pull it first, or take it from its registry with `image-source` registry.",
+            )
         return _Target(name=image, source="docker" if settings.source == "auto" else settings.source)
     try:
         descriptor = registry.resolve(reference)
     except S3CError as error:
-        if settings.source == "registry" or not settings.docker:
+        if settings.source == "registry" or not settings.docker or settings.lacks_local(image):
             raise
         progress.note(f"{error.what} Looking for it in the local Docker.")
         return _Target(name=image, source="docker", refused=error)
@@ -597,7 +606,7 @@ def _copy(source: Path, target: Path) -> None:
 def _unwritable(folder: Path, error: OSError) -> OutsideError:
     return OutsideError(
         f"Reports cannot be written to {folder}: {error.strerror}.",
-        remedy="Give another folder with --output-dir, or make room there.",
+        remedy="Give another folder with `output-dir`, or make room there.",
     )
 
 

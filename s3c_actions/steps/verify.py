@@ -76,7 +76,7 @@ def _configure_generated(settings: VerifySettings, home: NotationHome, progress:
     issuing = unrestricted_authorities(anchors, listed)
     if issuing and not settings.identities:
         progress.notice(
-            f"No trusted-identity is given, so everyone is trusted whom {issuing[0]} certified: name the signer."
+            f"No `trusted-identity` is given, so everyone is trusted whom {issuing[0]} certified: name the signer."
         )
     policy = TrustPolicy(
         identities=listed or (identities.ANYONE,),

@@ -70,7 +70,7 @@ def names_certificate(options: VaultCertificateOptions) -> bool:
         if option not in given:
             raise InputError(
                 option.name,
-                f"it is missing, and {given[0].name} is given.",
+                f"it is missing, and `{given[0].name}` is given.",
                 remedy="Give `vault` and `vault-certificate`, or neither.",
             )
     return bool(given)

@@ -155,7 +155,7 @@ def _install_gate(
             (manifests.certificate_store(certificate.read_text()), *manifests.objects_for_identities(("*",))), ()
         ),
     )
-    helm = Helm(programs["helm"].path, machine.runner, kubeconfig=str(kubeconfig), context="", timeout=300)
+    helm = Helm(programs["helm"], machine.runner, kubeconfig=str(kubeconfig), context="", timeout=300)
     with TemporaryDirectory(prefix="s3c-lab-") as temp:
         # The node's credentials are of use on this machine alone: they need not be hidden.
         cluster = connect(str(kubeconfig), "", timeout=30, temp=Path(temp), hide=lambda _: None)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import ruamel.yaml
 
-from s3c_actions.cli import parser
+from s3c_actions.cli import help_text
 from s3c_actions.cli.run import cache_path
 from s3c_actions.options.command import load
 from s3c_actions.options.declare import variable
@@ -89,7 +89,7 @@ def test_the_inputs_of_the_whole_chain_stand_under_headings() -> None:
 @ACTIONS
 def test_the_help_text_has_a_flag_for_each(action) -> None:
     command = load(action.command)
-    text = parser.help_text(command)
+    text = help_text.command_help(command)
     for one in command.inputs:
         assert one.flag in text or (one.positional and one.name.upper() in text), one.name
 

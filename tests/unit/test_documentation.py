@@ -145,7 +145,7 @@ def test_a_command_line_is_understood(page, words):
 
 def flags_of(name: str) -> set[str]:
     """The flags of a command."""
-    return {flag for action in parser._create_parser(load(name))._actions for flag in action.option_strings}
+    return {flag for action in parser.create_parser(load(name))._actions for flag in action.option_strings}
 
 
 def within_paragraphs(page: Path) -> Iterator[tuple[str, set[str]]]:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from s3c_actions.core.errors import Exit, OutsideError, S3CError
 from s3c_actions.options.command import COMMANDS, load
+from s3c_actions.registry import OCI_MANIFEST, Descriptor, Registry
 from s3c_actions.steps import chain
 from tests.support import samples
 from tests.support.bare import IMAGE, KEY, PINNED, ended
@@ -142,6 +143,8 @@ def test_the_mirror_given_is_the_one_asked(argv, alone, monkeypatch):
         raise OutsideError("asked")
 
     monkeypatch.setattr("s3c_actions.programs.install.releases.download", refused)
+    found = Descriptor(digest=samples.DIGEST, media_type=OCI_MANIFEST, size=1)
+    monkeypatch.setattr(Registry, "resolve", lambda *_asked, **_named: found)
     code, said = ended((*argv, "--programs-mirror", "https://mirror.example/github"), alone)
     assert code == Exit.OUTSIDE_FAILED, said
     assert asked

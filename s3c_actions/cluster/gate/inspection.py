@@ -476,7 +476,7 @@ def pause_error(looked: GateInspection) -> Refused:
     return Refused(
         " ".join(pause.describe(datetime.now(UTC)) for pause in looked.active_pauses),
         cause="Until then the cluster admits every image, signed or not.",
-        remedy="Wait for its end, or end it: `s3c gate pause --end`. `accept-paused-gate: true` deploys all the same.",
+        remedy="Wait for its end, or end it: `s3c gate pause --end`. `accept-paused-gate` deploys all the same.",
     )
 
 

@@ -31,8 +31,8 @@ DEFAULT_SOCKET = "unix:///run/buildkit/buildkitd.sock"
 REACH_SECONDS = 10.0
 START_SECONDS = 30.0
 START_REMEDY = (
-    "Start one (`docker buildx create --use`), give `--buildkit-addr docker-container://NAME`, "
-    "or let s3c start its own with `--buildkit-addr auto`."
+    "Start one (`docker buildx create --use`), give its address as `buildkit-addr`, such as "
+    "docker-container://NAME, or let s3c start its own with `auto`."
 )
 
 # HTTP/2 connection preface and an empty SETTINGS frame (RFC 9113, 3.4): any gRPC server answers with its own SETTINGS.
@@ -322,7 +322,7 @@ def _run_daemon(
                         "The BuildKit daemon that s3c started "
                         + (f"ended with exit code {ended()}." if ended() is not None else "did not become ready."),
                         cause="Probably this machine or container does not allow it mounts or namespaces.",
-                        remedy="Give `--buildkit-addr` the address of a BuildKit that runs elsewhere.",
+                        remedy="Give `buildkit-addr` the address of a BuildKit that runs elsewhere.",
                         original=runner.secrets.redact(log_end),
                     )
                 time.sleep(0.05)
@@ -341,7 +341,7 @@ def _answers(address: str, runner: Runner) -> bool:
 def _no_daemon_error(reason: str) -> OutsideError:
     return OutsideError(
         f"No BuildKit was found, no Docker answers, and {reason}.",
-        remedy="Start Docker and let this user use it (the group docker), or give `--buildkit-addr` the address of a "
+        remedy="Start Docker and let this user use it (the group docker), or give `buildkit-addr` the address of a "
         "BuildKit.",
     )
 

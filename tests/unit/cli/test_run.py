@@ -94,6 +94,7 @@ def runner(tmp_path) -> dict[str, str]:
     return {
         "HOME": str(tmp_path),
         "GITHUB_ACTIONS": "true",
+        "GITHUB_ACTION_PATH": "/actions",
         "GITHUB_OUTPUT": str(tmp_path / "output"),
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
         "RUNNER_TEMP": str(tmp_path / "temp"),
@@ -151,7 +152,7 @@ def test_a_flag_wins_over_the_environment(run, tmp_path) -> None:
 def test_an_old_name_is_understood_with_a_notice(run, tmp_path) -> None:
     ran = run("--image-ref", "a:1")
     assert ran.given["image"] == ("a:1",)
-    assert "`image-ref` is an old name: it is understood as `image`." in ran.err
+    assert "`--image-ref` is an old name: it is understood as `IMAGE`." in ran.err
     ran = run(environment={"HOME": str(tmp_path), "S3C_IMAGE_REF": "b:1"})
     assert ran.given["image"] == ("b:1",)
     assert run("a:1", "--image-ref", "b:1").code == Exit.WRONG_INPUT
@@ -171,7 +172,7 @@ def test_an_old_name_is_understood_with_a_notice(run, tmp_path) -> None:
         (["a", "--only-fixed=maybe"], "only-fixed: 'maybe' is not true or false."),
         (["a", "--registry-password", "hunter2"], "registry-password: a secret is not taken from the command line"),
         (["a", "--registry-password=hunter2"], "registry-password: a secret is not taken from the command line"),
-        (["a", "--registry-password-file", "/nowhere"], "registry-password: the file '/nowhere' cannot be read"),
+        (["a", "--registry-password-file", "/nowhere"], "registry-password-file: the file '/nowhere' cannot be read"),
         (["a", "-x"], "-x is not a flag"),
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.cli import parser
+from s3c_actions.cli import help_text
 from s3c_actions.options.command import Command, load
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.report import format_registry, formats, rendering
@@ -40,7 +40,7 @@ def executed(path: Path) -> dict[str, Any]:
 
 def help_of(one: Input[Any]) -> str:
     options = type("Options", (Group,), {"format": one})
-    return parser.help_text(Command(name="report", help="Reports.", options=options, implementation=""))
+    return help_text.command_help(Command(name="report", help="Reports.", options=options, implementation=""))
 
 
 @pytest.mark.usefixtures("junit")

@@ -1,7 +1,7 @@
 import pytest
 
 from s3c_actions.core.reference import Reference
-from s3c_actions.registry.tags import TagTemplate
+from s3c_actions.core.tag_template import TagTemplate
 
 TAGGED = Reference.parse("localhost:5000/app:15.0")
 PINNED = Reference.parse("localhost:5000/app@sha256:" + "0123456789abcdef" * 4)

@@ -1,4 +1,4 @@
-"""The headings under which action.yml and READMEs list the inputs of an action that has many."""
+"""The headings under which help texts, action.yml and READMEs list the inputs of a command that has many."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from s3c_actions.options import (
     common,
     deploy,
     evidence,
+    gate,
     github,
+    mirror,
     patch,
+    policy,
     programs,
+    propose,
     refresh,
     report,
     scan,
     sign,
+    trust,
     vault,
     verify,
 )
@@ -25,8 +30,8 @@ from s3c_actions.options.declare import Input
 from s3c_actions.options.registry import CredentialOptions
 from s3c_actions.options.sign import KeyOptions
 
-MANY = 40
-"""Minimum number of inputs of an action for which they are grouped."""
+MANY = 13
+"""Minimum number of inputs of a command for which they are grouped."""
 
 _IMAGE = (
     common.ImageOptions.image,
@@ -36,6 +41,19 @@ _IMAGE = (
     chain.ChainInputs.patch,
     chain.ChainInputs.sign,
     chain.ChainInputs.deploy,
+    mirror.MirrorInputs.source,
+    mirror.MirrorInputs.target,
+    mirror.MirrorInputs.source_image,
+    mirror.MirrorInputs.platforms,
+    mirror.MirrorInputs.referrers,
+)
+_TASKS = (
+    gate.GateInputs.task,
+    policy.PolicyInputs.task,
+    trust.TrustInputs.task,
+    programs.ProgramsInputs.subcommand,
+    programs.ProgramsInputs.program,
+    github.UploadInputs.sarif,
 )
 _FROM = (deploy.DeployInputs.image, refresh.RefreshInputs.namespaces)
 _GATE = (
@@ -55,17 +73,43 @@ _REPORTS = (
     report.CodeScanningOptions.sarif_category,
     evidence.EarlierOptions.results,
     evidence.EarlierOptions.report,
+    programs.ProgramsInputs.json,
+)
+_CLUSTER = (
+    gate.GateInputs.exempt_namespaces,
+    gate.GateInputs.allow_tags,
+    gate.GateInputs.gatekeeper_chart,
+    gate.GateInputs.gatekeeper_values,
+    gate.GateInputs.ratify_chart,
+    gate.GateInputs.ratify_values,
+    gate.GateInputs.for_,
+    gate.GateInputs.reason,
+    gate.GateInputs.end,
+    gate.GateInputs.yes,
+)
+_CONVERSATION = (
+    *github.CommentingOptions.inputs(),
+    github.CommentInputs.merge,
+    github.CommentInputs.from_run,
+    github.CommentInputs.pull_request,
+    propose.ProposeInputs.branch,
+    propose.ProposeInputs.base,
+    propose.ProposeInputs.title,
+    refresh.RefreshInputs.issue,
+    refresh.RefreshInputs.issue_labels,
 )
 _PROGRAMS = (
     *programs.TrivyProgram.own(),
     *programs.CopaProgram.own(),
     *programs.NotationProgram.own(),
     *programs.BuildkitdProgram.own(),
+    *programs.HelmProgram.own(),
     programs.ProgramsMirror.programs_mirror,
     common.TimeoutOptions.timeout,
 )
 
 GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
+    ("Task", _TASKS),
     ("Image", (*_IMAGE, *_FROM)),
     ("Gate", _GATE),
     ("Scan", tuple(option for option in scan.SCOPE_INPUTS if option is not report.UnscannedOptions.unscanned)),
@@ -73,19 +117,34 @@ GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
     ("Patch", (patch.PatchInputs.reuse_patched, *patch.PATCH_INPUTS)),
     (
         "Registry",
-        CredentialOptions.own(),
+        (
+            *CredentialOptions.own(),
+            mirror.MirrorInputs.source_username,
+            mirror.MirrorInputs.source_password,
+            mirror.MirrorInputs.source_insecure,
+        ),
     ),
     ("Key and signature", (*sign.KEY_INPUTS, *sign.SIGNATURE_INPUTS)),
     ("Evidence", (*evidence.EvidenceOptions.own(), evidence.EarlierOptions.openvex)),
-    ("Trust", verify.TrustOptions.own()),
-    ("Deployment", (deploy.ManifestOptions.manifests, *deploy.DEPLOY_INPUTS)),
+    (
+        "Trust",
+        (
+            *verify.TrustOptions.own(),
+            trust.TrustInputs.trust_name,
+            trust.TrustInputs.registry_scope,
+            policy.PolicyInputs.ratify,
+        ),
+    ),
+    ("Deployment", (deploy.ManifestOptions.manifests, *deploy.DEPLOY_INPUTS, *_CLUSTER)),
     (
         "GitHub",
         (
-            *github.CommentingOptions.inputs(),
-            refresh.RefreshInputs.issue,
-            refresh.RefreshInputs.issue_labels,
+            *_CONVERSATION,
             github.RepositoryOptions.repository,
+            github.UploadInputs.commit,
+            github.UploadInputs.ref,
+            github.UploadInputs.checkout_path,
+            github.UploadInputs.wait,
             common.AnnotationOptions.annotations,
             common.UploadOptions.upload_sarif,
             github.UPLOAD_REQUIRED,
@@ -93,7 +152,15 @@ GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
             common.KEEP_TRACE,
         ),
     ),
-    ("Azure", (*azure.IdentityOptions.own(), *vault.VaultCertificateOptions.own(), KeyOptions.vault_plugin)),
+    (
+        "Azure",
+        (
+            *azure.IdentityOptions.own(),
+            *vault.VaultCertificateOptions.own(),
+            KeyOptions.vault_plugin,
+            gate.GateInputs.ratify_client_id,
+        ),
+    ),
     ("Programs", _PROGRAMS),
 )
 """Heading → its inputs, in the order of the lists. The last group that names an input counts: a vault's certificate is
