@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from s3c_actions.wiring.context import Context
 
 COMMANDS: Mapping[str, str] = {
+    "init": "Write the workflows, policy and ignore file that fit a repository; create a signing key.",
     "chain": "Scan, patch, rescan, sign and verify images in one go.",
     "scan": "Find vulnerabilities, secrets, misconfigurations and licences in images.",
     "report": "Render, gate and compare an existing Trivy report, without a scan.",

@@ -28,6 +28,7 @@ CHAINS = [
     ("chain", IMAGE, "--policy", "policy.yaml", *KEY),
 ]
 LINES: list[tuple[str, ...]] = [
+    ("init", "--from-trivy-action", "scan.yml"),
     *SCANS,
     *CHAINS,
     ("chain", IMAGE, "--deploy", "--manifests", "app.yaml", *KEY),
