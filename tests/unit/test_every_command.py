@@ -29,6 +29,7 @@ CHAINS = [
 ]
 LINES: list[tuple[str, ...]] = [
     ("init", "--from-trivy-action", "scan.yml"),
+    ("doctor", "--vault", "kv-voting"),
     *SCANS,
     *CHAINS,
     ("chain", IMAGE, "--deploy", "--manifests", "app.yaml", *KEY),
