@@ -1,9 +1,21 @@
 """The checks that inputs and environment ask for, on a machine where nothing answers."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
+from s3c_actions.core.errors import S3CError
+from s3c_actions.core.process import Runner, Secrets
+from s3c_actions.core.progress import Silent
+from s3c_actions.options import declare
+from s3c_actions.options.doctor import DoctorInputs
+from s3c_actions.steps.doctor import Status
+from s3c_actions.wiring import diagnosing
+from s3c_actions.wiring.context import Context
+from s3c_lab.certificates import make
+from tests.support.azure import vault as stand_in
+from tests.support.azure.in_process import network
 from tests.support.bare import GITHUB, IMAGE, ended
 
 
@@ -80,3 +92,45 @@ def test_a_wrong_input_is_one_before_anything_is_checked(alone, argv):
     code, said = ended(("doctor", *argv), alone)
     assert code == 2
     assert "✔" not in said
+
+
+@pytest.fixture
+def net(monkeypatch):
+    return network(monkeypatch)
+
+
+def azure_checks(net, folder, *flags):
+    """Name → function that makes the check, as an identity of Azure's stand-in."""
+    given = dict(zip(flags[::2], flags[1::2], strict=True))
+    options = declare.read(DoctorInputs, given, {}, lambda _notice: None)
+    context = Context(
+        environment={},
+        runner=Runner({}),
+        progress=Silent(),
+        secrets=Secrets(),
+        output=folder,
+        cache=folder,
+        temp=folder,
+        cwd=folder,
+        now=datetime.now(UTC),
+        shared={"azure identity": net.identity()},
+    )
+    return {check.name: check.look for check in diagnosing.create_checks(options, context)}
+
+
+def test_a_vault_whose_certificate_may_sign(net, tmp_path):
+    vault = stand_in.Vault("kv-voting", net.entra, rights={net.application.object: stand_in.ALL})
+    vault.add("signing", make("signing", authority=False))
+    net.sites.applications[vault.host] = vault
+    finding = azure_checks(net, tmp_path, "vault", "kv-voting", "vault-certificate", "signing")["vault"]()
+    assert finding.status is Status.PASSED
+    assert finding.text.startswith("signing of kv-voting.vault.azure.net may sign, and is valid until 20")
+
+
+@pytest.mark.parametrize("certificate", ["signing", "missing"])
+def test_a_vault_whose_certificate_may_not_sign_or_is_not_there(net, tmp_path, certificate):
+    vault = stand_in.Vault("kv-voting", net.entra, rights={net.application.object: stand_in.ALL})
+    vault.add("signing", make("signing", authority=True))
+    net.sites.applications[vault.host] = vault
+    with pytest.raises(S3CError):
+        azure_checks(net, tmp_path, "vault", "kv-voting", "vault-certificate", certificate)["vault"]()
