@@ -119,10 +119,12 @@ def make_plan(inspection: Inspection, signer: Signer, pin: Pin, *, prefix: str =
     if len(deployed) > MAX_IMAGES:
         notes.append(f"Of {len(deployed)} images in manifests, the first {MAX_IMAGES} are scanned again daily.")
     wanted: list[tuple[str, str]] = []
+    release = _release(prefix, signer, notes) if images else []
+    values["release"] = bool(release)  # which scans what is on the default branch
     if images:
         wanted.append(("s3c-images.yml", f"builds and scans {counted(len(images), 'image')}, comments, gates"))
         wanted.append(("s3c-comment.yml", "comments for forks and Dependabot"))
-        wanted += _release(prefix, signer, notes)
+        wanted += release
     if deployed:
         count = counted(min(len(deployed), MAX_IMAGES), "image")
         wanted.append(("s3c-refresh.yml", f"scans {count} that manifests name again, daily"))

@@ -57,8 +57,11 @@ def test_the_workflows_that_fit(name, signer, names, tmp_path):
 
 
 def test_the_branch_and_the_images_are_the_repositorys(tmp_path):
-    made = planned("develop", tmp_path, KEY, prefix="registry.example/shop")
+    made = planned("develop", tmp_path / "first")
     assert made.workflow("s3c-images")["on"]["push"]["branches"] == ["develop"]
+    made = planned("develop", tmp_path, KEY, prefix="registry.example/shop")
+    assert made.workflow("s3c-images")["on"] == {"pull_request": None}
+    assert made.workflow("s3c-release")["on"]["push"]["branches"] == ["develop"]
     assert made.workflow("s3c-release")["jobs"]["image"]["strategy"]["matrix"]["include"] == [
         {"name": "shop", "image": "registry.example/shop", "context": ".", "file": "./Containerfile"}
     ]
