@@ -19,6 +19,7 @@ from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.report.formats import dockerfile_parser
+from s3c_actions.report.formats.dockerfile_parser import Instruction
 from s3c_actions.scaffold import git
 
 MAX_ENTRIES = 100_000
@@ -32,6 +33,8 @@ _SKIPPED = frozenset(
     {"node_modules", "vendor", "third_party", "test", "tests", "testdata", "fixtures", "__pycache__", "venv"}
 )
 _DOCKERFILE = re.compile(r"(?:Dockerfile|Containerfile)(?:\.(?P<suffix>[^/]+))?|(?P<prefix>[^/]+)\.(?:D|d)ockerfile")
+_NO_DOCKERFILES = frozenset({"dockerignore", "erb", "in", "j2", "jinja", "jinja2", "md", "template", "tmpl", "tpl"})
+"""Suffixes of what belongs to a Dockerfile, or becomes one."""
 _COMPOSE = re.compile(r"(?:docker-)?compose(?:[.-][^/]+)?\.ya?ml")
 _KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml", "Kustomization"})
 _YAML = frozenset({".yaml", ".yml"})
@@ -124,9 +127,9 @@ def inspect(root: Path) -> Inspection:
                 manifest_files.append(name)
                 deployed.update(found)
     dockerfiles = [
-        Dockerfile(path=name, context=contexts.get(name, _folder(name)), windows=_is_windows(files.read(name)))
+        Dockerfile(path=name, context=contexts.get(name, _folder(name)), windows=any(map(_is_windows, bases)))
         for name in names
-        if (match := _DOCKERFILE.fullmatch(PurePosixPath(name).name)) and match["suffix"] != "dockerignore"
+        if _is_dockerfile(name) and (bases := _bases(files.read(name)))
     ]
     return Inspection(
         checkout=git.read_checkout(root),
@@ -211,13 +214,19 @@ def _within(name: str, folder: str) -> bool:
     return not folder or name.startswith(f"{folder}/")
 
 
-def _is_windows(text: str) -> bool:
-    """Return whether a stage of a Dockerfile is based on an image for Windows."""
-    return any(
-        instruction.keyword == "FROM"
-        and (_WINDOWS.search(instruction.arguments) or any("windows/" in flag for flag in instruction.flags))
-        for instruction in dockerfile_parser.parse_instructions(text)
-    )
+def _is_dockerfile(name: str) -> bool:
+    match = _DOCKERFILE.fullmatch(PurePosixPath(name).name)
+    return match is not None and (match["suffix"] or "").rpartition(".")[2].lower() not in _NO_DOCKERFILES
+
+
+def _bases(text: str) -> list[Instruction]:
+    """Return the FROM instructions of a Dockerfile; there are none in what cannot be read or is something else."""
+    return [one for one in dockerfile_parser.parse_instructions(text) if one.keyword == "FROM"]
+
+
+def _is_windows(base: Instruction) -> bool:
+    """Return whether a FROM instruction names an image for Windows."""
+    return bool(_WINDOWS.search(base.arguments)) or any("windows/" in flag for flag in base.flags)
 
 
 def _mapping(value: object) -> Mapping[Any, Any]:

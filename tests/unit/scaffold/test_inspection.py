@@ -76,6 +76,16 @@ def test_links_bombs_and_tags_of_a_hostile_repository_have_no_effect(tmp_path):
     assert all(one.context == os.path.dirname(one.path) for one in found.dockerfiles)  # noqa: PTH120
 
 
+def test_what_is_called_dockerfile_and_is_none_is_left_out(tmp_path):
+    os.mkfifo(tmp_path / "Dockerfile")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "Dockerfile").write_text("# nothing yet\n")
+    for name in ("Dockerfile.j2", "Dockerfile.dockerignore", "Dockerfile.md", "web.Dockerfile.tmpl"):
+        (tmp_path / "a" / name).write_text("FROM scratch\n")
+    (tmp_path / "a" / "Dockerfile.api").write_text("FROM scratch\n")
+    assert [one.path for one in inspection.inspect(tmp_path).dockerfiles] == ["a/Dockerfile.api"]
+
+
 def test_a_fifo_and_a_huge_file_are_left_out(tmp_path):
     os.mkfifo(tmp_path / "compose.yaml")
     with (tmp_path / "app.yaml").open("wb") as file:
