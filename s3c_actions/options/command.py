@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from s3c_actions.wiring.context import Context
 
 COMMANDS: Mapping[str, str] = {
+    "init": "Write the workflows, policy and ignore file that fit a repository; create a signing key.",
     "chain": "Scan, patch, rescan, sign and verify images in one go.",
     "scan": "Find vulnerabilities, secrets, misconfigurations and licences in images.",
     "report": "Render, gate and compare an existing Trivy report, without a scan.",
@@ -33,6 +34,7 @@ COMMANDS: Mapping[str, str] = {
     "upload": "Upload SARIF files to code scanning, and report how they were processed.",
     "mirror": "Copy an image by digest to a registry, from another or from an archive: all platforms.",
     "refresh": "Scan again what is deployed, and keep one issue on what can be fixed.",
+    "doctor": "Check programs, registries, tokens, cluster and machine; change nothing.",
     "programs": "List and install the programs that do the work.",
 }
 """Every command, in the order of the help text; a module of this package, which declares it, has its name."""

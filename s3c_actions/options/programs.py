@@ -101,7 +101,11 @@ class HelmProgram(ProgramsMirror):
     helm_path, helm_version, helm_checksum = _inputs("helm", "3.22.0")
 
 
-class ProgramsInputs(TrivyProgram, CopaProgram, NotationProgram, BuildkitdProgram, HelmProgram):
+class EveryProgram(TrivyProgram, CopaProgram, NotationProgram, BuildkitdProgram, HelmProgram):
+    """Every program."""
+
+
+class ProgramsInputs(EveryProgram):
     """The inputs of `programs`."""
 
     subcommand = Input(

@@ -14,6 +14,7 @@ from urllib.parse import urlencode, urljoin
 
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.reference import Reference
+from s3c_actions.registry.connection import same_origin
 from s3c_actions.registry.content import (
     INDEX_TYPES,
     OCI_INDEX,
@@ -86,6 +87,18 @@ class Writer:
             if response.status_code == 202:
                 self._abandon(repository, self._upload_address(response, repository))
             return response.status_code == 201
+
+    def try_upload(self, repository: Reference) -> None:
+        """Check that a repository may be pushed to: an upload is begun and cancelled, and nothing is sent.
+
+        Raises:
+            OutsideError: the registry could not be reached, or rejected the upload.
+        """
+        with self._connection.request("POST", repository, self._uploads(repository), expected=(202,)) as response:
+            place = self._upload_address(response, repository)
+            if not same_origin(place, response.url):
+                raise invalid_answer(repository, "it sends to another host for the rest")
+            self._abandon(repository, place)
 
     def push_blob(self, repository: Reference, digest: str, content: bytes | Iterable[bytes]) -> bool:
         """Push a blob; the registry checks it against its digest.

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from s3c_actions.options.programs import (
     BuildkitdProgram,
     CopaProgram,
+    EveryProgram,
     HelmProgram,
     NotationProgram,
-    ProgramsInputs,
     ProgramsMirror,
     TrivyProgram,
 )
@@ -63,7 +63,7 @@ def _helm(options: HelmProgram) -> ProgramRequest:
     )
 
 
-WANTED: Mapping[str, Callable[[ProgramsInputs], ProgramRequest]] = {
+WANTED: Mapping[str, Callable[[EveryProgram], ProgramRequest]] = {
     "trivy": _trivy,
     "copa": _copa,
     "notation": _notation,

@@ -29,6 +29,8 @@ CHAINS = [
     ("chain", IMAGE, "--policy", "policy.yaml", *KEY),
 ]
 LINES: list[tuple[str, ...]] = [
+    ("init", "--from-trivy-action", "scan.yml"),
+    ("doctor", "--vault", "kv-voting"),
     *SCANS,
     *CHAINS,
     ("chain", IMAGE, "--deploy", "--manifests", "app.yaml", *KEY),

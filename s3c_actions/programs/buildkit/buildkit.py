@@ -96,7 +96,7 @@ def open_buildkit(
         check(wanted.address, wanted.tls, runner)
         yield BuildKit(address=wanted.address, origin="as given")
         return
-    existing, reasons = _find_usable(runner)
+    existing, reasons = find_usable(runner)
     if existing is not None:
         progress.note(f"BuildKit: {existing.address} ({existing.origin})")
         yield existing
@@ -111,8 +111,8 @@ def _start_own(
     stack: ExitStack, wanted: BuildKitRequest, runner: Runner, progress: Progress, daemon: Callable[[], Path]
 ) -> BuildKit:
     """Start a BuildKit in a container where Docker answers, else, or when that fails, a daemon of our own as root."""
-    own = _no_daemon_reason(runner)
-    if find("docker", runner.environment) is not None and _docker_answers(runner):
+    own = no_daemon_reason(runner)
+    if find("docker", runner.environment) is not None and docker_answers(runner):
         request = ContainerRequest(
             registries=wanted.registries,
             insecure=wanted.insecure,
@@ -133,7 +133,8 @@ def _start_own(
     return stack.enter_context(_run_daemon(wanted, runner, progress, daemon))
 
 
-def _docker_answers(runner: Runner) -> bool:
+def docker_answers(runner: Runner) -> bool:
+    """Return whether a Docker daemon answers."""
     return bool((_query(runner, ["docker", "version", "--format", "{{.Server.Version}}"]) or "").strip())
 
 
@@ -257,7 +258,7 @@ def _unusable_builder(name: str, runner: Runner) -> str:
     return ""
 
 
-def _find_usable(runner: Runner) -> tuple[BuildKit | None, list[str]]:
+def find_usable(runner: Runner) -> tuple[BuildKit | None, list[str]]:
     """Return the first usable BuildKit of this machine, and why the ones before it cannot be used."""
     reasons: list[str] = []
     for address, origin in (
@@ -283,7 +284,7 @@ def _worker(runner: Runner) -> str | None:
     return next((name for name in ("runc", "crun") if find(name, runner.environment)), None)
 
 
-def _no_daemon_reason(runner: Runner) -> str:
+def no_daemon_reason(runner: Runner) -> str:
     """Return why a daemon of our own cannot be started; empty when it can."""
     if os.uname().sysname != "Linux":
         return "a daemon of our own runs on Linux only"
