@@ -164,7 +164,7 @@ def _prepare(runner: HostedRunner, checkout: Path) -> None:
     folder = f"/home/{USER}/.cache/act"
     owned = f"uid={UID},gid={UID},mode=700"
     for user, argv in (
-        ("root", [*compiled, checkout / "s3c_actions", checkout / "actions"]),
+        ("root", [*compiled, f"{checkout}/s3c_actions", f"{checkout}/actions"]),
         (USER, ["mkdir", "--parents", folder]),
         ("root", ["mount", "-t", "tmpfs", "-o", owned, "tmpfs", folder]),
     ):
