@@ -160,15 +160,14 @@ def hosted(lab: Lab, machine: Machine, folder: Path) -> Iterator[Hosted]:
 
 def _prepare(runner: HostedRunner, checkout: Path) -> None:
     """Make act's copies of the actions cheap: in memory, and with what Python compiled, as after a job's first step."""
-    compiled: list[str | Path] = ["python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    compiled = ["python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     folder = f"/home/{USER}/.cache/act"
     owned = f"uid={UID},gid={UID},mode=700"
-    steps: tuple[tuple[str, list[str | Path]], ...] = (
-        ("root", [*compiled, checkout / "s3c_actions", checkout / "actions"]),
+    for user, argv in (
+        ("root", [*compiled, f"{checkout}/s3c_actions", f"{checkout}/actions"]),
         (USER, ["mkdir", "--parents", folder]),
         ("root", ["mount", "-t", "tmpfs", "-o", owned, "tmpfs", folder]),
-    )
-    for user, argv in steps:
+    ):
         subprocess.run(runner.command(argv, user=user), capture_output=True, check=True, timeout=120)
 
 
