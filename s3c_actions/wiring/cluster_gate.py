@@ -72,8 +72,8 @@ def find_aks_namespaces(cluster: Cluster) -> tuple[str, ...]:
 def webhook_values(cluster: Cluster, objects: Iterable[KubernetesObject]) -> KubernetesObject:
     """Return values with the rules of Gatekeeper's webhooks; empty when those of the chart's file fit.
 
-    A namespace that the gate's constraints leave out is left out of the webhooks, too, unless other policies may look
-    at it: the Pods of a network plugin or a cloud's add-on then start without Gatekeeper, which may need them itself.
+    A namespace that every constraint leaves out, those of other policies too, is left out of the webhooks: the Pods of
+    a network plugin or a cloud's add-on then start without Gatekeeper, which may need them itself.
 
     Args:
         cluster: whose other policies the same Gatekeeper serves.
@@ -96,26 +96,12 @@ def webhook_values(cluster: Cluster, objects: Iterable[KubernetesObject]) -> Kub
         return _find_kind(cluster, group, kind)
 
     mutated = inspection.mutated_kinds(cluster)
-    exempt = _excluded_namespaces(given)
     return gatekeeper_values(
         webhook.rules(kinds, webhook.constrained_kinds(live), find),
         webhook.rules(kinds, mutated, find),
-        validating_exempt=() if live else exempt,
-        mutating_exempt=() if mutated else exempt,
+        validating_exempt=inspection.excluded_namespaces([*given, *live]),
+        mutating_exempt=() if mutated else inspection.excluded_namespaces(given),
     )
-
-
-def _excluded_namespaces(constraints: Iterable[KubernetesObject]) -> list[str]:
-    """Return the namespaces, without patterns, that none of the constraints looks at, besides Gatekeeper's own."""
-    excluded = [
-        [str(name) for name in ((one.get("spec") or {}).get("match") or {}).get("excludedNamespaces") or ()]
-        for one in constraints
-    ]
-    return [
-        name
-        for name in (excluded[0] if excluded else ())
-        if "*" not in name and name != inspection.NAMESPACE and all(name in names for names in excluded)
-    ]
 
 
 def _find_kind(cluster: Cluster, group: str, kind: str) -> tuple[str, bool]:

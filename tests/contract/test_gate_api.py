@@ -25,14 +25,14 @@ import yaml
 from s3c_actions.cli.run import cache_path
 from s3c_actions.cluster import apply
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, connect
-from s3c_actions.cluster.gate import inspection, manifests, proof
+from s3c_actions.cluster.gate import inspection, manifests, proof, webhook
 from s3c_actions.core.gate_pause import GatePause, PauseState, format_moment
 from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
 from s3c_actions.programs.helm.charts import fetch_chart
 from s3c_actions.programs.helm.helm import Helm, HelmRelease
 from s3c_actions.programs.install.locate import ProgramRequest, locate_all
-from s3c_actions.programs.install.pins import CHARTS, GATEKEEPER
+from s3c_actions.programs.install.pins import CHARTS, GATEKEEPER, HELM
 from s3c_actions.steps import install_gate, pause_gate, uninstall_gate
 from s3c_lab import registry_server
 from s3c_lab.node import files, pki
@@ -416,3 +416,41 @@ def test_a_webhook_that_somebody_widened_is_seen_also_by_the_account_that_deploy
     # It changes every kind, so that the webhook has to be asked about every kind.
     gated.until(lambda: all("Nodes" in one and "* of every group" not in one for one in excess()))
     gated.kubectl("delete", "assignmetadata", "owner")
+
+
+def test_gatekeepers_chart_has_the_webhooks_that_our_values_ask_for(tmp_path: Path) -> None:
+    """By Helm itself: with what the constraint leaves out left out of both, and asked about nothing besides."""
+    (helm,) = locate_all(
+        [ProgramRequest(pin=HELM)], cache=cache_path(os.environ), runner=Runner(os.environ), progress=Silent()
+    )
+    (pin,) = (pin for pin in CHARTS if pin.name == "gatekeeper")
+    chart = fetch_chart(pin, cache=cache_path(os.environ), runner=Runner(os.environ), progress=Silent())
+    (constraint,) = manifests.exempt_namespaces(manifests.objects_for_identities(("*",))[-1:], ["calico-system"])
+    rules = webhook.rules(webhook.constrained_kinds([constraint]))
+    exempt = inspection.excluded_namespaces([constraint])
+    values = tmp_path / "values.json"
+    values.write_text(
+        json.dumps(manifests.gatekeeper_values(rules, rules, validating_exempt=exempt, mutating_exempt=exempt))
+    )
+    files = ("-f", str(manifests.values_file("gatekeeper")), "-f", str(values))
+    argv = [str(helm.path), "template", "gatekeeper", str(chart), "-n", inspection.NAMESPACE, *files]
+    rendered = yaml.safe_load_all(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
+    hooks = [one for one in rendered if one and one["kind"].endswith("WebhookConfiguration")]
+    validating, mutating = (tuple(one for one in hooks if one["kind"].startswith(kind)) for kind in ("Valid", "Mutat"))
+    assert (len(validating), len(mutating)) == (1, 1)
+    names = ("kube-system", inspection.NAMESPACE, "calico-system", "default")
+    known = inspection.GateObjects(
+        webhooks=validating,
+        mutating=mutating,
+        mutated=(),
+        templates=(manifests.template(),),
+        constraints=(constraint,),
+        providers=tuple(RECORDED["providers"]),
+        configs=(),
+        namespaces={name: {"kubernetes.io/metadata.name": name} for name in names},
+        ready=frozenset(RECORDED["ready"]),
+    )
+    found = inspection.inspect(known, [("", "Pod", "default")])
+    assert (found.holes, found.warnings) == ((), ())
+    assert set(found.exempt) == {"kube-system", inspection.NAMESPACE, "calico-system"}
+    assert "namespaceSelector" in found.exempt["calico-system"]

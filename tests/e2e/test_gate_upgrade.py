@@ -39,7 +39,8 @@ def earlier(gated: Lab, kubectl: Kubectl, machine: Machine) -> Iterator[None]:
     metadata: dict[str, Any] = {"name": "ratifyverification", "resourceVersion": live["metadata"]["resourceVersion"]}
     kubectl("replace", "-f", "-", stdin=json.dumps({**old, "metadata": metadata}))
     wide = [{"op": "replace", "path": "/webhooks/0/rules", "value": hooks["webhooks"][0]["rules"]}]
-    kubectl("patch", WEBHOOK, "--type=json", "-p", json.dumps(wide))
+    for hook in (WEBHOOK, "mutatingwebhookconfiguration/gatekeeper-mutating-webhook-configuration"):
+        kubectl("patch", hook, "--type=json", "-p", json.dumps(wide))
     until = time.monotonic() + 60
     while not _taken(kubectl):
         assert time.monotonic() < until

@@ -363,6 +363,7 @@ def test_every_action_on_every_event(
         read_only=untrusted,
     )
     states = ended(job)
+    states.pop("kept", None)  # which keeps the outputs of called workflows for tests
     restored = any(line.startswith("restored ") for line in job.services)
     assert not restored or cache == "restored"
     assert restored or not (kept and cache == "restored" and "scan" in subjects), job.services

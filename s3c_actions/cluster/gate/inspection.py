@@ -37,7 +37,7 @@ MUTATION_PROVIDER = "ratify-mutation-provider"
 NAMESPACES = Resource(path="/api/v1", plural="namespaces", namespaced=False)
 NAMESPACE = "gatekeeper-system"
 _NEEDED_NAMESPACES = ("kube-system", NAMESPACE)
-"""Namespaces whose Pods have to start before Gatekeeper does."""
+"""Namespaces whose Pods have to start before Gatekeeper does, besides those that the constraints leave out."""
 _AZURE_POLICY = "azure-policy-"
 _AT_ONCE = 6
 _MOST_NOUNS = 8
@@ -209,14 +209,29 @@ def inspect(
         and (pause := GatePause.of(constraint))
     )
     others = webhooks.constrained_kinds([one for one in facts.constraints if one not in constraints])
-    excess = (
+    described = [
         *(
-            sentence
+            _describe_excess(
+                configuration,
+                webhook,
+                facts,
+                nouns=webhooks.excess(webhook, kinds, others),
+                excluded=excluded_namespaces(facts.constraints),
+            )
             for configuration, webhook in asked
-            if (sentence := _describe_excess(configuration, webhook, facts, webhooks.excess(webhook, kinds, others)))
         ),
-        *_mutating_excess(facts, kinds),
-    )
+        *(
+            _describe_excess(
+                configuration,
+                webhook,
+                facts,
+                nouns=webhooks.excess(webhook, kinds, facts.mutated),
+                excluded=() if facts.mutated else excluded_namespaces(constraints),
+            )
+            for configuration, webhook in _mutating_webhooks(facts)
+        ),
+    ]
+    excess = tuple(filter(None, described))
     return GateInspection(
         holes=tuple(dict.fromkeys(holes)),
         constraints=tuple(str(constraint["metadata"]["name"]) for constraint in denying),
@@ -251,21 +266,23 @@ def _sound_webhooks(
     return [found[number] for number in own], [hole for number in own for hole in holes[number]]
 
 
-def _mutating_excess(facts: GateObjects, kinds: Sequence[tuple[str, str]]) -> list[str]:
+def _mutating_webhooks(facts: GateObjects) -> list[_Configured]:
     return [
-        sentence
+        (configuration, webhook)
         for configuration in facts.mutating or ()
         if not is_azure_policy(configuration)
         for webhook in configuration.get("webhooks") or ()
         if webhook.get("name") == MUTATING_WEBHOOK
-        and (
-            sentence := _describe_excess(configuration, webhook, facts, webhooks.excess(webhook, kinds, facts.mutated))
-        )
     ]
 
 
 def _describe_excess(
-    configuration: KubernetesObject, webhook: Mapping[str, Any], facts: GateObjects, nouns: Sequence[str]
+    configuration: KubernetesObject,
+    webhook: Mapping[str, Any],
+    facts: GateObjects,
+    *,
+    nouns: Sequence[str],
+    excluded: Sequence[str],
 ) -> str:
     """Return a sentence about what a webhook need not be asked about; empty where there is none.
 
@@ -274,11 +291,12 @@ def _describe_excess(
         webhook: of either kind.
         facts: the objects of the gate.
         nouns: for what is in the webhook's rules besides.
+        excluded: namespaces that whatever stands behind the webhook leaves out.
     """
     name, closed = configuration["metadata"]["name"], webhook.get("failurePolicy") == "Fail"
     needed = [
         f"Pods of {namespace}"
-        for namespace in _NEEDED_NAMESPACES
+        for namespace in dict.fromkeys([*_NEEDED_NAMESPACES, *excluded])
         if namespace in facts.namespaces
         and selector_matches(webhook.get("namespaceSelector") or {}, _labels(facts, namespace))
     ]
@@ -292,6 +310,19 @@ def _describe_excess(
         else f"each such request waits up to {webhook.get('timeoutSeconds') or 10} s"
     )
     return f"{name} is asked about more than the gate needs ({shown}): without Gatekeeper {effect}. {INSTALL}"
+
+
+def excluded_namespaces(constraints: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the namespaces, besides Gatekeeper's own, that each of the constraints names as one to leave out."""
+    excluded = [
+        [str(name) for name in _dig(constraint, "spec", "match", "excludedNamespaces") or ()]
+        for constraint in constraints
+    ]
+    return [
+        name
+        for name in (excluded[0] if excluded else ())
+        if "*" not in name and name != NAMESPACE and all(name in names for names in excluded)
+    ]
 
 
 def _label_warnings(asked: Sequence[_Configured]) -> Iterable[str]:

@@ -112,9 +112,15 @@ def test_where_other_policies_look_at_what_is_exempt_the_webhook_is_still_asked(
         "spec": {"crd": {"spec": {"names": {"kind": "Labels"}}}, "targets": [{"rego": "package x"}]},
     }
     objects = manifests.exempt_namespaces(OBJECTS, ["calico-system"])
-    pods = {"metadata": {"name": "team"}, "spec": {"match": {"kinds": [{"apiGroups": [""], "kinds": ["Pod"]}]}}}
+    pods: dict[str, Any] = {
+        "metadata": {"name": "team"},
+        "spec": {"match": {"kinds": [{"apiGroups": [""], "kinds": ["Pod"]}]}},
+    }
     cluster = Api(constrainttemplates=[*FACTS["templates"], template], labels=[pods])
     assert exempted(cluster_gate.webhook_values(cluster, objects)) == [[], ["kube-system", "calico-system"]]
+    pods["spec"]["match"]["excludedNamespaces"] = ["other", "calico-system"]
+    both = [["kube-system", "calico-system"]] * 2
+    assert exempted(cluster_gate.webhook_values(cluster, objects)) == both
     assign = {"metadata": {"name": "pods"}, "spec": {"applyTo": [{"groups": [""], "kinds": ["Pod"]}]}}
     cluster = Api(assign=[assign])
     assert exempted(cluster_gate.webhook_values(cluster, objects)) == [["kube-system", "calico-system"], []]

@@ -210,6 +210,28 @@ def test_a_validating_webhook_that_does_not_exempt_what_has_to_start_first():
     assert "(Pods of kube-system, Pods of gatekeeper-system)" in sentence
 
 
+def test_an_exempt_namespace_that_still_waits_for_gatekeeper():
+    """As gates of earlier versions have it: `gate install` puts it right."""
+    own = list(changed("webhooks", "webhook.rules", NARROW).webhooks)
+    constraint = copy.deepcopy(CONSTRAINT)
+    constraint["spec"]["match"]["excludedNamespaces"] += ["calico-system", "not-there", "team-*"]
+    namespaces = {**FACTS["namespaces"], "calico-system": {}, "team-a": {}}
+    (sentence,) = inspection.inspect(
+        facts(webhooks=own, constraints=[constraint], namespaces=namespaces), WANTED
+    ).excess
+    assert "(Pods of calico-system)" in sentence
+    # Another policy may look there, so that the webhook has to be asked.
+    other = {"kind": "Labels", "metadata": {"name": "team"}, "spec": {}}
+    known = facts(webhooks=own, constraints=[constraint, other], namespaces=namespaces)
+    assert not [one for one in inspection.inspect(known, WANTED).excess if "calico-system" in one]
+    exempted = copy.deepcopy(own)
+    expressions = exempted[0]["webhooks"][0]["namespaceSelector"]["matchExpressions"]
+    (names,) = (one["values"] for one in expressions if one["key"] == "kubernetes.io/metadata.name")
+    names.append("calico-system")
+    known = facts(webhooks=exempted, constraints=[constraint], namespaces=namespaces)
+    assert inspection.inspect(known, WANTED).excess == ()
+
+
 AZURE = copy.deepcopy(FACTS["webhooks"][0])
 AZURE["metadata"]["name"] = "azure-policy-validating-webhook-configuration"
 AZURE["webhooks"][0]["failurePolicy"] = "Ignore"
