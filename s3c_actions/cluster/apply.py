@@ -130,7 +130,7 @@ def plan_targets(
                 "manifests",
                 f"{source}: {document['kind']} {metadata.get('generateName')} has a generated name.",
                 cause="Server-side apply needs a name, and a second run would create a second object.",
-                remedy="Give it `metadata.name`, such as one with the commit in it, or create it with `kubectl create`.",
+                remedy="Give it `metadata.name`, such as one with the commit in it, or use `kubectl create`.",
             )
         if labels:
             metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
