@@ -176,16 +176,9 @@ def _signer(options: inputs.InitInputs, root: Path) -> Signer:
 
 
 def _find_pin(options: inputs.InitInputs, context: Context, root: Path) -> Pin:
-    """Return the version that workflows name: that given, that of the workflows here, or what GitHub says."""
+    """Return the version that workflows name: that given, what GitHub says, or that of the workflows here."""
     if options.pin:
         return Pin(commit="" if options.pin == inputs.TAG else options.pin)
-    for path in sorted((root / WORKFLOWS).glob("s3c-*.yml"))[:20]:
-        try:
-            match = _PINNED.search(reading.read_text_file(path))
-        except (OSError, UnicodeDecodeError):
-            continue
-        if match is not None:
-            return Pin(commit=match[1])
     from s3c_actions.github import commits
 
     token = look_up_token(options, context.environment)
@@ -193,8 +186,23 @@ def _find_pin(options: inputs.InitInputs, context: Context, root: Path) -> Pin:
     try:
         return Pin(commit=commits.find_commit(REPOSITORY, f"v{__version__}", token, context.environment))
     except OutsideError as error:
-        context.progress.notice(f"{error.what} The workflows name the tag; --pin COMMIT names a commit.")
-        return Pin()
+        # What a checkout names could be a commit of a fork, which GitHub serves under our name as well.
+        present = _present_commit(root)
+        kept = f"keep the commit {present}, which was not checked" if present else "name the tag"
+        context.progress.notice(f"{error.what} The workflows {kept}; --pin COMMIT names another.")
+        return Pin(commit=present)
+
+
+def _present_commit(root: Path) -> str:
+    """Return the commit of this version that workflows written before name; empty without one."""
+    for path in sorted((root / WORKFLOWS).glob("s3c-*.yml"))[:20]:
+        try:
+            match = _PINNED.search(reading.read_text_file(path))
+        except (OSError, UnicodeDecodeError):
+            continue
+        if match is not None:
+            return match[1]
+    return ""
 
 
 def _related(found: Inspection) -> list[str]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from s3c_actions.core import web
+from s3c_actions.core import reading, web
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.github.api import DEFAULT_API, TIMEOUT
 
@@ -29,7 +29,7 @@ def find_commit(repository: str, tag: str, token: str = "", environment: Mapping
     import requests
 
     api = ((environment or {}).get("GITHUB_API_URL") or DEFAULT_API).rstrip("/")
-    headers = {"Accept": "application/vnd.github.sha", "X-GitHub-Api-Version": "2022-11-28"}
+    headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
     with web.create_session() as session:
@@ -41,10 +41,18 @@ def find_commit(repository: str, tag: str, token: str = "", environment: Mapping
                 cause="It cannot be reached from here.",
                 original=str(error),
             ) from error
-    commit = answer.text.strip()
-    if answer.status_code != 200 or not re.fullmatch(r"[0-9a-f]{40}", commit):
+    commit = _sha(answer.content) if answer.status_code == 200 else ""
+    if not re.fullmatch(r"[0-9a-f]{40}", commit):
         raise OutsideError(
             f"GitHub does not say which commit {repository} {tag} is: it answers {answer.status_code}.",
             cause="The tag or the repository is not there, or too much was asked from this address.",
         )
     return commit
+
+
+def _sha(content: bytes) -> str:
+    try:
+        document = reading.parse_json(content)
+    except ValueError:
+        return ""
+    return str(document.get("sha", "")) if isinstance(document, dict) else ""

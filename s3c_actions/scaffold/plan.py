@@ -134,7 +134,7 @@ def make_plan(inspection: Inspection, signer: Signer, pin: Pin, *, prefix: str =
     files = [_planned(f"{WORKFLOWS}/{name}", name, purpose, pin, values) for name, purpose in wanted]
     files.append(_planned(DEFAULT_FILE, "s3c-policy.yaml", "what an image has to be", pin, values))
     if images and not ignore_file:
-        files.append(_planned(IGNORE_FILE, ".trivyignore.yaml", "findings that are set aside", pin, values))
+        files.append(_planned(IGNORE_FILE, "trivyignore.yaml", "findings that are set aside", pin, values))
     return Plan(files=tuple(files), notes=tuple(notes))
 
 

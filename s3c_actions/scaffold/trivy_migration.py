@@ -150,9 +150,14 @@ class _Step:
             self._format(value, text)
         elif name not in self._inputs:
             self._ask(f"`{name}` is no input of s3c's scan: remove it, or see docs/scan.md.")
+        elif self._inputs[name] != name and self._is_given_twice(name, values):
+            self._ask(f"`{name}` and `{self._inputs[name]}` are one input: keep one of them.")
         elif self._inputs[name] != name:
             self.edits.append(yaml_text.replace(key, self._inputs[name]))
             self._tell(f"`{name}` is `{self._inputs[name]}`.")
+
+    def _is_given_twice(self, name: str, values: Mapping[str, str]) -> bool:
+        return any(other != name and self._inputs.get(other) == self._inputs[name] for other in values)
 
     def _exit_code(self, key: Node, value: Node, values: Mapping[str, str]) -> None:
         """trivy-action fails when anything is found that `severity` names; our gate has a threshold of its own."""

@@ -64,7 +64,7 @@ def create_checks(options: DoctorInputs, context: Context) -> tuple[Check, ...]:
         Check(name="cluster", look=bind(_cluster)),
         Check(name="gate", look=bind(_gate)),
         Check(name="clock", look=lambda: _clock(options, quiet, images)),
-        Check(name="disk", look=lambda: machine_checks.disk((context.cache, context.temp))),
+        Check(name="disk", look=lambda: machine_checks.disk((context.cache, context.temp.parent))),
         Check(name="proxy", look=lambda: machine_checks.proxy(context.environment)),
         Check(name="ca", look=lambda: machine_checks.ca_bundles(context.environment)),
     ]
@@ -134,7 +134,7 @@ def _github(options: DoctorInputs, context: Context) -> Finding:
 
 
 def _oidc(options: DoctorInputs, context: Context) -> Finding:
-    from s3c_actions.azure import github_token
+    from s3c_actions.azure import clouds, github_token
 
     environment = context.environment
     if not github_token.is_available(environment):
@@ -142,7 +142,7 @@ def _oidc(options: DoctorInputs, context: Context) -> Finding:
             return not_configured("the job has no `id-token: write`", "Add it to `permissions:` to log in to Azure.")
         return not_configured("this is no job of GitHub Actions")
     context.secrets.add(environment[github_token.TOKEN])
-    token = github_token.fetch(environment, "api://AzureADTokenExchange")
+    token = github_token.fetch(environment, clouds.find_cloud(options.azure_cloud).exchange_audience)
     context.secrets.add(token)
     return passed(f"the job's subject is {github_token.claims(token).get('sub', 'not told')}")
 

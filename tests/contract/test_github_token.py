@@ -1,10 +1,11 @@
-"""A token is asked for by PyGithub, against GitHub's stand-in."""
+"""What is asked of GitHub besides its writing: what a token may do, and which commit a tag is; against its stand-in."""
 
 from __future__ import annotations
 
 import pytest
 
-from s3c_actions.github import token_check
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.github import commits, token_check
 from s3c_actions.github.errors import FailureKind, GitHubError
 from tests.support.github.server import GitHub
 
@@ -28,3 +29,13 @@ def test_a_repository_that_it_may_not_read(github: GitHub) -> None:
     with pytest.raises(GitHubError) as caught:
         token_check.describe("run-token", "octo/other", {"GITHUB_API_URL": github.api})
     assert caught.value.trouble is FailureKind.MISSING
+
+
+@pytest.mark.parametrize("github", ["api.github.com", "ghes-3.19"], indirect=True)
+def test_the_commit_of_a_tag(github: GitHub) -> None:
+    environment = {"GITHUB_API_URL": github.api}
+    commit = commits.find_commit(github.state.repository, "v1.0.0", "run-token", environment)
+    assert len(commit) == 40
+    assert github.made("^GET /repos/octo/shop/commits/v1.0.0")
+    with pytest.raises(OutsideError, match="octo/other"):
+        commits.find_commit("octo/other", "v1.0.0", "run-token", environment)

@@ -40,5 +40,7 @@ def test_the_gates_manifests_are_found_in_a_wheel(tmp_path):
     assert shipped == {
         path.relative_to(ROOT) for name in ("gatekeeper", "ratify") for path in (ROOT / "manifests" / name).iterdir()
     }
+    templates = Path("s3c_actions", "scaffold", "templates")
+    assert {path.name for path in (home / templates).iterdir()} == {path.name for path in (ROOT / templates).iterdir()}
     assert (home / "s3c_actions" / "py.typed").is_file(), "type checkers of others read our annotations"
     assert {"helm", "gatekeeper", "ratify"} <= {path.parent.name for path in home.rglob("go.sum")}

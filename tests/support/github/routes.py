@@ -38,6 +38,7 @@ SARIF = f"{SARIFS}/{{sarif_id}}"
 ALERTS = f"{REPO}/code-scanning/alerts"
 ARTIFACTS = f"{REPO}/actions/runs/{{run_id}}/artifacts"
 ARCHIVE = f"{REPO}/actions/artifacts/{{artifact_id}}/{{archive_format}}"
+COMMIT = f"{REPO}/commits/{{ref}}"
 BODY_CHARACTERS = 65_536
 SARIF_BYTES = 10 * 1024 * 1024
 
@@ -551,6 +552,12 @@ def _list_alerts(request: Request) -> Any:
     return request.page(request.state.alerts)
 
 
+def _get_commit(request: Request) -> Any:
+    request.needs("contents:read")
+    # The file of GitHub's own example lacks what its schema requires.
+    return request.github.described.example(COMMIT) | {"files": []}
+
+
 def _time(when: datetime) -> str:
     return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -592,6 +599,7 @@ ROUTES: dict[tuple[str, str], Callable[[Request], Any]] = {
             ("get", ARTIFACTS, _list_artifacts),
             ("get", ARCHIVE, _download),
             ("get", REPO, _get_the_repository),
+            ("get", COMMIT, _get_commit),
             ("post", PULLS, _create_pull),
             ("patch", PULL, _edit_pull),
             *git.ROUTES,

@@ -9,6 +9,8 @@ import pytest
 
 from s3c_actions.cli import run
 from s3c_actions.commands import init
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.github import commits
 from s3c_actions.signing import certificates, key_files
 from tests.support import repositories
 from tests.support.sources import parse_yaml
@@ -269,25 +271,46 @@ def test_a_file_that_cannot_be_migrated_is_named(sample, file, problem):
     assert problem in said
 
 
-def test_the_commit_of_written_workflows_is_kept_without_asking(sample):
+@pytest.fixture
+def github(monkeypatch):
+    """Has GitHub answer with a commit, or not at all."""
+
+    def give(commit=""):
+        def find(*_arguments):
+            if not commit:
+                raise OutsideError("GitHub could not be asked.")
+            return commit
+
+        monkeypatch.setattr(commits, "find_commit", find)
+
+    return give
+
+
+def unpinned():
+    stderr = io.StringIO()
+    assert run.run("init", [], {}, io.StringIO(), stderr) == 0
+    return stderr.getvalue()
+
+
+def test_the_commit_is_the_one_that_github_names(sample, github):
     folder = sample("initialised")
-    assert run.run("init", [], {"GITHUB_API_URL": "http://127.0.0.1:9"}, io.StringIO(), io.StringIO()) == 0
+    github("2" * 40)
+    assert "commit" not in unpinned()
+    assert f"@{'2' * 40} # v" in (folder / IMAGES).read_text()
+
+
+def test_where_github_does_not_answer_the_commit_of_the_workflows_is_kept_and_that_is_told(sample, github):
+    folder = sample("initialised")
+    github()
+    assert f"The workflows keep the commit {'1' * 40}, which was not checked; --pin COMMIT names another." in unpinned()
     assert f"@{'1' * 40} # v" in (folder / IMAGES).read_text()
 
 
-def test_where_github_does_not_answer_the_tag_is_named(sample, monkeypatch):
-    from s3c_actions.core.errors import OutsideError
-    from s3c_actions.github import commits
-
-    def unreachable(*_arguments):
-        raise OutsideError("GitHub could not be asked.")
-
-    monkeypatch.setattr(commits, "find_commit", unreachable)
+def test_where_github_does_not_answer_the_tag_is_named(sample, github):
     folder = sample("plain")
-    stderr = io.StringIO()
-    assert run.run("init", [], {}, io.StringIO(), stderr) == 0
+    github()
+    assert "GitHub could not be asked. The workflows name the tag; --pin COMMIT names another." in unpinned()
     assert "@v1 # zizmor: ignore[unpinned-uses]" in (folder / IMAGES).read_text()
-    assert "GitHub could not be asked. The workflows name the tag; --pin COMMIT names a commit." in stderr.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,7 @@ def test_inputs(given, expected):
         ("exit-code: ${{ inputs.code }}", "`exit-code`: give `fail-on`"),
         ("exit-code: 1\n          severity: LOW,CRITICAL", "also refuses HIGH, MEDIUM"),
         ("no-such-input: 1", "`no-such-input` is no input"),
+        ("pkg-types: os\n          vuln-type: os", "`vuln-type` and `pkg-types` are one input"),
         ("format: cosign-vuln", "`format: cosign-vuln` is none of"),
     ],
 )
