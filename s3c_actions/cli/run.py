@@ -221,7 +221,8 @@ class _Run(msgspec.Struct):
         for option in self._all_inputs():
             names = [declare.variable(name) for name in (option.name, *option.aliases)] if not option.secret else []
             excluded.update(name for name in names if option.content(self.environment.get(name, "")))
-        return {name: text for name, text in self.environment.items() if name not in excluded}
+        # That one is there and empty is no secret, and says why there is no key.
+        return {name: text for name, text in self.environment.items() if name not in excluded or not text}
 
     def _phrase(self, error: S3CError) -> None:
         """Name the inputs in an error as they were given, and cut their values to the length that messages show."""

@@ -371,6 +371,30 @@ class AdmissionDenied(Refused):
         self.unavailable = any(denial.unavailable for denial in parsed)
 
 
+def _kubeconfig_error(kubeconfig: str, error: Exception) -> InputError:
+    """Return the error about a file that is no kubeconfig; the library's own words only where they are for users."""
+    import yaml
+    from kubernetes.config.config_exception import ConfigException
+
+    original, mark = "", getattr(error, "problem_mark", None)
+    if isinstance(error, yaml.YAMLError):
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        what = f"{kubeconfig}{line}: it is not YAML: {getattr(error, 'problem', None) or 'it cannot be read'}."
+    elif isinstance(error, OSError):
+        what = f"{kubeconfig} cannot be read: {error.strerror}."
+    elif isinstance(error, ConfigException | reading.YamlError):
+        what, original = f"{kubeconfig} cannot be used.", str(error)[:1000]
+    else:  # the library takes the shape for granted
+        what = f"{kubeconfig} is no kubeconfig."
+    return InputError(
+        "kubeconfig",
+        what,
+        cause="" if original or isinstance(error, OSError) else "It has clusters, users and contexts, in YAML.",
+        remedy="Fetch it anew, or name another; `kubectl config view` shows whether kubectl understands it.",
+        original=original,
+    )
+
+
 def check_kubeconfig(kubeconfig: str) -> None:
     """Raise InputError when none of the files exists; several are separated as in KUBECONFIG."""
     if not any(Path(path).is_file() for path in kubeconfig.split(":")):
@@ -426,9 +450,7 @@ def connect(
             )
         client = _client(kubeconfig, chosen["name"], temp, hide)
     except (ConfigException, yaml.YAMLError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise InputError(
-            "kubeconfig", f"{kubeconfig} cannot be used.", remedy="Fetch it anew.", original=str(error)[:1000]
-        ) from error
+        raise _kubeconfig_error(kubeconfig, error) from error
     response_limits.install_limits()
     if not client.configuration.verify_ssl:
         import urllib3

@@ -63,7 +63,9 @@ def name_on_command_line(
     fields = dict(spans)
     for option in inputs:
         spans |= {alias: f"--{alias}" for alias in option.aliases}
-        given = next((variable(name) for name in option.names if environment.get(variable(name))), "")
+        variables = [variable(name) for name in option.names]
+        # A secret's variable that is there and empty is what its user has to look at.
+        given = next((one for one in variables if environment.get(one) or (option.secret and one in environment)), "")
         if given and not any(name in flags for name in option.names):
             spans[option.name] = fields[option.name] = given
         else:

@@ -7,6 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.reference import Reference
 from s3c_actions.options import removed
 from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.command import Command
@@ -20,7 +22,7 @@ from s3c_actions.options.common import (
     path_lines,
 )
 from s3c_actions.options.declare import Group, Input
-from s3c_actions.options.parse import boolean, choice, choices, items, lines, or_none, text
+from s3c_actions.options.parse import boolean, choice, choices, items, lines, or_none
 from s3c_actions.options.programs import ProgramsMirror, TrivyProgram
 from s3c_actions.options.registry import CredentialOptions, RegistryOptions
 from s3c_actions.options.report import (
@@ -36,6 +38,20 @@ from s3c_actions.options.report import (
 )
 
 SCANNER_NAMES = ("vuln", "secret", "misconfig", "license")
+
+
+def repository(value: str) -> str:
+    """Parse a repository in a registry, with a tag or a digest or without."""
+    try:
+        Reference.parse(value.strip())
+    except InputError:
+        raise ValueError("a repository, such as registry.example/mirror/trivy-db:2") from None
+    return value.strip()
+
+
+def repositories(value: str) -> tuple[str, ...]:
+    """Parse repositories."""
+    return tuple(repository(item) for item in items(value))
 
 
 class TrivyOptions(Group):
@@ -153,7 +169,7 @@ class TrivyOptions(Group):
         name="db-repository",
         metavar="REPOSITORY,…",
         help="Repositories of the vulnerability database, tried in this order. Without it, Trivy's own.",
-        parse=items,
+        parse=repositories,
         absent=(),
         example="registry.example/mirror/trivy-db:2",
         many=True,
@@ -162,7 +178,7 @@ class TrivyOptions(Group):
         name="java-db-repository",
         metavar="REPOSITORY,…",
         help="Repositories of the Java database, tried in this order. Without it, Trivy's own.",
-        parse=items,
+        parse=repositories,
         absent=(),
         example="registry.example/mirror/trivy-java-db:1",
         many=True,
@@ -171,7 +187,7 @@ class TrivyOptions(Group):
         name="checks-bundle-repository",
         metavar="REPOSITORY",
         help="Repository of the checks for misconfigurations. Without it, Trivy's own.",
-        parse=text,
+        parse=repository,
         absent="",
         example="registry.example/mirror/trivy-checks:2",
     )

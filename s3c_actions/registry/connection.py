@@ -451,16 +451,26 @@ def unreachable_error(registry: str, error: Exception, timeout: float) -> Regist
     """Distinguish the reasons for a missing answer; the order matters, because the library's errors nest."""
     import requests
 
-    text = str(error)
+    text, original = str(error), ""
     if isinstance(error, requests.exceptions.SSLError):
+        original = text
         what, cause = "TLS with it failed", "Its certificate is not trusted, or it speaks plain HTTP."
         remedy = "Trust its authority (REQUESTS_CA_BUNDLE), or give `insecure-registry` if you must."
+    elif isinstance(error, requests.exceptions.ProxyError):
+        what, cause = (
+            "the proxy between did not connect us",
+            "HTTPS_PROXY or HTTP_PROXY names it; it is down or refuses.",
+        )
+        remedy = "Correct the variable, or name the registry in NO_PROXY where no proxy is needed."
     elif isinstance(error, requests.Timeout) or "timed out" in text:
         what, cause = f"it did not answer within {timeout:g} s", "It is overloaded, or a firewall drops the packets."
         remedy = "Try again later, or look at the network in between."
     elif "NameResolution" in text or "Failed to resolve" in text or isinstance(error, UnicodeError):
         what, cause = "its name cannot be resolved", "The name is misspelt, or this machine has no DNS for it."
-        remedy = "Look at the registry's name in the image reference."
+        remedy = (
+            "Look at the registry's name in the image reference. Where this machine reaches others through a proxy, "
+            "set HTTPS_PROXY (and NO_PROXY for those that it reaches itself)."
+        )
     elif "refused" in text:
         what, cause = "it refused the connection", "No registry listens there: it is down, or the port is another."
         remedy = "Start it, or look at the port in the image reference."
@@ -473,6 +483,11 @@ def unreachable_error(registry: str, error: Exception, timeout: float) -> Regist
             "The network or a proxy in between is out of order.",
             "Try again.",
         )
+        original = text
+    # What was recognized is said in words: the library's text would say the same in 250 characters of its own terms.
     return RegistryUnreachable(
-        f"{registry}: {what}.", cause=cause, remedy=remedy, original=f"{type(error).__name__}: {text[:300]}"
+        f"{registry}: {what}.",
+        cause=cause,
+        remedy=remedy,
+        original=f"{type(error).__name__}: {original[:300]}" if original else "",
     )

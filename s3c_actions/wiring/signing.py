@@ -161,9 +161,14 @@ def open_key_source(options: KeyOptions, context: Context) -> Iterator[KeyFiles 
     sources = [option for option in _SOURCES if options.given(option)]
     if len(sources) != 1:
         names = " and ".join(f"`{option.name}`" for option in sources)
+        empty = inputs.KeyOptions.key_pem.variable in context.environment
         raise InputError(
             sources[0].name if sources else "key",
             f"{names} are given, and there is one key to sign with." if sources else "no signing key is given.",
+            cause="`key-pem` is empty. Where it comes from a secret: the secret is not set, or the run is for a fork "
+            "or Dependabot, which gets none."
+            if empty and not sources
+            else "",
             remedy="Give `key` (or `key-pem`) and `certificate`, `pkcs12`, `key-name`, `plugin` and `key-id`, or "
             "`vault` and `vault-certificate`.",
         )

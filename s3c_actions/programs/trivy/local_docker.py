@@ -5,31 +5,18 @@ https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Image/operation/
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException
 from urllib.parse import quote
+
+from s3c_actions.core.web import status_at_socket
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
 _SECONDS = 5.0
-
-
-class _Connection(HTTPConnection):
-    """A connection to a UNIX socket."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=_SECONDS)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the socket."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(_SECONDS)
-        self.sock.connect(self._path)
+_NOT_FOUND = 404
 
 
 def lacks_image(image: str, environment: Mapping[str, str]) -> bool:
-    """Return whether the local Docker answers that it has no such image.
+    """Return whether the local Docker answers that it has no such image; of any other answer Trivy says what it means.
 
     Args:
         image: as given: a reference or an id.
@@ -38,11 +25,4 @@ def lacks_image(image: str, environment: Mapping[str, str]) -> bool:
     scheme, _, path = (environment.get("DOCKER_HOST") or f"unix://{DEFAULT_SOCKET}").partition("://")
     if scheme != "unix":
         return False
-    connection = _Connection(path)
-    try:
-        connection.request("GET", f"/images/{quote(image, safe='/:@')}/json")
-        return connection.getresponse().status == 404
-    except (OSError, HTTPException):
-        return False  # Trivy says what is wrong with it
-    finally:
-        connection.close()
+    return status_at_socket(path, f"/images/{quote(image, safe='/:@')}/json", _SECONDS) == _NOT_FOUND

@@ -142,7 +142,7 @@ def test_a_policy_with_its_certificates_in_it(alone, pem):
 def test_what_is_wrong_with_a_text_is_told_without_a_path_that_nobody_gave(alone):
     code, said = ended(("policy", "check", PINNED), alone, S3C_POLICY="version: 1\nsignrs: []\n")
     assert code == Exit.WRONG_INPUT
-    assert "S3C_POLICY: the text given: at the top" in said
+    assert "S3C_POLICY: the text given, line 2: at the top" in said
     broken = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
     for argv, variable in ((("verify", IMAGE), "S3C_TRUST_STORE"), (("trust", "export"), "S3C_CERTIFICATE")):
         code, said = ended(argv, alone, **{variable: broken})

@@ -33,7 +33,7 @@ def docker(monkeypatch):
 
         thread = threading.Thread(target=answer)
         thread.start()
-        monkeypatch.setattr("s3c_actions.programs.trivy.local_docker.socket.socket", Connected)
+        monkeypatch.setattr("s3c_actions.core.web.socket.socket", Connected)
         return thread, requests
 
     return answering
@@ -65,5 +65,5 @@ def test_a_docker_that_does_not_run_is_left_to_trivy(monkeypatch) -> None:
     def refused(*_kind):
         raise ConnectionRefusedError(111, "Connection refused")
 
-    monkeypatch.setattr("s3c_actions.programs.trivy.local_docker.socket.socket", refused)
+    monkeypatch.setattr("s3c_actions.core.web.socket.socket", refused)
     assert lacks_image("app", {}) is False
