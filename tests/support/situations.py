@@ -112,7 +112,9 @@ def situations() -> dict[str, list[ResultDocument]]:
         "no-gate": _of("scan", replace(scanned(), scan=outcomes.scan(MIXED, gated=False), failure=None)),
         "filtered": _of("scan", filtered(outcomes.report(*MIXED.findings[1:]))),
         "several-filtered": _of(
-            "scan", _named(filtered(), "voting-app"), _named(filtered(outcomes.report(*MIXED.findings[1:])), "voting-db")
+            "scan",
+            _named(filtered(), "voting-app"),
+            _named(filtered(outcomes.report(*MIXED.findings[1:])), "voting-db"),
         ),
         "failed": _of("chain", ImageOutcome(image="localhost:5000/voting-db:15.0", failure=DOWN)),
         "nothing-to-do": _of("chain", nothing_to_do()),
