@@ -19,7 +19,12 @@ from s3c_actions.options.common import EverywhereOptions
 from s3c_actions.options.declare import Input
 from s3c_actions.options.parse import boolean
 
-COMMON_INPUTS: tuple[Input[Any], ...] = (EverywhereOptions.quiet, EverywhereOptions.verbose, EverywhereOptions.debug)
+COMMON_INPUTS: tuple[Input[Any], ...] = (
+    EverywhereOptions.quiet,
+    EverywhereOptions.json,
+    EverywhereOptions.verbose,
+    EverywhereOptions.debug,
+)
 """What every command takes."""
 _IN_A_STEP = {"comment": "comment", "upload-sarif": "upload"}
 """Inputs that only an action has, and the command that does the same."""

@@ -222,6 +222,9 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         from s3c_actions.result import document as result
 
         if output is None:
+            if self.console.document_only:
+                document = result.build_document(outcome, self.now, self.console.secrets, ended)
+                self.console.say_document(result.render_document(document))
             if self.console.actions is not None:
                 files.set_outputs(self._outputs(outcome), self.environment)
                 self._output_left(outcome.left)
@@ -230,9 +233,13 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         from s3c_actions.report.github import summary
 
         document = result.build_document(outcome, self.now, self.console.secrets, ended)
+        text = result.render_document(document)
+        if self.console.document_only:
+            # First: a file that cannot be written is an error of its own, beside the result.
+            self.console.say_document(text)
         markdown = summary.render(document)
         writing.write(summary_path, markdown, errors="backslashreplace")
-        writing.write(result_path, result.render_document(document))
+        writing.write(result_path, text)
         if self.console.actions is not None:
             files.append_summary(markdown, self.environment)
             files.set_outputs(self._outputs(outcome, result_path, summary_path), self.environment)

@@ -33,6 +33,10 @@ CommandName = Literal[
     "attach",
     "policy",
     "refresh",
+    "propose",
+    "comment",
+    "upload",
+    "programs",
 ]
 Verdict = Literal["passed", "refused", "failed"]
 
@@ -390,6 +394,29 @@ class MirrorEntry(Entry, frozen=True, kw_only=True):
     seconds: Seconds
 
 
+class TraceEntry(Entry, frozen=True, kw_only=True):
+    """What the registry tells of the image; the whole of it is in `trace.json`."""
+
+    verdict: Annotated[
+        Literal["admitted", "denied", "unknown"], Meta(description="Whether it would be admitted today.")
+    ]
+    by: Annotated[str, Meta(description="What the verdict is judged by.")]
+    reasons: tuple[str, ...]
+    remedy: str
+
+
+class ProgramEntry(Entry, frozen=True, kw_only=True):
+    """A program that s3c runs; version, origin and path are null when it is not installed."""
+
+    name: str
+    pinned: Annotated[str, Meta(description="The version that is installed by default.")]
+    licence: str
+    module: str
+    version: str | None
+    origin: str | None
+    path: str | None
+
+
 class ImageResult(Entry, frozen=True, kw_only=True):
     """What was done to one image; a step that was not run is null."""
 
@@ -421,6 +448,7 @@ class ImageResult(Entry, frozen=True, kw_only=True):
     verify: VerifyEntry | None
     admission: AdmissionEntry | None
     mirror: MirrorEntry | UnsetType | None = UNSET
+    trace: Annotated[TraceEntry | UnsetType, Meta(description="Missing of an image that was not traced.")] = UNSET
 
     @property
     def last_scan(self) -> ScanEntry | None:
@@ -501,6 +529,15 @@ class ResultDocument(Entry, frozen=True, kw_only=True):
     ] = UNSET
     images: tuple[ImageResult, ...]
     deploy: Annotated[DeployEntry | None, Meta(description="What was deployed, of commands that deploy.")]
+    programs: Annotated[
+        tuple[ProgramEntry, ...] | UnsetType, Meta(description="Of `s3c programs`; missing otherwise.")
+    ] = UNSET
+    pull_request: Annotated[str | UnsetType, Meta(description="Address of the pull request, if one was opened.")] = (
+        UNSET
+    )
+    comments: Annotated[tuple[str, ...] | UnsetType, Meta(description="Addresses of comments, if it writes some.")] = (
+        UNSET
+    )
 
 
 def schema() -> dict[str, Any]:

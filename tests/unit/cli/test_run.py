@@ -390,6 +390,35 @@ def test_images_of_one_short_name_are_told_apart(run) -> None:
     assert "✘ b.example/voting-app:2.0 @" in ran.out
 
 
+def test_json_prints_the_document_and_nothing_else(run) -> None:
+    outcome = samples.outcome(samples.chained(), samples.refused("the gate is closed"), command="scan")
+    ran = run("a", "--json", outcome=outcome)
+    assert json.loads(ran.out) == ran.result
+    assert ran.code == Exit.REFUSED
+    assert "the gate is closed" in ran.err
+    assert "✔ voting-app:1.0-1" in ran.err
+
+
+def test_json_in_a_workflow_leaves_standard_output_to_the_document(run, runner) -> None:
+    ran = run("--json", environment=runner)
+    assert json.loads(ran.out) == ran.result
+    assert "::group::" in ran.err
+
+
+@pytest.mark.parametrize("outcome", [OutsideError("down"), ValueError("bug")], ids=["failed", "bug"])
+def test_json_of_a_command_that_failed(run, outcome) -> None:
+    document = json.loads(run("a", "--json", outcome=outcome).out)
+    assert (document["verdict"], bool(document["error"]["what"])) == ("failed", True)
+
+
+def test_json_of_a_command_line_that_is_wrong(run) -> None:
+    ran = run("a", "--json", "--severty", "LOW")
+    document = json.loads(ran.out)
+    assert (document["exit_code"], document["command"]) == (2, "scan")
+    assert "--severty" in document["error"]["what"]
+    assert "--severty" in ran.err
+
+
 def test_an_answer_is_printed_and_nothing_else(run) -> None:
     ran = run("a", outcome=Outcome(command="scan", images=(samples.chained(),), text="NAME  PATH\ntrivy \x1b[31m/x"))
     assert ran.out == "NAME  PATH\ntrivy /x\n"
