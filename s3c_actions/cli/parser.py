@@ -17,7 +17,12 @@ from s3c_actions.options.common import EverywhereOptions
 from s3c_actions.options.declare import Input
 from s3c_actions.options.parse import boolean
 
-COMMON_INPUTS: tuple[Input[Any], ...] = (EverywhereOptions.quiet, EverywhereOptions.verbose, EverywhereOptions.debug)
+COMMON_INPUTS: tuple[Input[Any], ...] = (
+    EverywhereOptions.quiet,
+    EverywhereOptions.json,
+    EverywhereOptions.verbose,
+    EverywhereOptions.debug,
+)
 """What every command takes."""
 WORDS: Mapping[str, str] = {
     "help": "Show what a command takes, with examples: s3c help scan.",

@@ -27,7 +27,7 @@ from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
 from s3c_actions.core.process import Runner
 from s3c_actions.options import declare
 from s3c_actions.options import github as commenting
-from s3c_actions.options.command import Command, load
+from s3c_actions.options.command import COMMANDS, Command, load
 from s3c_actions.options.common import AnnotationOptions, EverywhereOptions, OutputOptions, UploadOptions
 from s3c_actions.options.naming import InputNames, NamingProgress, name_on_command_line
 from s3c_actions.wiring.context import Context
@@ -72,10 +72,19 @@ def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: 
         shown = declare.read(EverywhereOptions, flags, environment, console.progress.notice)
         debug = shown.debug or environment.get("RUNNER_DEBUG") == "1"
         console = open_console(
-            environment, stdout, stderr, quiet=shown.quiet, verbose=shown.verbose or debug, debug=debug
+            environment,
+            stdout,
+            stderr,
+            quiet=shown.quiet,
+            verbose=shown.verbose or debug,
+            debug=debug,
+            document_only=shown.json,
         )
     except S3CError as error:
         names.name_inputs(error)
+        if "--json" in argv and name in COMMANDS:
+            console = open_console(environment, stdout, stderr, document_only=True)
+            _print_failure(name, error, console)
         console.error(name if isinstance(error, InputError) and error.field != "command" else "", error)
         return int(error.exit_code)
     except OSError:
@@ -105,6 +114,15 @@ def _shell_inputs(command: Command[Any]) -> tuple[Input[Any], ...]:
     commenting_inputs = (*commenting.CommentingOptions.inputs(), *commenting.GatingOptions.inputs())
     inputs = (AnnotationOptions.annotations, UploadOptions.upload_sarif, *commenting_inputs)
     return tuple(option for option in inputs if option.name not in names)
+
+
+def _print_failure(name: str, error: S3CError, console: Console) -> None:
+    """Print the document of a command that did not begin, because its command line is wrong."""
+    from s3c_actions.result.document import build_document, render_document
+    from s3c_actions.result.model import Outcome
+
+    outcome = Outcome(command=name, images=(), exit_code=int(error.exit_code), error=error.what)
+    console.say_document(render_document(build_document(outcome, datetime.now(UTC), console.secrets, error)))
 
 
 class _Run(msgspec.Struct):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from s3c_actions.core.errors import Exit
 from s3c_actions.options import doctor as inputs
-from s3c_actions.result.model import Outcome
+from s3c_actions.result.model import CheckFacts, Outcome
 from s3c_actions.steps import doctor
 from s3c_actions.steps.doctor import CheckResult, Status
 from s3c_actions.wiring import diagnosing
@@ -28,9 +26,18 @@ def run(options: inputs.DoctorInputs, context: Context) -> Outcome:
         results = doctor.run(checks, options.timeout)
         failures = sum(result.status is Status.FAILED for result in results)
         step.done(f"{len(results)} checks, {failures} failed")
-    text = msgspec.json.format(msgspec.json.encode({"checks": results})).decode() if options.json else render(results)
     code = Exit.OUTSIDE_FAILED if failures else Exit.DONE
-    return Outcome(command="doctor", images=(), text=text, exit_code=int(code))
+    facts = tuple(
+        CheckFacts(
+            name=result.name,
+            status=result.status,
+            text=result.text,
+            remedy=result.remedy,
+            seconds=round(result.seconds, 3),
+        )
+        for result in results
+    )
+    return Outcome(command="doctor", images=(), checks=facts, text=render(results), exit_code=int(code))
 
 
 def render(results: Sequence[CheckResult]) -> str:

@@ -182,6 +182,14 @@ class EverywhereOptions(Group):
         absent=False,
         switch=True,
     )
+    json = Input(
+        name="json",
+        help="Print the result as JSON on standard output, as in `result.json`, and everything else on standard error.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
     verbose = Input(
         name="verbose",
         short="v",

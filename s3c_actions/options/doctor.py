@@ -12,7 +12,7 @@ from s3c_actions.options.deploy import ClusterOptions
 from s3c_actions.options.github import RepositoryOptions, TokenOptions
 from s3c_actions.options.parse import boolean
 from s3c_actions.options.patch import PatchingOptions
-from s3c_actions.options.programs import EveryProgram, ProgramsInputs, ProgramsMirror
+from s3c_actions.options.programs import EveryProgram, ProgramsMirror
 from s3c_actions.options.registry import CredentialOptions, RegistryOptions
 from s3c_actions.options.vault import VaultCertificateOptions, VaultOptions
 
@@ -37,14 +37,12 @@ class DoctorInputs(
         switch=True,
     )
     buildkit_addr = PatchingOptions.buildkit_addr
-    json = ProgramsInputs.json
     timeout: Input[float] = replace(
         TimeoutOptions.timeout, help="Time limit of each check.", default="30s", absent=30.0, example="1m"
     )
     order = (
         image,
         push,
-        json,
         timeout,
         *CredentialOptions.own(),
         *VaultCertificateOptions.own(),

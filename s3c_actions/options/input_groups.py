@@ -73,7 +73,6 @@ _REPORTS = (
     report.CodeScanningOptions.sarif_category,
     evidence.EarlierOptions.results,
     evidence.EarlierOptions.report,
-    programs.ProgramsInputs.json,
 )
 _CLUSTER = (
     gate.GateInputs.exempt_namespaces,

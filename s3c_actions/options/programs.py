@@ -8,7 +8,7 @@ from pathlib import Path
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import path
 from s3c_actions.options.declare import Group, Input
-from s3c_actions.options.parse import boolean, choice, choices, text
+from s3c_actions.options.parse import choice, choices, text
 
 PROGRAM_NAMES = ("trivy", "copa", "notation", "buildkitd", "helm")
 
@@ -129,19 +129,9 @@ class ProgramsInputs(EveryProgram):
         positional=True,
         many=True,
     )
-    json = Input(
-        name="json",
-        basic=("programs",),
-        help="Answer in JSON.",
-        parse=boolean,
-        default="false",
-        absent=False,
-        switch=True,
-    )
     order = (
         subcommand,
         program,
-        json,
         *TrivyProgram.own(),
         *CopaProgram.own(),
         *NotationProgram.own(),

@@ -33,6 +33,12 @@ CommandName = Literal[
     "attach",
     "policy",
     "refresh",
+    "propose",
+    "comment",
+    "upload",
+    "programs",
+    "init",
+    "doctor",
 ]
 Verdict = Literal["passed", "refused", "failed"]
 
@@ -390,6 +396,39 @@ class MirrorEntry(Entry, frozen=True, kw_only=True):
     seconds: Seconds
 
 
+class TraceEntry(Entry, frozen=True, kw_only=True):
+    """What the registry tells of the image; the whole of it is in `trace.json`."""
+
+    verdict: Annotated[
+        Literal["admitted", "denied", "unknown"], Meta(description="Whether it would be admitted today.")
+    ]
+    by: Annotated[str, Meta(description="What the verdict is judged by.")]
+    reasons: tuple[str, ...]
+    remedy: str
+
+
+class ProgramEntry(Entry, frozen=True, kw_only=True):
+    """A program that s3c runs; version, origin and path are null when it is not installed."""
+
+    name: str
+    pinned: Annotated[str, Meta(description="The version that is installed by default.")]
+    licence: str
+    module: str
+    version: str | None
+    origin: str | None
+    path: str | None
+
+
+class CheckEntry(Entry, frozen=True, kw_only=True):
+    """The result of one check of `s3c doctor`."""
+
+    name: str
+    status: Literal["passed", "failed", "not-configured"]
+    text: str
+    remedy: Annotated[str, Meta(description="What to do; empty for nothing.")]
+    seconds: Seconds
+
+
 class ImageResult(Entry, frozen=True, kw_only=True):
     """What was done to one image; a step that was not run is null."""
 
@@ -421,6 +460,7 @@ class ImageResult(Entry, frozen=True, kw_only=True):
     verify: VerifyEntry | None
     admission: AdmissionEntry | None
     mirror: MirrorEntry | UnsetType | None = UNSET
+    trace: Annotated[TraceEntry | UnsetType, Meta(description="Missing of an image that was not traced.")] = UNSET
 
     @property
     def last_scan(self) -> ScanEntry | None:
@@ -501,6 +541,18 @@ class ResultDocument(Entry, frozen=True, kw_only=True):
     ] = UNSET
     images: tuple[ImageResult, ...]
     deploy: Annotated[DeployEntry | None, Meta(description="What was deployed, of commands that deploy.")]
+    programs: Annotated[
+        tuple[ProgramEntry, ...] | UnsetType, Meta(description="Of `s3c programs`; missing otherwise.")
+    ] = UNSET
+    checks: Annotated[tuple[CheckEntry, ...] | UnsetType, Meta(description="Of `s3c doctor`; missing otherwise.")] = (
+        UNSET
+    )
+    pull_request: Annotated[str | UnsetType, Meta(description="Address of the pull request, if one was opened.")] = (
+        UNSET
+    )
+    comments: Annotated[tuple[str, ...] | UnsetType, Meta(description="Addresses of comments, if it writes some.")] = (
+        UNSET
+    )
 
 
 def schema() -> dict[str, Any]:

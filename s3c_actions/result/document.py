@@ -35,6 +35,7 @@ from s3c_actions.result.model import (
     PolicyJudgement,
     ScanResult,
     SignResult,
+    TraceResult,
 )
 
 _EntryType = TypeVar("_EntryType", bound=shape.Entry)
@@ -66,6 +67,14 @@ def build_document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3C
             gate_changes=tuple(_copy_fields(shape.GateChangeEntry, change) for change in outcome.gate_changes),
             images=tuple(_image_result(image) for image in outcome.images),
             deploy=_deploy_entry(outcome.deploy) if outcome.deploy else None,
+            programs=UNSET
+            if outcome.programs is None
+            else tuple(_copy_fields(shape.ProgramEntry, program) for program in outcome.programs),
+            checks=UNSET
+            if outcome.checks is None
+            else tuple(_copy_fields(shape.CheckEntry, check) for check in outcome.checks),
+            pull_request=outcome.pull_request or UNSET,
+            comments=outcome.comments or UNSET,
         )
         return redacted(document, secrets) if _may_contain_secret(document, secrets) else document
 
@@ -177,7 +186,13 @@ def _image_result(image: ImageOutcome) -> ImageResult:
         mirror=_copy_fields(shape.MirrorEntry, image.mirror, seconds=round(image.mirror.seconds, 3))
         if image.mirror
         else None,
+        trace=_trace_entry(image.trace) if image.trace else UNSET,
     )
+
+
+def _trace_entry(trace: TraceResult) -> shape.TraceEntry:
+    judgement = trace.story.judgement
+    return _copy_fields(shape.TraceEntry, judgement, verdict=cast("Any", judgement.verdict.value))
 
 
 def _remaining_findings(image: ImageOutcome) -> tuple[ReasonedFinding, ...]:

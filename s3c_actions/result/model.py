@@ -434,6 +434,40 @@ class LeftResults(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
 
 
+class ProgramFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A program that s3c runs.
+
+    Attributes:
+        pinned: the version that is installed by default; `licence` and `module` are of that version.
+        version, origin, path: of the program that is present; None when there is none. The origin is `given`, `PATH`,
+            `release` or `module`.
+    """
+
+    name: str
+    pinned: str
+    licence: str
+    module: str
+    version: str | None
+    origin: str | None
+    path: str | None
+
+
+class CheckFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of one check of `doctor`.
+
+    Attributes:
+        status: `passed`, `failed` or `not-configured`.
+        text: a clause for people; may hold what others said.
+        remedy: what to do; empty for nothing.
+    """
+
+    name: str
+    status: str
+    text: str
+    remedy: str
+    seconds: float
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one command for one or several images; rendered as summary, outputs and result.json.
 
@@ -445,6 +479,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         settings: the files that suppressed findings, narrowed the scan or decided the gate; the shell sets it.
         gate_changes: those of them that a pull request changes; the shell sets it.
         text: printed on standard output unchanged; for commands that print information (`programs list`, `report`).
+        programs: of the command that lists them; None of any other.
+        checks: of the command that makes them; None of any other.
         pull_request: address of the pull request that was opened or updated.
         comments: addresses of the comments, of the command that writes no results of its own.
         left: the results that this command may not comment.
@@ -461,6 +497,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     settings: tuple[SettingsFile, ...] = ()
     gate_changes: tuple[GateChange, ...] = ()
     text: str = ""
+    programs: tuple[ProgramFacts, ...] | None = None
+    checks: tuple[CheckFacts, ...] | None = None
     pull_request: str = ""
     comments: tuple[str, ...] = ()
     left: LeftResults | None = None

@@ -46,8 +46,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     look: Callable[[], Finding]
 
 
-class CheckResult(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
-    """The result of one check, as `--json` has it."""
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of one check."""
 
     name: str
     status: Status

@@ -425,7 +425,7 @@ def _describe_trust(document: AttachedDocument) -> str:
         return "which nobody signed"
     return {
         SignatureTrust.TRUSTED: "signed by a trusted signer",
-        SignatureTrust.UNCHECKED: "signed by someone",
+        SignatureTrust.UNCHECKED: "with a signature that was not verified",
     }.get(document.trust, "whose signature does not count")
 
 
@@ -436,7 +436,8 @@ def _judge(pinned: Reference, subject: Subject, tools: TraceTools) -> TraceJudge
     if tools.checker is None:
         return TraceJudgement(
             verdict=AdmissionVerdict.UNKNOWN,
-            by="nothing: nobody said whom to trust",
+            by="",
+            reasons=("no trust store or policy is given, so nobody is trusted yet",),
             remedy=f"s3c trace {reference} --trust-store CERTIFICATE",
         )
     if trust is SignatureTrust.TRUSTED:

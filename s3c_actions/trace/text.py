@@ -34,6 +34,7 @@ TRUST_MARKS = {
 }
 VERDICT_MARKS = {AdmissionVerdict.ADMITTED: "✔", AdmissionVerdict.DENIED: "✘", AdmissionVerdict.UNKNOWN: "?"}
 MAX_FINDINGS = 20
+MAX_REMEDY = 2000
 MAX_DOCUMENTS = 30
 MAX_LABELS = 12
 
@@ -42,7 +43,6 @@ def render(story: Trace) -> str:
     """Render a trace; long lists are cut, with the number of omitted items."""
     out = [line(story.reference, 200), verdict_line(story.judgement)]
     out += [f"  {line(reason, WIDTH * 3)}" for reason in story.judgement.reasons]
-    out += [f"  → {line(story.judgement.remedy, WIDTH * 3)}"] if story.judgement.remedy else []
     if story.gate is not None:
         out += [f"  ⚠ {line(sentence, WIDTH * 3)}" for sentence in story.gate.sentences]
     out += _section("Where it came from", [*_origin_rows(story.subject), *_flat_map(_ancestor_rows, story.ancestors)])
@@ -52,14 +52,19 @@ def render(story: Trace) -> str:
         of_platform = f", {line(subject.platform)} {short_digest(subject.digest)}" if subject in story.platforms else ""
         out += _section(f"Who signed it{of_platform}", _flat_map(_signature_rows, subject.signatures) or ["nobody"])
         out += _section(f"Evidence{of_platform}", _document_rows(subject))
-    return "\n".join(cut_line(row) for row in out) + "\n"
+    rows = [cut_line(row) for row in out]
+    if story.judgement.remedy:
+        # Never cut: it is a command to copy.
+        rows.insert(2 + len(story.judgement.reasons), f"  → {line(story.judgement.remedy, MAX_REMEDY)}")
+    return "\n".join(rows) + "\n"
 
 
 def verdict_line(judgement: TraceJudgement) -> str:
     """Return the verdict in one line: `✔ admitted, by the policy …`."""
     words = {AdmissionVerdict.UNKNOWN: "not judged"}
     word = words.get(judgement.verdict, judgement.verdict.value)
-    return f"{VERDICT_MARKS[judgement.verdict]} {word}, by {line(judgement.by)}"
+    by = f", by {line(judgement.by)}" if judgement.by else ""
+    return f"{VERDICT_MARKS[judgement.verdict]} {word}{by}"
 
 
 def format_time(text: str) -> str:

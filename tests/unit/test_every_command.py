@@ -1,6 +1,9 @@
 """Every command on a machine where nothing answers and no program starts: it ends in an error that is told."""
 
+import io
+import json
 import re
+from typing import get_args
 
 import pytest
 from msgspec.structs import replace
@@ -8,6 +11,7 @@ from msgspec.structs import replace
 from s3c_actions.core.errors import Exit, OutsideError, S3CError
 from s3c_actions.options.command import COMMANDS, load
 from s3c_actions.registry import OCI_MANIFEST, Descriptor, Registry
+from s3c_actions.report.document import CommandName
 from s3c_actions.steps import chain
 from tests.support import samples
 from tests.support.bare import IMAGE, KEY, PINNED, ended
@@ -83,6 +87,15 @@ def test_the_image_is_named(argv, alone):
 
 def test_no_command_is_forgotten():
     assert {line[0] for line in LINES} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_prints_its_document(name, alone):
+    assert name in get_args(CommandName)
+    argv = next(line for line in LINES if line[0] == name)
+    code, printed = ended((*argv, "--json"), alone, io.StringIO())
+    document = json.loads(printed)
+    assert (document["command"], document["exit_code"]) == (name, code)
 
 
 @pytest.mark.parametrize("argv", LINES, ids=" ".join)

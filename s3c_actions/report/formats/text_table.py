@@ -115,14 +115,14 @@ def _table(columns: Sequence[str], rows: Iterable[tuple[str, ...]]) -> list[str]
         # Each text only once: in thousands of rows most texts repeat.
         lines = {text: line(text) for text in set(column)}
         last = number == len(columns) - 1
-        width = remaining if last else min(_MAX_WIDTHS[number], max(map(_columns, lines.values())))
+        width = remaining if last else min(_MAX_WIDTHS[number], max(map(display_width, lines.values())))
         cells = {text: fit_column(line_text, width) for text, line_text in lines.items()}
         fitted_columns.append([cells[text] for text in column])
         remaining -= width + 2
     return ["  ".join(row).rstrip() for row in zip(*fitted_columns, strict=True)]
 
 
-def _columns(text: str) -> int:
+def display_width(text: str) -> int:
     """Return the width of a text in columns of a terminal."""
     if text.isascii():
         return len(text)
@@ -142,7 +142,7 @@ def cut_line(text: str) -> str:
 
 def fit_column(text: str, width: int) -> str:
     """Fit a text to a width in columns of a terminal: padded, or cut with `…`."""
-    columns = _columns(text)
+    columns = display_width(text)
     if columns <= width:
         return text + " " * (width - columns)
     if text.isascii():

@@ -130,7 +130,10 @@ def test_flags_and_bare_arguments_in_any_order(run) -> None:
         "output-dir": Path("s3c-out"),
     }
     assert ran.code == Exit.DONE
-    assert ran.out == f"✔ {samples.NAME}@{samples.PATCHED}   report: s3c-out/summary.md\n"
+    assert ran.out.splitlines() == [
+        "✔ voting-app:1.0-1 @ sha256:bbbbbbbbbbbb…   1 finding (1 low)   report: out/after/report.html",
+        "  LOW  openssl  1.0 → no fix  CVE-2026-0003  openssl",
+    ]
     assert ran.result["verdict"] == "passed"
 
 
@@ -249,7 +252,7 @@ def test_results_are_written_before_an_exit_code_other_than_0(run) -> None:
     assert ran.code == Exit.REFUSED
     assert ran.result["verdict"] == "refused"
     assert ran.result["images"][1]["error"]["what"] == "the gate is closed"
-    assert "s3c scan: the gate is closed" in ran.err
+    assert ran.err.startswith("✘ the gate is closed\n")
     assert "✔" in ran.out
     assert (ran.folder / "s3c-out" / "summary.md").read_text()
 
@@ -350,6 +353,74 @@ def test_quiet_prints_what_a_script_needs(run) -> None:
     assert ran.err == ""
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("variable", "colored"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)], ids=str
+)
+def test_colors_are_for_terminals_that_take_them(run, tmp_path, monkeypatch, variable, colored) -> None:
+    monkeypatch.setattr(io, "StringIO", Terminal)
+    ran = run("a:1", outcome=samples.outcome(samples.refused(), command="scan"), environment={**variable, "HOME": "/"})
+    assert ("\x1b[31m✘\x1b[0m voting-app:2.0" in ran.out) is colored
+    assert ("\x1b[1;31m1 critical\x1b[0m" in ran.out) is colored
+    assert ("\x1b[31m✘\x1b[0m" in ran.err) is colored
+    assert ("\x1b" in ran.out + ran.err) is colored
+
+
+def test_without_a_gate_a_scan_ends_with_a_neutral_line_and_the_report(run) -> None:
+    scan = replace(samples.scan(*(samples.finding(number=number) for number in range(1, 13))), gated=False)
+    image = ImageOutcome(image=f"{samples.NAME}:1.0", reference=scan.reference, scan=scan)
+    ran = run("a", outcome=Outcome(command="scan", images=(image,)))
+    first, *rows = ran.out.splitlines()
+    assert first == (
+        "● voting-app:1.0 @ sha256:aaaaaaaaaaaa…   12 findings (12 high)   No gate was set (fail-on: none)   "
+        "report: out/report.html"
+    )
+    assert len(rows) == 11
+    assert rows[0] == "  HIGH  openssl  1.0 → 1.1  CVE-2026-0001  openssl"
+    assert rows[-1] == "  2 more: out/report.html"
+    assert "✔" not in ran.out
+
+
+def test_images_of_one_short_name_are_told_apart(run) -> None:
+    images = [replace(samples.refused(), image=f"{name}/voting-app:2.0") for name in ("a.example", "b.example")]
+    ran = run("a", outcome=samples.outcome(*images, command="scan"))
+    assert "✘ a.example/voting-app:2.0 @" in ran.out
+    assert "✘ b.example/voting-app:2.0 @" in ran.out
+
+
+def test_json_prints_the_document_and_nothing_else(run) -> None:
+    outcome = samples.outcome(samples.chained(), samples.refused("the gate is closed"), command="scan")
+    ran = run("a", "--json", outcome=outcome)
+    assert json.loads(ran.out) == ran.result
+    assert ran.code == Exit.REFUSED
+    assert "the gate is closed" in ran.err
+    assert "✔ voting-app:1.0-1" in ran.err
+
+
+def test_json_in_a_workflow_leaves_standard_output_to_the_document(run, runner) -> None:
+    ran = run("--json", environment=runner)
+    assert json.loads(ran.out) == ran.result
+    assert "::group::" in ran.err
+
+
+@pytest.mark.parametrize("outcome", [OutsideError("down"), ValueError("bug")], ids=["failed", "bug"])
+def test_json_of_a_command_that_failed(run, outcome) -> None:
+    document = json.loads(run("a", "--json", outcome=outcome).out)
+    assert (document["verdict"], bool(document["error"]["what"])) == ("failed", True)
+
+
+def test_json_of_a_command_line_that_is_wrong(run) -> None:
+    ran = run("a", "--json", "--severty", "LOW")
+    document = json.loads(ran.out)
+    assert (document["exit_code"], document["command"]) == (2, "scan")
+    assert "--severty" in document["error"]["what"]
+    assert "--severty" in ran.err
+
+
 def test_an_answer_is_printed_and_nothing_else(run) -> None:
     ran = run("a", outcome=Outcome(command="scan", images=(samples.chained(),), text="NAME  PATH\ntrivy \x1b[31m/x"))
     assert ran.out == "NAME  PATH\ntrivy /x\n"
@@ -446,7 +517,8 @@ def test_hostile_text_through_a_step(run, runner, tmp_path, text) -> None:
     )
     assert ran.code == Exit.OUTSIDE_FAILED
     acted = [line for line in commands(ran.out) if not line.startswith("::stop-commands::")]
-    assert [line.partition(" ")[0] for line in acted] == ["::error", "::error"]
+    tables = ["::group::✔", "::endgroup::", "::group::✘", "::endgroup::"]
+    assert [line.partition(" ")[0] for line in acted] == [*tables, "::error", "::error"]
     found = outputs_of(tmp_path / "output")
     assert json.loads(found["digest"]) == [samples.PATCHED, samples.DIGEST, None]
     assert found["verdict"] == "failed"

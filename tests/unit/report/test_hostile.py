@@ -137,7 +137,7 @@ def check_csv(text: str) -> None:
 def check_table(text: str) -> None:
     of = report(text)
     lines = text_table.render(of, rendering(of, text)).decode().split("\n")
-    assert all(text_table._columns(line) <= text_table.WIDTH + 1 for line in lines)
+    assert all(text_table.display_width(line) <= text_table.WIDTH + 1 for line in lines)
     assert not [line for line in lines if unprintable(line) or "\r" in line]
     assert sum(line.startswith(("CRITICAL", "LOW", "HIGH")) for line in lines) >= len(of.findings)
     assert len(lines) <= 60

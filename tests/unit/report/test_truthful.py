@@ -156,43 +156,6 @@ def test_before_and_after_a_patch(
     assert not GREEN.search(text)
 
 
-@pytest.mark.parametrize(
-    ("numbers", "selection", "sentence"),
-    [
-        ({}, Selection(), "nothing found"),
-        ({Severity.HIGH: 2}, Selection(), "2 findings (2 high)"),
-        (
-            {Severity.HIGH: 66, Severity.MEDIUM: 144},
-            Selection(severities=(Severity.CRITICAL,)),
-            "no critical findings (66 high and 144 medium not shown)",
-        ),
-        (
-            {Severity.HIGH: 2, Severity.MEDIUM: 3},
-            Selection(severities=(Severity.HIGH, Severity.CRITICAL)),
-            "2 findings (2 high; 3 medium not shown)",
-        ),
-        ({Severity.LOW: 1}, Selection(severities=(Severity.UNKNOWN,)), "1 low not shown"),
-    ],
-)
-def test_the_headline(numbers: dict[Severity, int], selection: Selection, sentence: str) -> None:
-    report = made([(severity, True) for severity, number in numbers.items() for _ in range(number)])
-    assert headline.describe_findings(headline.tally(select(report, selection))) == sentence
-
-
-def test_unfixed_findings_that_are_left_out_are_named() -> None:
-    report = made([(Severity.HIGH, False), (Severity.HIGH, False), (Severity.LOW, True)])
-    shown = select(report, Selection(fixed_only=True))
-    assert shown.counts[Severity.HIGH] is None
-    assert headline.describe_findings(headline.tally(shown)) == "1 finding (1 low; 2 high without a fix not shown)"
-
-
-def test_a_given_report_is_not_known_to_be_complete() -> None:
-    empty, some = mark_uncounted(made([])), mark_uncounted(made([(Severity.HIGH, True)]))
-    assert headline.describe_findings(headline.tally(empty)) == "its findings are not known"
-    assert headline.describe_findings(headline.tally(some)) == "1 finding (1 high; critical, medium and low not known)"
-    assert set(empty.counts.values()) == {None}
-
-
 def test_the_limits_of_a_scan_stand_in_the_headline() -> None:
     scope = replace(outcomes.LOOKED_AT, scanners=("vuln",), pkg_types=("os",), skip_dirs=("usr/share",))
     result = outcomes.scan(made([]), scope=scope)

@@ -99,7 +99,7 @@ def test_the_text_begins_with_the_verdict_and_has_every_part() -> None:
 def check_text(text: str) -> None:
     lines = story_text.render(stories.hostile(text)).split("\n")
     assert not [one for one in lines if unprintable(one) or "\r" in one]
-    assert not [one for one in lines if text_table._columns(one) > text_table.WIDTH + 1]
+    assert not [one for one in lines if text_table.display_width(one) > text_table.WIDTH + 1]
     assert len(lines) < 120
     checked(stories.hostile(text))
 
