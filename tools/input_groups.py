@@ -50,6 +50,7 @@ _GATE = (
 )
 _REPORTS = (
     report.FormatOptions.format,
+    report.ReportFileOptions.output,
     common.OutputOptions.output_dir,
     report.CodeScanningOptions.dockerfile,
     report.CodeScanningOptions.sarif_category,
@@ -89,6 +90,7 @@ GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
             common.AnnotationOptions.annotations,
             common.UploadOptions.upload_sarif,
             github.UPLOAD_REQUIRED,
+            common.SubmitOptions.submit_dependencies,
             common.CACHE,
             common.KEEP_TRACE,
         ),

@@ -15,7 +15,7 @@ from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.pasted_content import quote_value
 from s3c_actions.options.command import COMMANDS, Command
-from s3c_actions.options.common import EverywhereOptions
+from s3c_actions.options.common import EverywhereOptions, SubmitOptions
 from s3c_actions.options.declare import Input
 from s3c_actions.options.parse import boolean
 
@@ -94,7 +94,7 @@ def read(command: Command[Any], argv: Sequence[str]) -> dict[str, str] | None:
         InputError: an unknown flag, a flag without its value, too many arguments, or a secret on the command line.
     """
     parser = _create_parser(command)
-    declared = (*command.inputs, *COMMON_INPUTS)
+    declared = (*command.inputs, *_shell_inputs(command))
     parsed, extra = parser.parse_known_intermixed_args(_rewrite_switches(argv, declared))
     if parsed.help:
         return None
@@ -129,11 +129,18 @@ def _create_parser(command: Command[Any]) -> _Parser:
     inputs = parser.add_argument_group("Inputs")
     for option in command.inputs:
         _add_input(inputs, option)
+    for option in command.other_inputs:
+        parser.add_argument(option.flag, dest=option.name, action="append", help=argparse.SUPPRESS)
     everywhere = parser.add_argument_group("Everywhere")
-    for option in COMMON_INPUTS:
+    for option in _shell_inputs(command):
         _add_input(everywhere, option)
     everywhere.add_argument("-h", "--help", action="store_true", help="This text.")
     return parser
+
+
+def _shell_inputs(command: Command[Any]) -> tuple[Input[Any], ...]:
+    """Return the inputs that are flags and read by the shell, not by the command."""
+    return (*COMMON_INPUTS, *(SubmitOptions.inputs() if command.submits else ()))
 
 
 def _usage(command: Command[Any]) -> str:
@@ -204,7 +211,7 @@ def _rewrite_switches(argv: Sequence[str], declared: Iterable[Input[Any]]) -> li
 
 def _input_texts(command: Command[Any], parsed: Mapping[str, Any]) -> dict[str, str]:
     texts: dict[str, str] = {}
-    for option in (*command.inputs, *COMMON_INPUTS):
+    for option in (*command.inputs, *command.other_inputs, *_shell_inputs(command)):
         positional = parsed.get(f"bare {option.name}")
         values = [positional] if isinstance(positional, str) else list(positional or [])
         for name in (option.name, *option.aliases):
@@ -267,7 +274,7 @@ def _unknown_argument_error(command: Command[Any], argument: str) -> InputError:
             f"{flag} is an input of the action, not a flag of `s3c {command.name}`.",
             remedy=f"On a command line run `s3c {step_command}` after it.",
         )
-    flags = [option.flag for option in (*command.inputs, *COMMON_INPUTS)]
+    flags = [option.flag for option in (*command.inputs, *_shell_inputs(command))]
     near = difflib.get_close_matches(flag, flags, n=1)
     suggestion = f"Did you mean {near[0]}? " if near else ""
     return InputError(

@@ -24,10 +24,10 @@ from s3c_actions.cli.streams import Console, open_console
 from s3c_actions.core import folders, pasted_content, secret_values, startup, tempdir, writing
 from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
 from s3c_actions.core.process import Runner
-from s3c_actions.options import declare
+from s3c_actions.options import declare, other_actions
 from s3c_actions.options import github as commenting
 from s3c_actions.options.command import Command, load
-from s3c_actions.options.common import AnnotationOptions, EverywhereOptions, OutputOptions, UploadOptions
+from s3c_actions.options.common import AnnotationOptions, EverywhereOptions, OutputOptions, SubmitOptions, UploadOptions
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class _Run(msgspec.Struct):
     console: Console
     upload: bool = False
     annotations: bool = False
+    submit: bool = False
     comment: commenting.CommentingOptions | None = None
     settings: tuple[SettingsFile, ...] = ()
     changes: tuple[GateChange, ...] = ()
@@ -110,6 +111,7 @@ class _Run(msgspec.Struct):
         try:
             self._hide_secrets()
             self._reject_removed()
+            self._translate_others()
             _working_folder()
             if issubclass(self.command.options, OutputOptions):
                 output = _make_output_folder(self._read_group(OutputOptions).output_dir)
@@ -119,6 +121,8 @@ class _Run(msgspec.Struct):
                 self.comment = declare.read(
                     commenting.CommentingOptions, self.flags, self.environment, self.console.progress.notice
                 )
+            if self.command.submits:
+                self._prepare_submission()
             outcome = self._shorten_outcome(self._run_command(output))
         except S3CError as error:
             failure = error
@@ -149,6 +153,22 @@ class _Run(msgspec.Struct):
             # Uncaught, it would end with Python's own exit code 1, which here means that the policy refused.
             return self._report_bug(error, output, started)
 
+    def _prepare_submission(self) -> None:
+        """Read whether packages are submitted, and have them listed then."""
+        self.submit = self._read_group(SubmitOptions).submit_dependencies
+        if not self.submit:
+            return
+        from s3c_actions.github import dependency_snapshot
+        from s3c_actions.github.run import read_run
+        from s3c_actions.options.report import FormatOptions, ReportFileOptions
+        from s3c_actions.report.format_registry import SNAPSHOT
+
+        dependency_snapshot.check_run(read_run(self.environment))
+        options = self._read_group(ReportFileOptions)
+        if SNAPSHOT not in options.format:
+            first = () if options.given(FormatOptions.format) else (options.without_format,)
+            self.flags = {**self.flags, "format": ",".join((*first, *options.format, SNAPSHOT))}
+
     def _publisher(self) -> Publisher:
         return Publisher(
             command=self.command,
@@ -157,14 +177,18 @@ class _Run(msgspec.Struct):
             now=self.now,
             upload=self.upload,
             annotations=self.annotations,
+            submit=self.submit,
             comment=self.comment,
         )
 
     def _all_inputs(self) -> tuple[Input[Any], ...]:
         """Return every input of this command, including those of the shell itself."""
         shell_inputs = (*parser.COMMON_INPUTS, AnnotationOptions.annotations, UploadOptions.upload_sarif)
+        if self.command.submits:
+            shell_inputs = (*shell_inputs, SubmitOptions.submit_dependencies)
         return (
             *self.command.inputs,
+            *self.command.other_inputs,
             *shell_inputs,
             *(commenting.CommentingOptions.inputs() if self.command.comments else ()),
         )
@@ -189,6 +213,33 @@ class _Run(msgspec.Struct):
         if removed is not None:
             for option, _ in declare.texts(removed.asking, {}, self.environment):
                 raise removed.error(option, self.command.name)
+
+    def _translate_others(self) -> None:
+        """Take the inputs of other actions as what they become here; see `options.other_actions`."""
+        declared = self._all_inputs()
+        given = {
+            name: text
+            for option in declared
+            for name in (option.name, *option.aliases)
+            if (text := self.flags.get(name) or self.environment.get(declare.variable(name)))
+        }
+        if not any(other.name in given for other in self.command.others):
+            return
+        ours = [option for option in declared if option not in self.command.other_inputs]
+        same = {name: option.name for option in ours for name in (option.name, *option.aliases)}
+        translated = other_actions.translate(self.command.others, given, same)
+        for sentence in translated.notices:
+            self.console.progress.notice(sentence)
+        replaced = {name for name, own in same.items() if own in translated.values}
+        cleared = {declare.variable(name) for name in replaced}
+        self.flags = {
+            **{name: text for name, text in self.flags.items() if name not in replaced},
+            **{name: text for name, text in translated.values.items() if text},
+        }
+        self.environment = {
+            **{name: text for name, text in self.environment.items() if name not in cleared},
+            **translated.variables,
+        }
 
     def _program_environment(self) -> dict[str, str]:
         """Return the environment without secret inputs of any command, and without content given in place of a path."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import ClassVar
 
 from s3c_actions.core import pasted_content
 from s3c_actions.options.command import Command
@@ -48,6 +49,28 @@ class FormatOptions(Group):
         choices=format_registry.names(),
         many=True,
         example="sarif,html,csv",
+    )
+
+
+STANDARD_OUTPUT = Path("-")
+"""The path that means standard output."""
+
+
+class ReportFileOptions(FormatOptions):
+    """One report at a path of the caller's choice.
+
+    Attributes:
+        without_format: the format whose report it is when `format` is not given.
+    """
+
+    without_format: ClassVar[str] = "table"
+    output: Input[Path | None] = Input(
+        name="output",
+        help="A file for one report besides those in `output-dir`: the first that `format` names, or without `format` "
+        "the table. `-` is standard output. For one image only.",
+        parse=path,
+        absent=None,
+        example="trivy-results.sarif",
     )
 
 
@@ -148,7 +171,7 @@ class UnscannedOptions(Group):
 
 
 class ReportInputs(
-    FormatOptions,
+    ReportFileOptions,
     ThresholdOptions,
     ExitCodeOptions,
     BaselineNameOptions,
@@ -177,6 +200,7 @@ class ReportInputs(
     order = (
         report,
         FormatOptions.format,
+        ReportFileOptions.output,
         OutputOptions.output_dir,
         ThresholdOptions.fail_on,
         ThresholdOptions.fixable_only,

@@ -113,6 +113,8 @@ class State:
 
     Attributes:
         roles: of collaborators: `admin`, `maintain`, `write`, `triage` or `read`.
+        dependency_graph: whether it is switched on; `snapshots` are those kept, by detector and correlator.
+        snapshot_result: what a snapshot that is valid is answered with.
         code_scanning: whether it is switched on; `found` what it made of uploads.
         last_id: ids of comments are over 32 bits by now, which GraphQL's Int does not hold.
         pending: how often the status of an upload is `pending`.
@@ -130,6 +132,9 @@ class State:
     git: Git = field(default_factory=Git)
     roles: dict[str, str] = field(default_factory=dict)
     code_scanning: bool = True
+    dependency_graph: bool = True
+    snapshot_result: str = "SUCCESS"
+    snapshots: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     pending: int = 1
     last_id: int = 2_900_000_000
     lock: threading.RLock = field(default_factory=threading.RLock)
