@@ -1,4 +1,4 @@
-"""What is checked before a scan whose packages are submitted; the submission is tests/contract/test_github_dependencies."""
+"""What is checked before a scan whose packages are submitted; tests/contract/test_github_dependencies.py submits."""
 
 from __future__ import annotations
 
