@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from s3c_actions.core import pasted_content, reading
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError
 from s3c_actions.findings.model import Severity
 from s3c_actions.findings.scope import RequiredScope
@@ -363,7 +364,7 @@ def parse(text: str, *, name: str = DEFAULT_FILE, field: str = "policy") -> Poli
         raise InputError(
             field,
             f"{name}: at {where}: {_describe_problem(what, where)}.",
-            remedy="docs/policy.md has every key with an example.",
+            remedy=f"{doc_link('policy.md')} has every key with an example.",
         ) from None
     _check(policy, name, field)
     return policy
