@@ -177,7 +177,18 @@ def test_wrong_input_ends_the_job_and_is_told(tmp_path) -> None:
     assert re.search(r" s3c-1-\w+-\w+-[0-9a-f]{16}-scan-\d{4}-\d\d-\d\d ", restore)
 
 
-HOLDING = {"key", "key-pem", "pkcs12", "key-name", "plugin", "plugin-name", "vault", "kubeconfig", "aks-cluster"}
+HOLDING = {
+    "key",
+    "key-pem",
+    "pkcs12",
+    "key-name",
+    "plugin",
+    "plugin-name",
+    "plugin_name",
+    "vault",
+    "kubeconfig",
+    "aks-cluster",
+}
 
 
 def test_a_job_that_holds_a_key_restores_nothing(tmp_path) -> None:
