@@ -64,6 +64,14 @@ def test_a_step_after_is_understood(step: dict[str, Any]) -> None:
     declare.read(load(action.command).options, {}, environment, pytest.fail)
 
 
+def test_the_setup_of_notation_takes_their_inputs_and_says_that_it_does_nothing() -> None:
+    action = parse_yaml((ROOT / "actions" / "notation-setup" / "action.yml").read_text())
+    assert {*action["inputs"]} == {"version", "url", "checksum"}
+    [step] = action["runs"]["steps"]
+    assert step["run"].startswith('set -eu\necho "::notice title=s3c::This step has no effect: ')
+    assert "${{" not in step["run"]
+
+
 def test_every_action_is_in_the_table() -> None:
     table = PAGE.read_text().partition("\n## ")[0]
     assert all(f"`{name}`" in table for name in THEIRS)
