@@ -69,6 +69,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         console: to show lines on.
         now: the time of the run, with its zone.
         upload: whether to output a folder with the SARIF reports.
+        submit: whether to submit the images' packages to GitHub.
         annotations: whether to show the worst findings beside the code.
         comment: the inputs about commenting; None for a command that does not comment.
     """
@@ -79,6 +80,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
     upload: bool = False
     annotations: bool = False
+    submit: bool = False
     comment: CommentingOptions | None = None
 
     def publish(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> int:
@@ -119,6 +121,8 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         if write_error is not None:
             self.console.error(name, write_error)
             return max(outputs.exit_code(outcome), int(write_error.exit_code))
+        if self.submit:
+            self._submit(outcome)
         comment_exit = self._comment(document, output) if document is not None and output is not None else Exit.DONE
         return max(outputs.exit_code(outcome), int(comment_exit))
 
@@ -152,6 +156,35 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
                 path=selected.path,
                 line=selected.line,
             )
+
+    def _submit(self, outcome: Outcome) -> None:
+        """Submit the packages of each image; an error is shown and does not change the verdict."""
+        from s3c_actions.github import api, dependency_snapshot
+        from s3c_actions.github.run import read_run
+        from s3c_actions.report.format_registry import SNAPSHOT
+        from s3c_actions.report.formats.sarif import sarif_category
+        from s3c_actions.wiring.github import look_up_token
+
+        token = look_up_token(self.comment, self.environment) if self.comment is not None else ""
+        if not token:
+            self.console.progress.warning(
+                "The dependencies were not submitted: there is no token for GitHub. Give `github-token`, with the "
+                f"permission `{dependency_snapshot.PERMISSION}`."
+            )
+            return
+        self.console.secrets.add(token)
+        try:
+            run = read_run(self.environment)
+            client = api.connect(token, self.environment, self.console.progress.notice)
+            for image in outcome.images:
+                last = image.last_scan
+                for scan in (last.parts or (last,)) if last is not None else ():
+                    if SNAPSHOT in scan.files:
+                        name = sarif_category(scan.report)
+                        taken = dependency_snapshot.submit(client, run, scan.files[SNAPSHOT], name)
+                        self.console.progress.note(f"The dependencies of {name} are submitted: snapshot {taken.id}.")
+        except S3CError as error:
+            self.console.progress.warning(str(error))
 
     def _comment(self, document: ResultDocument, output: Path) -> Exit:
         """Comment on the pull request, if configured; an error is shown and does not change the verdict."""

@@ -25,10 +25,10 @@ from s3c_actions.cli.variables import reject_unknown
 from s3c_actions.core import folders, pasted_content, secret_values, startup, tempdir, writing
 from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
 from s3c_actions.core.process import Runner
-from s3c_actions.options import declare
+from s3c_actions.options import declare, other_actions
 from s3c_actions.options import github as commenting
 from s3c_actions.options.command import COMMANDS, Command, load
-from s3c_actions.options.common import AnnotationOptions, EverywhereOptions, OutputOptions, UploadOptions
+from s3c_actions.options.common import AnnotationOptions, EverywhereOptions, OutputOptions, SubmitOptions, UploadOptions
 from s3c_actions.options.naming import InputNames, NamingProgress, name_on_command_line
 from s3c_actions.wiring.context import Context
 
@@ -112,7 +112,12 @@ def _shell_inputs(command: Command[Any]) -> tuple[Input[Any], ...]:
     """Return the inputs of the shell itself that are not flags of the command."""
     names = {option.name for option in command.inputs}
     commenting_inputs = (*commenting.CommentingOptions.inputs(), *commenting.GatingOptions.inputs())
-    inputs = (AnnotationOptions.annotations, UploadOptions.upload_sarif, *commenting_inputs)
+    inputs = (
+        AnnotationOptions.annotations,
+        UploadOptions.upload_sarif,
+        SubmitOptions.submit_dependencies,
+        *commenting_inputs,
+    )
     return tuple(option for option in inputs if option.name not in names)
 
 
@@ -134,6 +139,7 @@ class _Run(msgspec.Struct):
     in_action: bool
     upload: bool = False
     annotations: bool = False
+    submit: bool = False
     comment: commenting.CommentingOptions | None = None
     settings: tuple[SettingsFile, ...] = ()
     changes: tuple[GateChange, ...] = ()
@@ -158,6 +164,7 @@ class _Run(msgspec.Struct):
             self._hide_secrets()
             reject_unknown(self.environment, self._all_inputs(), in_action=self.in_action)
             self._reject_removed()
+            self._translate_others()
             _working_folder()
             if issubclass(self.command.options, OutputOptions):
                 output = _make_output_folder(self._read_group(OutputOptions).output_dir)
@@ -167,6 +174,8 @@ class _Run(msgspec.Struct):
                 self.comment = declare.read(
                     commenting.CommentingOptions, self.flags, self.environment, self.console.progress.notice
                 )
+            if self.command.submits:
+                self._prepare_submission()
             outcome = self._phrase_outcome(self._run_command(output))
         except S3CError as error:
             failure = error
@@ -197,6 +206,22 @@ class _Run(msgspec.Struct):
             # Uncaught, it would end with Python's own exit code 1, which here means that the policy refused.
             return self._report_bug(error, output, started)
 
+    def _prepare_submission(self) -> None:
+        """Read whether packages are submitted, and have them listed then."""
+        self.submit = self._read_group(SubmitOptions).submit_dependencies
+        if not self.submit:
+            return
+        from s3c_actions.github import dependency_snapshot
+        from s3c_actions.github.run import read_run
+        from s3c_actions.options.report import FormatOptions, ReportFileOptions
+        from s3c_actions.report.format_registry import SNAPSHOT
+
+        dependency_snapshot.check_run(read_run(self.environment))
+        options = self._read_group(ReportFileOptions)
+        if SNAPSHOT not in options.format:
+            first = () if options.given(FormatOptions.format) else (options.without_format,)
+            self.flags = {**self.flags, "format": ",".join((*first, *options.format, SNAPSHOT))}
+
     def _publisher(self) -> Publisher:
         return Publisher(
             command=self.command,
@@ -205,12 +230,14 @@ class _Run(msgspec.Struct):
             now=self.now,
             upload=self.upload,
             annotations=self.annotations,
+            submit=self.submit,
             comment=self.comment,
         )
 
     def _all_inputs(self) -> tuple[Input[Any], ...]:
         """Return every input of this command, including those of the shell itself."""
-        return (*self.command.inputs, *parser.COMMON_INPUTS, *_shell_inputs(self.command))
+        command = self.command
+        return (*command.inputs, *command.other_inputs, *parser.COMMON_INPUTS, *_shell_inputs(command))
 
     def _hide_secrets(self) -> None:
         """Hide every secret before an input is used, including secrets given in the wrong input."""
@@ -232,6 +259,33 @@ class _Run(msgspec.Struct):
         if removed is not None:
             for option, _ in declare.texts(removed.asking, {}, self.environment):
                 raise removed.error(option, self.command.name)
+
+    def _translate_others(self) -> None:
+        """Take the inputs of other actions as what they become here; see `options.other_actions`."""
+        declared = self._all_inputs()
+        given = {
+            name: text
+            for option in declared
+            for name in (option.name, *option.aliases)
+            if (text := self.flags.get(name) or self.environment.get(declare.variable(name)))
+        }
+        if not any(other.name in given for other in self.command.others):
+            return
+        ours = [option for option in declared if option not in self.command.other_inputs]
+        same = {name: option.name for option in ours for name in (option.name, *option.aliases)}
+        translated = other_actions.translate(self.command.others, given, same)
+        for sentence in translated.notices:
+            self.console.progress.notice(sentence)
+        replaced = {name for name, own in same.items() if own in translated.values}
+        cleared = {declare.variable(name) for name in replaced}
+        self.flags = {
+            **{name: text for name, text in self.flags.items() if name not in replaced},
+            **{name: text for name, text in translated.values.items() if text},
+        }
+        self.environment = {
+            **{name: text for name, text in self.environment.items() if name not in cleared},
+            **translated.variables,
+        }
 
     def _program_environment(self) -> dict[str, str]:
         """Return the environment without secret inputs of any command, and without content given in place of a path."""

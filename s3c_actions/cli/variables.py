@@ -49,7 +49,7 @@ def reject_unknown(environment: Mapping[str, str], own: Iterable[Input[Any]], *,
 
 def _every_input(name: str) -> tuple[Input[Any], ...]:
     command = load(name)
-    return (*command.inputs, *(command.removed.inputs if command.removed is not None else ()))
+    return (*command.inputs, *command.other_inputs, *(command.removed.inputs if command.removed is not None else ()))
 
 
 def _variables(inputs: Iterable[Input[Any]]) -> dict[str, str]:

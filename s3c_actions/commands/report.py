@@ -24,6 +24,7 @@ from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.model import Comparison, ImageOutcome, Outcome
 from s3c_actions.steps import assess
 from s3c_actions.steps.scan import closed_gate_error, make_sbom
+from s3c_actions.wiring import report_file
 from s3c_actions.wiring.baseline import baseline_name
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read_dockerfile
@@ -45,6 +46,7 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
     """
     started = time.monotonic()
     path = options.report
+    report_file.prepare(options, 1)
     report = trivy_report.read(path)
     baseline = options.baseline
     difference = compare_scans(baselines.read(baseline, report.image), report) if baseline is not None else None
@@ -93,11 +95,8 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
         Comparison(name=baseline_name(options, context) or str(baseline), difference=difference) if difference else None
     )
     image = ImageOutcome(image=report.image, reference=result.reference, scan=result, base=base, failure=refused)
-    return Outcome(
-        command="report",
-        images=(image,),
-        text=_table(files["table"]) if "table" in files else "",
-    )
+    table = _table(files["table"]) if "table" in files else ""
+    return report_file.write(options, Outcome(command="report", images=(image,), text=table))
 
 
 def _copy_report(context: Context, report: Path) -> dict[str, Path]:

@@ -10,6 +10,7 @@ import msgspec
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.options.declare import G, Input
+from s3c_actions.options.other_actions import OtherInput
 
 if TYPE_CHECKING:
     from s3c_actions.result.model import Outcome
@@ -70,7 +71,9 @@ class Command(msgspec.Struct, Generic[G], frozen=True, kw_only=True):
         implementation: the function that implements it, as `module:function`; imported when it runs.
         examples: command lines for the help text, without the `$`.
         removed: inputs that were removed; the error of a removed input names the command that has it now.
+        others: inputs of other actions that are understood, so that a workflow works when only its `uses:` changed.
         comments: whether the shell comments the result on the pull request, when asked (`CommentingOptions`).
+        submits: whether the shell submits the packages to GitHub, when asked (`SubmitOptions`).
     """
 
     name: str
@@ -79,12 +82,20 @@ class Command(msgspec.Struct, Generic[G], frozen=True, kw_only=True):
     implementation: str
     examples: tuple[str, ...] = ()
     removed: Removed | None = None
+    others: tuple[OtherInput, ...] = ()
     comments: bool = False
+    submits: bool = False
 
     @property
     def inputs(self) -> tuple[Input[Any], ...]:
         """The inputs, in README order."""
         return self.options.inputs()
+
+    @property
+    def other_inputs(self) -> tuple[Input[str], ...]:
+        """The declarations of `others`, without those that stand for values of an input of ours."""
+        ours = {option.name for option in self.inputs}
+        return tuple(other.declare() for other in self.others if other.name not in ours)
 
     def run(self, options: G, context: Context) -> Outcome:
         """Run the command.

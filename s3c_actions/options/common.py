@@ -108,7 +108,7 @@ class ImageOptions(Group):
         parse=items,
         absent=(),
         example="localhost:5000/voting-app:1.4.0",
-        aliases=("image-ref", "images", "target-artifact-reference"),
+        aliases={"image-ref": "trivy-action", "images": "k8s-deploy", "target-artifact-reference": "notation-action"},
         required=True,
         positional=True,
         many=True,
@@ -137,7 +137,6 @@ class OutputOptions(Group):
             "refresh",
         ),
         metavar="DIR",
-        short="o",
         help="Folder for everything written: reports, `summary.md`, `result.json`. Made when it is not there.",
         parse=path,
         default="s3c-out",
@@ -219,6 +218,21 @@ class AnnotationOptions(Group):
         parse=boolean,
         default="true",
         absent=True,
+    )
+
+
+class SubmitOptions(Group):
+    """Whether the packages of an image are submitted to GitHub's dependency graph."""
+
+    submit_dependencies = Input(
+        name="submit-dependencies",
+        help="Submit the packages of the images to GitHub's dependency graph, as the format `github` lists them, one "
+        "snapshot for each image. Needs the permission `contents: write`. When GitHub does not take them, that is "
+        "told, and the verdict stays what it is.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
     )
 
 

@@ -38,7 +38,8 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         absent: the value when neither given nor defaulted.
         choices: the values allowed, for help texts; `parse` enforces them.
         example: a value for the README.
-        aliases: old names and those of other tools, accepted with a notice.
+        aliases: names of other tools that are accepted with a notice: name → whose it is, empty for
+            a second name of ours.
         required: a command that takes it refuses to start without it.
         secret: masked before first use, never a flag: it comes from the environment or a file.
         positional: the command's bare argument as well as the flag.
@@ -62,7 +63,7 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     absent: T = None  # type: ignore[assignment]
     choices: tuple[str, ...] = ()
     example: str = ""
-    aliases: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = {}
     required: bool = False
     secret: bool = False
     positional: bool = False
@@ -85,6 +86,10 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     def __get__(self, instance: Group | None, owner: type[Any]) -> Input[T] | T:
         """Return the declaration for a group's class, the value for an instance."""
         return self if instance is None else cast(T, instance._values[self.name])
+
+    def __hash__(self) -> int:
+        """Return a hash of the name, for `aliases` has none."""
+        return hash(self.name)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -210,8 +215,8 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 
 
 def variable(name: str) -> str:
-    """Return the environment variable of an input's name."""
-    return "S3C_" + name.upper().replace("-", "_")
+    """Return the environment variable of an input's name; `plugin_url` has another than `plugin-url`."""
+    return "S3C_" + name.upper().replace("_", "__").replace("-", "_")
 
 
 Order: TypeAlias = "tuple[type[Group] | Input[Any], ...]"
@@ -307,7 +312,7 @@ def read(
         group: a command's inputs, or some of them.
         flags: name (or alias) → text, for the flags given.
         environment: where the variables are looked up.
-        notice: called with a sentence when an old name is used.
+        notice: called with a sentence when another tool's name is used.
         keep: writes content that an input accepts in place of a path; without it, none is accepted.
 
     Raises:
@@ -337,7 +342,9 @@ def read(
                     )
                 text, used_name = raw, name
         if used_name and used_name != option.name:
-            notice(f"`{used_name}` is an old name: it is understood as `{option.name}`.")
+            whose = option.aliases[used_name]
+            name = f"{whose}'s name" if whose else "another name"
+            notice(f"`{used_name}` is {name} of `{option.name}`.")
         if text is not None and text != "":
             given.add(option.name)
             if keep is not None and option.takes:

@@ -122,7 +122,7 @@ class ManifestOptions(Group):
         parse=path_items,
         absent=(),
         example="k8s/",
-        aliases=("manifest",),
+        aliases={"manifest": ""},
         required=True,
         positional=True,
         many=True,
@@ -259,7 +259,7 @@ class DeployingOptions(ManifestOptions, ImagePathOptions, ClusterOptions, Namesp
         default="false",
         absent=False,
         switch=True,
-        aliases=("force",),
+        aliases={"force": "k8s-deploy"},
     )
 
 

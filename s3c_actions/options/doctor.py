@@ -27,9 +27,11 @@ class DoctorInputs(
         help="Images whose registries are asked whether they may be pulled and pushed to, as "
         "`registry/repository:tag`. Nothing is pushed.",
         required=False,
+        basic=("doctor",),
     )
     push: Input[bool] = Input(
         name="push",
+        basic=("doctor",),
         help="Ask whether the images' repositories may be pushed to: an upload is begun and cancelled.",
         parse=boolean,
         default="true",
@@ -38,7 +40,12 @@ class DoctorInputs(
     )
     buildkit_addr = PatchingOptions.buildkit_addr
     timeout: Input[float] = replace(
-        TimeoutOptions.timeout, help="Time limit of each check.", default="30s", absent=30.0, example="1m"
+        TimeoutOptions.timeout,
+        basic=("doctor",),
+        help="Time limit of each check.",
+        default="30s",
+        absent=30.0,
+        example="1m",
     )
     order = (
         image,

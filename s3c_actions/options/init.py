@@ -48,6 +48,7 @@ class InitInputs(TokenOptions):
 
     key: Input[bool] = Input(
         name="key",
+        basic=("init",),
         help="Create a signing key and a self-signed certificate (`keys/signing.key`, `keys/signing.crt`), and the "
         "workflow that signs. With `vault`, print the command that creates the certificate there instead.",
         parse=boolean,
@@ -57,6 +58,7 @@ class InitInputs(TokenOptions):
     )
     subject = Input(
         name="subject",
+        metavar="NAME",
         help="Subject of the certificate: C, ST and O at least, as verifiers ask for. Without it, it names the "
         "repository.",
         parse=parse_subject,
@@ -75,6 +77,8 @@ class InitInputs(TokenOptions):
     vault_certificate = VaultCertificateOptions.vault_certificate
     image_prefix = Input(
         name="image-prefix",
+        basic=("init",),
+        metavar="REPOSITORY",
         help="Registry and path that the names of the images begin with. Without it, GitHub's registry for a "
         "repository on github.com whose workflows push to no other.",
         parse=_prefix,
@@ -83,6 +87,8 @@ class InitInputs(TokenOptions):
     )
     from_trivy_action: Input[Path | None] = Input(
         name="from-trivy-action",
+        basic=("init",),
+        metavar="FILE",
         help="Change the steps of trivy-action in a workflow into s3c's scan, and list what is left to do; nothing "
         "else is written.",
         parse=path,
@@ -91,20 +97,25 @@ class InitInputs(TokenOptions):
     )
     pin = Input(
         name="pin",
+        metavar="COMMIT",
         help="The commit of s3c that workflows name; `tag` names the tag. Without it, GitHub is asked for the commit "
         "of this version.",
         parse=_pin,
         absent="",
         example="0123456789abcdef0123456789abcdef01234567",
     )
-    dry_run = replace(DeployingOptions.dry_run, help="Show what would change as a diff, and write nothing.")
+    dry_run = replace(
+        DeployingOptions.dry_run, basic=("init",), help="Show what would change as a diff, and write nothing."
+    )
     yes: Input[bool] = replace(
         GateInputs.yes,
+        basic=("init",),
         help="Replace files that somebody else wrote without asking. Needed for that where no terminal is there to ask "
         "at.",
     )
     keep = Input(
         name="keep",
+        basic=("init",),
         help="Leave files that somebody else wrote as they are, without asking.",
         parse=boolean,
         default="false",

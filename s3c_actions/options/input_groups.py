@@ -10,6 +10,7 @@ from s3c_actions.options import (
     chain,
     common,
     deploy,
+    doctor,
     evidence,
     gate,
     github,
@@ -41,6 +42,7 @@ _IMAGE = (
     chain.ChainInputs.patch,
     chain.ChainInputs.sign,
     chain.ChainInputs.deploy,
+    doctor.DoctorInputs.push,
     mirror.MirrorInputs.source,
     mirror.MirrorInputs.target,
     mirror.MirrorInputs.source_image,
@@ -68,6 +70,7 @@ _GATE = (
 )
 _REPORTS = (
     report.FormatOptions.format,
+    report.ReportFileOptions.output,
     common.OutputOptions.output_dir,
     report.CodeScanningOptions.dockerfile,
     report.CodeScanningOptions.sarif_category,
@@ -147,6 +150,7 @@ GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
             common.AnnotationOptions.annotations,
             common.UploadOptions.upload_sarif,
             github.UPLOAD_REQUIRED,
+            common.SubmitOptions.submit_dependencies,
             common.CACHE,
             common.KEEP_TRACE,
         ),

@@ -9,14 +9,14 @@ from msgspec.structs import replace
 
 from s3c_actions.core import tag_template
 from s3c_actions.core.tag_template import TagTemplate
-from s3c_actions.options import removed
+from s3c_actions.options import other_actions, removed
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, TimeoutOptions, path, paths
 from s3c_actions.options.declare import Input
 from s3c_actions.options.parse import boolean, choice, choices
 from s3c_actions.options.programs import BuildkitdProgram, CopaProgram, NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import RegistryOptions
-from s3c_actions.options.report import ExitCodeOptions
+from s3c_actions.options.report import ExitCodeOptions, ReportFileOptions
 from s3c_actions.options.scan import SCAN_INPUTS, SCOPE_INPUTS, ScanningOptions
 from s3c_actions.options.sign import CertificateOptions
 from s3c_actions.options.vault import VaultCertificateOptions
@@ -64,7 +64,7 @@ class PatchingOptions(CopaProgram, BuildkitdProgram, RegistryOptions, TimeoutOpt
         parse=TagTemplate.parse,
         default=tag_template.DEFAULT_TEMPLATE,
         example="{tag}-patched",
-        aliases=("tag",),
+        aliases={"tag": "Copa"},
     )
     overwrite_tag = Input(
         name="overwrite-tag",
@@ -81,7 +81,7 @@ class PatchingOptions(CopaProgram, BuildkitdProgram, RegistryOptions, TimeoutOpt
         default="false",
         absent=False,
         switch=True,
-        aliases=("ignore-errors",),
+        aliases={"ignore-errors": "Copa"},
     )
     patch_types: Input[tuple[str, ...]] = Input(
         name="patch-types",
@@ -102,7 +102,7 @@ class PatchingOptions(CopaProgram, BuildkitdProgram, RegistryOptions, TimeoutOpt
         parse=buildkit_address,
         default="auto",
         example="docker-container://buildx_buildkit_default",
-        aliases=("addr", "custom-socket"),
+        aliases={"addr": "Copa"},
     )
     buildkit_config: Input[Path | None] = Input(
         name="buildkit-config",
@@ -144,8 +144,17 @@ PATCH_INPUTS: tuple[Input[Any], ...] = (
 """Inputs on how to patch, which every command that patches takes."""
 
 
-class PatchInputs(PatchingOptions, ScanningOptions, ExitCodeOptions, VouchingOptions, ImageOptions):
+class PatchInputs(PatchingOptions, ScanningOptions, ReportFileOptions, ExitCodeOptions, VouchingOptions, ImageOptions):
     """The inputs of `patch`."""
+
+    without_format = "openvex"
+    output = replace(
+        ReportFileOptions.output,
+        help="A file for one document besides those in `output-dir`: the first report that `format` names, or without "
+        "`format` the OpenVEX document, which exists when something was fixed. `-` is standard output. For one image "
+        "only.",
+        example="patch.vex.json",
+    )
 
     report: Input[tuple[Path, ...]] = Input(
         name="report",
@@ -157,7 +166,7 @@ class PatchInputs(PatchingOptions, ScanningOptions, ExitCodeOptions, VouchingOpt
         absent=(),
         many=True,
         example="s3c-out/voting-db/trivy.json",
-        aliases=("image-report",),
+        aliases={"image-report": "copa-action"},
     )
     reuse_patched: Input[str] = Input(
         name="reuse-patched",
@@ -190,6 +199,7 @@ class PatchInputs(PatchingOptions, ScanningOptions, ExitCodeOptions, VouchingOpt
         *PATCH_INPUTS,
         *SCOPE_INPUTS,
         *SCAN_INPUTS,
+        output,
         *NotationProgram.own(),
         ProgramsMirror.programs_mirror,
     )
@@ -202,6 +212,7 @@ COMMAND = Command(
     options=PatchInputs,
     removed=removed.signing(PatchInputs.inputs()),
     implementation="s3c_actions.commands.patch:run",
+    others=other_actions.COPA_ACTION,
     comments=True,
     examples=(
         "s3c patch localhost:5000/voting-db:15.0",

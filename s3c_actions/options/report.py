@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import ClassVar
 
 from s3c_actions.core import pasted_content
 from s3c_actions.options.command import Command
@@ -51,6 +52,36 @@ class FormatOptions(Group):
         choices=format_registry.names(),
         many=True,
         example="sarif,html,csv",
+    )
+
+
+STANDARD_OUTPUT = Path("-")
+"""The path that means standard output."""
+
+
+def _path_or_stream(value: str) -> Path:
+    """Parse a path; `-` stands for standard output."""
+    return STANDARD_OUTPUT if value.strip() == "-" else path(value)
+
+
+class ReportFileOptions(FormatOptions):
+    """One report at a path of the caller's choice.
+
+    Attributes:
+        without_format: the format whose report it is when `format` is not given.
+    """
+
+    without_format: ClassVar[str] = "table"
+    output: Input[Path | None] = Input(
+        name="output",
+        basic=("scan", "report"),
+        metavar="FILE",
+        short="o",
+        help="A file for one report besides those in `output-dir`: the first that `format` names, or without `format` "
+        "the table. `-` is standard output. For one image only.",
+        parse=_path_or_stream,
+        absent=None,
+        example="trivy-results.sarif",
     )
 
 
@@ -157,7 +188,7 @@ class UnscannedOptions(Group):
 
 
 class ReportInputs(
-    FormatOptions,
+    ReportFileOptions,
     ThresholdOptions,
     ExitCodeOptions,
     BaselineNameOptions,
@@ -189,6 +220,7 @@ class ReportInputs(
     order = (
         report,
         FormatOptions.format,
+        ReportFileOptions.output,
         OutputOptions.output_dir,
         ThresholdOptions.fail_on,
         ThresholdOptions.fixable_only,

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
-from s3c_actions.options import removed
+from s3c_actions.options import other_actions, removed
 from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import (
@@ -22,7 +22,7 @@ from s3c_actions.options.common import (
     path_lines,
 )
 from s3c_actions.options.declare import Group, Input
-from s3c_actions.options.parse import boolean, choice, choices, items, lines, or_none
+from s3c_actions.options.parse import boolean, choice, choices, items, or_none, patterns
 from s3c_actions.options.programs import ProgramsMirror, TrivyProgram
 from s3c_actions.options.registry import CredentialOptions, RegistryOptions
 from s3c_actions.options.report import (
@@ -32,6 +32,7 @@ from s3c_actions.options.report import (
     ExitCodeOptions,
     FormatOptions,
     PolicyOptions,
+    ReportFileOptions,
     ReportInputs,
     ThresholdOptions,
     UnscannedOptions,
@@ -66,7 +67,7 @@ class TrivyOptions(Group):
         default="vuln,secret",
         choices=SCANNER_NAMES,
         example="vuln,secret,misconfig,license",
-        aliases=("security-checks",),
+        aliases={"security-checks": "Trivy"},
         many=True,
     )
     pkg_types = Input(
@@ -77,7 +78,7 @@ class TrivyOptions(Group):
         default="os,library",
         choices=("os", "library"),
         example="os",
-        aliases=("vuln-type",),
+        aliases={"vuln-type": "trivy-action"},
         many=True,
     )
     image_config_scanners: Input[tuple[str, ...]] = Input(
@@ -92,8 +93,8 @@ class TrivyOptions(Group):
     skip_dirs: Input[tuple[str, ...]] = Input(
         name="skip-dirs",
         metavar="DIR",
-        help="Folders or glob patterns in the image that are skipped, one a line.",
-        parse=lines,
+        help="Folders or glob patterns in the image that are skipped, separated by commas or lines.",
+        parse=patterns,
         absent=(),
         example="usr/share/doc",
         many=True,
@@ -101,8 +102,8 @@ class TrivyOptions(Group):
     skip_files: Input[tuple[str, ...]] = Input(
         name="skip-files",
         metavar="FILE",
-        help="Files or glob patterns in the image that are skipped, one a line.",
-        parse=lines,
+        help="Files or glob patterns in the image that are skipped, separated by commas or lines.",
+        parse=patterns,
         absent=(),
         example="**/testdata/*.pem",
         many=True,
@@ -117,7 +118,7 @@ class TrivyOptions(Group):
         parse=or_none(path_items, ()),
         absent=(),
         example=".trivyignore.yaml",
-        aliases=("trivyignores", "ignorefile"),
+        aliases={"trivyignores": "trivy-action", "ignorefile": "Trivy"},
         many=True,
     )
     ignore_policy = Input(
@@ -163,7 +164,7 @@ class TrivyOptions(Group):
         default="false",
         absent=False,
         switch=True,
-        aliases=("offline-scan", "skip-db-update"),
+        aliases={"offline-scan": "Trivy", "skip-db-update": "Trivy"},
     )
     db_repository: Input[tuple[str, ...]] = Input(
         name="db-repository",
@@ -226,7 +227,7 @@ class ShownOptions(Group):
         default="false",
         absent=False,
         switch=True,
-        aliases=("only-fixed",),
+        aliases={"only-fixed": "scan-action"},
     )
 
 
@@ -270,7 +271,7 @@ class ScanningOptions(
         "folder in the toolkit's cache.",
         parse=path,
         absent=None,
-        aliases=("cache-dir",),
+        aliases={"cache-dir": "trivy-action"},
     )
     reuse = Input(
         name="reuse",
@@ -337,7 +338,7 @@ class SourceOptions(Group):
         parse=path_lines,
         absent=(),
         example="image.tar",
-        aliases=("tarball",),
+        aliases={"tarball": ""},
         many=True,
     )
     image_source = Input(
@@ -348,15 +349,22 @@ class SourceOptions(Group):
         parse=choice("auto", "registry", "docker", "containerd", "podman"),
         default="auto",
         choices=("auto", "registry", "docker", "containerd", "podman"),
-        aliases=("image-src",),
+        aliases={"image-src": "Trivy"},
     )
 
 
-class ScanInputs(ScanningOptions, SourceOptions, ExitCodeOptions, ImageOptions):
+class ScanInputs(ScanningOptions, ReportFileOptions, SourceOptions, ExitCodeOptions, ImageOptions):
     """The inputs of `scan`."""
 
     image = replace(ImageOptions.image, required=False)
-    order = (image, SourceOptions, *SCOPE_INPUTS, *SCAN_INPUTS, ProgramsMirror.programs_mirror)
+    order = (
+        image,
+        SourceOptions,
+        *SCOPE_INPUTS,
+        *SCAN_INPUTS,
+        ReportFileOptions.output,
+        ProgramsMirror.programs_mirror,
+    )
 
 
 COMMAND = Command(
@@ -366,7 +374,9 @@ COMMAND = Command(
     options=ScanInputs,
     removed=removed.signing(ScanInputs.inputs()),
     implementation="s3c_actions.commands.scan:run",
+    others=(*other_actions.TRIVY_ACTION, *other_actions.SCAN_ACTION),
     comments=True,
+    submits=True,
     examples=(
         "s3c scan nginx:1.27 --severity HIGH,CRITICAL",
         "s3c scan registry.example/app:1.0 --fail-on HIGH --fixable-only --format sarif,html,cyclonedx",

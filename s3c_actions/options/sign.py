@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from s3c_actions.core import pasted_content
+from s3c_actions.options import other_actions
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions, TimeoutOptions, path, path_text
 from s3c_actions.options.declare import Group, Input
@@ -142,7 +143,7 @@ class KeyOptions(CertificateOptions, VaultOptions):
         parse=path_text,
         absent="",
         example="azure-kv",
-        aliases=("plugin-name",),
+        aliases={"plugin-name": "notation-action"},
     )
     plugin_url = Input(
         name="plugin-url",
@@ -217,7 +218,7 @@ class SignatureOptions(MetadataOptions):
         parse=whole_seconds,
         absent=0.0,
         example="90d",
-        aliases=("expiry",),
+        aliases={"expiry": "notation"},
     )
     force_referrers_tag = Input(
         name="force-referrers-tag",
@@ -317,6 +318,7 @@ COMMAND = Command(
     "The certificate and all images are checked before the first is signed.",
     options=SignInputs,
     implementation="s3c_actions.commands.sign:run",
+    others=other_actions.NOTATION_SIGN,
     examples=(
         "s3c sign localhost:5000/voting-app@sha256:… --key signing.key --certificate signing.crt",
         "s3c sign acr.example/app:1.2 --vault kv-voting --vault-certificate signing",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from s3c_actions.core import pasted_content
+from s3c_actions.options import other_actions
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions, path, paths
 from s3c_actions.options.declare import Input
@@ -123,6 +124,7 @@ COMMAND = Command(
     "A verdict of no is exit code 1, wrong input 2, a registry that fails 3.",
     options=VerifyInputs,
     implementation="s3c_actions.commands.verify:run",
+    others=other_actions.NOTATION_VERIFY,
     examples=(
         "s3c verify localhost:5000/voting-app@sha256:… --trust-store signing.crt",
         "s3c verify acr.example/app:1.2 --trust-store root.crt --trusted-identity 'C=US, ST=WA, O=example'",

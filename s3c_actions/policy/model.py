@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from s3c_actions.core import pasted_content, reading
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError
 from s3c_actions.findings.model import Severity
 from s3c_actions.findings.scope import RequiredScope
@@ -26,7 +27,7 @@ from s3c_actions.signing import identities, timestamps
 
 DEFAULT_FILE = "s3c-policy.yaml"
 SCHEMA = "policy-1.json"
-_MANUAL = "docs/policy.md has every key with an example."
+_MANUAL = f"{doc_link('policy.md')} has every key with an example."
 MAX_SIZE = 1024 * 1024
 
 # https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#object-identifiers

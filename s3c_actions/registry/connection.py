@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from s3c_actions.core import reading, response_limits, web
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.explain import Case, explain
 from s3c_actions.core.reference import DEFAULT_REGISTRY, Reference
@@ -36,13 +37,13 @@ WRITE_REFUSALS = (
         what="{registry} did not replace what is at {repository}{tag} (HTTP {code}).",
         cause="Its tags are immutable, or this one is locked.",
         remedy="Push to a tag that does not exist. Where a registry has no Referrers API, the list of what refers to "
-        "an image is a tag too (`sha256-…`): exempt such tags from the rule (docs/registries.md).",
+        f"an image is a tag too (`sha256-…`): exempt such tags from the rule ({doc_link('registries.md')}).",
     ),
     Case(
         pattern=r"unknown media type",
         what="{registry} does not store this kind of content in {repository} (HTTP {code}).",
         cause="It takes the types that it knows and no others, as GitLab's registry does.",
-        remedy="Use a registry that takes any (docs/registries.md).",
+        remedy=f"Use a registry that takes any ({doc_link('registries.md')}).",
     ),
 )
 """What registries say of a push that they reject, whatever their status code."""

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin
 
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.reference import Reference
 from s3c_actions.registry.connection import same_origin
@@ -242,7 +243,7 @@ class Writer:
                     f"{referrer.digest} was pushed, and {subject.registry} keeps no list of what refers to "
                     f"{subject.pinned}.",
                     cause=f"It has no Referrers API and takes the tag {tag.tag}, which stands in for it, for a digest.",
-                    remedy="Use a registry that has one of the two (docs/registries.md).",
+                    remedy=f"Use a registry that has one of the two ({doc_link('registries.md')}).",
                     image=str(subject),
                 )
             if any(entry.get("digest") == referrer.digest for entry in entries):

@@ -109,6 +109,14 @@ def _report(image: ImageOutcome) -> ScanReport | None:
     return image.final_report
 
 
+def _patched_image(image: ImageOutcome) -> OutputValue:
+    if image.patch is None:
+        return None
+    if not image.patch.patched:
+        return image.image
+    return f"{image.patch.reference.rpartition('@')[0]}:{image.patch.tag}"
+
+
 def _severity_count(severity: Severity) -> Callable[[ImageOutcome], OutputValue]:
     def count(image: ImageOutcome) -> OutputValue:
         report = image.final_report
@@ -236,6 +244,13 @@ OUTPUTS: tuple[Output, ...] = (
         of=lambda image: image.patch.patched if image.patch else None,
     ),
     Output(
+        name="patched-image",
+        help="The patched image as `registry/repository:tag`, as copa-action has it; the image itself when there was "
+        "nothing to patch. `reference` has the digest too, which a tag does not hold.",
+        commands=("patch",),
+        of=_patched_image,
+    ),
+    Output(
         name="tag",
         help="The patched image's tag.",
         commands=_PATCHING,
@@ -345,6 +360,12 @@ OUTPUTS: tuple[Output, ...] = (
         help="The path of the SARIF report, of several platforms one a line.",
         commands=_SCANNING,
         of=_file_output("sarif"),
+    ),
+    Output(
+        name="cyclonedx-json",
+        help="The path of the CycloneDX bill of materials, of several platforms one a line, as scan-action has it.",
+        commands=("scan",),
+        of=_file_output("cyclonedx"),
     ),
     Output(name="html", help="The path of the HTML report.", commands=_SCANNING, of=_file_output("html")),
     Output(

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError
 from s3c_actions.signing.identities import ANYONE, MANDATORY_ATTRIBUTES, PREFIX, parse, widest
 
@@ -572,7 +573,7 @@ def pinned_identities(chains: Sequence[Sequence[Certificate]], field: str = "cer
             "subject",
             f"{subject(chains[0][0])} and another certificate have neither the subject nor the authority in common.",
             cause="One statement of a trust policy trusts each of its subjects below each of its authorities.",
-            remedy="Trust them separately: as `signers` of a policy (docs/policy.md), or in separate runs.",
+            remedy=f"Trust them separately: as `signers` of a policy ({doc_link('policy.md')}), or in separate runs.",
         )
     return widest(identities)
 

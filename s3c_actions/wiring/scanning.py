@@ -344,7 +344,7 @@ def _reuse_age(ruling: Policy | None) -> timedelta:
 def _options(options: ScanningOptions, context: Context, ignore_file: Path | None, config: TrivyConfig) -> ScanOptions:
     scanners = options.scanners
     if "config" in scanners:
-        context.progress.notice("Scanner `config` is an old name: it is understood as `misconfig`.")
+        context.progress.notice("Scanner `config` is an old name of Trivy: it is understood as `misconfig`.")
         scanners = tuple(dict.fromkeys("misconfig" if scanner == "config" else scanner for scanner in scanners))
     return ScanOptions(
         scanners=scanners,

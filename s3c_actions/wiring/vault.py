@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError
 from s3c_actions.github import api, environments
 from s3c_actions.github.errors import GitHubError
@@ -205,7 +206,7 @@ def shared_subject(identity: Identity) -> str:
     return (
         f"The identity that signs is trusted for `{subject}`: every job of that subject with `id-token: write` can "
         "sign. Let this job run in an environment, and trust that alone; where the plan has none, nothing holds others "
-        "back (docs/azure-roles.md)."
+        f"back ({doc_link('azure-roles.md')})."
     )
 
 

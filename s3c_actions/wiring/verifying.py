@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from msgspec.structs import replace
 
 from s3c_actions.core import reading
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError
 from s3c_actions.options import verify as inputs
 from s3c_actions.options.declare import Input
@@ -141,4 +142,4 @@ def _read_trust_policy(options: TrustOptions) -> Mapping[str, Any] | None:
     return document
 
 
-_TRUST_POLICY = "Give notation's trustpolicy.json, as docs/sign.md shows it, or leave it out: one is made."
+_TRUST_POLICY = f"Give notation's trustpolicy.json, as {doc_link('sign.md')} shows it, or leave it out: one is made."

@@ -16,6 +16,7 @@ from s3c_actions.core.errors import Exit, InputError, OutsideError
 from s3c_actions.core.process import Secrets
 from s3c_actions.options import github as commenting
 from s3c_actions.options.command import COMMANDS, load
+from s3c_actions.options.common import SubmitOptions
 from s3c_actions.options.declare import variable
 from s3c_actions.result.model import ImageOutcome, Outcome
 from tests.support import bare, canaries
@@ -49,6 +50,8 @@ def inputs_of(name):
     command = load(name)
     return (
         *command.inputs,
+        *command.other_inputs,
+        *(SubmitOptions.inputs() if command.submits else ()),
         *parser.COMMON_INPUTS,
         *(commenting.CommentingOptions.inputs() if command.comments else ()),
     )

@@ -140,7 +140,7 @@ def test_a_command_line_is_understood(page, words):
     assert given is not None
     told: list[str] = []
     declare.read(command.options, given, {}, told.append)
-    assert not told, "an old name is shown"
+    assert not told, "another tool's name is shown"
 
 
 def flags_of(name: str) -> set[str]:

@@ -34,6 +34,7 @@ ACROSS = {
     "test_every_gate.py",
     "test_limits.py",
     "test_links.py",
+    "test_migration.py",
     "test_mirror.py",
     "test_no_outside.py",
     "test_repository.py",

@@ -241,7 +241,7 @@ class Trivy:
 
     @contextmanager
     def converting(self, report: Path, conversions: Iterable[Conversion]) -> Iterator[Callable[[], None]]:
-        """Make SBOMs of a JSON report, without a scan, while the block runs.
+        """Make SBOMs and other documents of a JSON report, without a scan, while the block runs.
 
         Args:
             report: Trivy's JSON report.
@@ -270,7 +270,7 @@ class Trivy:
                     completed, written = ended(), temp / conversion.name
                     if completed.code != 0 or not written.is_file() or written.stat().st_size == 0:
                         raise OutsideError(
-                            f"Trivy could not make the {conversion.name} SBOM of {report.name}.",
+                            f"Trivy could not make the {conversion.name} document of {report.name}.",
                             remedy="Look at what it said; the other reports are not touched by this.",
                             original=errors.fatal_message(completed.stderr),
                         )

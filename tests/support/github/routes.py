@@ -35,6 +35,7 @@ PULLS = f"{REPO}/pulls"
 PULL = f"{REPO}/pulls/{{pull_number}}"
 SARIFS = f"{REPO}/code-scanning/sarifs"
 SARIF = f"{SARIFS}/{{sarif_id}}"
+SNAPSHOTS = f"{REPO}/dependency-graph/snapshots"
 ALERTS = f"{REPO}/code-scanning/alerts"
 ARTIFACTS = f"{REPO}/actions/runs/{{run_id}}/artifacts"
 ARCHIVE = f"{REPO}/actions/artifacts/{{artifact_id}}/{{archive_format}}"
@@ -442,6 +443,24 @@ def _ingest(state: State, upload: Upload) -> list[str]:
     return []
 
 
+def _submit_snapshot(request: Request) -> Any:
+    """Keep the newest snapshot of a detector and correlator; one without a package of a known kind is invalid."""
+    from tests.support.github.server import Answered
+
+    request.needs("contents:write")
+    state, body = request.state, request.body
+    if not state.dependency_graph:
+        request.ends(404, "The Dependency graph is disabled for this repository.")
+    resolved = [one for manifest in body.get("manifests", {}).values() for one in manifest.get("resolved", {}).values()]
+    wrong = [one for one in resolved if not one.get("package_url", "").startswith("pkg:")]
+    result = "INVALID" if wrong else state.snapshot_result
+    if result != "INVALID":
+        state.snapshots[body["detector"]["name"], body["job"]["correlator"]] = body
+    now = _time(datetime.now(UTC))
+    made = {"id": len(state.snapshots) + 1, "created_at": now, "result": result, "message": "Received."}
+    return Answered(201, made)
+
+
 def _list_artifacts(request: Request) -> Any:
     from tests.support.github.server import Answered
 
@@ -595,6 +614,7 @@ ROUTES: dict[tuple[str, str], Callable[[Request], Any]] = {
             ("get", BRANCH, _get_branch),
             ("post", SARIFS, _upload_sarif),
             ("get", SARIF, _sarif_status),
+            ("post", SNAPSHOTS, _submit_snapshot),
             ("get", ALERTS, _list_alerts),
             ("get", ARTIFACTS, _list_artifacts),
             ("get", ARCHIVE, _download),

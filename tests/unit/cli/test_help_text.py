@@ -54,7 +54,7 @@ def test_what_a_value_is_is_told(name) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_short_flag_means_the_same_in_every_command(name) -> None:
     short = {one.short: one.name for one in (*load(name).inputs, *COMMON_INPUTS) if one.short}
-    meanings = {"o": "output-dir", "f": "format", "q": "quiet", "v": "verbose", "s": "severity", "i": "input"}
+    meanings = {"o": "output", "f": "format", "q": "quiet", "v": "verbose", "s": "severity", "i": "input"}
     assert short.items() <= meanings.items()
     assert {"q", "v"} <= short.keys()
 

@@ -27,7 +27,13 @@ from tests.support.hostile import HOSTILE, TEXTS
 from tests.unit.cli.test_console import commands
 
 IMAGE = Input(
-    name="image", help="Images.", parse=items, required=True, positional=True, many=True, aliases=("image-ref",)
+    name="image",
+    help="Images.",
+    parse=items,
+    required=True,
+    positional=True,
+    many=True,
+    aliases={"image-ref": "trivy-action"},
 )
 SEVERITY = Input(name="severity", help="Severity.", parse=choice("LOW", "HIGH"), choices=("LOW", "HIGH"), default="LOW")
 FIXABLE = Input(name="only-fixed", help="100 % fixable.", parse=boolean, default="false", absent=False, switch=True)
@@ -152,10 +158,10 @@ def test_a_flag_wins_over_the_environment(run, tmp_path) -> None:
     assert (given["image"], given["severity"]) == (("flag:1",), "LOW")
 
 
-def test_an_old_name_is_understood_with_a_notice(run, tmp_path) -> None:
+def test_another_tools_name_is_understood_with_a_notice(run, tmp_path) -> None:
     ran = run("--image-ref", "a:1")
     assert ran.given["image"] == ("a:1",)
-    assert "`--image-ref` is an old name: it is understood as `IMAGE`." in ran.err
+    assert "`--image-ref` is trivy-action's name of `IMAGE`." in ran.err
     ran = run(environment={"HOME": str(tmp_path), "S3C_IMAGE_REF": "b:1"})
     assert ran.given["image"] == ("b:1",)
     assert run("a:1", "--image-ref", "b:1").code == Exit.WRONG_INPUT

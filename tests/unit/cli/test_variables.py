@@ -10,7 +10,14 @@ from s3c_actions.options.command import COMMANDS, load
 from s3c_actions.options.declare import variable
 from tests.support import ROOT, bare
 
-KNOWN = sorted({variable(name) for command in COMMANDS for one in load(command).inputs for name in one.names})
+KNOWN = sorted(
+    {
+        variable(name)
+        for command in COMMANDS
+        for option in (*load(command).inputs, *load(command).other_inputs)
+        for name in option.names
+    }
+)
 
 
 def rejected(name: str, *, in_action: bool = False) -> InputError:
@@ -64,6 +71,17 @@ def test_every_variable_of_the_actions_and_the_documents_is_known() -> None:
     """What an action passes, and what a page tells people to set."""
     files = [*ROOT.glob("action.yml"), *ROOT.glob("actions/*/action.yml"), *ROOT.glob("docs/*.md"), ROOT / "README.md"]
     named = {name for file in files for name in re.findall(r"\bS3C_[A-Z0-9_]+\b", file.read_text())}
-    of_the_shell = {"S3C_ANNOTATIONS", "S3C_UPLOAD_SARIF", "S3C_GATE_LABEL", "S3C_VERBOSE", "S3C_DEBUG", "S3C_QUIET"}
+    of_the_shell = {
+        *("S3C_ANNOTATIONS", "S3C_UPLOAD_SARIF", "S3C_SUBMIT_DEPENDENCIES", "S3C_GATE_LABEL"),
+        *("S3C_VERBOSE", "S3C_DEBUG", "S3C_QUIET"),
+    }
+        "S3C_ANNOTATIONS",
+        "S3C_UPLOAD_SARIF",
+        "S3C_SUBMIT_DEPENDENCIES",
+        "S3C_GATE_LABEL",
+        "S3C_VERBOSE",
+        "S3C_DEBUG",
+        "S3C_QUIET",
+    }
     assert len(named) > 100
     assert named - {*KNOWN, *variables.OF_THE_MACHINE, *of_the_shell} <= {"S3C_FAILON"}

@@ -75,7 +75,7 @@ def test_help_of_a_word_says_what_it_does(word) -> None:
         (("scan", "-V"), "stands before a command", "s3c version"),
         (("scan", "x", "--no-reuse"), "--reuse: it takes a value", "`--reuse false`"),
         (("scan", "x", "--no-offline-skan"), "is not a flag of `s3c scan`", "s3c scan --help"),
-        (("scan", "x", "-o", "-"), "--output-dir: '-' is not a path", "./-"),
+        (("scan", "x", "--output-dir", "-"), "--output-dir: '-' is not a path", "./-"),
         (("scan", "x", "-f"), "--format: given without a value", "s3c scan --help"),
         (("scan", "x", "--image-reff", "y"), "is not a flag of `s3c scan`", "Did you mean --image-ref?"),
         (("sign", "x", "--key-pem-fil", "y"), "is not a flag of `s3c sign`", "Did you mean --key-pem-file?"),

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
@@ -23,11 +24,11 @@ from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity, rank_findings
 from s3c_actions.findings.threshold import Threshold
 from s3c_actions.report import format_registry
-from s3c_actions.report.formats import csv_file, html_page, sarif, text_table
+from s3c_actions.report.formats import csv_file, gitlab, gitlab_codequality, html_page, junit, sarif, text_table
 from s3c_actions.report.github import comment, summary
 from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.model import Outcome
-from tests.support import outcomes
+from tests.support import gitlab_schema, outcomes
 from tests.support.hostile import TEXTS
 
 ANY = st.text(max_size=60) | st.sampled_from(
@@ -246,6 +247,52 @@ def check_sarif(text: str) -> None:
         assert place["region"]["startLine"] >= 1
 
 
+# JUnit
+
+
+def check_junit(text: str) -> None:
+    of = report(text)
+    data = junit.render(of, rendering(of, text)).decode()
+    assert "<!" not in data
+    root = ElementTree.fromstring(data)
+    tags = [element.tag for element in root.iter()]
+    assert {*tags} <= {"testsuites", "testsuite", "properties", "property", "testcase", "failure", "skipped"}
+    assert tags.count("failure") == len(of.findings)
+    assert tags.count("skipped") == len(of.suppressed)
+    for element in root.iter():
+        for shown in (element.text or "", *element.attrib.values()):
+            assert not unprintable(shown)
+        assert all("\n" not in value for value in element.attrib.values())
+
+
+# GitLab
+
+
+def check_gitlab(text: str) -> None:
+    of = report(text)
+    document = json.loads(gitlab.render(of, rendering(of, text)))
+    gitlab_schema.CONTAINER_SCANNING.validate(document)
+    rows = document["vulnerabilities"]
+    assert len(rows) == sum(finding.kind is FindingKind.VULNERABILITY for finding in of.findings)
+    assert len({row["id"] for row in rows}) == len(rows)
+    for row in rows:
+        check_inline(row["description"])
+        assert not unprintable(json.dumps(row, ensure_ascii=False).replace("\N{WORD JOINER}", ""))
+
+
+def check_codequality(text: str) -> None:
+    of = report(text)
+    rows = json.loads(gitlab_codequality.render(of, rendering(of, text)))
+    gitlab_schema.CODE_QUALITY.validate(rows)
+    assert len(rows) == len(of.findings)
+    assert len({row["fingerprint"] for row in rows}) == len(rows)
+    for row in rows:
+        assert not unprintable(json.dumps(row, ensure_ascii=False))
+        path = row["location"]["path"]
+        assert not path.startswith("/")
+        assert ".." not in path.split("/")
+
+
 # Every format of the registry
 
 CHECKS: dict[str, Callable[[str], None]] = {
@@ -253,6 +300,9 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "table": check_table,
     "html": check_html,
     "sarif": check_sarif,
+    "junit": check_junit,
+    "gitlab": check_gitlab,
+    "gitlab-codequality": check_codequality,
 }
 RENDERED = [form.name for form in format_registry.FORMATS if form.renderer]
 
