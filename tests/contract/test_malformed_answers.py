@@ -103,8 +103,8 @@ def folder(tmp_path_factory):
     bare.furnish(folder, make("signer"))
     made = document.build_document(samples.outcome(samples.chained()), datetime.now(UTC), Secrets())
     (folder / "result.json").write_text(document.render_document(made))
-    pull = {"number": 7, "head": {"sha": "1" * 40, "repo": {"full_name": "octo/shop"}}, "base": {"ref": "main"}}
-    pull["base"] |= {"sha": "2" * 40, "repo": {"full_name": "octo/shop"}}
+    base = {"ref": "main", "sha": "2" * 40, "repo": {"full_name": "octo/shop"}}
+    pull = {"number": 7, "head": {"sha": "1" * 40, "repo": {"full_name": "octo/shop"}}, "base": base}
     (folder / "pull.json").write_text(json.dumps({"pull_request": pull, "number": 7}))
     ended = {"id": 5, "event": "pull_request", "head_sha": "1" * 40, "head_repository": {"full_name": "fork/shop"}}
     (folder / "run.json").write_text(json.dumps({"workflow_run": {**ended, "repository": {"full_name": "octo/shop"}}}))
