@@ -302,10 +302,14 @@ class _Run(msgspec.Struct):
         error.what, error.cause, error.remedy, error.original = map(
             cut, (error.what, error.cause, error.remedy, error.original)
         )
+        error.image = cut(error.image)
         self.names.name_inputs(error)
 
     def _phrase_outcome(self, outcome: Outcome) -> Outcome:
         """Return the outcome with its errors phrased as `_phrase` does."""
+        for image in outcome.images:
+            if image.failure is not None:
+                image.failure.image = image.failure.image or image.image
         failures = [image.failure for image in outcome.images]
         first = ""
         for failure in (*failures, outcome.deploy.failure if outcome.deploy is not None else None):

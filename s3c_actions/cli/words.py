@@ -54,6 +54,8 @@ def _respond(name: str, words: Sequence[str]) -> str:
         return overview(__version__)
     if name == "":
         raise parser.reject_flags(words)
+    if name == "version":
+        return f"s3c {__version__}\n"
     if name not in parser.WORDS:
         return command_help(load(parser.command_name(name)), full="--help" in words)
     unknown = [word for word in words if word.startswith("-") and word not in _HELP]

@@ -8,7 +8,7 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference, is_image_id
 from s3c_actions.options import scan as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
-from s3c_actions.steps.scan import closed_gate_error
+from s3c_actions.steps.scan import check_archive, closed_gate_error
 from s3c_actions.wiring import baseline, report_file
 from s3c_actions.wiring.context import Context, image_folders
 from s3c_actions.wiring.images import for_each_image, unless_exempt
@@ -52,6 +52,7 @@ def _requested_images(options: inputs.ScanInputs) -> dict[str, str]:
             raise InputError("image", f"{image} is given more than once.", remedy="Give each image once.")
         requested[image] = source
     for path in options.input:
+        check_archive(path)
         requested[path] = "archive"
     if not requested:
         raise InputError(

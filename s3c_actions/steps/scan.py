@@ -196,6 +196,12 @@ def run(image: str, settings: ScanSettings, *, trivy: Scanner, registry: Registr
     return result
 
 
+def check_archive(path: str) -> None:
+    """Raise InputError when there is neither an archive nor an OCI layout, `folder` or `folder:tag`, at a path."""
+    if not Path(path).exists() and not Path(path.rpartition(":")[0] or path).is_dir():
+        raise InputError("input", f"{path!r} does not exist.", remedy="Give the path of an image archive.")
+
+
 def closed_gate_error(result: ScanResult, gate: Threshold, *, consequence: str = "") -> Refused | None:
     """Return why the gate is closed for a scanned image, None when it is open.
 
@@ -271,9 +277,7 @@ def _unscanned_in_folder(image: str, *, gated: bool) -> str:
 
 def _resolve(image: str, settings: ScanSettings, registry: Registry, progress: Progress, *, gated: bool) -> _Target:
     if settings.source == "archive":
-        path = Path(image)
-        if not path.exists() and not Path(image.rpartition(":")[0] or image).is_dir():
-            raise InputError("input", f"{image!r} does not exist.", remedy="Give the path of an image archive.")
+        check_archive(image)
         return _Target(name=image, source="archive", notice=_unscanned_in_folder(image, gated=gated))
     local = is_image_id(image) and settings.source != "registry"
     reference = None if local else Reference.parse(image)

@@ -308,7 +308,7 @@ def test_every_scanner_and_the_old_names(world, tmp_path):
     ended = world.scan(tmp_path, world.at("planted"), *scanners, "--vuln-type", "os", "--format", "json,sarif")
     assert ended.code == 0, ended.stderr
     assert "`config` is an old name of Trivy: it is understood as `misconfig`" in ended.stderr
-    assert "`vuln-type` is trivy-action's name of `pkg-types`" in ended.stderr
+    assert "`--vuln-type` is trivy-action's name of `--pkg-types`" in ended.stderr
     kinds = {key for one in results(reports(tmp_path) / "trivy.json") for key, value in one.items() if value}
     assert {"Vulnerabilities", "Secrets", "Misconfigurations", "Licenses"} <= kinds
     assert "aws-access-key-id" in (reports(tmp_path) / "report.sarif").read_text()

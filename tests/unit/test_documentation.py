@@ -1,5 +1,6 @@
 """Every command line and every `with:` that is shown to people is understood by what it calls."""
 
+import io
 import re
 import shlex
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from markdown_it.token import Token
 
 from s3c_actions import REPOSITORY
 from s3c_actions.cli import parser
+from s3c_actions.cli import words as asked
 from s3c_actions.options import declare
 from s3c_actions.options.command import COMMANDS, load
 from s3c_actions.options.report import FormatOptions
@@ -133,6 +135,9 @@ def test_a_command_line_is_understood(page, words):
     if program.endswith("-lab"):
         # argparse ends the process when it does not understand.
         assert lab_parser().parse_args([name, *argv]).command == name
+        return
+    if name in parser.WORDS or "-h" in argv:
+        assert asked.run((name, *argv), {}, io.StringIO(), io.StringIO()) == 0
         return
     assert name in COMMANDS
     command = load(name)

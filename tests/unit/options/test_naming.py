@@ -1,13 +1,16 @@
 """An input in a message: by its flag, by the variable that it came from, or as an action's users know it."""
 
+import ast
+import re
+
 import pytest
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.progress import Silent
-from s3c_actions.options.command import load
+from s3c_actions.options.command import COMMANDS, load
 from s3c_actions.options.declare import variable
 from s3c_actions.options.naming import InputNames, NamingProgress, name_on_command_line
-from tests.support import bare
+from tests.support import ROOT, bare
 
 INPUTS = load("sign").inputs
 
@@ -77,3 +80,34 @@ def test_each_way_to_give_an_input_has_its_own_name(around, argv, shown, alone) 
     bare_image = {} if argv else {variable("image"): bare.PINNED}
     code, said = bare.ended(("sign", *((bare.PINNED, *argv) if argv else ())), alone, **around, **bare_image)
     assert (code, shown in said) == (2, True), said
+
+
+FLAGS = {one.flag for command in COMMANDS for one in load(command).inputs}
+COMMAND_LINE = re.compile(
+    r"\b(?:s3c|trivy|notation|docker|helm|kubectl|az|cosign)\b [a-z|…]|--(?:scanners|pkg-types) \w"
+)
+"""What shows a whole command line, ours or another program's."""
+
+
+def product_texts():
+    """The texts of the package, without docstrings: place and text."""
+    for path in sorted((ROOT / "s3c_actions").rglob("*.py")):
+        if path.parent.name in {"options", "cli"}:
+            continue
+        module = ast.parse(path.read_text())
+        comments = {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr)}
+        for node in ast.walk(module):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in comments:
+                yield f"{path.relative_to(ROOT)}:{node.lineno}", node.value
+
+
+def test_no_message_writes_a_flag_where_it_means_an_input() -> None:
+    """`fail-on`, not --fail-on: in an action there are no flags, and on a command line the name becomes one."""
+    texts = [(place, text) for place, text in product_texts() if re.search(r"[a-z] [a-z].* ", text)]
+    assert len(texts) > 500
+    wrong = {
+        place: text
+        for place, text in texts
+        if FLAGS & {*re.findall(r"--[a-z][a-z0-9-]+", text)} and not COMMAND_LINE.search(text)
+    }
+    assert wrong == {}
