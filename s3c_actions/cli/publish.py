@@ -53,10 +53,10 @@ def _is_judged(image: ImageOutcome) -> bool:
 
 
 def _mark(image: ImageOutcome) -> str:
-    """Return the mark of an image without a failure: a green one only when a gate judged it, or it was not scanned."""
+    """Return the mark of an image without a failure: green only when a gate judged all of it, or it was not scanned."""
     if image.last_scan is None:
         return "✔"
-    if not _is_judged(image):
+    if not _is_judged(image) or not tally(image.last_scan.shown).counted:
         return NEUTRAL_MARK
     return "⚠" if image.last_scan.closed else "✔"
 

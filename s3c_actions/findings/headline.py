@@ -52,6 +52,11 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it is certain that there are no findings."""
         return self.total == 0
 
+    @property
+    def counted(self) -> bool:
+        """Whether it is known of every rated severity how many findings there are."""
+        return not {*RATED} & {*self.hidden.uncounted}
+
 
 def tally(report: ScanReport) -> Tally:
     """Return the numbers of a report."""
