@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from s3c_actions.result.model import ImageOutcome, LeftResults, Outcome, ScanResult
 
 
-MOST_SHOWN = {True: 10, False: 5}
-"""How many findings are shown: after a scan, and after other commands."""
+MOST_SHOWN = {"scan": 10, "report": 0}
+"""How many findings are shown after a command; `report` has shown its table."""
 
 
 def _title(image: ImageOutcome, outcome: Outcome) -> str:
@@ -52,10 +52,10 @@ def _is_judged(image: ImageOutcome) -> bool:
 
 
 def _mark(image: ImageOutcome) -> str:
-    """Return the mark of an image without a failure: a green one only when a gate judged it, or it was not scanned."""
+    """Return the mark of an image without a failure: green only when a gate judged all of it, or it was not scanned."""
     if image.last_scan is None:
         return "✔"
-    if not _is_judged(image):
+    if not _is_judged(image) or not tally(image.last_scan.shown).counted:
         return NEUTRAL_MARK
     return "⚠" if image.last_scan.closed else "✔"
 
@@ -110,7 +110,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         if deploy_failure is not None and not any(image.failure for image in outcome.images):
             self.console.error(name, deploy_failure)
         for image in outcome.images:
-            if not self.console.quiet and not outcome.text:
+            if not self.console.quiet and (not outcome.text or self.command.name == "report"):
                 self._show_image(image, outcome, output)
             if image.failure is not None:
                 image.failure.image = image.failure.image or image.image
@@ -238,9 +238,9 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         if last is not None:
             facts += _scan_facts(last, judged=_is_judged(image))
             rows = finding_rows(
-                last.shown, width=self.console.width, most=MOST_SHOWN[self.command.name == "scan"], more=page
+                last.shown, width=self.console.width, most=MOST_SHOWN.get(self.command.name, 5), more=page
             )
-        report = page if self.command.name == "scan" else output / "summary.md" if output else None
+        report = page if self.command.name in MOST_SHOWN else output / "summary.md" if output else None
         facts += [f"report: {report}"] if report is not None else []
         line = f"{'✘' if failed else _mark(image)} {'   '.join(facts)}"
         if rows:

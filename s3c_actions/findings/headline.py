@@ -52,6 +52,11 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it is certain that there are no findings."""
         return self.total == 0
 
+    @property
+    def counted(self) -> bool:
+        """Whether it is known of every rated severity how many findings there are."""
+        return not {*RATED} & {*self.hidden.uncounted}
+
 
 def tally(report: ScanReport) -> Tally:
     """Return the numbers of a report."""
@@ -108,9 +113,10 @@ def describe_limits(scope: Scope | None) -> str:
     """
     if scope is None:
         return ""
-    parts = [
-        f"{DISPLAY_NAMES[name]} not looked {_VERBS.get(name, 'at')}" for name in missing_parts(scope, DEFAULT_SCOPE)
-    ]
+    parts = []
+    for name in missing_parts(scope, DEFAULT_SCOPE):
+        verb = "looked for" if name == "vuln" else "looked at"
+        parts.append(f"{DISPLAY_NAMES[name]} not {verb if scope.stated else 'in the report'}")
     # A report that somebody gave has no trace of a scanner that found nothing.
     if scope.stated and "secret" not in scope.scanners:
         parts.append("secrets not looked for")
@@ -118,9 +124,6 @@ def describe_limits(scope: Scope | None) -> str:
     if skipped:
         parts.append(f"{counted(skipped, 'path')} skipped")
     return ", ".join(parts)
-
-
-_VERBS = {"vuln": "for"}
 
 
 def _describe_absence(numbers: Tally) -> str:

@@ -94,6 +94,7 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
                 ),
                 "partial": bool(describe_hidden(numbers) or describe_limits(rendering.scope)),
                 "clean": numbers.clean,
+                "counted": numbers.counted,
                 "worst": numbers.worst.name.lower() if numbers.worst is not None else "unknown",
                 "suppressed": len(report.suppressed),
                 "end_of_life": report.os_end_of_life,

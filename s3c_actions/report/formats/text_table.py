@@ -39,7 +39,7 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
         cut_line("  ".join(line(fact, 80) for fact in facts if fact)),
         "",
         *textwrap.wrap(summary_line(report, rendering.scope), WIDTH),
-        *textwrap.wrap(_verdict(rendering), WIDTH),
+        *textwrap.wrap(_verdict(report, rendering), WIDTH),
         "",
     ]
     if report.os_end_of_life:
@@ -82,11 +82,14 @@ def summary_line(report: ScanReport, scope: Scope | None) -> str:
     return f"{text[:1].upper()}{text[1:]}{f'; {limits}' if limits else ''}."
 
 
-def _verdict(rendering: Rendering) -> str:
+def _verdict(report: ScanReport, rendering: Rendering) -> str:
     """Return the gate's verdict as a sentence."""
     if rendering.closed:
         return f"The gate is closed: {line(rendering.closed, 1000)}"
-    return "The gate is open: nothing closes it." if rendering.judged else f"{NO_GATE}."
+    if not rendering.judged:
+        return f"{NO_GATE}."
+    known = tally(report).counted
+    return "The gate is open: nothing closes it." if known else "Nothing that is known closes the gate."
 
 
 def _row(finding: Finding) -> tuple[str, ...]:

@@ -217,10 +217,10 @@ NEUTRAL = {
 
 
 def mark(image: ImageResult) -> str:
-    """Return the mark of an image: green only when a gate judged it, or when it was not scanned."""
+    """Return the mark of an image: green only when a gate judged all of its findings, or when it was not scanned."""
     if image.error is not None:
         return REFUSED
-    if not _judged(image):
+    if not _judged(image) or (image.findings is not None and not image.findings.tally.counted):
         return NEUTRAL[_worst(image) or Severity.UNKNOWN]
     scan = image.last_scan
     return LET_PASS if scan is not None and scan.closed else PASSED
@@ -240,7 +240,8 @@ def overall_mark(images: Sequence[ImageResult], *, failed: bool = False) -> str:
         return LET_PASS
     if marks <= {PASSED}:
         return PASSED
-    return NEUTRAL[worst_of([_worst(image) for image in images if not _judged(image)]) or Severity.UNKNOWN]
+    neutral = (image for image in images if mark(image) in NEUTRAL.values())
+    return NEUTRAL[worst_of([_worst(image) for image in neutral]) or Severity.UNKNOWN]
 
 
 def _judged(image: ImageResult) -> bool:

@@ -398,6 +398,11 @@ def test_images_of_one_short_name_are_told_apart(run) -> None:
     assert "✘ b.example/voting-app:2.0 @" in ran.out
 
 
+def test_quiet_prints_references_in_place_of_a_story(run) -> None:
+    ran = run("--quiet", "a", outcome=Outcome(command="trace", images=(samples.chained(),), text="a story"))
+    assert ran.out == f"{samples.NAME}@{samples.PATCHED}\n"
+
+
 def test_json_prints_the_document_and_nothing_else(run) -> None:
     outcome = samples.outcome(samples.chained(), samples.refused("the gate is closed"), command="scan")
     ran = run("a", "--json", outcome=outcome)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from msgspec.structs import replace
 
 from s3c_actions.findings import headline
 from s3c_actions.findings.model import ScanReport, Severity
@@ -54,3 +57,17 @@ def test_a_given_report_is_not_known_to_be_complete() -> None:
     assert headline.describe_findings(headline.tally(empty)) == "its findings are not known"
     assert headline.describe_findings(headline.tally(some)) == "1 finding (1 high; critical, medium and low not known)"
     assert set(empty.counts.values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({}, ""),
+        ({"scanners": ("secret",)}, "vulnerabilities not looked for"),
+        ({"pkg_types": ("library",), "stated": False}, "packages of the operating system not in the report"),
+        ({"scanners": ("vuln",), "skip_files": ("a", "b")}, "secrets not looked for, 2 paths skipped"),
+        ({"scanners": ("vuln",), "stated": False}, ""),
+    ],
+)
+def test_the_limits_of_a_scan(changes: dict[str, Any], sentence: str) -> None:
+    assert headline.describe_limits(replace(outcomes.LOOKED_AT, **changes)) == sentence

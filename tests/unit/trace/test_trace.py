@@ -26,7 +26,7 @@ from s3c_actions.signing import envelopes
 from s3c_actions.trace import document as story_json
 from s3c_actions.trace import page as story_page
 from s3c_actions.trace import text as story_text
-from s3c_actions.trace.model import Trace
+from s3c_actions.trace.model import AdmissionVerdict, Trace, TraceJudgement
 from tests.support import outcomes, stories
 from tests.support.hostile import HOSTILE, TEXTS
 from tests.unit.report.test_hostile import ANY, Page, unprintable
@@ -96,10 +96,26 @@ def test_the_text_begins_with_the_verdict_and_has_every_part() -> None:
     assert "Evidence, linux/arm64 sha256:888888888888…" in denied
 
 
+def test_a_command_to_copy_is_whole() -> None:
+    command = f"s3c trace registry.example/{'team/' * 30}app@{stories.DIGEST} --trust-store CERTIFICATE"
+    judgement = TraceJudgement(verdict=AdmissionVerdict.UNKNOWN, by="", reasons=("nobody is trusted",), remedy=command)
+    lines = story_text.render(replace(stories.patched(), judgement=judgement)).splitlines()
+    assert lines[1:4] == ["? not judged", "  nobody is trusted", f"  → {command}"]
+
+
+def test_a_report_that_lists_what_a_policy_refuses_alone_is_not_called_empty() -> None:
+    counts = {Severity.CRITICAL: 0, Severity.HIGH: 0}
+    assert story_text.describe_counts(counts) == "no critical or high; others not listed"
+    assert story_text.describe_counts({}) == "lists none, not all counted"
+    assert story_text.describe_counts(dict.fromkeys(Severity, 0)) == "no findings"
+
+
 def check_text(text: str) -> None:
     lines = story_text.render(stories.hostile(text)).split("\n")
     assert not [one for one in lines if unprintable(one) or "\r" in one]
-    assert not [one for one in lines if text_table.display_width(one) > text_table.WIDTH + 1]
+    cut = [one for one in lines if not one.startswith("  → ")]  # a command to copy is whole
+    assert len(cut) >= len(lines) - 1
+    assert not [one for one in cut if text_table.display_width(one) > text_table.WIDTH + 1]
     assert len(lines) < 120
     checked(stories.hostile(text))
 
