@@ -33,6 +33,7 @@ from tests.support.signing import s3c as run_s3c
 
 PREFIX = "test-"
 TOGETHER = "@node"
+_CHAINS = re.compile(r"@(node|runner)\b")
 # Of the programs in Go that tests start: a fifth of a scan is the collection of garbage.
 os.environ.setdefault("GOGC", "400")
 LONG = {
@@ -40,6 +41,8 @@ LONG = {
     *("test_other_cluster.py", "test_patch.py", "test_patch_container.py", "test_workflows.py"),
 }
 """With tests of half a minute or more: at the end, one process would work on them alone."""
+IN_ONE = {"test_azure_registry.py", "test_chain.py", "test_hosted_runner.py", "test_mirror.py"}
+"""Whose tests share what takes long to make: in several processes it would be made as often."""
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
@@ -47,26 +50,28 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
 
     There are two nodes, in two processes: what is about the gate itself has one, and waits for answers that are kept.
     pytest-xdist's own groups are no more with pytest 9.2 (pytest-dev/pytest-xdist#1386), and nobody is told: each
-    process would have a node.
+    process would have a node. Some files stay in one process, too.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        together = re.search(r"@[a-z]+", nodeid.partition("[")[2])
+        together = _CHAINS.search(nodeid.partition("[")[2])
         if together is None:
-            return nodeid
+            file = nodeid.partition("::")[0]
+            return file if Path(file).name in IN_ONE else nodeid
         about_the_gate = together[0] == TOGETHER and re.search(r"\btest_(azure_)?(gate|signers)", nodeid)
         return f"{together[0]} of the gate" if about_the_gate else together[0]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """Who hands tests out to `make e2e`'s processes."""
+    """Who hands tests out to `make e2e`'s processes, in the order in which they were collected."""
+    config.option.loadscopereorder = False
     return Together(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests come first."""
-    items.sort(key=lambda item: item.path.name not in LONG)
+    """Long tests come first: chains of them before single ones."""
+    items.sort(key=lambda item: (_CHAINS.search(item.name) is None, item.path.name not in LONG))
 
 
 @pytest.fixture(scope="session", params=[TOGETHER])
