@@ -295,7 +295,7 @@ def _fit_boxes(boxes: list[Box], most: int, what: str) -> list[Box]:
 
 
 def _box(first: str, second: str, trust: SignatureTrust) -> Box:
-    texts = (TextLine(48, 17, line(first, 28), "row"), TextLine(48, 32, line(second, 32), "soft"))
+    texts = (TextLine(48, 17, line(first, 29), "row"), TextLine(48, 32, line(second, 32), "soft"))
     return Box(0, 0, WIDTH, ROW - 6, "hanging", texts, SEALS[trust])
 
 
