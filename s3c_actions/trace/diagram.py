@@ -34,6 +34,8 @@ HEIGHT = 116
 ROW = 46
 PANEL, PAD, BETWEEN = 30, 16, 12
 """From the chain to the panel; within the panel, to its border and between two boxes."""
+MAX_TITLE = 25
+"""Characters in bold that the narrowest box has room for."""
 MAX_ANCESTORS = 2
 MAX_SIGNATURES = 4
 MAX_DOCUMENTS = 8
@@ -261,9 +263,10 @@ def _document_boxes(documents: Sequence[AttachedDocument]) -> list[Box]:
     boxes = []
     for document in order:
         title = story_text.title_of_document(document)
-        when = story_text.format_time(document.created)[:10]
+        dated = f"{title} · {story_text.format_time(document.created)[:10]}"
+        first = dated if document.created and len(dated) <= MAX_TITLE else title
         trust = SignatureTrust.BROKEN if document.problem else document.trust
-        boxes.append(_box(f"{title} · {when}" if when else title, story_text.describe_document(document), trust))
+        boxes.append(_box(first, story_text.describe_document(document), trust))
     return _fit_boxes(boxes, MAX_DOCUMENTS, "more documents")
 
 
@@ -295,7 +298,7 @@ def _fit_boxes(boxes: list[Box], most: int, what: str) -> list[Box]:
 
 
 def _box(first: str, second: str, trust: SignatureTrust) -> Box:
-    texts = (TextLine(48, 17, line(first, 29), "row"), TextLine(48, 32, line(second, 32), "soft"))
+    texts = (TextLine(48, 17, line(first, MAX_TITLE), "row"), TextLine(48, 32, line(second, 31), "soft"))
     return Box(0, 0, WIDTH, ROW - 6, "hanging", texts, SEALS[trust])
 
 

@@ -112,7 +112,7 @@ def test_every_kind_of_document_is_shown_however_many_there_are() -> None:
     )
     shown = rows(diagram.draw(with_documents(*notes, *one_of_each())))
     for title in ("report", "result", "SBOM (SPDX)", "SBOM (CycloneDX)", "VEX"):
-        assert any(one.startswith(f"{title} · ") for one in shown)
+        assert any(one.partition(" · ")[0] == title for one in shown)
     assert "and 28 more documents" in shown
 
 
