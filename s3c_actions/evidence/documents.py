@@ -14,6 +14,8 @@ import msgspec
 
 from s3c_actions.core import reading
 from s3c_actions.core.artifact_types import STATEMENT
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.reference import Reference, is_tag
 from s3c_actions.core.text import counted
 from s3c_actions.findings.model import Severity
 from s3c_actions.trace.model import AttachedFinding, PatchChange
@@ -180,10 +182,17 @@ def describe_openvex(content: bytes) -> str:
 
 
 class AttachedResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The facts of a `result.json` about the image: the original of the patch, and the changes by the patch."""
+    """The facts of a `result.json` about the image.
+
+    Attributes:
+        told: the command and its verdict, in a clause.
+        original: of the patch, pinned, with the tag it was asked for by; `tag` the one that the patched image got.
+        change: by the patch; None when nothing was patched.
+    """
 
     told: str
     original: str = ""
+    tag: str = ""
     change: PatchChange | None = None
 
 
@@ -216,7 +225,19 @@ def read_attached_result(content: bytes, digest: str) -> AttachedResult:
         left=_read_findings(patch.get("left")),
         new=_read_findings(patch.get("new")),
     )
-    return AttachedResult(told=summary, original=_text(patch.get("original")), change=change)
+    tag = _text(patch.get("tag"))
+    original = _with_tag(_text(patch.get("original")), _text(image.get("image")))
+    return AttachedResult(told=summary, original=original, tag=tag if is_tag(tag) else "", change=change)
+
+
+def _with_tag(pinned: str, asked: str) -> str:
+    """Return a pinned reference with the tag of the one that was asked for, where that is of the same repository."""
+    try:
+        reference, named = Reference.parse(pinned), Reference.parse(asked)
+    except InputError:
+        return pinned
+    same = named.name == reference.name and named.digest in {"", reference.digest}
+    return f"{reference.name}:{named.tag}@{reference.digest}" if same and named.tag and reference.digest else pinned
 
 
 def compare_attached(before: SarifReport, after: SarifReport, source: str) -> PatchChange:

@@ -126,6 +126,7 @@ def run(image: str, tools: TraceTools) -> Trace:
     subject = _with_problem(described, manifest.descriptor.images[MAX_PLATFORMS:])
     return Trace(
         image=image,
+        tag=requested.tag or look.tag(subjects),
         told=certificates.format_time(tools.now),
         subject=subject,
         platforms=tuple(platforms),
@@ -343,10 +344,22 @@ class _Reader:
         for document in sorted(documents, key=lambda candidate: candidate.trust is not SignatureTrust.TRUSTED):
             result = self._results[document.digest]
             if result.original and result.change is not None:
-                return result.original, replace(
-                    result.change, source=f"{result.change.source}, {_describe_trust(document)}"
-                )
+                trust = document.trust if document.signatures else None
+                source = f"{result.change.source}, {_describe_trust(document)}"
+                return result.original, replace(result.change, source=source, trust=trust)
         return "", None
+
+    def tag(self, subjects: Iterable[Subject]) -> str:
+        """Return the tag that a signed result says the patched image got; empty when none says it."""
+        documents = (document for subject in subjects for document in subject.documents)
+        tags = (
+            self._results[document.digest].tag
+            for document in documents
+            if document.digest in self._results
+            and document.signatures
+            and document.trust in {SignatureTrust.TRUSTED, SignatureTrust.UNCHECKED}
+        )
+        return next((tag for tag in tags if tag), "")
 
     def ancestors(self, reference: Reference, subjects: list[Subject], original: str) -> tuple[Ancestor, ...]:
         """Return the images that these claim to come from, the nearest first."""

@@ -6,7 +6,7 @@ and dark, in print, by keyboard and by a screen reader: the picture's facts are 
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -64,8 +64,9 @@ def render(story: Trace, links: tuple[PageLink, ...] = ()) -> bytes:
         .render(
             story=story,
             links=links,
-            title=diagram.split_name(story.image)[0],
+            title=story_text.title_of(story),
             picture=diagram.draw(story),
+            describe_original=partial(story_text.describe_original, story),
             verdict=_VERDICTS[story.judgement.verdict],
             change=_change(story.change),
             style=Markup(style),  # noqa: S704 - a file of ours
@@ -134,6 +135,7 @@ def _environment() -> jinja2.Environment:
         "moment": story_text.format_time,
         "told": story_text.describe_document,
         "number": format_count,
+        "kind": story_text.title_of_document,
         "counted": story_text.describe_counts,
         "trust": _TRUST.__getitem__,
         "url": escape.url,

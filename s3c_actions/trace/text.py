@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from s3c_actions.core import artifact_types
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import join_words, plural, short_digest
 from s3c_actions.findings.headline import RATED, format_count, list_counts
 from s3c_actions.findings.model import Severity
@@ -45,7 +48,8 @@ def render(story: Trace) -> str:
     out += [f"  {line(reason, WIDTH * 3)}" for reason in story.judgement.reasons]
     if story.gate is not None:
         out += [f"  ⚠ {line(sentence, WIDTH * 3)}" for sentence in story.gate.sentences]
-    out += _section("Where it came from", [*_origin_rows(story.subject), *_flat_map(_ancestor_rows, story.ancestors)])
+    ancestors = [row for ancestor in story.ancestors for row in _ancestor_rows(story, ancestor)]
+    out += _section("Where it came from", [*_origin_rows(story.subject), *ancestors])
     if story.change is not None:
         out += _section(f"What the patch changed ({line(story.change.source)})", _change_rows(story.change))
     for subject in story.subjects:
@@ -87,6 +91,29 @@ def describe_counts(counts: Mapping[Severity, int]) -> str:
     return f"no {absent}; others not listed" if absent else "lists none, not all counted"
 
 
+def title_of(story: Trace) -> str:
+    """Return the name of the traced image for people: `voting-app:1.4.0-1`, without registry and digest."""
+    try:
+        reference = Reference.parse(story.reference)
+    except InputError:
+        return story.image.partition("@")[0]
+    return f"{reference.short}:{story.tag}" if story.tag else reference.short
+
+
+def title_of_document(document: AttachedDocument) -> str:
+    """Return the kind of a document for people; of a bill of materials also its format."""
+    form = {artifact_types.SPDX: "SPDX", artifact_types.CYCLONEDX: "CycloneDX"}.get(document.artifact_type, "")
+    return f"{document.kind.value} ({form})" if form else document.kind.value
+
+
+def describe_original(story: Trace, ancestor: Ancestor) -> str:
+    """Describe an ancestor's findings in a clause: by its newest report, else by the signed result; else empty."""
+    if ancestor.subject is not None and ancestor.subject.reports:
+        return describe_document(ancestor.subject.reports[0])
+    counts = story.original_counts if ancestor.relation is Relation.PATCHED else None
+    return f"{describe_counts(counts)}, by the signed result.json" if counts is not None else ""
+
+
 def describe_document(document: AttachedDocument) -> str:
     """Describe the content of a document, in a clause."""
     if document.problem:
@@ -121,14 +148,14 @@ def _origin_rows(subject: Subject) -> list[str]:
     return [f"{fit_column(line(name, 40), 12)} {line(text)}" for name, text in facts]
 
 
-def _ancestor_rows(ancestor: Ancestor) -> list[str]:
+def _ancestor_rows(story: Trace, ancestor: Ancestor) -> list[str]:
     relation = "original" if ancestor.relation is Relation.PATCHED else "base"
     proof = {True: "its layers are the first of this image", False: "its layers are NOT in this image"}
     notes = [f"by {ancestor.said_by}", *([proof[ancestor.proven]] if ancestor.proven is not None else [])]
     notes += [ancestor.problem] if ancestor.problem else []
     lines = [f"{relation:<12} {line(ancestor.named)}", f"{'':<12} {line(', '.join(notes))}"]
-    if ancestor.subject is not None and ancestor.subject.reports:
-        lines.append(f"{'':<12} had {describe_document(ancestor.subject.reports[0])}")
+    if had := describe_original(story, ancestor):
+        lines.append(f"{'':<12} had {had}")
     return lines
 
 
@@ -186,8 +213,8 @@ def _document_rows(subject: Subject) -> list[str]:
         signer = next((signature.signer for signature in document.signatures if signature.trust is document.trust), "")
         signed = f"signed by {signer}" if signer else "not signed" * document.read
         lines.append(
-            f"{mark} {document.kind.value:<7} {fit_column(format_time(document.created), 16)}  "
-            f"{fit_column(line(describe_document(document)), 44)}  "
+            f"{mark} {title_of_document(document):<16} {fit_column(format_time(document.created), 16)}  "
+            f"{fit_column(line(describe_document(document)), 42)}  "
             f"{line(signed)}"
         )
     more = len(subject.documents) - len(documents)

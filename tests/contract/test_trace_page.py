@@ -10,6 +10,7 @@ import pytest
 from s3c_actions.trace import page as story_page
 from s3c_actions.trace.model import Trace
 from tests.support import stories
+from tests.support.browser import scenes
 from tests.support.browser.accessibility import problems
 from tests.support.browser.chromium import Theme, chromium, opened
 from tests.support.hostile import HOSTILE
@@ -75,3 +76,15 @@ def test_by_keyboard_on_a_phone_and_in_print(browser: Browser) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         page.emulate_media(media="print", color_scheme="dark")
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_no_text_of_the_picture_leaves_its_box(browser: Browser) -> None:
+    for story in (*STORIES.values(), scenes.traced()):
+        with opened(browser, source(story), width=1280) as (page, _):
+            left = page.locator("svg g").evaluate_all("""all => all.flatMap(group => {
+                const box = group.querySelector("rect").getBoundingClientRect();
+                return [...group.querySelectorAll("text")]
+                    .filter(one => one.getBoundingClientRect().right > box.right)
+                    .map(one => one.textContent);
+            })""")
+            assert left == []

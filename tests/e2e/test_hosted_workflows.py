@@ -21,7 +21,7 @@ from tests.support.azure.registry import forward
 from tests.support.github import events
 from tests.support.github.server import GitHub, serving
 from tests.support.github.state import READ_ONLY, Token
-from tests.support.hosted import API, MIRROR, Hosted, hosted
+from tests.support.hosted import ACTOR, API, MIRROR, Hosted, hosted
 from tests.support.layout import Layout
 from tests.support.oci import Repository, copy_image, digest_of
 from tests.support.pairwise import cover
@@ -89,8 +89,8 @@ def printed(runner: Hosted, lab: Lab, files: Mapping[str, str], number: int) -> 
 
 @pytest.fixture(scope="module")
 def first(runner: Hosted, lab: Lab, image: Repository, files: dict[str, str]) -> Job:
-    """README's first workflow."""
-    return printed(runner, lab, files, 0)
+    """README's second workflow: the whole chain with a key."""
+    return printed(runner, lab, files, 1)
 
 
 def nothing_is_left_or_used(runner: Hosted) -> None:
@@ -108,7 +108,37 @@ def secrets_of(lab: Lab) -> list[str]:
     return [TOKEN, Path(lab.key).read_text().splitlines()[1]]
 
 
-def test_readmes_first_workflow_as_printed(runner: Hosted, lab: Lab, first: Job, image: Repository) -> None:
+def test_readmes_first_workflow_as_printed(
+    runner: Hosted, image: Repository, files: dict[str, str], services: GitHub
+) -> None:
+    """On a pull request, without a key or a secret: what the Dockerfile builds is scanned, gated and commented on."""
+    runner.packages.rights[TOKEN] = "read"
+    # The base image is on the machine: what the Dockerfile builds on is no matter of the workflow.
+    runner.shell(
+        f"echo {TOKEN} | docker login ghcr.io --username {ACTOR} --password-stdin"
+        f" && docker pull --quiet {NAME}:1.4.0 && docker logout ghcr.io"
+    )
+    services.state.tokens[TOKEN] = Token(permissions=frozenset({"contents:read", "pull-requests:write"}))
+    job = runner.run(
+        examples.readme(0),
+        "readme-0",
+        files={**files, "Dockerfile": f"FROM {NAME}:1.4.0\n"},
+        secrets={"GITHUB_TOKEN": TOKEN},
+        environment={
+            "S3C_PROGRAMS_MIRROR": f"https://{MIRROR}",
+            "GITHUB_API_URL": f"https://{API}",
+            "GITHUB_REPOSITORY": services.state.repository,
+        },
+        event="pull_request",
+        payload=events.pull_request(services, services.state.pulls[1]),
+    )
+    assert job.succeeded, job.log
+    assert len(services.state.comments) == 1
+    assert TOKEN not in job.log
+    nothing_is_left_or_used(runner)
+
+
+def test_readmes_second_workflow_as_printed(runner: Hosted, lab: Lab, first: Job, image: Repository) -> None:
     assert first.succeeded, first.log
     assert "1.4.0-1" in image.tags()
     patched = image.raw("1.4.0-1")[0]
@@ -130,7 +160,7 @@ def test_readmes_step_by_step_workflow_as_printed(
     assert first.succeeded, first.log
     before = image.every_tag()
     (signature,) = signatures_of(image, "1.4.0-1")
-    job = printed(runner, lab, files, 1)
+    job = printed(runner, lab, files, 2)
     assert job.succeeded, job.log
     scan, patch = job.outputs["scan"], job.outputs["patch"]
     assert int(scan["fixable"]) > 0

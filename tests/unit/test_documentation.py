@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+import msgspec
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -419,3 +421,63 @@ def test_a_subjects_prefix_that_a_command_takes_has_a_value_for_older_repositori
     assert len(taken) >= 4
     for command in taken:
         assert re.search(r"--jq '\.sub_claim_prefix // \"repo:[\w-]+/[\w-]+\"'\)$", command), command
+
+
+# Variables that are no input of a command: where things lie on a machine.
+MACHINE = {"S3C_CACHE", "S3C_STATE", "S3C_PYTHON", "S3C_PROGRAMS_MIRROR"}
+DECLARED = {one.variable for name in COMMANDS for one in (*load(name).inputs, *load(name).other_inputs)}
+NAMED_VARIABLES = sorted({(page, name) for page in PAGES for name in re.findall(r"\bS3C_[A-Z_]+\b", page.read_text())})
+
+
+def test_a_variable_that_is_shown_is_that_of_an_input():
+    assert len(NAMED_VARIABLES) > 20
+    # Those that a page makes up: for a secret or variable of a repository, or the tests' own.
+    own = {"S3C_POLICY", "S3C_GOLDEN", "S3C_", "S3C_FAILON"}
+    unknown = {(page.name, name) for page, name in NAMED_VARIABLES if name not in DECLARED | MACHINE | own}
+    assert not unknown
+
+
+OTHER_SYSTEMS = [ROOT / "docs" / name for name in ("gitlab.md", "azure-pipelines.md", "jenkins.md")]
+
+
+@pytest.mark.parametrize("page", OTHER_SYSTEMS, ids=[page.stem for page in OTHER_SYSTEMS])
+def test_what_another_ci_system_is_given_is_understood(page):
+    """Its pipeline parses where it is YAML, and the command in it takes its arguments; comment and alerts are named."""
+    (pipeline,) = [block for block in code(page) if block.info in {"yaml", "groovy"}]
+    if pipeline.info == "yaml":
+        assert parse_yaml(pipeline.content)
+    (line,) = re.findall(r"/bin/s3c\"? ([a-z]+ \"[^\"]+\")", pipeline.content)
+    name, *argv = shlex.split(line)
+    assert parser.read(load(name), [re.sub(r"\$\(?[\w.]+\)?", "x", word) for word in argv]) is not None
+    rows = [row.partition(" | ")[0] for row in page.read_text().splitlines() if row.startswith("| ")]
+    assert any(row.startswith("| comment") for row in rows)
+    assert any(row.startswith("| alerts") for row in rows)
+
+
+POLICIES = [
+    (page, block.content)
+    for page in PAGES
+    for block in code(page)
+    if block.info == "yaml" and re.match(r"(version: 1\n)?(signers|exceptions|findings):", block.content)
+]
+
+
+@pytest.mark.parametrize(("page", "shown"), POLICIES, ids=[page.name for page, _ in POLICIES])
+def test_a_part_of_a_policy_is_one(page, shown):
+    schema = parse_yaml((ROOT / "s3c_actions" / "schemas" / "policy-1.json").read_text())
+    whole = {"version": 1, "signers": [{"name": "x", "certificate": "x.crt"}]} | parse_yaml(shown)
+    # YAML's own dates are texts in JSON.
+    plain = msgspec.to_builtins(whole, enc_hook=str)
+    jsonschema.Draft202012Validator(schema).validate(plain)
+
+
+def test_parts_of_policies_are_shown():
+    assert {page.name for page, _ in POLICIES} >= {"exceptions.md", "key-rotation.md"}
+
+
+def test_the_index_has_every_guide():
+    """In its own words, once or more; what it leaves out are pages for those who work on s3c."""
+    index = (ROOT / "docs" / "README.md").read_text()
+    assert not [
+        page.name for page in ROOT.glob("docs/*.md") if page.name != "README.md" and f"({page.name})" not in index
+    ]

@@ -80,7 +80,7 @@ WITHOUT = {
     "result": "gate_change model outputs",
     "signing": "envelopes identities",
     "steps": "judge list_signed merge mirror patch_building patching protocols sign trace verify",
-    "trace": "diagram document model page text",
+    "trace": "document model page text",
     "wiring": (
         "attaching azure baseline context deploying files github install_gate judging kubernetes logins "
         "programs result_files target_files tracing verifying"

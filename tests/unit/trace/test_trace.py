@@ -293,3 +293,23 @@ def test_any_bytes_are_an_envelope_or_told_as_none(content: bytes) -> None:
 @pytest.mark.slow
 def test_a_million_characters_do_not_make_a_large_page() -> None:
     assert len(story_page.render(stories.hostile(HOSTILE["long-line"]))) < 200_000
+
+
+@pytest.mark.parametrize(
+    ("asked", "tag", "named", "called"),
+    [
+        ("localhost:5000/voting-app:1.4.0", "1.4.0-1", f"{stories.NAME}:1.4.0@{stories.ORIGINAL}", "1.4.0-1"),
+        (f"{stories.NAME}:1.4.0@{stories.ORIGINAL}", "", f"{stories.NAME}:1.4.0@{stories.ORIGINAL}", ""),
+        # A tag of another repository or digest says nothing of this one.
+        ("localhost:5000/other:1.4.0", "1", f"{stories.NAME}@{stories.ORIGINAL}", "1"),
+        (f"{stories.NAME}:1.4.0@{stories.DIGEST}", "1", f"{stories.NAME}@{stories.ORIGINAL}", "1"),
+        (f"{stories.NAME}@{stories.ORIGINAL}", "no tag\n", f"{stories.NAME}@{stories.ORIGINAL}", ""),
+        ("not a reference", 7, f"{stories.NAME}@{stories.ORIGINAL}", ""),
+    ],
+)
+def test_an_attached_result_names_the_tags(asked: str, tag: Any, named: str, called: str) -> None:
+    patch = {"patched": True, "original": f"{stories.NAME}@{stories.ORIGINAL}", "tag": tag, "before": {}, "after": {}}
+    image = {"image": asked, "digest": stories.DIGEST, "verdict": "passed", "patch": patch}
+    content = json.dumps({"version": 1, "command": "chain", "images": [image]}).encode()
+    read = documents.read_attached_result(content, stories.DIGEST)
+    assert (read.original, read.tag) == (named, called)
