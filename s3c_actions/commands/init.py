@@ -14,6 +14,7 @@ import msgspec
 
 from s3c_actions import REPOSITORY, __version__
 from s3c_actions.core import reading
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.options import init as inputs
 from s3c_actions.options.command import load
@@ -110,7 +111,7 @@ def _initialise(options: inputs.InitInputs, context: Context, root: Path) -> Out
     lines += _listing([("new" if change.before is None else "update", change.path, "") for change in key_changes])
     if options.dry_run:
         shown = changes.diff([*wanted, *(change for change in key_changes if not change.private)])
-        return _outcome("\n".join([shown, *lines, "Nothing was written (--dry-run)."]))
+        return _outcome("\n".join([shown, *lines, "Nothing was written."]))
     if not wanted and not key_changes and not options.key:
         return _outcome("\n".join([*lines, "Nothing has to be changed."]))
     changes.write_all(root, [*key_changes, *wanted])
@@ -150,7 +151,7 @@ def _confirm(options: inputs.InitInputs, conflicts: Sequence[Change]) -> set[str
             "yes",
             f"somebody else wrote {', '.join(change.path for change in conflicts)}, and there is no terminal to ask "
             "at: nothing was written.",
-            remedy="Give --yes to replace what is there, --keep to leave it, or --dry-run to see the difference.",
+            remedy="Give `yes` to replace what is there, `keep` to leave it, or `dry-run` to see the difference.",
         )
     replaced = set()
     for change in conflicts:
@@ -225,7 +226,8 @@ def _key_changes(options: inputs.InitInputs, context: Context, root: Path, found
                 "key",
                 f"{path} is there already, and is not overwritten.",
                 cause="What it signed could not be verified any more without its certificate.",
-                remedy="Move it away if it is not used any more; docs/certificates.md has how to renew a certificate.",
+                remedy="Move it away if it is not used any more; how to renew a certificate: "
+                f"{doc_link('certificates.md')}.",
             )
     ignore_files = [".gitignore"]
     if any(not dockerfile.context for dockerfile in found.dockerfiles):
@@ -339,7 +341,7 @@ def _migrate(options: inputs.InitInputs, context: Context, root: Path) -> Outcom
     if change.after == before:
         return _outcome("\n".join([*lines, "Nothing was written."]))
     if options.dry_run:
-        return _outcome("\n".join([changes.diff([change]), *lines, "Nothing was written (--dry-run)."]))
+        return _outcome("\n".join([changes.diff([change]), *lines, "Nothing was written."]))
     if change.path in _confirm(options, [change]):
         changes.write_all(root, [change])
         return _outcome("\n".join([*lines, f"{relative} was changed: look at `git diff`."]))

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from s3c_actions import REPOSITORY
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
@@ -146,10 +147,10 @@ def _planned(path: str, template: str, purpose: str, pin: Pin, values: Mapping[s
 def _release(prefix: str, signer: Signer, notes: list[str]) -> list[tuple[str, str]]:
     """Return the workflow that signs, where it is known what signs and where images go."""
     if not prefix:
-        notes.append("Where images are pushed is not known, so nothing signs them: give --image-prefix.")
+        notes.append("Where images are pushed is not known, so nothing signs them: give `image-prefix`.")
         return []
     if not signer.source:
-        notes.append("Nothing signs yet: `s3c init --key`, or --vault and --vault-certificate, adds a workflow.")
+        notes.append("Nothing signs yet: `s3c init --key`, or `vault` and `vault-certificate`, adds a workflow.")
         return []
     if not prefix.startswith(f"{GITHUB_REGISTRY}/") and not signer.vault:
         notes.append(
@@ -191,9 +192,9 @@ def _inspection_notes(inspection: Inspection) -> list[str]:
     if checkout.remote is None:
         notes.append("There is no Git remote: where the repository is hosted is not known.")
     elif checkout.remote.host != GITHUB:
-        notes.append(f"The repository is on {checkout.remote.host}, not on github.com: see docs/github.md.")
+        notes.append(f"The repository is on {checkout.remote.host}, not on github.com: see {doc_link('github.md')}.")
     if registry := elsewhere(inspection):
-        notes.append(f"Workflows push to {registry}: give --image-prefix for a workflow that signs there.")
+        notes.append(f"Workflows push to {registry}: give `image-prefix` for a workflow that signs there.")
     if inspection.incomplete:
         notes.append("The repository is larger than what is looked through: some of its files were left out.")
     for chart in inspection.charts:

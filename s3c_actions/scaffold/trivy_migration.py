@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.findings.model import Severity
 from s3c_actions.report.format_registry import FORMATS
 from s3c_actions.scaffold import yaml_text
@@ -149,7 +150,7 @@ class _Step:
         elif name == "format":
             self._format(value, text)
         elif name not in self._inputs:
-            self._ask(f"`{name}` is no input of s3c's scan: remove it, or see docs/scan.md.")
+            self._ask(f"`{name}` is no input of s3c's scan: remove it, or see {doc_link('scan.md')}.")
         elif self._inputs[name] != name and self._is_given_twice(name, values):
             self._ask(f"`{name}` and `{self._inputs[name]}` are one input: keep one of them.")
         elif self._inputs[name] != name:
@@ -190,7 +191,9 @@ class _Step:
         given = yaml_text.entries(self._fields["env"][1]) if "env" in self._fields else {}
         for name, (key, _) in given.items():
             if re.fullmatch(r"TRIVY_[A-Z0-9_]{1,60}", name):
-                self._ask(f"`{name}` under `env:`: give it as an input (docs/scan.md).", key.start_mark.line + 1)
+                self._ask(
+                    f"`{name}` under `env:`: give it as an input ({doc_link('scan.md')}).", key.start_mark.line + 1
+                )
 
     def _outputs(self, values: Mapping[str, str]) -> None:
         if values.get("output") and "output" not in self._inputs:

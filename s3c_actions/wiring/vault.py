@@ -235,7 +235,7 @@ def open_environment(identity: Identity, context: Context) -> str:
         return ""
     return reason and (
         f"Every branch of {repository} can sign: of the environment {name}, {reason}. Allow the branch that releases "
-        "alone to deploy to it (docs/azure-roles.md)."
+        f"alone to deploy to it ({doc_link('azure-roles.md')})."
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from s3c_actions import REPOSITORY
 from s3c_actions.commands.init import _scan_inputs
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.scaffold import trivy_migration
 from s3c_actions.scaffold.rendering import Pin
 from tests.support import repositories
@@ -79,7 +80,7 @@ def test_inputs(given, expected):
         ("exit-code: 1\n          severity: LOW,CRITICAL", "also refuses HIGH, MEDIUM"),
         ("no-such-input: 1", "`no-such-input` is no input"),
         ("pkg-types: os\n          vuln-type: os", "`vuln-type` and `pkg-types` are one input"),
-        ("format: cosign-vuln", "`format: cosign-vuln` is none of"),
+        ("format: no-such-format", "`format: no-such-format` is none of"),
     ],
 )
 def test_what_is_left_for_people(given, asked):
@@ -90,7 +91,7 @@ def test_what_is_left_for_people(given, asked):
 def test_variables_of_trivy_are_named():
     migrated = migrate(f"{STEP}        env:\n          TRIVY_SKIP_DB_UPDATE: true\n          OTHER: 1\n")
     assert [re.sub(r"^line \d+: ", "", line) for line in migrated.by_hand] == [
-        "`TRIVY_SKIP_DB_UPDATE` under `env:`: give it as an input (docs/scan.md)."
+        f"`TRIVY_SKIP_DB_UPDATE` under `env:`: give it as an input ({doc_link('scan.md')})."
     ]
 
 
