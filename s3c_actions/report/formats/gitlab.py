@@ -15,6 +15,7 @@ import msgspec
 
 import s3c_actions
 from s3c_actions.core.text import counted
+from s3c_actions.findings.headline import describe_hidden, tally
 from s3c_actions.findings.identity import image_identity, number_occurrences
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport
 from s3c_actions.report.render import escape
@@ -66,6 +67,8 @@ def _program(name: str, title: str, version: str) -> dict[str, Any]:
 
 
 def _messages(report: ScanReport) -> Iterator[str]:
+    if hidden := describe_hidden(tally(report)):
+        yield f"{hidden[0].upper()}{hidden[1:]}."
     others = sum(finding.kind is not FindingKind.VULNERABILITY for finding in report.findings)
     if others:
         yield f"{counted(others, 'finding')} of other kinds: see the other reports."

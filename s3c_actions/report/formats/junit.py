@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from s3c_actions.findings.headline import describe_findings, describe_hidden, describe_limits, tally
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport
 from s3c_actions.report.formats.sentences import describe
 from s3c_actions.report.render import escape
@@ -22,13 +23,18 @@ _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}")
 
 
 def render(report: ScanReport, rendering: Rendering) -> bytes:
-    """Render a report. An image without findings is one test case that passed: a file without any is an error to CI."""
-    number = len(report.findings) + len(report.suppressed)
+    """Render a report.
+
+    An image without findings is one test case that passed, as a file without any is an error to CI. Findings that are
+    not shown, or not known, are one that was skipped.
+    """
+    number, numbers = len(report.findings) + len(report.suppressed), tally(report)
+    hidden = describe_hidden(numbers)
     counts = {
-        "tests": str(max(1, number)),
+        "tests": str(max(1, number + bool(hidden))),
         "failures": str(len(report.findings)),
         "errors": "0",
-        "skipped": str(len(report.suppressed)),
+        "skipped": str(len(report.suppressed) + bool(hidden)),
         "time": "0",
     }
     root = Element("testsuites", {"name": "s3c", **counts})
@@ -38,16 +44,24 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
         "testsuite",
         {"name": escape.line(report.image), **counts, **({"timestamp": created[0]} if created else {})},
     )
-    if report.digest:
+    limits = describe_limits(rendering.scope)
+    facts = {"digest": report.digest, "limits": limits}
+    if any(facts.values()):
         properties = SubElement(suite, "properties")
-        SubElement(properties, "property", {"name": "digest", "value": escape.line(report.digest)})
+        for name, value in facts.items():
+            if value:
+                SubElement(properties, "property", {"name": name, "value": escape.line(value)})
     for finding in report.findings:
         failure = {"type": finding.severity.name, "message": escape.line(describe(report, finding), 1000)}
         SubElement(_case(suite, finding), "failure", failure).text = "\n".join(_lines(finding))
     for finding in report.suppressed:
         SubElement(_case(suite, finding), "skipped", {"message": escape.line(finding.suppressed, 1000)})
-    if not number:
-        SubElement(suite, "testcase", {"classname": escape.line(report.image), "name": "No findings", "time": "0"})
+    case = {"classname": escape.line(report.image), "time": "0"}
+    if hidden:
+        unseen = SubElement(suite, "testcase", {**case, "name": "Findings that are not shown"})
+        SubElement(unseen, "skipped", {"message": hidden})
+    elif not number:
+        SubElement(suite, "testcase", {**case, "name": "; ".join(filter(None, (describe_findings(numbers), limits)))})
     data: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
     return data
 

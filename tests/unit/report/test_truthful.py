@@ -16,7 +16,7 @@ from s3c_actions.findings.model import Finding, ScanReport, Severity
 from s3c_actions.findings.selection import ALL_SEVERITIES, Selection, mark_uncounted, select
 from s3c_actions.findings.threshold import Threshold, closed_error
 from s3c_actions.report.document import ResultDocument
-from s3c_actions.report.formats import csv_file, html_page, text_table
+from s3c_actions.report.formats import csv_file, html_page, junit, text_table
 from s3c_actions.report.github import comment, summary
 from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.document import render_document
@@ -83,6 +83,7 @@ def texts(result: ScanResult, fail_on: Severity | None) -> dict[str, str]:
         "comment of several": comment.render([document, document]),
         "html": page[page.index("<body>") : page.index("<script type")],
         "table": text_table.render(result.shown, rendering).decode(),
+        "junit": junit.render(result.shown, rendering).decode(),
     }
 
 

@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from s3c_actions.findings import trivy_report
-from s3c_actions.findings.model import FindingKind, ScanReport
+from s3c_actions.findings.model import FindingKind, ScanReport, Severity
+from s3c_actions.findings.selection import Selection, select
 from s3c_actions.report.formats import junit
 from s3c_actions.report.rendering import Rendering
 from tests.support import ROOT
@@ -53,7 +54,14 @@ def test_an_image_without_findings_is_a_test_that_passed(debian: ScanReport) -> 
     [suite] = parsed(replace(debian, findings=()))
     assert (suite.attrib["tests"], suite.attrib["failures"]) == ("1", "0")
     [case] = suite.findall("testcase")
-    assert (case.attrib["name"], len(case)) == ("No findings", 0)
+    assert (case.attrib["name"], len(case)) == ("nothing found", 0)
+
+
+def test_findings_that_are_not_shown_are_no_test_that_passed(debian: ScanReport) -> None:
+    [suite] = parsed(select(debian, Selection(severities=(Severity.CRITICAL,))))
+    assert [suite.attrib[name] for name in ("tests", "failures", "skipped")] == ["1", "0", "1"]
+    [skipped] = suite.findall("testcase/skipped")
+    assert skipped.attrib["message"] == "67 high and 228 medium not shown"
 
 
 @pytest.mark.parametrize("path", sorted(DATA.glob("*.json")), ids=lambda path: path.name)
