@@ -271,6 +271,11 @@ class _Run(msgspec.Struct):
         }
         if not any(other.name in given for other in self.command.others):
             return
+        for option in self.command.other_inputs:
+            kind = option.content(given.get(option.name, ""))
+            if pasted_content.is_secret_kind(kind):
+                # Before anything is done with it: an error about its meaning would quote it, or pass over what it is.
+                raise InputError(option.name, f"it holds {kind}, which does not belong here.", remedy=_WHERE_IT_BELONGS)
         ours = [option for option in declared if option not in self.command.other_inputs]
         same = {name: option.name for option in ours for name in (option.name, *option.aliases)}
         translated = other_actions.translate(self.command.others, given, same)
@@ -462,6 +467,7 @@ def cache_path(environment: Mapping[str, str]) -> Path:
     return folders.cache_folder(environment).path
 
 
+_WHERE_IT_BELONGS = "Give it where it belongs."
 _OWN_FILES = ("summary.md", "result.json")
 
 
