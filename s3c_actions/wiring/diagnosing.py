@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from s3c_actions.core.errors import InputError
+from s3c_actions.azure import clouds, github_token
+from s3c_actions.cluster.gate import inspection
+from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.progress import Silent
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted, short_digest
+from s3c_actions.github import token_check
+from s3c_actions.github.api import DEFAULT_API
 from s3c_actions.options.doctor import DoctorInputs
+from s3c_actions.programs.buildkit import buildkit
+from s3c_actions.programs.install.locate import find_present
+from s3c_actions.registry import connection
+from s3c_actions.registry.writing import Writer
 from s3c_actions.steps.doctor import Check, Finding, failed, not_configured, passed
 from s3c_actions.wiring import machine_checks, vault
+from s3c_actions.wiring.azure import identity_from_inputs
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.github import look_up_token
+from s3c_actions.wiring.kubernetes import connect_cluster, find_kubeconfig
+from s3c_actions.wiring.programs import WANTED
+from s3c_actions.wiring.signing import signing_registry
 
 ORIGINS: Mapping[str, str] = {
     "given": "at the path given",
@@ -32,6 +47,7 @@ def create_checks(options: DoctorInputs, context: Context) -> tuple[Check, ...]:
     Raises:
         InputError: an image is not a reference, or one of two inputs that belong together is missing.
     """
+    _import_libraries(options, context)
     # Checks run at once: what each reports on its way would be mixed.
     quiet = msgspec.structs.replace(context, progress=Silent())
     images = tuple(Reference.parse(image) for image in options.image)
@@ -71,11 +87,27 @@ def create_checks(options: DoctorInputs, context: Context) -> tuple[Check, ...]:
     return tuple(checks)
 
 
+def _import_libraries(options: DoctorInputs, context: Context) -> None:
+    """Import what several checks use before they run at once.
+
+    Where two threads import modules that need each other, Python hands one of them a module that is half initialised.
+    """
+    libraries = ["requests.adapters"]
+    if _wants_azure(options, context) or options.image:
+        libraries += ["azure.core.pipeline.transport", "azure.core.rest", "azure.identity"]
+    with suppress(S3CError):  # it is the result of the check, then
+        libraries += ["kubernetes.config"] if _has_cluster(options, context) else []
+    for library in libraries:
+        importlib.import_module(library)
+
+
+def _wants_azure(options: DoctorInputs, context: Context) -> bool:
+    wanted = options.client_id or options.tenant_id or options.vault or options.aks_cluster
+    return bool(wanted) or any(context.environment.get(name) for name in _AZURE_VARIABLES)
+
+
 def _program_check(name: str, options: DoctorInputs, context: Context) -> Callable[[], Finding]:
     def look() -> Finding:
-        from s3c_actions.programs.install.locate import find_present
-        from s3c_actions.wiring.programs import WANTED
-
         request = WANTED[name](options)
         found = find_present(request, cache=context.cache, runner=context.runner, progress=context.progress)
         if found is None:
@@ -90,8 +122,6 @@ def _program_check(name: str, options: DoctorInputs, context: Context) -> Callab
 
 
 def _buildkit(options: DoctorInputs, context: Context) -> Finding:
-    from s3c_actions.programs.buildkit import buildkit
-
     if options.buildkit_addr != buildkit.AUTO:
         buildkit.check(options.buildkit_addr, buildkit.TlsFiles(), context.runner)
         return passed(f"{options.buildkit_addr} answers")
@@ -107,24 +137,16 @@ def _buildkit(options: DoctorInputs, context: Context) -> Finding:
 
 
 def _pull(options: DoctorInputs, context: Context, image: Reference) -> Finding:
-    from s3c_actions.wiring.signing import signing_registry
-
     registry = signing_registry(options, context, {image.registry})
     return passed(f"may be pulled: {short_digest(registry.resolve(image).digest)}")
 
 
 def _push(options: DoctorInputs, context: Context, image: Reference) -> Finding:
-    from s3c_actions.registry.writing import Writer
-    from s3c_actions.wiring.signing import signing_registry
-
     Writer(signing_registry(options, context, {image.registry})).try_upload(image)
     return passed("may be pushed to: an upload was begun and cancelled")
 
 
 def _github(options: DoctorInputs, context: Context) -> Finding:
-    from s3c_actions.github import token_check
-    from s3c_actions.wiring.github import look_up_token
-
     token = look_up_token(options, context.environment)
     if not token:
         return not_configured("no token", "Set GITHUB_TOKEN or GH_TOKEN to comment, upload and propose.")
@@ -134,8 +156,6 @@ def _github(options: DoctorInputs, context: Context) -> Finding:
 
 
 def _oidc(options: DoctorInputs, context: Context) -> Finding:
-    from s3c_actions.azure import clouds, github_token
-
     environment = context.environment
     if not github_token.is_available(environment):
         if environment.get("GITHUB_ACTIONS") == "true":
@@ -148,10 +168,7 @@ def _oidc(options: DoctorInputs, context: Context) -> Finding:
 
 
 def _azure(options: DoctorInputs, context: Context) -> Finding:
-    from s3c_actions.wiring.azure import identity_from_inputs
-
-    wanted = options.client_id or options.tenant_id or options.vault or options.aks_cluster
-    if not wanted and not any(context.environment.get(name) for name in _AZURE_VARIABLES):
+    if not _wants_azure(options, context):
         return not_configured("no tenant, client, vault or cluster of Azure is given")
     identity = identity_from_inputs(options, context)
     identity.credential.get_token(f"https://{identity.cloud.management}/.default")
@@ -167,16 +184,12 @@ def _vault(options: DoctorInputs, context: Context) -> Finding:
 
 
 def _has_cluster(options: DoctorInputs, context: Context) -> bool:
-    from s3c_actions.wiring.kubernetes import find_kubeconfig
-
     if options.aks_cluster or options.kubeconfig or context.environment.get("KUBECONFIG"):
         return True
     return Path(find_kubeconfig(options, context)).is_file()
 
 
 def _cluster(options: DoctorInputs, context: Context) -> Finding:
-    from s3c_actions.wiring.kubernetes import connect_cluster
-
     if not _has_cluster(options, context):
         return not_configured("no kubeconfig")
     cluster = connect_cluster(options, context)
@@ -185,9 +198,6 @@ def _cluster(options: DoctorInputs, context: Context) -> Finding:
 
 
 def _gate(options: DoctorInputs, context: Context) -> Finding:
-    from s3c_actions.cluster.gate import inspection
-    from s3c_actions.wiring.kubernetes import connect_cluster
-
     if not _has_cluster(options, context):
         return not_configured("no kubeconfig")
     looked = inspection.inspect(inspection.read_gate_objects(connect_cluster(options, context)), (), now=context.now)
@@ -200,9 +210,6 @@ def _gate(options: DoctorInputs, context: Context) -> Finding:
 
 
 def _clock(options: DoctorInputs, context: Context, images: tuple[Reference, ...]) -> Finding:
-    from s3c_actions.github.api import DEFAULT_API
-    from s3c_actions.registry import connection
-
     addresses = [context.environment.get("GITHUB_API_URL") or DEFAULT_API]
     addresses += [
         f"{'http' if connection.is_local(registry) else 'https'}://{registry}/v2/"

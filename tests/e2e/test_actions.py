@@ -253,8 +253,8 @@ def test_the_deployment_of_an_unsigned_image_fails_the_job(
     job = act.run(filled(UNSIGNED, gated, tmp_path, **words), tmp_path / "act")
     assert not job.succeeded
     assert "| the step behind the gate ran" not in job.log
-    (error,) = (line.partition("::s3c ")[2] for line in job.log.splitlines() if "::error " in line)
-    assert error.startswith(f"deploy: {unsigned} was not admitted: it has no signature (constraint ratify-verification")
+    (error,) = (line.partition("::✘ ")[2] for line in job.log.splitlines() if "::error " in line)
+    assert error.startswith(f"{unsigned} was not admitted: it has no signature (constraint ratify-verification")
     deploy = job.outputs["deploy"]
     assert (deploy["verdict"], deploy["admission"], deploy["references"]) == ("refused", "denied", "")
     assert json.loads(deploy["applied"]) == []

@@ -357,7 +357,7 @@ def test_wrong_input_is_named_before_anything_is_done(chain, fresh, spoilt, flag
     before = state(image)
     ended = chain(spoilt.format(image if spoilt == "{}" else image.rpartition(":")[0]), flags=flags)
     assert ended.code == 2, ended.stderr
-    assert re.search(f"^s3c chain: {field}: ", ended.stderr, re.MULTILINE), ended.stderr
+    assert re.search(f"^s3c chain: (--)?{field}: ", ended.stderr, re.MULTILINE), ended.stderr
     assert not re.search(r"^::|Traceback", ended.stderr, re.MULTILINE)
     assert (chain.began, state(image)) == ([], before)
 
@@ -367,7 +367,7 @@ def test_without_a_key_it_says_how_to_do_without(chain, fresh):
     before = state(image)
     ended = chain(image, key=False)
     assert (ended.code, "s3c chain: --key: no signing key is given" in ended.stderr) == (2, True), ended.stderr
-    assert "set `sign` to false" in ended.stderr
+    assert "set `--sign` to false" in ended.stderr
     assert (chain.began, state(image)) == ([], before)
 
 
