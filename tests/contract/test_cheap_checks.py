@@ -11,7 +11,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from s3c_actions.cli.console import LogProgress
+from s3c_actions.cli.run import cache_path
+from s3c_actions.core.process import Runner
+from s3c_lab import docker_engine
 from s3c_lab.certificates import make
+from s3c_lab.machine import Machine, with_system_path
 from tests.support import ROOT, bare
 from tests.support.oci import Repository, layer
 from tests.support.other_registries import DEBIAN, real_registries
@@ -21,6 +26,8 @@ SIGNER = ("--key", "signing.key", "--certificate", "signing.crt")
 DOWN = "localhost:1/app:1"
 SECONDS = 20.0
 """Far less than any program takes to be installed, on a machine that does other work."""
+
+ABSENT = ("scan", "absent-from-docker:1", "--image-source", "docker")
 
 # Command line, exit code, and what is told. {registry} has the image app:1.4.0.
 CASES = [
@@ -37,7 +44,7 @@ CASES = [
     (("scan", "{registry}/app:1.4.0", "--dockerfile", "missing"), 2, "missing"),
     (("scan", "{registry}/app:1.4.0", "--trivy-path", "missing"), 2, "missing"),
     (("scan", "{registry}/app:1.4.0", "--trivy-version", "0.1.0"), 2, "no pinned checksum"),
-    (("scan", "absent-from-docker:1", "--image-source", "docker"), 2, "is not in the local Docker"),
+    (ABSENT, 2, "is not in the local Docker"),
     (("report", "missing.json"), 2, "missing.json"),
     (("patch", "{registry}/app:1.4"), 2, "tags there: 1.4.0"),
     (("patch", "{registry}/app:1.4.0", "--report", "missing.json"), 2, "missing.json"),
@@ -112,6 +119,10 @@ def mirror():
 
 @pytest.mark.parametrize(("argv", "code", "told"), CASES, ids=[" ".join(argv) for argv, _, _ in CASES])
 def test_nothing_is_installed_for_what_is_wrong(argv, code, told, registry, tmp_path):
+    if argv == ABSENT:
+        environment = with_system_path(dict(os.environ))
+        runner = Runner(environment=environment)
+        docker_engine.ensure(Machine(runner=runner, progress=LogProgress(sys.stderr), cache=cache_path(environment)))
     bare.furnish(tmp_path, make("signer"))
     (tmp_path / "app.yaml").write_text(bare.POD % f"{registry}/app:1.4")
     with mirror() as (address, asked):
