@@ -33,9 +33,10 @@ slow: ## the unit tests that `unit` leaves out
 contract: ## recorded outputs, schemas, the actions under act (only=registry: some files)
 	@$(RUN) -m pytest $(if $(only),$(call files,contract),tests/contract) --numprocesses 3 --dist worksteal
 
+# One process for each of two nodes and for the runner, and one for the rest.
 e2e: ## the real programs on the lab
 	@$(RUN) -m s3c_lab prepare # builds show their progress here, and take no processor from the tests
-	@$(RUN) -m pytest tests/e2e --numprocesses 3
+	@$(RUN) -m pytest tests/e2e --numprocesses 4
 
 lint: ## ruff, mypy, import rules, actionlint, zizmor
 	@$(RUN) -m tools.lint

@@ -65,18 +65,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(arguments: list[str], environment: Mapping[str, str]) -> int:
     first = next((position for position, word in enumerate(arguments) if not word.startswith("-")), None)
     before = arguments[:first]
-    if "--version" in before:
+    command = "" if first is None else arguments[first]
+    if {"--version", "-V"} & set(before) or command == "version":
         print(f"s3c {__version__}")  # noqa: T201
         return Exit.DONE
-    if first is None or {"-h", "--help"} & set(before):
-        from s3c_actions.cli import parser as command_line
+    if first is None or command in ("help", "completion") or {"-h", "--help"} & set(arguments):
+        from s3c_actions.cli import words
 
-        asked = bool({"-h", "--help"} & set(before))
-        print(command_line.overview(__version__), end="", file=sys.stdout if asked else sys.stderr)
-        return Exit.DONE if asked else Exit.WRONG_INPUT
+        return words.run(arguments, environment, sys.stdout, sys.stderr)
     from s3c_actions.cli.run import run
 
-    return run(arguments[first], before + arguments[first + 1 :], environment, sys.stdout, sys.stderr)
+    return run(command, before + arguments[first + 1 :], environment, sys.stdout, sys.stderr)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -52,7 +52,8 @@ class Ahead:
             return
         self._audible.set()
         self._child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "s3c_lab", "prepare"],
+            # The images come first: what is compiled meanwhile takes what they leave of the processors.
+            ["nice", "-n", "19", sys.executable, "-P", "-m", "s3c_lab", "prepare"],
             env={**self._machine.environment, "PYTHONPATH": str(Path(__file__).parent.parent)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from s3c_actions.core.errors import Exit, S3CError
 from s3c_actions.report.render.terminal import plain_line
-from s3c_lab import lab, refused, registry_server, voting
+from s3c_lab import duration, lab, refused, registry_server, voting
 from s3c_lab.ahead import Ahead
 from s3c_lab.machine import Machine
 
@@ -43,6 +43,8 @@ def run(name: str, port: int | None, output: Path, machine: Machine, *, keep: bo
     if port is None and lab.read(lab.folder_of(name, machine)) is None and not registry_server.is_free(lab.PORT):
         machine.progress.notice(f"port {lab.PORT} is taken, so the registry gets another one")
         port = 0
+    if expectation := duration.expect(machine, cluster=cluster):
+        machine.progress.notice(expectation)
     try:
         with Ahead(machine) as ahead:
             demo_lab = lab.up(name, port, machine, programs_there=ahead.start if cluster else lambda: None)

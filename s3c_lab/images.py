@@ -62,10 +62,9 @@ def _build_all(tarball: Path, security: str, temp: Path, machine: Machine) -> No
     registry_server.start(temp, port, machine)
     try:
         with docker_engine.connect(machine) as docker, _imported_base(tarball, docker) as imported:
-            _push(docker, imported, f"localhost:{port}/{TOOLING}")
-            for image in (APP, DATABASE):
+            for image, source in {TOOLING: "tooling", APP: "voting-app", DATABASE: "voting-db"}.items():
                 machine.progress.note(f"building {image}")
-                built = _docker_build(docker, SOURCES / image.partition(":")[0], imported, security, machine)
+                built = _docker_build(docker, SOURCES / source, imported, security, machine)
                 try:
                     _push(docker, built, f"localhost:{port}/{image}")
                 finally:

@@ -16,10 +16,7 @@ from s3c_lab.machine import Machine
 from s3c_lab.node.programs import KUBECTL
 
 NAMESPACE = "voting"
-_HERE = Path(__file__).parent
-MANIFESTS = next(
-    folder for folder in (_HERE / "manifests" / "app", _HERE.parent / "manifests" / "app") if folder.is_dir()
-)
+MANIFESTS = Path(__file__).parent.parent / "manifests" / "app"
 Run = Callable[[Sequence[str]], int]
 
 

@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from s3c_actions.options.command import load
-from s3c_actions.options.common import CACHE, KEEP_TRACE, AnnotationOptions, UploadOptions
+from s3c_actions.options.common import CACHE, KEEP_TRACE, AnnotationOptions, SubmitOptions, UploadOptions
 from s3c_actions.options.declare import Input, variable
 from s3c_actions.options.github import UPLOAD_REQUIRED, CommentingOptions, GatingOptions
+from s3c_actions.options.input_groups import grouped
+from s3c_actions.options.other_actions import OtherInput
 from s3c_actions.policy import model as policy
 from s3c_actions.report import document as result
 from s3c_actions.result import outputs
 from s3c_actions.trace import document as trace
-from tools.input_groups import grouped
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -49,6 +50,17 @@ class Action:
         return removed.asking if removed is not None else ()
 
     @property
+    def others(self) -> tuple[OtherInput, ...]:
+        """Return the inputs of other actions that are understood and have no name of ours."""
+        ours = {name for option in self.inputs for name in (option.name, *option.aliases)}
+        return tuple(other for other in load(self.command).others if other.name not in ours)
+
+    @property
+    def other_names(self) -> tuple[str, ...]:
+        """Return the names declared besides `inputs`: of other actions, and removed ones."""
+        return (*(other.name for other in self.others), *(option.name for option in self.removed))
+
+    @property
     def outputs(self) -> tuple[outputs.Output, ...]:
         """Return everything under `outputs:` in its action.yml."""
         return outputs.command_outputs(self.command)
@@ -64,9 +76,10 @@ _REPORTING = (
 )
 ACTIONS = (
     Action(".", "chain", (*_REPORTING, KEEP_TRACE)),
-    Action("actions/trivy-scan", "scan", _REPORTING),
+    Action("actions/trivy-scan", "scan", (*_REPORTING, SubmitOptions.submit_dependencies)),
     Action("actions/copa-patch", "patch", _REPORTING),
     Action("actions/notation-sign", "sign", (*GatingOptions.inputs(), CACHE)),
+    Action("actions/notation-verify", "verify", (*GatingOptions.inputs(), CACHE)),
     Action("actions/ratify-deploy", "deploy", (*CommentingOptions.inputs(), GatingOptions.gate_label, CACHE)),
     Action("actions/propose", "propose", ()),
     Action("actions/comment", "comment", ()),
@@ -92,6 +105,8 @@ def parts(action: Action) -> dict[str, list[str]]:
     return {
         "inputs": [
             *(line for group in groups for line in _yaml_group(*group)),
+            *(["# Of other actions"] if action.others else []),
+            *(line for other in action.others for line in _yaml_other(other)),
             *(["# Removed"] if action.removed else []),
             *(line for option in action.removed for line in _yaml_removed(option)),
         ],
@@ -110,7 +125,7 @@ def parts(action: Action) -> dict[str, list[str]]:
             if option not in OF_THE_FILE
             for name in (option.name, *option.aliases)
         ]
-        + [f"{option.variable}: ${{{{ inputs.{option.name} }}}}" for option in action.removed],
+        + [f"{variable(name)}: ${{{{ inputs.{name} }}}}" for name in action.other_names],
         "inputs-table": [line for group in groups for line in _table_group(*group)],
         "outputs-table": _table(
             ("Output", "What it is"), [(f"`{output.name}`", output.help) for output in action.outputs]
@@ -164,6 +179,10 @@ def _table_group(heading: str, inputs: list[Input[Any]]) -> list[str]:
     return ["", f"### {heading}", "", *table] if heading else table
 
 
+def _yaml_other(other: OtherInput) -> list[str]:
+    return [f"{other.name}:", f"  description: {_quoted(f'Of {other.action}. {other.help}')}"]
+
+
 def _yaml_removed(option: Input[Any]) -> list[str]:
     return [
         f"{option.name}:",
@@ -177,16 +196,15 @@ def _yaml_input(option: Input[Any]) -> list[str]:
     # command can distinguish explicit values from defaults.
     default = f" Default: `{option.default}`." if option.default else ""
     lines = [f"{option.name}:", f"  description: {_quoted(_description(option) + default)}"]
-    if option.required:
+    # With another name the input itself may be missing; the command says so when both are.
+    if option.required and not option.aliases:
         lines.append("  required: true")
     if option.expression:
         lines.append(f"  default: {option.expression}")
-    for alias in option.aliases:
-        lines += [
-            f"{alias}:",
-            f"  description: {_quoted(f'An old name of `{option.name}`.')}",
-            f"  deprecationMessage: {_quoted(f'Use {option.name}.')}",
-        ]
+    # Without `deprecationMessage:`, beside which the command's own notice would be a second one.
+    for alias, whose in option.aliases.items():
+        name = f"The name of {whose} for" if whose else "Another name of"
+        lines += [f"{alias}:", f"  description: {_quoted(f'{name} `{option.name}`.')}"]
     return lines
 
 

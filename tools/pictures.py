@@ -15,7 +15,6 @@ from pathlib import Path
 from s3c_actions.report.github import comment, summary
 from s3c_actions.result.model import ImageOutcome
 from s3c_actions.trace import page as story_page
-from tests.support import stories
 from tests.support.browser import gfm, github, scenes
 from tests.support.browser.chromium import THEMES, Theme, chromium, opened
 from tests.support.debian import program
@@ -57,7 +56,7 @@ PICTURES = (
     Picture("comment-refused", _comment(scenes.refused())),
     Picture("comment-several", _comment(scenes.patched(), scenes.clean(), scenes.refused())),
     Picture("summary", _summary, drawn=True),
-    Picture("trace", lambda _theme: story_page.render(stories.patched()).decode(), part="body", height=980),
+    Picture("trace", lambda _theme: story_page.render(scenes.traced()).decode(), part="body", height=980),
     Picture("report", lambda _theme: scenes.page(), part="body", height=760),
 )
 

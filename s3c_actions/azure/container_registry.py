@@ -227,7 +227,7 @@ CASES = (
         pattern=r"\A(?:404|405|200) ",
         what=_NO_LOGIN,
         cause="What answers there is no Azure container registry.",
-        remedy="Look at the registry's name, or give registry-username and registry-password.",
+        remedy="Look at the registry's name, or give `registry-username` and `registry-password`.",
     ),
     Case(
         pattern=r"\A40[013] ",

@@ -127,8 +127,10 @@ def _parse_kubeconfig(cluster: AksCluster, body: str) -> dict[str, Any]:
         text = base64.b64decode(first["value"])
         reading.check_yaml_events(yaml.parse(text, Loader=yaml.CSafeLoader))
         document = yaml.safe_load(text)
-        if not isinstance(document["users"], list) or not isinstance(document["clusters"], list):
-            raise TypeError
+        for kind in ("user", "cluster"):
+            # The kubeconfig has a list of `{name, user: {…}}`, and one of clusters.
+            if not all(isinstance(entry[kind], dict) for entry in [*document[f"{kind}s"]]):
+                raise TypeError
     except (ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise OutsideError(
             f"Azure gave no kubeconfig for the cluster {cluster.name} that can be read.",

@@ -218,7 +218,7 @@ def translate_login_error(message: str, login: LoginAttempt, now: datetime) -> S
 
 
 def describe_federation(client: str, claims: Mapping[str, str]) -> str:
-    """The commands that let an identity trust a token: a managed identity's, and an application's.
+    """The commands that show whom an identity trusts and let it trust a token: a managed identity's, an application's.
 
     Args:
         client: id; may be empty.
@@ -229,9 +229,12 @@ def describe_federation(client: str, claims: Mapping[str, str]) -> str:
     parameters = {"name": "s3c", "issuer": issuer, "subject": subject, "audiences": [audience]}
     return (
         f"az identity list --query \"[?clientId=='{client}'].[name, resourceGroup]\" --output tsv\n"
+        "az identity federated-credential list --identity-name NAME --resource-group GROUP --query '[].subject' "
+        "--output tsv   # whom it trusts\n"
         "az identity federated-credential create --name s3c --identity-name NAME --resource-group GROUP "
         f"--issuer {shlex.quote(issuer)} --subject {shlex.quote(subject)} --audiences {shlex.quote(audience)}\n"
         "or, for an application in place of a managed identity:\n"
+        f"az ad app federated-credential list --id {client} --query '[].subject' --output tsv\n"
         f"az ad app federated-credential create --id {client} --parameters {shlex.quote(json.dumps(parameters))}"
     )
 

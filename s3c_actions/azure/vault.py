@@ -216,8 +216,16 @@ class Vault:
                 HttpRequest("GET", certificate.secret_id), raw_response_hook=self._record_response
             )
             answer.raise_for_status()
-        document = answer.json()
-        content_type, value = str(document.get("contentType")), str(document.get("value"))
+        try:
+            document = answer.json()
+            content_type, value = str(document.get("contentType")), str(document.get("value"))
+        except (ValueError, AttributeError) as error:
+            raise OutsideError(
+                f"The answer about the secret of {context.certificate} is not one of Azure Key Vault's.",
+                cause="A proxy answered in its place.",
+                remedy="Look at what stands between this machine and the vault, or give `vault-ca-certs`.",
+                original=type(error).__name__,
+            ) from None
         if content_type == _PEM:
             return key_files.read_chain(value.encode(), "vault-certificate")
         try:

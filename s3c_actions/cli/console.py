@@ -6,6 +6,7 @@ can move the cursor, colour the text after it, reorder it or begin a line of its
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 import threading
@@ -13,8 +14,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
-from s3c_actions.core.errors import S3CError
-from s3c_actions.report.render.terminal import MAX_CHARACTERS, plain_line
+from s3c_actions.core.errors import Refused, S3CError
+from s3c_actions.core.text import short_digest
+from s3c_actions.report.render.terminal import MAX_CHARACTERS, highlight, image_title, plain_line
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -25,12 +27,23 @@ MAX_LINES = 20
 def error_lines(command: str, error: S3CError) -> list[str]:
     """Format an error for users: what happened, the probable cause, what to change, and last the original message.
 
+    A refusal begins with the image that it is of, any other error with the command.
+
     Args:
         command: such as `patch`; empty before it is known.
         error: its parts may contain untrusted text.
     """
-    image = f"image {plain_line(error.image)}; " if error.image else ""
-    lines = [f"s3c {command}".strip() + f": {plain_line(error.what)}"]
+    what = plain_line(error.what)
+    source = f"s3c {command}".strip()
+    if isinstance(error, Refused) and error.image:
+        name = image_title(error.image, "")
+        # A sentence about the image itself names it already.
+        named = re.search(rf"(?<![\w.-]){re.escape(name.partition(':')[0])}(?![\w.-])", what)
+        lines = [f"✘ {what}" if named else f"✘ {name}: {what}"]
+        image = f"{source}, {_shorten_digest(plain_line(error.image))}; "
+    else:
+        lines = [f"{source}: {what}"]
+        image = f"image {_shorten_digest(plain_line(error.image))}; " if error.image else ""
     remedy = [plain_line(line) for line in error.remedy.splitlines()[:MAX_LINES] if line.strip()]
     lines += [f"  {line}" for line in ([plain_line(error.cause)] if error.cause else []) + remedy]
     lines[-1] += f"      ({image}exit {int(error.exit_code)})"
@@ -40,6 +53,11 @@ def error_lines(command: str, error: S3CError) -> list[str]:
     if original:
         lines += ["  It said:", *(f"    {line}" for line in original)]
     return lines
+
+
+def _shorten_digest(reference: str) -> str:
+    name, at, digest = reference.rpartition("@")
+    return f"{name}@{short_digest(digest)}" if at else reference
 
 
 class _Step:
@@ -154,7 +172,8 @@ class TerminalProgress:
         with self._lock:
             if self._status is not None:
                 self._status.stop()
-            self._stream.write(text + "\n")
+            lines = (highlight(line) if self._color and "\x1b" not in line else line for line in text.split("\n"))
+            self._stream.write("\n".join(lines) + "\n")
             self._stream.flush()
             if self._status is not None:
                 self._status.start()

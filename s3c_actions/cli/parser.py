@@ -3,59 +3,53 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
-import shutil
-import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.pasted_content import quote_value
+from s3c_actions.core.suggest import did_you_mean
 from s3c_actions.options.command import COMMANDS, Command
-from s3c_actions.options.common import EverywhereOptions
+from s3c_actions.options.common import EverywhereOptions, SubmitOptions
 from s3c_actions.options.declare import Input
 from s3c_actions.options.parse import boolean
 
-COMMON_INPUTS: tuple[Input[Any], ...] = (EverywhereOptions.quiet, EverywhereOptions.verbose, EverywhereOptions.debug)
+COMMON_INPUTS: tuple[Input[Any], ...] = (
+    EverywhereOptions.quiet,
+    EverywhereOptions.json,
+    EverywhereOptions.verbose,
+    EverywhereOptions.debug,
+)
 """What every command takes."""
+WORDS: Mapping[str, str] = {
+    "help": "Show what a command takes, with examples: s3c help scan.",
+    "version": "Show the version.",
+    "completion": "Print the completions of bash, zsh or fish.",
+}
+"""Words in the place of a command that do no work."""
+SHELLS = ("bash", "zsh", "fish")
+"""Shells that there are completions for."""
+_EARLY_FLAGS = ("--version", "-V")
 _IN_A_STEP = {"comment": "comment", "upload-sarif": "upload"}
 """Inputs that only an action has, and the command that does the same."""
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are InputErrors."""
+
     def error(self, message: str) -> NoReturn:
         """Raise a problem of the command line as an InputError."""
-        flag, _, problem = message.removeprefix("argument ").partition(": ")
+        flags, _, problem = message.removeprefix("argument ").partition(": ")
+        name = flags.split("/")[-1].removeprefix("--")
         problem = re.sub("^ignored explicit argument .*", "it takes no value", problem, flags=re.DOTALL)
         if message.startswith("argument ") and problem:
             if problem == "expected one argument":
-                raise InputError(flag.removeprefix("--"), "given without a value.", remedy=f"See `{self.prog} --help`.")
-            raise InputError(flag.split("/")[0], f"{problem}.", remedy=f"See `{self.prog} --help`.")
+                problem = "given without a value"
+            raise InputError(name, f"{problem}.", remedy=f"See `{self.prog} --help`.")
         raise InputError("command line", f"{message}.", remedy=f"See `{self.prog} --help`.")
-
-
-def overview(version: str) -> str:
-    """Return the text of `s3c --help`."""
-    width = max(len(name) for name in COMMANDS)
-    commands = "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
-    return f"""s3c {version}: scan, patch, sign and verify container images.
-
-Usage: s3c COMMAND [IMAGE…] [--flags]
-
-{commands}
-
-  s3c COMMAND --help   what a command takes, with examples
-  s3c --version        the version
-
-Examples:
-  s3c scan nginx:1.27 --severity HIGH,CRITICAL --fail-on CRITICAL
-  s3c chain registry.example/app:1.0 --key signing.key --certificate signing.crt
-
-Exit codes: 0 done · 1 the policy said no · 2 wrong input · 3 something outside failed · 4 a bug of s3c
-"""
 
 
 def command_name(given: str) -> str:
@@ -66,17 +60,31 @@ def command_name(given: str) -> str:
     """
     if given in COMMANDS:
         return given
-    near = difflib.get_close_matches(given, COMMANDS, n=1)
+    suggestion = did_you_mean(given, (*COMMANDS, *WORDS), "`s3c {}`")
     raise InputError(
         "command",
         f"{quote_value(given)} is not a command of s3c.",
-        remedy=(f"Did you mean `s3c {near[0]}`? " if near else "") + f"There are {', '.join(COMMANDS)}.",
+        remedy=f"{suggestion}There are {', '.join((*COMMANDS, *WORDS))}.",
     )
 
 
-def help_text(command: Command[Any]) -> str:
-    """Return the text of `s3c COMMAND --help`."""
-    return _create_parser(command).format_help()
+def reject_flags(given: Sequence[str]) -> InputError:
+    """Return the error of a command line without a command.
+
+    Args:
+        given: its words, all of them flags; none at all is an error too.
+    """
+    remedy = "Give a command: `s3c help` lists them."
+    known = {*_EARLY_FLAGS, *(flag for option in COMMON_INPUTS for flag in (option.flag, f"-{option.short}"))}
+    unknown = [word for word in given if word.partition("=")[0] not in known]
+    if not unknown:
+        return InputError("command line", "no command is given.", remedy=remedy)
+    word = unknown[0].partition("=")[0]
+    return InputError(
+        "command line",
+        f"{quote_value(word)} is not a flag of s3c, and no command is given.",
+        remedy=did_you_mean(word, known) + remedy,
+    )
 
 
 def read(command: Command[Any], argv: Sequence[str]) -> dict[str, str] | None:
@@ -93,8 +101,14 @@ def read(command: Command[Any], argv: Sequence[str]) -> dict[str, str] | None:
     Raises:
         InputError: an unknown flag, a flag without its value, too many arguments, or a secret on the command line.
     """
-    parser = _create_parser(command)
-    declared = (*command.inputs, *COMMON_INPUTS)
+    if list(argv) == ["help"]:
+        raise InputError(
+            "command line",
+            "`help` stands where the arguments do.",
+            remedy=f"Write `s3c help {command.name}`; an image of that name is help:latest.",
+        )
+    parser = create_parser(command)
+    declared = (*command.inputs, *_shell_inputs(command))
     parsed, extra = parser.parse_known_intermixed_args(_rewrite_switches(argv, declared))
     if parsed.help:
         return None
@@ -103,19 +117,20 @@ def read(command: Command[Any], argv: Sequence[str]) -> dict[str, str] | None:
     return _input_texts(command, vars(parsed))
 
 
-def _create_parser(command: Command[Any]) -> _Parser:
-    width = min(shutil.get_terminal_size().columns, 110)
-    parser = _Parser(
-        prog=f"s3c {command.name}",
-        description=textwrap.fill(command.help.replace("`", ""), width),
-        epilog="Every flag is an environment variable too: --output-dir is S3C_OUTPUT_DIR.\n\nExamples:\n"
-        + "\n".join(f"  {example}" for example in command.examples)
-        if command.examples
-        else None,
-        add_help=False,
-        allow_abbrev=False,
-        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=30, width=width),
-        usage=_usage(command),
+def create_parser(
+    command: Command[Any],
+    groups: Sequence[tuple[str, Iterable[Input[Any]]]] = (),
+    describe: Callable[[Input[Any]], str] = lambda option: option.help,
+) -> Parser:
+    """Create the parser of a command.
+
+    Args:
+        command: declares the inputs.
+        groups: heading and inputs that the help text lists; the other flags are understood, and not listed.
+        describe: returns what the help text says of an input.
+    """
+    parser = Parser(
+        prog=f"s3c {command.name}", description=command.help, usage=_usage(command), add_help=False, allow_abbrev=False
     )
     arguments = parser.add_argument_group("Arguments")
     for option in command.inputs:
@@ -124,16 +139,30 @@ def _create_parser(command: Command[Any]) -> _Parser:
                 dest=f"bare {option.name}",
                 metavar=option.name.upper(),
                 nargs="*" if option.many else "?",
-                help=_input_help(option),
+                help=_escape(describe(option)) if groups else None,
             )
-    inputs = parser.add_argument_group("Inputs")
+    listed: set[str] = set()
+    for heading, options in groups:
+        group = parser.add_argument_group(heading or "Inputs")
+        for option in options:
+            listed.add(option.name)
+            _add_input(group, option, describe)
     for option in command.inputs:
-        _add_input(inputs, option)
+        if option.name not in listed:
+            _add_input(parser, option)
+    for option in command.other_inputs:
+        parser.add_argument(option.flag, dest=option.name, action="append", help=argparse.SUPPRESS)
     everywhere = parser.add_argument_group("Everywhere")
-    for option in COMMON_INPUTS:
-        _add_input(everywhere, option)
-    everywhere.add_argument("-h", "--help", action="store_true", help="This text.")
+    for option in _shell_inputs(command):
+        _add_input(everywhere, option, describe if groups else None)
+    everywhere.add_argument("-h", dest="help", action="store_true", help="Show the inputs that matter most.")
+    everywhere.add_argument("--help", dest="help", action="store_true", help="Show every input.")
     return parser
+
+
+def _shell_inputs(command: Command[Any]) -> tuple[Input[Any], ...]:
+    """Return the inputs that are flags and read by the shell, not by the command."""
+    return (*COMMON_INPUTS, *(SubmitOptions.inputs() if command.submits else ()))
 
 
 def _usage(command: Command[Any]) -> str:
@@ -141,43 +170,68 @@ def _usage(command: Command[Any]) -> str:
     return " ".join([f"s3c {command.name}", *arguments, "[--flags]"])
 
 
-def _add_input(group: argparse._ArgumentGroup, option: Input[Any]) -> None:
+def _add_input(
+    group: argparse._ActionsContainer, option: Input[Any], describe: Callable[[Input[Any]], str] | None = None
+) -> None:
+    """Add the flags of an input; without `describe`, the help text does not list them."""
+    listed = describe is not None and not option.positional
+    shown = _escape(describe(option)) if describe is not None and listed else argparse.SUPPRESS
     if option.secret:
-        group.add_argument(option.flag, dest=option.name, metavar="FILE", help=_input_help(option), action="append")
+        group.add_argument(option.flag, dest=option.name, metavar="FILE", help=shown, action="append")
         return
-    for name in (option.name, *option.aliases):
-        shown = argparse.SUPPRESS if name != option.name or option.positional else _input_help(option)
+    for name in option.names:
+        flags = [f"-{option.short}"] if option.short and name == option.name else []
+        flags.append(f"--{name}")
+        text = shown if name == option.name else argparse.SUPPRESS
         if option.switch:
-            group.add_argument(f"--{name}", dest=name, action="append_const", const="true", help=shown)
+            group.add_argument(*flags, dest=name, action="append_const", const="true", help=text)
             group.add_argument(f"--no-{name}", dest=name, action="append_const", const="false", help=argparse.SUPPRESS)
         else:
-            group.add_argument(f"--{name}", dest=name, metavar=_metavar(option), action="append", help=shown)
+            value = _describe_value(option) if listed else None  # it takes time, and every command line is parsed
+            group.add_argument(*flags, dest=name, metavar=value, action="append", help=text)
 
 
-def _metavar(option: Input[Any]) -> str:
+def _describe_value(option: Input[Any]) -> str:
+    """Return what the help text has in the place of an input's value, such as `SEVERITY,…`."""
+    if option.metavar:
+        return option.metavar
     if option.parse is boolean:
         return "true|false"
     if option.choices and len("|".join(option.choices)) <= 24 and not option.many:
         return "|".join(option.choices)
-    return "VALUE,…" if option.many else "VALUE"
+    if option.is_path:
+        return "FILE"
+    clause = _describe_rejection(option)
+    return next((noun for words, noun in _NOUNS.items() if words in clause), "TEXT")
 
 
-def _input_help(option: Input[Any]) -> str:
-    text = option.help
-    if option.secret:
-        text += f" Read from a file (- is standard input), or from {option.variable}."
-    if option.choices:
-        text += f" One of {', '.join(option.choices)}." if not option.many else f" Of {', '.join(option.choices)}."
-    if option.switch and option.default == "true":
-        text += f" On by default: --no-{option.name} turns it off."
-    elif option.default and not option.switch:
-        text += f" [{option.default}]"
-    return text.replace("%", "%%").replace("`", "")
+_NOUNS = {
+    "duration": "DURATION",
+    "http": "URL",
+    "SHA-256": "SHA256",
+    "key=value": "KEY=VALUE",
+    "whole number": "NUMBER",
+    "pause": "DURATION",
+}
+"""Words of a parser's clause on what a value is not → what it is."""
+
+
+def _describe_rejection(option: Input[Any]) -> str:
+    try:
+        option.parse("\t?")
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%%")
 
 
 def _rewrite_switches(argv: Sequence[str], declared: Iterable[Input[Any]]) -> list[str]:
     """Turn `--switch=false` into `--no-switch`, because a bare switch must not consume the argument after it."""
-    switches = {f"--{name}": option for option in declared if option.switch for name in (option.name, *option.aliases)}
+    switches = {f"--{name}": option for option in declared if option.switch for name in option.names}
+    switches |= {f"-{option.short}": option for option in declared if option.switch and option.short}
     rewritten: list[str] = []
     for position, argument in enumerate(argv):
         if argument == "--":
@@ -187,7 +241,8 @@ def _rewrite_switches(argv: Sequence[str], declared: Iterable[Input[Any]]) -> li
             raise InputError(
                 switches[before].name,
                 f"{argument!r} stands behind {before}, which takes no value there, and would be taken for an argument.",
-                remedy=f"Write {before} or --no-{before[2:]}, or {before}={argument.lower()}.",
+                remedy=f"Write {before} or --no-{switches[before].name}, "
+                f"or {switches[before].flag}={argument.lower()}.",
             )
         flag, equals, text = argument.partition("=")
         if equals and flag in switches:
@@ -196,7 +251,7 @@ def _rewrite_switches(argv: Sequence[str], declared: Iterable[Input[Any]]) -> li
                 enabled = boolean(text)
             except ValueError as error:
                 raise InputError(option.name, f"{quote_value(text)} is not {error}.") from None
-            rewritten.append(flag if enabled else f"--no-{flag[2:]}")
+            rewritten.append(option.flag if enabled else f"--no-{option.name}")
         else:
             rewritten.append(argument)
     return rewritten
@@ -204,10 +259,10 @@ def _rewrite_switches(argv: Sequence[str], declared: Iterable[Input[Any]]) -> li
 
 def _input_texts(command: Command[Any], parsed: Mapping[str, Any]) -> dict[str, str]:
     texts: dict[str, str] = {}
-    for option in (*command.inputs, *COMMON_INPUTS):
+    for option in (*command.inputs, *command.other_inputs, *_shell_inputs(command)):
         positional = parsed.get(f"bare {option.name}")
         values = [positional] if isinstance(positional, str) else list(positional or [])
-        for name in (option.name, *option.aliases):
+        for name in option.names:
             values += parsed.get(name) or []
             if not values:
                 continue
@@ -250,14 +305,14 @@ def _unknown_argument_error(command: Command[Any], argument: str) -> InputError:
         for option in command.removed.inputs:
             if flag in {
                 option.flag,
-                *(f"--{prefix}{name}" for name in (option.name, *option.aliases) for prefix in ("", "no-")),
+                *(f"--{prefix}{name}" for name in option.names for prefix in ("", "no-")),
             }:
                 return command.removed.error(option, command.name)
     for option in command.inputs:
         if option.secret and flag == f"--{option.name}":
             return InputError(
-                option.name,
-                "a secret is not taken from the command line, where every process of this machine can read it.",
+                "command line",
+                f"{flag}: a secret is not taken from the command line, where every process here can read it.",
                 remedy=f"Set {option.variable}, or give {option.flag} FILE.",
             )
     step_command = _IN_A_STEP.get(flag.removeprefix("--").removeprefix("no-"))
@@ -267,11 +322,18 @@ def _unknown_argument_error(command: Command[Any], argument: str) -> InputError:
             f"{flag} is an input of the action, not a flag of `s3c {command.name}`.",
             remedy=f"On a command line run `s3c {step_command}` after it.",
         )
-    flags = [option.flag for option in (*command.inputs, *COMMON_INPUTS)]
-    near = difflib.get_close_matches(flag, flags, n=1)
-    suggestion = f"Did you mean {near[0]}? " if near else ""
+    without = flag.removeprefix("--no-")
+    for option in command.inputs:
+        if flag.startswith("--no-") and without in option.names and option.parse is boolean:
+            return InputError(option.name, "it takes a value.", remedy=f"Write `{option.flag} false`.")
+    if flag in _EARLY_FLAGS:
+        return InputError("command line", f"{flag} stands before a command.", remedy="Write `s3c version`.")
+    declared = (*command.inputs, *_shell_inputs(command))
+    flags = [name for option in declared for name in (option.flag, *(f"--{alias}" for alias in option.aliases))]
     return InputError(
-        "command line", f"{flag} is not a flag of `s3c {command.name}`.", remedy=suggestion + _see_help(command)
+        "command line",
+        f"{flag} is not a flag of `s3c {command.name}`.",
+        remedy=did_you_mean(flag, flags) + _see_help(command),
     )
 
 

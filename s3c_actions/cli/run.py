@@ -21,13 +21,15 @@ from msgspec.structs import replace
 from s3c_actions.cli import os_errors, parser
 from s3c_actions.cli.publish import Publisher
 from s3c_actions.cli.streams import Console, open_console
+from s3c_actions.cli.variables import reject_unknown
 from s3c_actions.core import folders, pasted_content, secret_values, startup, tempdir, writing
 from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
 from s3c_actions.core.process import Runner
-from s3c_actions.options import declare
+from s3c_actions.options import declare, other_actions
 from s3c_actions.options import github as commenting
-from s3c_actions.options.command import Command, load
-from s3c_actions.options.common import AnnotationOptions, EverywhereOptions, OutputOptions, UploadOptions
+from s3c_actions.options.command import COMMANDS, Command, load
+from s3c_actions.options.common import AnnotationOptions, EverywhereOptions, OutputOptions, SubmitOptions, UploadOptions
+from s3c_actions.options.naming import InputNames, NamingProgress, name_on_command_line
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
@@ -55,18 +57,34 @@ def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: 
         The exit code, see `errors.Exit`.
     """
     console = open_console(environment, stdout, stderr)
+    names = InputNames()
     try:
         command = load(parser.command_name(name))
+        names = _name_inputs(command, {}, {})
         flags = parser.read(command, argv)
         if flags is None:
-            stdout.write(parser.help_text(command))
+            from s3c_actions.cli.help_text import command_help
+
+            stdout.write(command_help(command, full="--help" in argv))
             return Exit.DONE
+        in_action = _in_action(argv, environment)
+        names = InputNames() if in_action else _name_inputs(command, flags, environment)
         shown = declare.read(EverywhereOptions, flags, environment, console.progress.notice)
         debug = shown.debug or environment.get("RUNNER_DEBUG") == "1"
         console = open_console(
-            environment, stdout, stderr, quiet=shown.quiet, verbose=shown.verbose or debug, debug=debug
+            environment,
+            stdout,
+            stderr,
+            quiet=shown.quiet,
+            verbose=shown.verbose or debug,
+            debug=debug,
+            document_only=shown.json,
         )
     except S3CError as error:
+        names.name_inputs(error)
+        if "--json" in argv and name in COMMANDS:
+            console = open_console(environment, stdout, stderr, document_only=True)
+            _print_failure(name, error, console)
         console.error(name if isinstance(error, InputError) and error.field != "command" else "", error)
         return int(error.exit_code)
     except OSError:
@@ -75,9 +93,41 @@ def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: 
         console.bug(name, error)
         return Exit.BUG
     else:
-        return _Run(command, flags, environment, console).run()
+        console.progress = NamingProgress(console.progress, names)
+        return _Run(command, flags, environment, console, names, in_action).run()
     finally:
         console.close()
+
+
+def _in_action(argv: Sequence[str], environment: Mapping[str, str]) -> bool:
+    """Return whether an action runs the command: it passes its inputs as variables, which its users do not know."""
+    return not argv and bool(environment.get("GITHUB_ACTIONS") == "true" and environment.get("GITHUB_ACTION_PATH"))
+
+
+def _name_inputs(command: Command[Any], flags: Mapping[str, str], environment: Mapping[str, str]) -> InputNames:
+    return name_on_command_line((*command.inputs, *parser.COMMON_INPUTS), _shell_inputs(command), flags, environment)
+
+
+def _shell_inputs(command: Command[Any]) -> tuple[Input[Any], ...]:
+    """Return the inputs of the shell itself that are not flags of the command."""
+    names = {option.name for option in command.inputs}
+    commenting_inputs = (*commenting.CommentingOptions.inputs(), *commenting.GatingOptions.inputs())
+    inputs = (
+        AnnotationOptions.annotations,
+        UploadOptions.upload_sarif,
+        SubmitOptions.submit_dependencies,
+        *commenting_inputs,
+    )
+    return tuple(option for option in inputs if option.name not in names)
+
+
+def _print_failure(name: str, error: S3CError, console: Console) -> None:
+    """Print the document of a command that did not begin, because its command line is wrong."""
+    from s3c_actions.result.document import build_document, render_document
+    from s3c_actions.result.model import Outcome
+
+    outcome = Outcome(command=name, images=(), exit_code=int(error.exit_code), error=error.what)
+    console.say_document(render_document(build_document(outcome, datetime.now(UTC), console.secrets, error)))
 
 
 class _Run(msgspec.Struct):
@@ -85,8 +135,11 @@ class _Run(msgspec.Struct):
     flags: Mapping[str, str]
     environment: Mapping[str, str]
     console: Console
+    names: InputNames
+    in_action: bool
     upload: bool = False
     annotations: bool = False
+    submit: bool = False
     comment: commenting.CommentingOptions | None = None
     settings: tuple[SettingsFile, ...] = ()
     changes: tuple[GateChange, ...] = ()
@@ -109,7 +162,9 @@ class _Run(msgspec.Struct):
         failure: S3CError | None = None
         try:
             self._hide_secrets()
+            reject_unknown(self.environment, self._all_inputs(), in_action=self.in_action)
             self._reject_removed()
+            self._translate_others()
             _working_folder()
             if issubclass(self.command.options, OutputOptions):
                 output = _make_output_folder(self._read_group(OutputOptions).output_dir)
@@ -119,7 +174,9 @@ class _Run(msgspec.Struct):
                 self.comment = declare.read(
                     commenting.CommentingOptions, self.flags, self.environment, self.console.progress.notice
                 )
-            outcome = self._shorten_outcome(self._run_command(output))
+            if self.command.submits:
+                self._prepare_submission()
+            outcome = self._phrase_outcome(self._run_command(output))
         except S3CError as error:
             failure = error
         except OSError as error:
@@ -129,7 +186,7 @@ class _Run(msgspec.Struct):
         except Exception as error:
             return self._report_bug(error, output, started)
         if failure is not None:
-            self._shorten(failure)
+            self._phrase(failure)
             outcome = Outcome(
                 command=self.command.name, images=(), exit_code=int(failure.exit_code), error=failure.what
             )
@@ -149,6 +206,22 @@ class _Run(msgspec.Struct):
             # Uncaught, it would end with Python's own exit code 1, which here means that the policy refused.
             return self._report_bug(error, output, started)
 
+    def _prepare_submission(self) -> None:
+        """Read whether packages are submitted, and have them listed then."""
+        self.submit = self._read_group(SubmitOptions).submit_dependencies
+        if not self.submit:
+            return
+        from s3c_actions.github import dependency_snapshot
+        from s3c_actions.github.run import read_run
+        from s3c_actions.options.report import FormatOptions, ReportFileOptions
+        from s3c_actions.report.format_registry import SNAPSHOT
+
+        dependency_snapshot.check_run(read_run(self.environment))
+        options = self._read_group(ReportFileOptions)
+        if SNAPSHOT not in options.format:
+            first = () if options.given(FormatOptions.format) else (options.without_format,)
+            self.flags = {**self.flags, "format": ",".join((*first, *options.format, SNAPSHOT))}
+
     def _publisher(self) -> Publisher:
         return Publisher(
             command=self.command,
@@ -157,17 +230,14 @@ class _Run(msgspec.Struct):
             now=self.now,
             upload=self.upload,
             annotations=self.annotations,
+            submit=self.submit,
             comment=self.comment,
         )
 
     def _all_inputs(self) -> tuple[Input[Any], ...]:
         """Return every input of this command, including those of the shell itself."""
-        shell_inputs = (*parser.COMMON_INPUTS, AnnotationOptions.annotations, UploadOptions.upload_sarif)
-        return (
-            *self.command.inputs,
-            *shell_inputs,
-            *(commenting.CommentingOptions.inputs() if self.command.comments else ()),
-        )
+        command = self.command
+        return (*command.inputs, *command.other_inputs, *parser.COMMON_INPUTS, *_shell_inputs(command))
 
     def _hide_secrets(self) -> None:
         """Hide every secret before an input is used, including secrets given in the wrong input."""
@@ -190,29 +260,69 @@ class _Run(msgspec.Struct):
             for option, _ in declare.texts(removed.asking, {}, self.environment):
                 raise removed.error(option, self.command.name)
 
+    def _translate_others(self) -> None:
+        """Take the inputs of other actions as what they become here; see `options.other_actions`."""
+        declared = self._all_inputs()
+        given = {
+            name: text
+            for option in declared
+            for name in (option.name, *option.aliases)
+            if (text := self.flags.get(name) or self.environment.get(declare.variable(name)))
+        }
+        if not any(other.name in given for other in self.command.others):
+            return
+        for option in self.command.other_inputs:
+            kind = option.content(given.get(option.name, ""))
+            if pasted_content.is_secret_kind(kind):
+                # Before anything is done with it: an error about its meaning would quote it, or pass over what it is.
+                raise InputError(option.name, f"it holds {kind}, which does not belong here.", remedy=_WHERE_IT_BELONGS)
+        ours = [option for option in declared if option not in self.command.other_inputs]
+        same = {name: option.name for option in ours for name in (option.name, *option.aliases)}
+        translated = other_actions.translate(self.command.others, given, same)
+        for sentence in translated.notices:
+            self.console.progress.notice(sentence)
+        replaced = {name for name, own in same.items() if own in translated.values}
+        cleared = {declare.variable(name) for name in replaced}
+        self.flags = {
+            **{name: text for name, text in self.flags.items() if name not in replaced},
+            **{name: text for name, text in translated.values.items() if text},
+        }
+        self.environment = {
+            **{name: text for name, text in self.environment.items() if name not in cleared},
+            **translated.variables,
+        }
+
     def _program_environment(self) -> dict[str, str]:
         """Return the environment without secret inputs of any command, and without content given in place of a path."""
         excluded = {declare.variable(name) for name in folders.SECRET_INPUTS}
         for option in self._all_inputs():
             names = [declare.variable(name) for name in (option.name, *option.aliases)] if not option.secret else []
             excluded.update(name for name in names if option.content(self.environment.get(name, "")))
-        return {name: text for name, text in self.environment.items() if name not in excluded}
+        # That one is there and empty is no secret, and says why there is no key.
+        return {name: text for name, text in self.environment.items() if name not in excluded or not text}
 
-    def _shorten(self, error: S3CError) -> None:
-        """Cut values of inputs that an error contains to the length that messages show."""
+    def _phrase(self, error: S3CError) -> None:
+        """Name the inputs in an error as they were given, and cut their values to the length that messages show."""
         cut = self._create_shortener()
         error.what, error.cause, error.remedy, error.original = map(
             cut, (error.what, error.cause, error.remedy, error.original)
         )
-        error.args = (error.what,)
+        error.image = cut(error.image)
+        self.names.name_inputs(error)
 
-    def _shorten_outcome(self, outcome: Outcome) -> Outcome:
-        """Return the outcome with its errors cut as `_shorten` does."""
+    def _phrase_outcome(self, outcome: Outcome) -> Outcome:
+        """Return the outcome with its errors phrased as `_phrase` does."""
+        for image in outcome.images:
+            if image.failure is not None:
+                image.failure.image = image.failure.image or image.image
         failures = [image.failure for image in outcome.images]
+        first = ""
         for failure in (*failures, outcome.deploy.failure if outcome.deploy is not None else None):
             if failure is not None:
-                self._shorten(failure)
-        return replace(outcome, error=self._create_shortener()(outcome.error))
+                repeated = failure.what == outcome.error
+                self._phrase(failure)
+                first = first or (failure.what if repeated else "")
+        return replace(outcome, error=first or self.names.render(self._create_shortener()(outcome.error)))
 
     def _create_shortener(self) -> Callable[[str], str]:
         cuts: dict[str, str] = {}
@@ -357,6 +467,7 @@ def cache_path(environment: Mapping[str, str]) -> Path:
     return folders.cache_folder(environment).path
 
 
+_WHERE_IT_BELONGS = "Give it where it belongs."
 _OWN_FILES = ("summary.md", "result.json")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import traceback
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -12,11 +13,22 @@ from s3c_actions import __version__
 from s3c_actions.cli.console import LogProgress, QuietProgress, TerminalProgress, error_lines
 from s3c_actions.core.errors import S3CError
 from s3c_actions.core.process import Secrets
-from s3c_actions.report.render.terminal import plain_line
+from s3c_actions.report.render.terminal import highlight, plain_line
 
 if TYPE_CHECKING:
     from s3c_actions.core.progress import Progress
     from s3c_actions.github.log import ActionsProgress
+
+
+LOG_WIDTH = 120
+"""Of a line of a result that is not written to a terminal, in columns."""
+
+
+class Colors(msgspec.Struct, frozen=True, kw_only=True):
+    """Which streams take colours."""
+
+    stdout: bool = False
+    stderr: bool = False
 
 
 class Console(msgspec.Struct):
@@ -26,6 +38,10 @@ class Console(msgspec.Struct):
         stdout, stderr: results go to `stdout`, everything else to `stderr`.
         progress: of the steps; `actions` is the same object when it is the log of GitHub Actions.
         secrets: redacted in everything shown.
+        quiet: show errors only, and the resulting references.
+        debug: show tracebacks of errors too.
+        colors: of the streams.
+        document_only: nothing but a document goes to `stdout`.
     """
 
     stdout: TextIO
@@ -35,10 +51,34 @@ class Console(msgspec.Struct):
     actions: ActionsProgress | None = None
     quiet: bool = False
     debug: bool = False
+    colors: Colors = Colors()
+    document_only: bool = False
+
+    @property
+    def width(self) -> int:
+        """The width of a line of a result, in columns."""
+        return shutil.get_terminal_size().columns if self.stdout.isatty() else LOG_WIDTH
 
     def say(self, text: str) -> None:
-        """Print lines of a result, unchanged except for control characters; untrusted."""
-        self._lines(text, self.stdout)
+        """Print lines of a result, unchanged except for control characters and colours; untrusted."""
+        if self.document_only:
+            self._lines(text, self.stderr)
+        else:
+            self._lines(text, self.stdout)
+
+    def say_document(self, text: str) -> None:
+        """Print a document on standard output, unchanged except for secrets."""
+        self.stdout.write(self.secrets.redact(text))
+        self.stdout.flush()
+
+    def say_in_group(self, title: str, text: str) -> None:
+        """Print lines of a result; in the log of GitHub Actions in a group of this title."""
+        if self.actions is None:
+            self.say("\n".join([title, *text.splitlines()]))
+            return
+        self.actions.command("group", plain_line(self.secrets.redact(title)))
+        self.say(text)
+        self.actions.command("endgroup")
 
     def write_problem(self, text: str) -> None:
         """Print lines about a problem; untrusted."""
@@ -75,7 +115,8 @@ class Console(msgspec.Struct):
         if self.actions is not None:
             self.actions.print(text)
         else:
-            stream.write("".join(f"{plain_line(line, 20_000)}\n" for line in text.splitlines()))
+            show = highlight if (self.colors.stdout if stream is self.stdout else self.colors.stderr) else str
+            stream.write("".join(f"{show(plain_line(line, 20_000))}\n" for line in text.splitlines()))
             stream.flush()
 
 
@@ -87,6 +128,7 @@ def open_console(
     quiet: bool = False,
     verbose: bool = False,
     debug: bool = False,
+    document_only: bool = False,
 ) -> Console:
     """Choose how a run shows its progress: the log of GitHub Actions, a terminal, a plain log, or nothing.
 
@@ -97,14 +139,16 @@ def open_console(
         quiet: show errors only.
         verbose: show notes too.
         debug: show tracebacks of errors too.
+        document_only: nothing but a document goes to `stdout`, and everything else to `stderr`.
     """
     if environment.get("GITHUB_ACTIONS") == "true":
         from s3c_actions.github.log import ActionsProgress, ActionsSecrets
 
-        actions = ActionsProgress(stdout, quiet=quiet)
+        # The runner reads commands from both streams.
+        actions = ActionsProgress(stderr if document_only else stdout, quiet=quiet)
         masks = ActionsSecrets(actions)
         actions.redact = masks.redact
-        return Console(stdout, stderr, actions, masks, actions, quiet, debug)
+        return Console(stdout, stderr, actions, masks, actions, quiet, debug, document_only=document_only)
     progress: Progress
     secrets = Secrets()
     stream = cast(TextIO, _Redacting(stderr, secrets))
@@ -114,7 +158,11 @@ def open_console(
         progress = TerminalProgress(stream, color=not environment.get("NO_COLOR"), verbose=verbose)
     else:
         progress = LogProgress(stream, verbose=verbose)
-    return Console(stdout, stderr, progress, secrets, quiet=quiet, debug=debug)
+    plain = bool(environment.get("NO_COLOR")) or environment.get("TERM") == "dumb"
+    colors = Colors(stdout=not plain and stdout.isatty(), stderr=not plain and stderr.isatty())
+    return Console(
+        stdout, stderr, progress, secrets, quiet=quiet, debug=debug, colors=colors, document_only=document_only
+    )
 
 
 class _Redacting:

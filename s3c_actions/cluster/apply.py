@@ -129,8 +129,8 @@ def plan_targets(
             raise InputError(
                 "manifests",
                 f"{source}: {document['kind']} {metadata.get('generateName')} has a generated name.",
-                cause="A second run would make a second one.",
-                remedy="Give it `metadata.name`.",
+                cause="Server-side apply needs a name, and a second run would create a second object.",
+                remedy="Give it `metadata.name`, such as one with the commit in it, or use `kubectl create`.",
             )
         if labels:
             metadata["labels"] = {**(metadata.get("labels") or {}), **labels}

@@ -7,7 +7,6 @@ Built on the `kubernetes` client's configuration and transport: sign-in of every
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,6 @@ from s3c_actions.cluster import refusals
 from s3c_actions.cluster.gate import denials
 from s3c_actions.core import pasted_content, reading, response_limits
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
-from s3c_actions.core.explain import explain
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -373,6 +371,41 @@ class AdmissionDenied(Refused):
         self.unavailable = any(denial.unavailable for denial in parsed)
 
 
+def _kubeconfig_error(kubeconfig: str, error: Exception) -> InputError:
+    """Return the error about a file that is no kubeconfig; the library's own words only where they are for users."""
+    import yaml
+    from kubernetes.config.config_exception import ConfigException
+
+    original, mark = "", getattr(error, "problem_mark", None)
+    if isinstance(error, yaml.YAMLError):
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        what = f"{kubeconfig}{line}: it is not YAML: {getattr(error, 'problem', None) or 'it cannot be read'}."
+    elif isinstance(error, OSError):
+        what = f"{kubeconfig} cannot be read: {error.strerror}."
+    elif isinstance(error, ConfigException | reading.YamlError):
+        what, original = f"{kubeconfig} cannot be used.", str(error)[:1000]
+    else:  # the library takes the shape for granted
+        what = f"{kubeconfig} is no kubeconfig."
+    return InputError(
+        "kubeconfig",
+        what,
+        cause="" if original or isinstance(error, OSError) else "It has clusters, users and contexts, in YAML.",
+        remedy="Fetch it anew, or name another; `kubectl config view` shows whether kubectl understands it.",
+        original=original,
+    )
+
+
+def check_kubeconfig(kubeconfig: str) -> None:
+    """Raise InputError when none of the files exists; several are separated as in KUBECONFIG."""
+    if not any(Path(path).is_file() for path in kubeconfig.split(":")):
+        raise InputError(
+            "kubeconfig",
+            f"{kubeconfig} is not a file.",
+            remedy="Fetch it (AKS: `az aks get-credentials`, EKS: `aws eks update-kubeconfig`, GKE: `gcloud container "
+            "clusters get-credentials`, kind: `kind export kubeconfig`, k3d: `k3d kubeconfig merge`), or name another.",
+        )
+
+
 def connect(
     kubeconfig: str,
     context: str,
@@ -401,12 +434,7 @@ def connect(
     from kubernetes import config
     from kubernetes.config.config_exception import ConfigException
 
-    if not any(Path(path).is_file() for path in kubeconfig.split(":")):
-        raise InputError(
-            "kubeconfig",
-            f"{kubeconfig} is not a file.",
-            remedy="Fetch it (`az aks get-credentials …`), or name another.",
-        )
+    check_kubeconfig(kubeconfig)
     try:
         for path in kubeconfig.split(":"):
             if Path(path).is_file():
@@ -422,9 +450,7 @@ def connect(
             )
         client = _client(kubeconfig, chosen["name"], temp, hide)
     except (ConfigException, yaml.YAMLError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise InputError(
-            "kubeconfig", f"{kubeconfig} cannot be used.", remedy="Fetch it anew.", original=str(error)[:1000]
-        ) from error
+        raise _kubeconfig_error(kubeconfig, error) from error
     response_limits.install_limits()
     if not client.configuration.verify_ssl:
         import urllib3
@@ -475,7 +501,7 @@ def _describe_refusal(status: int, reason: str, message: str, answer: Mapping[st
         )
     if status == 409 and reason == "Conflict":
         return refusals.describe_conflict(refusals.conflicting_fields(answer, message))
-    if status == 422 and (known := explain(message, refusals.IMMUTABLE, flags=re.DOTALL)):
+    if status == 422 and (known := refusals.explain_immutable(answer, message)):
         return known.what, known.cause, known.remedy
     return "", "", ""
 

@@ -227,9 +227,18 @@ class Finder:
         self, node: Node, path: image_paths.Path, names: tuple[str, ...], identity: _Identity, classifier: Classifier
     ) -> None:
         """Find the images of a custom kind, below one of its nodes; `names` are those of the enclosing list items."""
+        inner = (*path, ITEM)
         for number, item in enumerate(sequence(node) or ()):
+            item_names = (*names, self._item_name(item, number))
+            certainty = classifier.classify(inner) if path and not sequence(item) else Certainty.NONE
+            if certainty is not Certainty.NONE:
+                shown = _show_path(inner, item_names)
+                if _is_mapping(item):
+                    self._parts(item, item, identity, shown)
+                elif item.tag == _STRING or item.style:
+                    self._image(node, item, identity, "", shown, certainty=certainty, listed=True)
             if not is_scalar(item):
-                self._walk(item, (*path, ITEM), (*names, self._item_name(item, number)), identity, classifier)
+                self._walk(item, inner, item_names, identity, classifier)
         keys = self._keys(node)
         for name, (key, value) in keys.items():
             inner = (*path, name)
@@ -252,10 +261,10 @@ class Finder:
         return scalar_text(self._fields(item).get("name")) or str(number)
 
     def _parts(self, key: Node, value: Node, identity: _Identity, shown: str) -> None:
-        """Note an image that is given in parts: `image: {repository: r, tag: t}`."""
+        """Note an image that is given in parts: `image: {repository: r, tag: t}`, or as kustomize has them."""
         parts = {name: scalar_text(part) for name, part in self._fields(value).items()}
-        repository = parts.get("repository") or parts.get("name") or ""
-        tag = parts.get("tag") or parts.get("version") or ""
+        repository = parts.get("repository") or parts.get("newName") or parts.get("name") or ""
+        tag = parts.get("tag") or parts.get("newTag") or parts.get("version") or ""
         if not repository or not tag or parts.get("digest") or parts.get("sha"):
             return
         registry = f"{parts['registry']}/" if parts.get("registry") else ""
@@ -288,14 +297,17 @@ class Finder:
         *,
         certainty: Certainty = Certainty.IMAGE,
         fixed: bool = False,
+        listed: bool = False,
     ) -> None:
+        """Note an image; `key` is that of a mapping, or with `listed` the list that it is an item of."""
         if not is_scalar(value):
             raise self._error(value, "the image is no text.")
         start, end, quote = value.start_mark.index, value.end_mark.index, value.style or ""
         anchor, rest, image = "", "", value.value
-        if start < key.end_mark.index:
+        before = key.start_mark if listed else key.end_mark
+        if start < before.index:
             # Defined further up and referenced here: only the alias is replaced, so that its other uses stay.
-            alias = _ALIAS.match(self._text, key.end_mark.index)
+            alias = None if listed else _ALIAS.match(self._text, before.index)
             if alias is None:
                 if certainty is Certainty.CANDIDATE:
                     return
@@ -310,7 +322,7 @@ class Finder:
             rest, quote, image = block["rest"], "", image.strip()
             end = start + len(self._text[start:end].rstrip())
         use = ImageUse(
-            line=self._line + key.end_mark.line + 1 + _count_line_breaks(self._text, key.end_mark.index, start),
+            line=self._line + before.line + 1 + _count_line_breaks(self._text, before.index, start),
             kind=identity.kind,
             name=identity.name,
             namespace=identity.namespace,

@@ -39,13 +39,19 @@ _OWN_GROUPS = frozenset(
 _PATTERN_GROUPS = re.compile(r"(?:^|\.)(?:kyverno\.io|gatekeeper\.sh|sigstore\.dev|kubewarden\.io)$")
 _LIST_FIELDS = frozenset(place.field for place in image_places.PLACES if place.path == ("image",))
 _DEEP_FIELDS = {place.field: place.path for place in image_places.PLACES if place.path != ("image",)}
-# `image`, `imageName`, `containerImage`, `sidecarImage`: what operators call the images of what they run.
-_IMAGE_KEY = re.compile(r"(?:.*[a-z0-9])?[iI]mage(?:Name|Ref|Reference|URL|Url)?")
+# `image`, `imageName`, `containerImage`, `sidecar_image`: what operators call the images of what they run.
+_IMAGE_KEY = re.compile(
+    r"(?:.*[a-z0-9_-])?[iI]mage(?:_?(?:[nN]ame|[rR]ef|[rR]eference|URL|[uU]rl))?|(?:[A-Z0-9_]*_)?IMAGE"
+)
+# `images`, `sidecarImages`: a list, or a mapping of names to images.
+_IMAGES_KEY = re.compile(r"(?:.*[a-z0-9_-])?[iI]mages")
 
 _TABLE = """
 *.tekton.dev=**.steps[].image
 *.tekton.dev=**.sidecars[].image
 *.tekton.dev=**.stepTemplate.image
+*.tekton.dev=**.taskRef.bundle
+*.tekton.dev=**.pipelineRef.bundle
 StepAction.tekton.dev=spec.image
 *.argoproj.io=**.container.image
 *.argoproj.io=**.script.image
@@ -167,7 +173,7 @@ class Classifier:
         return self._given
 
     def classify(self, path: Path) -> Certainty:
-        """Return whether the value of a mapping's key names an image; the last step of the path is the key."""
+        """Return whether the value at a path names an image: that of a mapping's key, or an item of a list."""
         known = self._known.get(path)
         if known is None:
             known = self._known[path] = self._classify(path)
@@ -188,7 +194,8 @@ class Classifier:
             return Certainty.CANDIDATE if self._patterns else Certainty.IMAGE
         if self._patterns or path[0] in {"metadata", "status"}:
             return Certainty.NONE
-        return Certainty.CANDIDATE if _IMAGE_KEY.fullmatch(path[-1]) else Certainty.NONE
+        named = _IMAGE_KEY.fullmatch(path[-1]) or _IMAGES_KEY.fullmatch("".join(path[-2:-1]))
+        return Certainty.CANDIDATE if named else Certainty.NONE
 
 
 def _is_container_image(path: Path) -> bool:

@@ -394,5 +394,4 @@ def _yaml_error(error: Exception, text: str, source: str) -> InputError:
         f"{source}, line {line}: it is not valid YAML: {problem}.",
         cause=HELM if helm else "",
         remedy=RENDER if helm else "Look at the indentation and the quotes there.",
-        original=str(error),
     )

@@ -1,7 +1,13 @@
-"""Find where manifests still name given images by tag: in variables, arguments and data, where nothing is replaced."""
+"""Find where manifests still name images by tag: in variables, arguments and data, where nothing is replaced.
+
+Of the given images every mention counts, also within a text. Any other text counts where all of it is an image of a
+registry with a tag, perhaps behind `--flag=` or `NAME=`, or where it is the value of a variable such as
+`RELATED_IMAGE_PROXY`.
+"""
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -9,34 +15,47 @@ from typing import Any
 from s3c_actions.cluster.image_finder import ImageUse, is_scalar, scalar_text, sequence
 from s3c_actions.cluster.image_paths import ITEM, Classifier, ImagePath, Path
 from s3c_actions.cluster.manifests import ManifestFile, compose_documents
+from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import DEFAULT_REGISTRY, Reference
+
+_TAG = r"[A-Za-z0-9_][\w.-]*+"
+# The registry is named, so that no other text with a colon is taken for an image; of a taint, the tag is an effect.
+_IMAGE = re.compile(
+    r"(?<![\w./@:-])(?:[\w-]++\.[\w.-]*+(?::\d++)?|[\w-]++:\d++|localhost)(?:/[a-z0-9][\w.-]*+)++"
+    rf":(?!(?:Prefer)?No(?:Schedule|Execute)\b){_TAG}(?![\w/@:-])",
+    re.ASCII,
+)
+_OPTION = re.compile(r"-{0,2}[\w./-]++=", re.ASCII)
+# https://sdk.operatorframework.io/docs/best-practices/: variables of an operator's images are RELATED_IMAGE_NAME.
+_VARIABLE = re.compile(r"RELATED_IMAGE_\w+|(?:\w*_)?IMAGE", re.ASCII)
 
 
 def find_mentions(
     manifest: ManifestFile, names: Iterable[Reference], image_paths: Sequence[ImagePath] = ()
 ) -> tuple[ImageUse, ...]:
-    """Return the texts of a manifest that name images of these repositories by tag, besides its known places.
+    """Return the texts of a manifest that name images by tag, besides its known places.
 
     Args:
         manifest: as read.
-        names: of the repositories; tag and digest are ignored.
+        names: of the given images' repositories; tag and digest are ignored.
         image_paths: places excluded by `image-paths` are passed over.
     """
-    spelled = {spelling for name in names for spelling in _spellings(name)}
-    if not spelled:
-        return ()
-    pattern = re.compile(
-        rf"(?<![\w./@:-])(?:{'|'.join(map(re.escape, sorted(spelled)))}):[A-Za-z0-9_][\w.-]*(?![\w/@:-])"
+    spelled = sorted({spelling for name in names for spelling in _spellings(name)})
+    given = (
+        re.compile(rf"(?<![\w./@:-])(?:{'|'.join(map(re.escape, spelled))}):{_TAG}(?![\w/@:-])") if spelled else None
     )
     places = (*manifest.uses, *manifest.candidates, *manifest.hook_uses)
-    if all(any(use.start <= hit.start() <= use.end for use in places) for hit in pattern.finditer(manifest.text)):
+    hits = itertools.chain.from_iterable(one.finditer(manifest.text) for one in (given, _IMAGE, _VARIABLE) if one)
+    if all(any(use.start <= hit.start() <= use.end for use in places) for hit in hits):
         return ()
     known = {(use.line, use.image) for use in places}
     found = []
     for offset, line, root in compose_documents(manifest.text):
-        for kind, name, path, node in _scalars(root, image_paths):
-            hit, start = pattern.search(node.value), offset + node.start_mark.index
-            if hit is None or any(hook.start <= start < hook.end for hook in manifest.left_out):
+        for kind, name, path, node, variable in _scalars(root, image_paths):
+            start = offset + node.start_mark.index
+            hit = given.search(node.value) if given else None
+            image = hit[0] if hit else _tagged_image(node.value, variable) if path[:1] != ("metadata",) else ""
+            if not image or any(hook.start <= start < hook.end for hook in manifest.left_out):
                 continue
             use = ImageUse(
                 line=line + node.start_mark.line + 1,
@@ -44,8 +63,8 @@ def find_mentions(
                 name=name,
                 namespace="",
                 container="",
-                path=path,
-                image=hit[0],
+                path=".".join(path).replace(f".{ITEM}", ITEM),
+                image=image,
                 start=start,
                 end=start,
                 quote="",
@@ -63,8 +82,23 @@ def _spellings(name: Reference) -> Iterator[str]:
         yield name.repository
 
 
-def _scalars(root: Any, image_paths: Sequence[ImagePath]) -> Iterator[tuple[str, str, str, Any]]:
-    """Yield the texts of a document's objects: kind, name, the place for people, and the node."""
+def _tagged_image(text: str, variable: str) -> str:
+    """Return the image that a text is, if it is one with a tag; else an empty text."""
+    image = text.strip()
+    if not _VARIABLE.fullmatch(variable):
+        prefix = _OPTION.match(image)
+        image = image[prefix.end() :] if prefix else image
+        if not _IMAGE.fullmatch(image):
+            return ""
+    try:
+        named = Reference.parse(image)
+    except InputError:
+        return ""
+    return image if named.tag and not named.digest else ""
+
+
+def _scalars(root: Any, image_paths: Sequence[ImagePath]) -> Iterator[tuple[str, str, Path, Any, str]]:
+    """Yield the texts of a document's objects: kind, name, place, node, and the variable that it is the value of."""
     fields = _fields(root)
     kind, version = scalar_text(fields.get("kind")), scalar_text(fields.get("apiVersion"))
     items = sequence(fields.get("items"))
@@ -74,18 +108,19 @@ def _scalars(root: Any, image_paths: Sequence[ImagePath]) -> Iterator[tuple[str,
         return
     name = scalar_text(_fields(fields.get("metadata")).get("name"))
     classifier = Classifier(version.rpartition("/")[0], kind, image_paths)
-    for path, scalar in _walk(root, ()):
+    for path, scalar, variable in _walk(root, ()):
         if path[:1] != ("status",) and not classifier.is_excluded(path):
-            yield kind, name, ".".join(path).replace(f".{ITEM}", ITEM), scalar
+            yield kind, name, path, scalar, variable
 
 
-def _walk(node: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+def _walk(node: Any, path: Path, variable: str = "") -> Iterator[tuple[Path, Any, str]]:
     if is_scalar(node):
-        yield path, node
+        yield path, node, variable
     for item in sequence(node) or ():
         yield from _walk(item, (*path, ITEM))
-    for name, value in _fields(node).items():
-        yield from _walk(value, (*path, name))
+    fields = _fields(node)
+    for name, value in fields.items():
+        yield from _walk(value, (*path, name), scalar_text(fields.get("name")) if name == "value" else name)
 
 
 def _fields(node: Any) -> Mapping[str, Any]:

@@ -9,10 +9,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from s3c_actions.core.explain import Case
+from s3c_actions.core.errors import S3CError
+from s3c_actions.core.explain import Case, explain
 
 _NAME = r"\"(?P<name>[^\"]{1,253})\" is invalid: "
-_FIELD = r"(?P<field>spec[\w.\[\]\"-]{0,200}|roleRef|data|[\w.\[\]\"-]{1,200}): "
+_FIELD = r"\[?(?P<field>[\w.\"-][\w.\[\]\"-]{0,200}|<nil>): "
 
 IMMUTABLE: tuple[Case, ...] = (
     Case(
@@ -36,9 +37,15 @@ IMMUTABLE: tuple[Case, ...] = (
         remedy="Take the change back, or claim a new volume by another name.",
     ),
     Case(
+        pattern=rf"Pod {_NAME}spec: Forbidden: pod updates may not change fields other than",
+        what="The Pod {name} exists, and what was changed of it cannot be changed.",
+        cause="Of a Pod its images, added tolerations and few more can be changed.",
+        remedy="Deploy a Deployment or a Job that makes the Pod, or delete the Pod and deploy again.",
+    ),
+    Case(
         pattern=rf"(?P<kind>[A-Za-z]\w*)(?:\.[\w.-]{{1,200}})? {_NAME}{_FIELD}.{{0,4000}}?"
         r"(?:field is immutable|may not change once set|cannot be changed once set|cannot change roleRef|may not be "
-        r"changed|is immutable)",
+        r"changed|is immutable|updates to [\w ]{1,100}(?:are|is) forbidden)",
         what="The {kind} {name} exists, and its {field} cannot be changed.",
         cause="It is fixed when the object is created.",
         remedy="Take the change back, or delete the object and deploy again: what it controls is deleted with it.",
@@ -50,6 +57,30 @@ _CONFLICT = re.compile(r'conflict with "(?P<manager>[^"]+)"(?: with subresource 
 _SHOWN = 5
 
 
+def explain_immutable(status: Mapping[str, Any], message: str) -> S3CError | None:
+    """Return what is known of a refusal to change a field; None when it is refused for another reason.
+
+    Args:
+        status: the `Status`, whose causes name each field that is refused.
+        message: of it.
+    """
+    named = message.partition(" is invalid: ")[0]
+    texts = [f"{named} is invalid: {field}: {text}" for field, text in _causes(status)]
+    known = (explain(text, IMMUTABLE, flags=re.DOTALL) for text in [*texts, message])
+    return next(filter(None, known), None)
+
+
+def _causes(status: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the field and the message of each cause."""
+    details = status.get("details")
+    causes = details.get("causes") if isinstance(details, Mapping) else None
+    return [
+        (str(cause.get("field") or ""), str(cause.get("message")))
+        for cause in (causes if isinstance(causes, list) else ())
+        if isinstance(cause, Mapping)
+    ]
+
+
 def conflicting_fields(status: Mapping[str, Any], message: str) -> list[tuple[str, str]]:
     """Return the manager and the field of each conflict in the API server's answer.
 
@@ -57,13 +88,11 @@ def conflicting_fields(status: Mapping[str, Any], message: str) -> list[tuple[st
         status: the `Status`.
         message: of it.
     """
-    details = status.get("details")
-    causes = details.get("causes") if isinstance(details, Mapping) else None
     conflicts = []
-    for cause in causes if isinstance(causes, list) else ():
-        if isinstance(cause, Mapping) and (match := _CONFLICT.search(str(cause.get("message")))):
+    for field, text in _causes(status):
+        if match := _CONFLICT.search(text):
             subresource = f" (by `{match['subresource']}`)" if match["subresource"] else ""
-            conflicts.append((f"{match['manager']}{subresource}", str(cause.get("field") or "?").removeprefix(".")))
+            conflicts.append((f"{match['manager']}{subresource}", (field or "?").removeprefix(".")))
     if not conflicts and (match := _CONFLICT.search(message)):
         subresource = f" (by `{match['subresource']}`)" if match["subresource"] else ""
         fields = re.findall(r"(?<=[:-] )\.([^\s,]+)", message)

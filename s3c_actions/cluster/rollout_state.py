@@ -13,6 +13,19 @@ _ARGO, _KNATIVE, _TEKTON = "argoproj.io", ".knative.dev", "tekton.dev"
 # https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus, and the types that jobs of custom kinds have.
 _READY = ("Ready", "Available")
 _ENDED = ("Complete", "Completed", "Succeeded")
+# Kinds that end, by the words of their own documentation: of a Workflow, `Completed` is true when it has failed, too.
+_PHASES: Mapping[tuple[str, str], tuple[str, ...]] = {
+    (_ARGO, "Workflow"): ("phase",),
+    (_ARGO, "Experiment"): ("phase",),
+    (_ARGO, "AnalysisRun"): ("phase",),
+    ("batch.volcano.sh", "Job"): ("state", "phase"),
+    ("ray.io", "RayJob"): ("jobStatus",),
+    ("sparkoperator.k8s.io", "SparkApplication"): ("applicationState", "state"),
+}
+_GOOD_PHASES = frozenset({"succeeded", "successful", "completed"})
+_BAD_PHASES = frozenset(
+    {"failed", "error", "inconclusive", "aborted", "terminated", "stopped", "failing", "submission_failed"}
+)
 
 Object = Mapping[str, Any]
 Conditions = Mapping[str, Object]
@@ -132,11 +145,13 @@ def _on_delete(spec: Object, outdated: int) -> tuple[bool, str]:
 def custom_state(group: str, kind: str, live: Object) -> RolloutState | None:
     """Return the progress of an object of a custom kind; None when its status does not tell.
 
-    Argo's Rollout has phases. The others are read by the conditions that most controllers have: `Ready` or `Available`,
-    `Complete` and `Failed` of what ends, `Stalled` and `Reconciling`.
+    Argo's Rollout and some kinds that end have phases. The others are read by the conditions that most controllers
+    have: `Ready` or `Available`, `Complete` and `Failed` of what ends, `Stalled` and `Reconciling`.
     """
     if (group, kind) == (_ARGO, "Rollout"):
         return _argo_rollout(live)
+    if (group, kind) in _PHASES:
+        return _ended_phase(live, _PHASES[group, kind])
     conditions = _conditions(live)
     if not conditions.keys() & {*_READY, *_ENDED, "Failed", "Stalled", "Reconciling"}:
         return None
@@ -179,6 +194,25 @@ def _argo_rollout(live: Object) -> RolloutState | None:
         notice = f"it is paused{reason}: it goes on with `kubectl argo rollouts promote`."
         return RolloutState(ready=ready, wanted=wanted, done=True, notice=notice)
     return RolloutState(ready=ready, wanted=wanted, done=phase == "Healthy")
+
+
+def _ended_phase(live: Object, path: tuple[str, ...]) -> RolloutState | None:
+    """Return the progress of what ends, by the phase at a path of its status."""
+    status = live.get("status") or {}
+    phase: Any = status
+    for key in path:
+        phase = phase.get(key) if isinstance(phase, Mapping) else None
+    word = str(phase or "").lower()
+    if not word:
+        return None
+    done, failed = word in _GOOD_PHASES, word in _BAD_PHASES
+    message = str(status.get("message") or "").strip().rstrip(".")
+    return RolloutState(
+        ready=int(done),
+        wanted=1,
+        done=done,
+        failed=f"it ended as {phase}{message and f': {message}'}." if failed else "",
+    )
 
 
 def _ends_by_itself(spec: Object, status: Object) -> bool:

@@ -172,7 +172,7 @@ def _prepare_verification(
         if options.given(option) and not settings.stores:
             raise InputError(
                 "trust-store",
-                f"it is missing, and {option.name} is given.",
+                f"it is missing, and `{option.name}` is given.",
                 remedy="Give the certificates to trust, or leave both out to trust the signing certificate's anchor.",
             )
     if settings.stores:
@@ -234,7 +234,7 @@ def _trace_images(
         for outcome in outcomes:
             try:
                 trace_result = (
-                    tracing.trace_image(outcome.reference, tools, folders[outcome.image]) if outcome.reference else None
+                    tracing.trace_image(_tagged(outcome), tools, folders[outcome.image]) if outcome.reference else None
                 )
             except (S3CError, OSError) as error:
                 reason = error.what if isinstance(error, S3CError) else f"{error}."
@@ -242,6 +242,12 @@ def _trace_images(
                 trace_result = None
             traced.append(replace(outcome, trace=trace_result))
     return tuple(traced)
+
+
+def _tagged(outcome: ImageOutcome) -> str:
+    """Return the image by tag and digest: the tag that the patch gave it, else the one that was asked for."""
+    tag = outcome.patch.tag if outcome.patch is not None else Reference.parse(outcome.image).tag
+    return str(replace(Reference.parse(outcome.reference), tag=tag))
 
 
 def _trace_tools(

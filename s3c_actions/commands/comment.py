@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.github import api, artifact, delivery, errors
 from s3c_actions.github import run as runs
@@ -44,7 +45,7 @@ def run(options: inputs.CommentInputs, context: Context) -> Outcome:
         raise InputError(
             "from-run",
             "this run was not caused by the end of another one.",
-            remedy="Use it in a workflow with `on: workflow_run`; see docs/github.md.",
+            remedy=f"Use it in a workflow with `on: workflow_run`; see {doc_link('github.md')}.",
         )
     if foreign == bool(options.results):
         raise InputError(

@@ -15,6 +15,7 @@ from s3c_actions.core.artifact_types import SIGNATURE
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import gate as inputs
+from s3c_actions.options.common import no_task_error
 from s3c_actions.result.model import Admission, DeployResult, Outcome
 from s3c_actions.steps.deploy import judge_admission
 from s3c_actions.wiring.context import Context
@@ -41,6 +42,8 @@ def run(options: inputs.GateInputs, context: Context) -> Outcome:
         OutsideError: the registry, the cluster or the gate does not respond.
     """
     started = time.monotonic()
+    if not options.given(inputs.GateInputs.task) and not options.image:
+        raise no_task_error("gate", inputs.GateInputs.task)
     if options.task in {"pause", "uninstall"}:
         return _open(options, context, started)
     installing = options.task == "install"
@@ -49,7 +52,7 @@ def run(options: inputs.GateInputs, context: Context) -> Outcome:
         raise InputError(
             inputs.GateInputs.image.name,
             f"`{options.task}` needs an image to try.",
-            remedy="Give one that is signed, for example with --image registry.example/app@sha256:….",
+            remedy="Give one that is signed, with `image`, for example registry.example/app@sha256:….",
         )
     registry = image_registry(options, context, (), images)
     references = {str(replacement.image): resolve_reference(registry, replacement.image)[0] for replacement in images}

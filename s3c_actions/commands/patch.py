@@ -17,7 +17,7 @@ from s3c_actions.options import patch as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome, ScanResult
 from s3c_actions.steps.merge import merge_scans
 from s3c_actions.steps.scan import closed_gate_error
-from s3c_actions.wiring import baseline
+from s3c_actions.wiring import baseline, report_file
 from s3c_actions.wiring.context import Context, image_folders
 from s3c_actions.wiring.images import for_each_image, unless_exempt
 from s3c_actions.wiring.scanning import create_scanner
@@ -40,6 +40,7 @@ def run(options: inputs.PatchInputs, context: Context) -> Outcome:
     check_system(options, context)
     images = options.image
     _check_images(options, images)
+    report_file.prepare(options, len(images))
     folders = image_folders(context.output, images)
     baselines = baseline.read_baselines(options, context, images)
     scanner = create_scanner(options, context, images, evidence=False)
@@ -57,7 +58,8 @@ def run(options: inputs.PatchInputs, context: Context) -> Outcome:
             outcome = ImageOutcome(image=image, reference=result.reference, patch=result, failure=refused)
             return baselines.compared(outcome, earlier, scanner)
 
-        return Outcome(command="patch", images=for_each_image(images, context.progress, patch))
+        outcome = Outcome(command="patch", images=for_each_image(images, context.progress, patch))
+        return report_file.write(options, outcome)
 
 
 @contextmanager

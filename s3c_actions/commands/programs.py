@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from collections.abc import Sequence
 
 from s3c_actions.options import programs as inputs
 from s3c_actions.programs.install.locate import Program, find_present, locate_all
 from s3c_actions.programs.install.pins import Pin
-from s3c_actions.result.model import Outcome
+from s3c_actions.result.model import Outcome, ProgramFacts
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.programs import WANTED
 
@@ -39,26 +38,26 @@ def run(options: inputs.ProgramsInputs, context: Context) -> Outcome:
             find_present(WANTED[name](options), cache=context.cache, runner=context.runner, progress=context.progress)
             for name in names
         )
-    rows = [_facts(WANTED[name](options).pin, program) for name, program in zip(names, located, strict=True)]
+    facts = tuple(_facts(WANTED[name](options).pin, program) for name, program in zip(names, located, strict=True))
     columns = ["name", "pinned", "licence", "module"] if task == "list" else ["name", "version", "origin", "path"]
-    if options.json:
-        return Outcome(command="programs", images=(), text=json.dumps({"programs": rows}, indent=2))
-    return Outcome(command="programs", images=(), text=_table(rows, columns + ["path"] * (task == "list")))
+    return Outcome(
+        command="programs", images=(), programs=facts, text=_table(facts, columns + ["path"] * (task == "list"))
+    )
 
 
-def _facts(pin: Pin, program: Program | None) -> dict[str, Any]:
-    return {
-        "name": pin.name,
-        "pinned": pin.version,
-        "licence": pin.licence,
-        "module": pin.module,
-        "version": program.version if program else None,
-        "origin": program.origin if program else None,
-        "path": str(program.path) if program else None,
-    }
+def _facts(pin: Pin, program: Program | None) -> ProgramFacts:
+    return ProgramFacts(
+        name=pin.name,
+        pinned=pin.version,
+        licence=pin.licence,
+        module=pin.module,
+        version=program.version if program else None,
+        origin=program.origin if program else None,
+        path=str(program.path) if program else None,
+    )
 
 
-def _table(rows: list[dict[str, Any]], columns: list[str]) -> str:
+def _table(rows: Sequence[ProgramFacts], columns: list[str]) -> str:
     cells = [[_cell(row, column) for column in columns] for row in rows]
     lines = [[column.upper() for column in columns], *cells]
     widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
@@ -67,9 +66,10 @@ def _table(rows: list[dict[str, Any]], columns: list[str]) -> str:
     )
 
 
-def _cell(row: dict[str, Any], column: str) -> str:
-    if column == "origin" and row["origin"]:
-        return ORIGINS[row["origin"]]
-    if row[column] is None:
-        return f"not installed (s3c programs install {row['name']})" if column == "path" else "-"
-    return str(row[column])
+def _cell(row: ProgramFacts, column: str) -> str:
+    if column == "origin" and row.origin:
+        return ORIGINS[row.origin]
+    value: str | None = getattr(row, column)
+    if value is None:
+        return f"not installed (s3c programs install {row.name})" if column == "path" else "-"
+    return value

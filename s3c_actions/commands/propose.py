@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3c_actions.cluster import images, manifests
+from s3c_actions.cluster import image_paths, images, manifests
+from s3c_actions.cluster.image_paths import ImagePath
 from s3c_actions.cluster.images import Replacement
 from s3c_actions.core.errors import InputError
 from s3c_actions.github import api, proposal
@@ -51,10 +52,11 @@ def run(options: inputs.ProposeInputs, context: Context) -> Outcome:
     unpinned = next((replacement for replacement in replacements if not replacement.image.digest), None)
     if unpinned is not None:
         raise InputError("image", f"{unpinned.image} has no digest.", remedy="Give what `sign` handed on.")
-    sources = options.manifests
-    read_manifests = manifests.read(sources, cwd=context.cwd, stdin=_reject_stdin)
+    paths = image_paths.parse_all(options.image_paths)
+    read_manifests = manifests.read(options.manifests, cwd=context.cwd, stdin=_reject_stdin, image_paths=paths)
     changes = {
-        _in_repository(file.path, context.cwd): create_rewriter(file.source, replacements) for file in read_manifests
+        _in_repository(file.path, context.cwd): create_rewriter(file.source, replacements, paths)
+        for file in read_manifests
     }
     body = comment.render(results, run_url=workflow_run.url) if results else describe_images(references)
     with context.progress.step("propose") as step:
@@ -87,11 +89,19 @@ def passed_references(results: Sequence[ResultDocument]) -> list[str]:
     )
 
 
-def create_rewriter(source: str, replacements: tuple[Replacement, ...]) -> Callable[[str], str]:
-    """Return a function that writes the new images into a manifest's text and keeps everything else."""
+def create_rewriter(
+    source: str, replacements: tuple[Replacement, ...], paths: Sequence[ImagePath] = ()
+) -> Callable[[str], str]:
+    """Return a function that writes the new images into a manifest's text and keeps everything else.
+
+    Args:
+        source: the file, for errors.
+        replacements: the new images.
+        paths: places of images given by `image-paths`.
+    """
 
     def rewrite(text: str) -> str:
-        manifest = manifests.parse(text, source=source)
+        manifest = manifests.parse(text, source=source, image_paths=paths)
         new = {}
         for use in (*manifest.uses, *manifest.candidates, *manifest.hook_uses):
             replacement = images.find_replacement(use.image, replacements)

@@ -15,6 +15,7 @@ from s3c_actions.cluster.gate import constraints
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
+from s3c_actions.core.text import counted
 from s3c_actions.evidence import signatures
 from s3c_actions.github import api, issues, marker
 from s3c_actions.github import run as runs
@@ -169,7 +170,9 @@ def _list_images(
         listing = deployed.list_deployed(cluster, options.namespaces)
         running = {image.image: image.places for image in listing.running}
         unknown = {image.image: image.places for image in listing.unknown}
-        step.done(f"{len(running)} images run" + (f", {len(unknown)} of unknown digest" if unknown else ""))
+        step.done(
+            f"{counted(len(running), 'image')} running" + (f", {len(unknown)} of unknown digest" if unknown else "")
+        )
     for image, workloads in unknown.items():
         context.progress.warning(
             f"{image} ({', '.join(workloads)}) is left out: the cluster does not tell its digest yet."
@@ -179,7 +182,7 @@ def _list_images(
             "namespaces",
             "nothing runs there.",
             cause="The namespaces are empty, or the kubeconfig is another cluster's.",
-            remedy="Look at `kubectl get pods --all-namespaces`, or give what is deployed with --image.",
+            remedy="Look at `kubectl get pods --all-namespaces`, or give what is deployed as `image`.",
         )
     return {**given_images, **running}, unknown, _read_pauses(cluster, context)
 

@@ -24,6 +24,7 @@ from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.model import Comparison, ImageOutcome, Outcome
 from s3c_actions.steps import assess
 from s3c_actions.steps.scan import closed_gate_error, make_sbom
+from s3c_actions.wiring import report_file
 from s3c_actions.wiring.baseline import baseline_name
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read_dockerfile
@@ -45,6 +46,7 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
     """
     started = time.monotonic()
     path = options.report
+    report_file.prepare(options, 1)
     report = trivy_report.read(path)
     baseline = options.baseline
     difference = compare_scans(baselines.read(baseline, report.image), report) if baseline is not None else None
@@ -62,11 +64,16 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
     )
     for sentence in result.warnings:
         context.progress.warning(sentence)
+    report = result.report
+    closed = closed_gate_error(result, gate)
     dockerfile = options.dockerfile
     if dockerfile is None and (context.cwd / "Dockerfile").is_file():
         dockerfile = Path("Dockerfile")
     rendering = Rendering(
         gate=gate,
+        judged=result.gated,
+        closed=closed.what if closed is not None else "",
+        scope=result.scope,
         difference=difference,
         dockerfile=dockerfile.as_posix() if dockerfile else "",
         dockerfile_text=read_dockerfile(context.cwd / dockerfile) if dockerfile else "",
@@ -83,16 +90,13 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
         difference=difference,
         seconds=time.monotonic() - started,
     )
-    refused = unless_exempt(closed_gate_error(result, gate), report.image, options, context.progress)
+    refused = unless_exempt(closed, report.image, options, context.progress)
     base = (
         Comparison(name=baseline_name(options, context) or str(baseline), difference=difference) if difference else None
     )
     image = ImageOutcome(image=report.image, reference=result.reference, scan=result, base=base, failure=refused)
-    return Outcome(
-        command="report",
-        images=(image,),
-        text=_table(files["table"]) if "table" in files else "",
-    )
+    table = _table(files["table"]) if "table" in files else ""
+    return report_file.write(options, Outcome(command="report", images=(image,), text=table))
 
 
 def _copy_report(context: Context, report: Path) -> dict[str, Path]:
@@ -106,7 +110,7 @@ def _copy_report(context: Context, report: Path) -> dict[str, Path]:
             raise OutsideError(
                 f"The report could not be copied to {path}.",
                 cause=f"{error.strerror or error}.",
-                remedy="Give another folder with --output-dir, or make room there.",
+                remedy="Give another folder with `output-dir`, or make room there.",
             ) from error
     return {"json": path}
 

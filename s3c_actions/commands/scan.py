@@ -8,8 +8,8 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference, is_image_id
 from s3c_actions.options import scan as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
-from s3c_actions.steps.scan import closed_gate_error
-from s3c_actions.wiring import baseline
+from s3c_actions.steps.scan import check_archive, closed_gate_error
+from s3c_actions.wiring import baseline, report_file
 from s3c_actions.wiring.context import Context, image_folders
 from s3c_actions.wiring.images import for_each_image, unless_exempt
 from s3c_actions.wiring.scanning import create_scanner
@@ -23,6 +23,7 @@ def run(options: inputs.ScanInputs, context: Context) -> Outcome:
         OutsideError: Trivy could not be obtained.
     """
     requested = _requested_images(options)
+    report_file.prepare(options, len(requested))
     folders = image_folders(context.output, requested)
     baselines = baseline.read_baselines(options, context, requested)
     registries = tuple(image for image, source in requested.items() if source != "archive")
@@ -37,7 +38,7 @@ def run(options: inputs.ScanInputs, context: Context) -> Outcome:
         outcome = ImageOutcome(image=image, reference=result.reference, scan=result, failure=refused)
         return baselines.compared(outcome, earlier, scanner)
 
-    return Outcome(command="scan", images=for_each_image(requested, context.progress, scan))
+    return report_file.write(options, Outcome(command="scan", images=for_each_image(requested, context.progress, scan)))
 
 
 def _requested_images(options: inputs.ScanInputs) -> dict[str, str]:
@@ -51,9 +52,10 @@ def _requested_images(options: inputs.ScanInputs) -> dict[str, str]:
             raise InputError("image", f"{image} is given more than once.", remedy="Give each image once.")
         requested[image] = source
     for path in options.input:
+        check_archive(path)
         requested[path] = "archive"
     if not requested:
         raise InputError(
-            "image", "no image is given.", remedy="Give a reference, or an archive with --input image.tar."
+            "image", "no image is given.", remedy="Give a reference, or an archive with `input`, such as image.tar."
         )
     return requested

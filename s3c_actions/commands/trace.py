@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from s3c_actions.cluster.gate.constraints import read_pauses
 from s3c_actions.core.errors import InputError, S3CError
-from s3c_actions.core.text import plural
+from s3c_actions.core.text import counted
 from s3c_actions.options import trace as inputs
 from s3c_actions.options import verify as verifying
 from s3c_actions.options.deploy import ClusterOptions
@@ -84,8 +84,8 @@ def _read_gate(options: inputs.TraceInputs, context: Context) -> TracedGate | No
 
 def _describe_trace(story: Trace) -> str:
     signatures = len(story.subject.signatures)
-    return f"{story.judgement.verdict.value}, {signatures} {plural(signatures, 'signature')}, " + (
-        f"{len(story.subject.documents)} documents"
+    return f"{story.judgement.verdict.value}, {counted(signatures, 'signature')}, " + (
+        counted(len(story.subject.documents), "document")
     )
 
 

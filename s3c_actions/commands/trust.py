@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -11,6 +11,8 @@ from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
 from s3c_actions.options import trust as inputs
+from s3c_actions.options.common import no_task_error
+from s3c_actions.options.declare import Input
 from s3c_actions.result.model import Outcome
 from s3c_actions.signing import certificates, key_files
 from s3c_actions.wiring import vault
@@ -34,6 +36,9 @@ def run(options: inputs.TrustInputs, context: Context) -> Outcome:
         InputError: an input is wrong, the certificate cannot sign images, or an image does not exist.
         OutsideError: the vault denied access, or the registry failed.
     """
+    asked: tuple[Input[Any], ...] = (inputs.TrustInputs.task, inputs.TrustInputs.certificate, inputs.TrustInputs.vault)
+    if not any(options.given(option) for option in asked):
+        raise no_task_error("trust", inputs.TrustInputs.task)
     if options.task == "list-signed":
         return _list_signed(options, context)
     if options.image:
@@ -52,7 +57,7 @@ def _list_signed(options: inputs.TrustInputs, context: Context) -> Outcome:
 
     if not options.image:
         raise InputError(
-            "image", "`list-signed` needs a repository or an image to look through.", remedy="Give one with --image."
+            "image", "`list-signed` needs a repository or an image to look through.", remedy="Give one with `image`."
         )
     references = [Reference.parse(image) for image in options.image]
     path = options.certificate
@@ -131,7 +136,7 @@ def _settings(options: inputs.TrustInputs, context: Context) -> TrustSettings:
     if client:
         tenant = opened[0].identity.tenant or find_tenant(options, context)
         if not tenant:
-            raise InputError("tenant-id", "it is missing, and ratify-client-id is given.", remedy="Give both.")
+            raise InputError("tenant-id", "it is missing, and `ratify-client-id` is given.", remedy="Give both.")
         fetched = VaultTrust(
             vault=f"https://{opened[0].vault.host}",
             certificate=opened[0].certificate.name,

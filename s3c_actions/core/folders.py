@@ -14,7 +14,10 @@ from typing import NamedTuple
 
 STATE_VARIABLE = "S3C_STATE"
 CACHE_VARIABLE = "S3C_CACHE"
-SECRET_INPUTS = ("registry-password", "source-password", "github-token", "key-pem", "key-password")
+SECRET_INPUTS = (
+    *("registry-password", "source-password", "github-token", "key-pem", "key-password"),
+    *("github-pat", "token-setup-trivy"),
+)
 """Every input that is declared as a secret, by any command (a test compares it with the declarations)."""
 # Used when no element of PATH remains; present on every POSIX system.
 _SYSTEM_PATH = "/usr/bin:/bin"

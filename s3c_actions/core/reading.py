@@ -165,7 +165,31 @@ def parse_yaml(source: str, constructor: Any = None) -> Any:
         # Besides its own errors, the library raises those of the conversions: `!!int x`, `!!bool x`, 2026-02-30.
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or f"a value cannot be read ({_one_line(str(error))})"
-        raise YamlError(problem, mark.line + 1 if mark is not None else 0) from error
+        line = mark.line + 1 if mark is not None else _unreadable_line(source, parser)
+        raise YamlError(problem, line) from error
+
+
+def _unreadable_line(source: str, parser: Callable[[], Any]) -> int:
+    """Return the line of the first value that cannot be converted, such as the date 2026-13-01; 0 without any."""
+    from ruamel.yaml.error import YAMLError
+    from ruamel.yaml.nodes import ScalarNode
+
+    yaml_parser = parser()
+    try:
+        nodes = [yaml_parser.compose(source)]
+    except (YAMLError, RecursionError, ValueError):
+        return 0
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ScalarNode):
+            try:
+                yaml_parser.constructor.construct_object(node)
+            except (YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
+                return int(node.start_mark.line) + 1
+        elif node is not None:
+            below = [child for pair in node.value for child in (pair if isinstance(pair, tuple) else (pair,))]
+            nodes += reversed(below)
+    return 0
 
 
 def may_be_deeply_nested(source: str) -> bool:

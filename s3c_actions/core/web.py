@@ -7,7 +7,9 @@ inputs and of Docker's configuration, so that file is never read. Proxies and CA
 
 from __future__ import annotations
 
+import socket
 from functools import cache
+from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 
 from s3c_actions.core import response_limits
@@ -52,3 +54,35 @@ def _session_class() -> type[Session]:
 def _unchanged(request: Any) -> Any:
     """Return the request unchanged: an `auth` that adds nothing."""
     return request
+
+
+class _SocketConnection(HTTPConnection):
+    """A connection to a UNIX socket."""
+
+    def __init__(self, path: str, seconds: float) -> None:
+        super().__init__("localhost", timeout=seconds)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def status_at_socket(path: str, target: str, seconds: float) -> int:
+    """Return the HTTP status of GET at a UNIX socket; 0 without an answer. The body is not read.
+
+    Args:
+        path: of the socket.
+        target: of the request.
+        seconds: for each read and write.
+    """
+    connection = _SocketConnection(path, seconds)
+    try:
+        connection.request("GET", target)
+        return connection.getresponse().status
+    except (OSError, HTTPException):
+        return 0
+    finally:
+        connection.close()

@@ -48,12 +48,13 @@ def guard_links(root: Path) -> Iterator[None]:
         _guarded.pop()
 
 
-def check(path: Path) -> None:
+def check(path: Path, field: str = "output-dir") -> None:
     """Reject a path that a link in the workspace redirects out of it.
 
     Args:
         path: of a file or folder that will be written, whether or not it exists. Outside of the workspace, the caller
             may choose any place.
+        field: the input that the path comes from.
 
     Raises:
         InputError: it, or a folder above it, is a link in the workspace that leads out of it.
@@ -76,7 +77,7 @@ def check(path: Path) -> None:
             here = Path("/")
         if step.is_relative_to(root) and not here.is_relative_to(root):
             raise InputError(
-                "output-dir",
+                field,
                 f"{step} is a link that leads out of the workspace {root}.",
                 cause="It came with the checkout, or an earlier step of the job made it.",
                 remedy="Remove the link, or name the folder that it leads to.",

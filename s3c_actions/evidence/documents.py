@@ -7,13 +7,15 @@ and a document without one is reported as unusable.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from s3c_actions.core import reading
 from s3c_actions.core.artifact_types import STATEMENT
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.reference import Reference, is_tag
 from s3c_actions.core.text import counted
 from s3c_actions.findings.model import Severity
 from s3c_actions.trace.model import AttachedFinding, PatchChange
@@ -32,6 +34,7 @@ class SarifReport(msgspec.Struct, frozen=True, kw_only=True):
     """A SARIF report: its findings, the most severe first, and how many of them have a fix.
 
     Attributes:
+        counted: severities of which it lists every finding; of others it may list none although there are some.
         omitted: the number of further findings it states: a report that is judged in a cluster lists no more than fits.
         created: the time of the scan, empty when not stated.
         subject: the digest of its image, empty when not stated.
@@ -39,6 +42,7 @@ class SarifReport(msgspec.Struct, frozen=True, kw_only=True):
 
     findings: tuple[AttachedFinding, ...]
     fixable: int
+    counted: Collection[Severity] = ()
     omitted: int = 0
     created: str = ""
     subject: str = ""
@@ -70,6 +74,7 @@ def read_sarif(content: bytes) -> SarifReport:
     return SarifReport(
         findings=tuple(sorted(findings, key=lambda finding: (-finding.severity, finding.package, finding.id))),
         fixable=fixable,
+        counted=frozenset.intersection(*map(_counted, runs)),
         omitted=sum(_omitted(run) for run in runs),
         created=_text(statement.get("created")) or _text(properties.get("scanned")),
         subject=_text(statement.get("subject")) or _text(properties.get("digest")),
@@ -113,6 +118,22 @@ def _results(run: Mapping[str, Any]) -> Iterator[tuple[AttachedFinding, bool]]:
         )
         fixable = own.get("fixable")
         yield finding, fixable if isinstance(fixable, bool) else bool(fixed)
+
+
+def _counted(run: Mapping[str, Any]) -> frozenset[Severity]:
+    """Return the severities of which a run lists every finding, as far as it says so.
+
+    Evidence lists what its policy rejects; a report of ours gives the number of each severity that it knows.
+    """
+    properties = _map(run.get("properties"))
+    statement = _map(properties.get(STATEMENT))
+    if not statement:
+        return frozenset(Severity.of(name) for name in _map(properties.get("findings")))
+    policy = _map(statement.get("policy"))
+    refused = policy.get("refuse")
+    if _omitted(run) or _text(statement.get("blind")) or policy.get("fixable-only") is not False:
+        return frozenset()
+    return frozenset(Severity.of(_text(name)) for name in refused) if isinstance(refused, list) else frozenset()
 
 
 def _omitted(run: Mapping[str, Any]) -> int:
@@ -161,10 +182,17 @@ def describe_openvex(content: bytes) -> str:
 
 
 class AttachedResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The facts of a `result.json` about the image: the original of the patch, and the changes by the patch."""
+    """The facts of a `result.json` about the image.
+
+    Attributes:
+        told: the command and its verdict, in a clause.
+        original: of the patch, pinned, with the tag it was asked for by; `tag` the one that the patched image got.
+        change: by the patch; None when nothing was patched.
+    """
 
     told: str
     original: str = ""
+    tag: str = ""
     change: PatchChange | None = None
 
 
@@ -197,7 +225,19 @@ def read_attached_result(content: bytes, digest: str) -> AttachedResult:
         left=_read_findings(patch.get("left")),
         new=_read_findings(patch.get("new")),
     )
-    return AttachedResult(told=summary, original=_text(patch.get("original")), change=change)
+    tag = _text(patch.get("tag"))
+    original = _with_tag(_text(patch.get("original")), _text(image.get("image")))
+    return AttachedResult(told=summary, original=original, tag=tag if is_tag(tag) else "", change=change)
+
+
+def _with_tag(pinned: str, asked: str) -> str:
+    """Return a pinned reference with the tag of the one that was asked for, where that is of the same repository."""
+    try:
+        reference, named = Reference.parse(pinned), Reference.parse(asked)
+    except InputError:
+        return pinned
+    same = named.name == reference.name and named.digest in {"", reference.digest}
+    return f"{reference.name}:{named.tag}@{reference.digest}" if same and named.tag and reference.digest else pinned
 
 
 def compare_attached(before: SarifReport, after: SarifReport, source: str) -> PatchChange:
@@ -212,20 +252,27 @@ def compare_attached(before: SarifReport, after: SarifReport, source: str) -> Pa
     later = {(finding.id, finding.package) for finding in after.findings}
     return PatchChange(
         source=source,
-        before=count_by_severity(before.findings),
-        after=count_by_severity(after.findings),
+        before=count_by_severity(before.findings, before.counted),
+        after=count_by_severity(after.findings, after.counted),
         fixed=tuple(finding for finding in before.findings if (finding.id, finding.package) not in later),
         left=tuple(finding for finding in after.findings if (finding.id, finding.package) in earlier),
         new=tuple(finding for finding in after.findings if (finding.id, finding.package) not in earlier),
     )
 
 
-def count_by_severity(findings: tuple[AttachedFinding, ...]) -> dict[Severity, int]:
-    """Count findings by severity, each severity present, the most severe first."""
+def count_by_severity(
+    findings: Iterable[AttachedFinding], counted: Collection[Severity] = tuple(Severity)
+) -> dict[Severity, int]:
+    """Count findings by severity, the most severe first.
+
+    Args:
+        findings: of a document.
+        counted: severities of which every finding is listed; others are in the result only when some are listed.
+    """
     counts = dict.fromkeys(sorted(Severity, reverse=True), 0)
     for finding in findings:
         counts[finding.severity] += 1
-    return counts
+    return {severity: number for severity, number in counts.items() if number or severity in counted}
 
 
 def _read_findings(value: object) -> tuple[AttachedFinding, ...]:
@@ -247,7 +294,7 @@ def _read_findings(value: object) -> tuple[AttachedFinding, ...]:
 def _counts(value: object) -> dict[Severity, int]:
     counts = _map(value)
     numbers = {severity: counts.get(severity.name.lower()) for severity in sorted(Severity, reverse=True)}
-    return {severity: number if type(number) is int and number >= 0 else 0 for severity, number in numbers.items()}
+    return {severity: number for severity, number in numbers.items() if type(number) is int and number >= 0}
 
 
 def _object(content: bytes) -> dict[str, Any]:

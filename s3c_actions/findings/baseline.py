@@ -12,7 +12,7 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.findings import trivy_report
 from s3c_actions.findings.entry import FindingEntry, finding
-from s3c_actions.findings.model import ScanReport, rank_findings
+from s3c_actions.findings.model import Hidden, ScanReport, Severity, rank_findings
 
 FIELD = "baseline"
 
@@ -24,10 +24,21 @@ class _Finding(FindingEntry, frozen=True, kw_only=True, gc=False, forbid_unknown
     detail: str | None = None
 
 
+class _Hidden(msgspec.Struct, frozen=True):
+    filtered: dict[str, int] = msgspec.field(default_factory=dict)
+    unfixed: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class _Numbers(msgspec.Struct, frozen=True):
+    """Numbers of findings; of an older version without `hidden`."""
+
+    hidden: _Hidden = msgspec.field(default_factory=_Hidden)
+
+
 class _Image(msgspec.Struct, frozen=True):
     image: str
     reference: str
-    findings: dict[str, int] | None
+    findings: _Numbers | None
     remaining: list[_Finding]
 
 
@@ -68,7 +79,18 @@ def read(path: Path, image: str) -> ScanReport:
             remedy="Give the result.json of a run that scanned this image's repository once, or an image to scan.",
         )
     findings = [finding(entry) for entry in matches[0].remaining]
-    return ScanReport(image=matches[0].image, digest="", findings=rank_findings(findings), created="", database="")
+    hidden = matches[0].findings.hidden if matches[0].findings is not None else _Hidden()
+    return ScanReport(
+        image=matches[0].image,
+        digest="",
+        findings=rank_findings(findings),
+        created="",
+        database="",
+        hidden=Hidden(
+            filtered={Severity.of(name): number for name, number in hidden.filtered.items()},
+            unfixed={Severity.of(name): number for name, number in hidden.unfixed.items()},
+        ),
+    )
 
 
 def _name(image: str) -> str:

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from s3c_actions.findings.identity import FindingIdentity, identify, identify_roughly
-from s3c_actions.findings.model import Finding, ScanReport
+from s3c_actions.findings.model import Finding, ScanReport, Severity
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -29,8 +30,13 @@ def compare_scans(before: ScanReport, after: ScanReport) -> Difference:
     """Compare two reports by each finding's identity, so that a rebuild or a new installed version is no change.
 
     Each occurrence counts: of an identity that the earlier report has n times and the later one m times, m - n are new
-    or n - m are fixed; left are those at the same place, as far as there are some.
+    or n - m are fixed; left are those at the same place, as far as there are some. A finding of a severity that the
+    earlier report knows of and does not list is neither new nor left.
     """
+    unlisted = unlisted_findings(before)
+    if unlisted:
+        comparable = tuple(finding for finding in after.findings if (finding.severity, finding.fixable) not in unlisted)
+        after = replace(after, findings=comparable)
     # An older result.json has less of each finding; then the rest of it decides.
     known = all(finding.detail is not None for finding in before.findings)
     earlier, later = (_positions(report.findings, known=known) for report in (before, after))
@@ -46,6 +52,18 @@ def compare_scans(before: ScanReport, after: ScanReport) -> Difference:
         fixed=tuple(before.findings[position] for position in sorted(gone)),
         new=tuple(after.findings[position] for position in sorted(added)),
         left=tuple(finding for position, finding in enumerate(after.findings) if position not in added),
+    )
+
+
+def unlisted_findings(report: ScanReport) -> frozenset[tuple[Severity, bool]]:
+    """Return which findings a report knows of and does not list: severity, and whether they have a fix."""
+    hidden = report.hidden
+    filtered = (severity for severity, number in hidden.filtered.items() if number)
+    return frozenset(
+        [
+            *((severity, fixable) for severity in filtered for fixable in (True, False)),
+            *((severity, False) for severity in hidden.unfixed),
+        ]
     )
 
 

@@ -26,7 +26,7 @@ class FindingIdentity(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         kind, id, package: as of the finding.
-        place: the file in the image without version numbers; empty for a package of the distribution.
+        place: the file in the image without version numbers and hashes; empty for a package of the distribution.
         detail: as of the finding, or the package's own file where the place is another one.
     """
 
@@ -93,12 +93,27 @@ def _place_in_build(finding: Finding) -> tuple[str, str, int, str]:
     return (finding.path, finding.target, finding.line, finding.installed)
 
 
-# A version has at least two numbers: `python3.11`, `foo-1.2.dist-info`, `guava-31.1-jre.jar`, `x@v1.2.3+incompatible`.
+# A version has at least two numbers: `python3.11`, `foo-1.2.dist-info`, `guava-31.1-jre.jar`, `x@v1.2.3+incompatible`;
+# with words, dates, build numbers and commits behind them: `1.0a1`, `9.4.v20210927`, `v0.0.0-20210101000000-1a2b3c4`.
+_WORDS = (
+    "alpha beta rc cr m pre preview post dev final ga sp release snapshot jre jdk android incompatible redhat canary "
+    "nightly build eap ea hotfix patch"
+)
 _VERSION = re.compile(
     r"[-_@.+]?(?<![0-9])(?<![0-9]\.)v?[0-9]+(?:\.[0-9]+)+"
-    r"(?:[-_.+~]?(?:alpha|beta|rc|cr|m|pre|preview|post|dev|final|ga|sp|release|snapshot|jre|jdk|android|incompatible)"
-    r"(?![a-z])(?:[-.]?[0-9]+)?)*",
+    rf"(?:[-_.+~]?(?:{_WORDS.replace(' ', '|')})(?![a-z])(?:[-._]?[0-9]+(?![0-9a-z]))*"
+    r"|[-_.+~](?:v|b|r|p)?[0-9]+(?![0-9a-z])"
+    r"|[abc][0-9]+(?![0-9a-z])"
+    r"|[-_.+~]g?(?=[0-9a-f]*[0-9])[0-9a-f]{7,40}(?![0-9a-z])"
+    r"|-(?:py[0-9]+)?h[0-9a-f]{7}_[0-9]+(?![0-9a-z])"
+    r")*",
     re.IGNORECASE,
+)
+# What a build names by its content: `main.3f2a1b9c.js`, `bundler/gems/foo-0123456789ab`, Nix's store, UUIDs.
+_CONTENT_HASH = re.compile(
+    r"(?<=nix/store/)[0-9a-z]{32}-"
+    r"|[-_.@]?(?<![0-9A-Za-z])(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"|(?=[a-f]*[0-9])(?=[0-9]*[a-f])[0-9a-f]{8,64})(?![0-9A-Za-z])"
 )
 # One number is a version only in the name of an archive or a package's folder: `json-20231013.jar`.
 _PACKAGE_FILE = re.compile(
@@ -109,14 +124,14 @@ _DIGIT = re.compile(r"[0-9]")
 
 @lru_cache(20_000)
 def strip_versions(text: str) -> str:
-    """Return a path, or a message that names versions, without the version numbers.
+    """Return a path, or a message that names versions, without the version numbers and hashes of content.
 
     Args:
         text: such as `usr/lib/python3.11/site-packages/foo-1.2.dist-info`; one without a version is returned unchanged.
     """
     if not _DIGIT.search(text):
         return text
-    return _PACKAGE_FILE.sub("", _VERSION.sub("", text))
+    return _CONTENT_HASH.sub("", _PACKAGE_FILE.sub("", _VERSION.sub("", text)))
 
 
 def hash_detail(*parts: str) -> str:

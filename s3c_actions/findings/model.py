@@ -131,6 +131,32 @@ class ForbiddenContent(msgspec.Struct, frozen=True, order=True):
     text: str
 
 
+class Hidden(msgspec.Struct, frozen=True, kw_only=True):
+    """What a report does not show. A severity that is named here has no number of its own unless findings are shown.
+
+    Attributes:
+        filtered: severities that are not shown → how many findings of them there are. A severity of `uncounted` that is
+            not shown either is not among them.
+        unfixed: vulnerabilities without a fix that are not shown, by severity; without severities that have none.
+        fixable: how many of the findings that are not shown have a fix.
+        uncounted: severities of which it is not known whether there are any: a given report may have been made without
+            them.
+    """
+
+    filtered: Mapping[Severity, int] = msgspec.field(default_factory=dict)
+    unfixed: Mapping[Severity, int] = msgspec.field(default_factory=dict)
+    fixable: int = 0
+    uncounted: tuple[Severity, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """How many findings are known and not shown."""
+        return sum(self.filtered.values()) + sum(self.unfixed.values())
+
+
+NOTHING_HIDDEN = Hidden()
+
+
 class ScanReport(msgspec.Struct, frozen=True, dict=True):
     """One scan of one image on one platform. What a gate reads has no default.
 
@@ -148,6 +174,7 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
         created: RFC 3339 time of the scan.
         database: the vulnerability database's update time, RFC 3339, empty when unknown.
         diff_ids: of the layers, the lowest first; `history` the instruction that made each, when known for all.
+        hidden: what was found or may have been, and is not among `findings`.
     """
 
     image: str
@@ -168,11 +195,30 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
     repo_digests: tuple[str, ...] = ()
     os_end_of_life: bool = False
     history: tuple[str, ...] = ()
+    hidden: Hidden = NOTHING_HIDDEN
 
     @cached_property
-    def counts(self) -> dict[Severity, int]:
-        """Findings by severity, each severity present, the most severe first."""
-        return count_by_severity(self.findings)
+    def counts(self) -> dict[Severity, int | None]:
+        """Findings by severity, each severity present, the most severe first.
+
+        None in place of 0 where some are not shown, or may exist.
+        """
+        hidden = self.hidden
+        unknown = {*hidden.filtered, *hidden.unfixed, *hidden.uncounted}
+        return {
+            severity: number if number or severity not in unknown else None
+            for severity, number in count_by_severity(self.findings).items()
+        }
+
+    @property
+    def total(self) -> int | None:
+        """How many findings are shown; None in place of 0 where some are not shown, or may exist."""
+        return len(self.findings) or (None if self.hidden.total or self.hidden.uncounted else 0)
+
+    @property
+    def total_fixable(self) -> int | None:
+        """How many of the findings shown have a fix; None in place of 0 as for `total`."""
+        return len(self.fixable) or (None if self.hidden.fixable or self.hidden.uncounted else 0)
 
     @cached_property
     def fixable(self) -> tuple[Finding, ...]:

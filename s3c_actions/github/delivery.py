@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from s3c_actions.core import reading
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.github import api, artifact, errors, marker, run
@@ -239,7 +240,7 @@ def saved_notice(left: LeftResults) -> str:
     return (
         "This run's token may only read, as always for a fork, and for Dependabot without `permissions:`: the comment "
         "is left to a workflow that may write. "
-        f"The results are in the artifact {left.artifact}; docs/github.md has that workflow."
+        f"The results are in the artifact {left.artifact}; {doc_link('github.md')} has that workflow."
     )
 
 

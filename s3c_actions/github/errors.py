@@ -49,7 +49,7 @@ def translate_errors(doing: str, *, permission: str = "") -> Iterator[None]:
         permission: that the token needs for it, as in `pull-requests: write`.
     """
     import requests
-    from github import GithubException
+    from github import BadAttributeException, GithubException
 
     try:
         yield
@@ -63,7 +63,9 @@ def translate_errors(doing: str, *, permission: str = "") -> Iterator[None]:
             remedy="Run it again; https://www.githubstatus.com tells whether GitHub has trouble.",
             original=str(error)[:500],
         ) from error
-    except (LookupError, TypeError, ValueError, AttributeError, AssertionError, RecursionError) as error:
+    except (
+        *(BadAttributeException, LookupError, TypeError, ValueError, AttributeError, AssertionError, RecursionError),
+    ) as error:
         # The block parses answers: one without a field that GitHub always sends is not from GitHub.
         raise GitHubError(
             FailureKind.FAULT,

@@ -108,7 +108,7 @@ def close(client: Github, repository: str, key: str, why: str) -> tuple[IssueOut
     with errors.translate_errors("The issue could not be closed", permission=PERMISSION):
         own_issues[0].create_comment(why)
         _close(own_issues, "completed")
-    return IssueOutcome.CLOSED, own_issues[0].html_url
+        return IssueOutcome.CLOSED, own_issues[0].html_url
 
 
 def _close(issues: Sequence[Issue], reason: str) -> None:

@@ -115,7 +115,7 @@ def read_run(environment: Mapping[str, str], repository: str = "") -> WorkflowRu
         raise InputError(
             "repository",
             "it is not known which repository this is about.",
-            remedy="Give --repository owner/name, or set GITHUB_REPOSITORY.",
+            remedy="Give `repository` as owner/name, or set GITHUB_REPOSITORY.",
         )
     event, payload = environment.get("GITHUB_EVENT_NAME", ""), _payload(environment)
     server = api.server_url(environment)

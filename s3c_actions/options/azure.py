@@ -39,6 +39,7 @@ class IdentityOptions(Group):
 
     tenant_id = Input(
         name="tenant-id",
+        metavar="ID",
         help="The Microsoft Entra tenant (directory) to log in to. Without it, `AZURE_TENANT_ID`.",
         parse=tenant,
         absent="",
@@ -46,6 +47,7 @@ class IdentityOptions(Group):
     )
     client_id = Input(
         name="client-id",
+        metavar="ID",
         help="The application (client) to log in as: one with a federated credential for this workflow, or a "
         "user-assigned managed identity. Without it, `AZURE_CLIENT_ID`.",
         parse=guid,
@@ -54,6 +56,7 @@ class IdentityOptions(Group):
     )
     azure_cloud = Input(
         name="azure-cloud",
+        metavar="CLOUD",
         help="The Azure cloud: where one logs in, and what the names of its services end in.",
         parse=choice(*CLOUD_NAMES),
         default="public",
@@ -62,6 +65,7 @@ class IdentityOptions(Group):
     )
     authority_host = Input(
         name="authority-host",
+        metavar="HOST",
         help="Host to log in at, when it is another than the cloud's own. Without it, `AZURE_AUTHORITY_HOST`.",
         parse=https_host,
         absent="",
@@ -69,6 +73,7 @@ class IdentityOptions(Group):
     )
     azure_identity = Input(
         name="azure-identity",
+        metavar="SOURCE",
         help="How to log in to Azure. `auto` takes the first that is there, in this order, and tells which.",
         parse=choice(*SOURCES),
         default="auto",

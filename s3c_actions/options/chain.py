@@ -46,6 +46,7 @@ class ChainInputs(
     )
     sign = Input(
         name="sign",
+        basic=("chain",),
         help="Sign and verify what passes the gate. `false` stops after the gate, and needs no key.",
         parse=boolean,
         default="true",
@@ -53,6 +54,7 @@ class ChainInputs(
     )
     deploy = Input(
         name="deploy",
+        basic=("chain",),
         help="Deploy `manifests` with the images of the chain in them, each by its digest, once all of them have got "
         "through; as `s3c deploy` does.",
         parse=boolean,

@@ -10,12 +10,14 @@ import msgspec
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.options.declare import G, Input
+from s3c_actions.options.other_actions import OtherInput
 
 if TYPE_CHECKING:
     from s3c_actions.result.model import Outcome
     from s3c_actions.wiring.context import Context
 
 COMMANDS: Mapping[str, str] = {
+    "init": "Write the workflows, policy and ignore file that fit a repository; create a signing key.",
     "chain": "Scan, patch, rescan, sign and verify images in one go.",
     "scan": "Find vulnerabilities, secrets, misconfigurations and licences in images.",
     "report": "Render, gate and compare an existing Trivy report, without a scan.",
@@ -33,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "upload": "Upload SARIF files to code scanning, and report how they were processed.",
     "mirror": "Copy an image by digest to a registry, from another or from an archive: all platforms.",
     "refresh": "Scan again what is deployed, and keep one issue on what can be fixed.",
+    "doctor": "Check programs, registries, tokens, cluster and machine; change nothing.",
     "programs": "List and install the programs that do the work.",
 }
 """Every command, in the order of the help text; a module of this package, which declares it, has its name."""
@@ -68,7 +71,9 @@ class Command(msgspec.Struct, Generic[G], frozen=True, kw_only=True):
         implementation: the function that implements it, as `module:function`; imported when it runs.
         examples: command lines for the help text, without the `$`.
         removed: inputs that were removed; the error of a removed input names the command that has it now.
+        others: inputs of other actions that are understood, so that a workflow works when only its `uses:` changed.
         comments: whether the shell comments the result on the pull request, when asked (`CommentingOptions`).
+        submits: whether the shell submits the packages to GitHub, when asked (`SubmitOptions`).
     """
 
     name: str
@@ -77,12 +82,20 @@ class Command(msgspec.Struct, Generic[G], frozen=True, kw_only=True):
     implementation: str
     examples: tuple[str, ...] = ()
     removed: Removed | None = None
+    others: tuple[OtherInput, ...] = ()
     comments: bool = False
+    submits: bool = False
 
     @property
     def inputs(self) -> tuple[Input[Any], ...]:
         """The inputs, in README order."""
         return self.options.inputs()
+
+    @property
+    def other_inputs(self) -> tuple[Input[str], ...]:
+        """The declarations of `others`, without those that stand for values of an input of ours."""
+        ours = {option.name for option in self.inputs}
+        return tuple(other.declare() for other in self.others if other.name not in ours)
 
     def run(self, options: G, context: Context) -> Outcome:
         """Run the command.

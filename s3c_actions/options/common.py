@@ -6,18 +6,21 @@ import re
 from pathlib import Path
 
 from s3c_actions.core import pasted_content
+from s3c_actions.core.errors import InputError
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.parse import boolean, items, lines, some_time
 
 
 def path(value: str) -> Path:
-    """Parse a path and expand `~`; content pasted in place of a path is rejected."""
+    """Parse a path and expand `~`; content pasted in place of a path is rejected, and so is the `-` of a stream."""
+    if value.strip() == "-":
+        raise ValueError("a path: standard input and output are not used here; a file of that name is ./-")
     return Path(path_text(value)).expanduser()
 
 
 def paths(value: str) -> tuple[Path, ...]:
     """Parse paths, one a line."""
-    return tuple(Path(line).expanduser() for line in path_lines(value))
+    return tuple(path(line) for line in path_lines(value))
 
 
 def path_text(value: str) -> str:
@@ -46,6 +49,12 @@ def _reject_structured(value: str) -> str:
     if kind:
         raise pasted_content.PastedContent(kind)
     return value
+
+
+def no_task_error(command: str, task: Input[str]) -> InputError:
+    """Return the error of a command that is given neither one of its tasks nor anything to do it with."""
+    tasks = ", ".join(f"`s3c {command} {name}`" for name in task.choices)
+    return InputError(task.name, "none is given.", remedy=f"Choose from {tasks}; `s3c help {command}` explains them.")
 
 
 def _platform(value: str) -> str:
@@ -78,12 +87,28 @@ class ImageOptions(Group):
 
     image: Input[tuple[str, ...]] = Input(
         name="image",
+        basic=(
+            "scan",
+            "patch",
+            "chain",
+            "sign",
+            "attach",
+            "verify",
+            "trust",
+            "trace",
+            "deploy",
+            "policy",
+            "gate",
+            "propose",
+            "refresh",
+        ),
+        metavar="IMAGE,…",
         help="Images, as `registry/repository:tag` or `registry/repository@sha256:…`; several by commas or lines. "
         "A tag is resolved once, and everything after works on the digest.",
         parse=items,
         absent=(),
         example="localhost:5000/voting-app:1.4.0",
-        aliases=("image-ref", "images", "target-artifact-reference"),
+        aliases={"image-ref": "trivy-action", "images": "k8s-deploy", "target-artifact-reference": "notation-action"},
         required=True,
         positional=True,
         many=True,
@@ -95,6 +120,23 @@ class OutputOptions(Group):
 
     output_dir = Input(
         name="output-dir",
+        basic=(
+            "scan",
+            "report",
+            "patch",
+            "chain",
+            "sign",
+            "attach",
+            "verify",
+            "trust",
+            "trace",
+            "deploy",
+            "policy",
+            "gate",
+            "mirror",
+            "refresh",
+        ),
+        metavar="DIR",
         help="Folder for everything written: reports, `summary.md`, `result.json`. Made when it is not there.",
         parse=path,
         default="s3c-out",
@@ -106,6 +148,7 @@ class PlatformOptions(Group):
 
     platform = Input(
         name="platform",
+        metavar="PLATFORM",
         help="Platform of a multi-platform image, as `os/architecture[/variant]`.",
         parse=_platform,
         absent="",
@@ -131,7 +174,16 @@ class EverywhereOptions(Group):
 
     quiet = Input(
         name="quiet",
+        short="q",
         help="Show warnings and errors only, and print the resulting references, one a line.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+    json = Input(
+        name="json",
+        help="Print the result as JSON on standard output, as in `result.json`, and everything else on standard error.",
         parse=boolean,
         default="false",
         absent=False,
@@ -139,6 +191,7 @@ class EverywhereOptions(Group):
     )
     verbose = Input(
         name="verbose",
+        short="v",
         help="Show the programs run and what they say.",
         parse=boolean,
         default="false",
@@ -165,6 +218,21 @@ class AnnotationOptions(Group):
         parse=boolean,
         default="true",
         absent=True,
+    )
+
+
+class SubmitOptions(Group):
+    """Whether the packages of an image are submitted to GitHub's dependency graph."""
+
+    submit_dependencies = Input(
+        name="submit-dependencies",
+        help="Submit the packages of the images to GitHub's dependency graph, as the format `github` lists them, one "
+        "snapshot for each image. Needs the permission `contents: write`. When GitHub does not take them, that is "
+        "told, and the verdict stays what it is.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
     )
 
 

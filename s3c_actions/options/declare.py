@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Generic, Self, TypeAlias, TypeVar, cast, overl
 
 import msgspec
 
-from s3c_actions.core import pasted_content
+from s3c_actions.core import pasted_content, suggest
 from s3c_actions.core.errors import InputError
 from s3c_actions.options import parse
 
@@ -38,12 +38,16 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         absent: the value when neither given nor defaulted.
         choices: the values allowed, for help texts; `parse` enforces them.
         example: a value for the README.
-        aliases: old names and those of other tools, accepted with a notice.
+        aliases: names of other tools that are accepted with a notice: name → whose it is, empty for
+            a second name of ours.
         required: a command that takes it refuses to start without it.
         secret: masked before first use, never a flag: it comes from the environment or a file.
         positional: the command's bare argument as well as the flag.
         many: takes several values (repeatable flag; commas or lines in the environment). `parse` sees them joined by
             newlines.
+        metavar: what a value is, for help texts: `SEVERITY`; by default what `parse` reads.
+        short: the letter of a short flag: `o` for `-o`. Of one letter, all commands have one meaning.
+        basic: the commands whose short help text (`-h`) lists it.
         switch: a bare flag means true.
         expression: the default in action.yml alone, for what only a workflow knows.
         takes: kinds of content (`pasted.CERTIFICATE`, …) that may be given in place of a path.
@@ -59,11 +63,14 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     absent: T = None  # type: ignore[assignment]
     choices: tuple[str, ...] = ()
     example: str = ""
-    aliases: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = {}
     required: bool = False
     secret: bool = False
     positional: bool = False
     many: bool = False
+    metavar: str = ""
+    short: str = ""
+    basic: tuple[str, ...] = ()
     switch: bool = False
     expression: str = ""
     takes: tuple[str, ...] = ()
@@ -79,6 +86,15 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     def __get__(self, instance: Group | None, owner: type[Any]) -> Input[T] | T:
         """Return the declaration for a group's class, the value for an instance."""
         return self if instance is None else cast(T, instance._values[self.name])
+
+    def __hash__(self) -> int:
+        """Return a hash of the name, for `aliases` has none."""
+        return hash(self.name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name and the aliases."""
+        return (self.name, *self.aliases)
 
     @property
     def attribute(self) -> str:
@@ -112,8 +128,7 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
                 raise InputError(
                     self.name,
                     "this input is required.",
-                    remedy=f"Give {self.flag}, or `{self.name}:` under `with:` in a workflow"
-                    + (f", for example {self.example}." if self.example else "."),
+                    remedy=f"Give `{self.name}`" + (f", for example {self.example}." if self.example else "."),
                 )
             if not self.default:
                 return self.absent
@@ -194,21 +209,14 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     def _describe_choices(self, text: str) -> str:
         if not self.choices:
             return f"Example: {self.example}" if self.example else ""
-        import difflib
-
-        by_lowercase = {choice.lower(): choice for choice in self.choices}
-        matches = [
-            difflib.get_close_matches(item.lower(), by_lowercase, n=1)
-            for item in parse.items(text)
-            if item.lower() not in by_lowercase
-        ]
-        near = [by_lowercase[match[0]] for match in matches if match]
-        return (f"Did you mean {near[0]}? " if near else "") + f"Choose from {', '.join(self.choices)}."
+        misspelt = [item for item in parse.items(text) if item.lower() not in map(str.lower, self.choices)]
+        near = next(filter(None, (suggest.closest(item, self.choices) for item in misspelt)), "")
+        return (f"Did you mean {near}? " if near else "") + f"Choose from {', '.join(self.choices)}."
 
 
 def variable(name: str) -> str:
-    """Return the environment variable of an input's name."""
-    return "S3C_" + name.upper().replace("-", "_")
+    """Return the environment variable of an input's name; `plugin_url` has another than `plugin-url`."""
+    return "S3C_" + name.upper().replace("_", "__").replace("-", "_")
 
 
 Order: TypeAlias = "tuple[type[Group] | Input[Any], ...]"
@@ -304,7 +312,7 @@ def read(
         group: a command's inputs, or some of them.
         flags: name (or alias) → text, for the flags given.
         environment: where the variables are looked up.
-        notice: called with a sentence when an old name is used.
+        notice: called with a sentence when another tool's name is used.
         keep: writes content that an input accepts in place of a path; without it, none is accepted.
 
     Raises:
@@ -334,7 +342,9 @@ def read(
                     )
                 text, used_name = raw, name
         if used_name and used_name != option.name:
-            notice(f"`{used_name}` is an old name: it is understood as `{option.name}`.")
+            whose = option.aliases[used_name]
+            name = f"{whose}'s name" if whose else "another name"
+            notice(f"`{used_name}` is {name} of `{option.name}`.")
         if text is not None and text != "":
             given.add(option.name)
             if keep is not None and option.takes:

@@ -53,6 +53,8 @@ class ClusterOptions(IdentityOptions, TimeoutOptions):
 
     kubeconfig: Input[str] = Input(
         name="kubeconfig",
+        basic=("trace", "deploy", "gate", "refresh"),
+        metavar="FILE",
         help="How to reach the cluster: a file's path, or the kubeconfig itself (from a secret), also in base64. "
         "Without it `KUBECONFIG`, else `~/.kube/config`.",
         parse=path_text,
@@ -62,12 +64,15 @@ class ClusterOptions(IdentityOptions, TimeoutOptions):
     )
     context: Input[str] = Input(
         name="context",
+        basic=("trace", "deploy", "gate", "refresh"),
+        metavar="NAME",
         help="Context of the kubeconfig; without it, its current one.",
         parse=text,
         absent="",
     )
     aks_cluster: Input[str] = Input(
         name="aks-cluster",
+        metavar="NAME",
         help="Cluster of Azure Kubernetes Service, in place of a kubeconfig: Azure is asked how to reach it, and the "
         "Azure identity logs in, without az and kubelogin. Goes with `resource-group` and `subscription`.",
         parse=azure_name,
@@ -76,6 +81,7 @@ class ClusterOptions(IdentityOptions, TimeoutOptions):
     )
     resource_group: Input[str] = Input(
         name="resource-group",
+        metavar="NAME",
         help="Resource group of `aks-cluster`.",
         parse=azure_name,
         absent="",
@@ -83,6 +89,7 @@ class ClusterOptions(IdentityOptions, TimeoutOptions):
     )
     subscription: Input[str] = Input(
         name="subscription",
+        metavar="ID",
         help="Id of the subscription of `aks-cluster`. Without it, `AZURE_SUBSCRIPTION_ID`.",
         parse=guid,
         absent="",
@@ -95,6 +102,8 @@ class NamespaceOptions(Group):
 
     namespace: Input[str] = Input(
         name="namespace",
+        basic=("deploy",),
+        metavar="NAMESPACE",
         help="Namespace of objects that name none; one that names another is refused. Without it, the kubeconfig's.",
         parse=namespace_name,
         absent="",
@@ -107,12 +116,13 @@ class ManifestOptions(Group):
 
     manifests: Input[tuple[str, ...]] = Input(
         name="manifests",
+        basic=("chain", "deploy", "propose"),
         help="Kubernetes manifests: files, folders (with all below them) and globs; several by commas or lines. `-` "
         "reads standard input: the output of `kustomize build` or `helm template`.",
         parse=path_items,
         absent=(),
         example="k8s/",
-        aliases=("manifest",),
+        aliases={"manifest": ""},
         required=True,
         positional=True,
         many=True,
@@ -124,6 +134,7 @@ class ImagePathOptions(Group):
 
     image_paths: Input[tuple[str, ...]] = Input(
         name="image-paths",
+        metavar="PATH,…",
         help="Places of images in custom kinds, besides those that are known: `KIND.GROUP=PATH`, with `[]` for each "
         "item of a list, `*` for any key and `**` for any depth; several by commas or lines. `!KIND.GROUP=PATH` says "
         "that what stands there is not an image.",
@@ -148,6 +159,7 @@ class RolloutOptions(Group):
 
     rollout_timeout = Input(
         name="rollout-timeout",
+        basic=("deploy",),
         help="How long everything may take to come up.",
         parse=duration,
         default="5m",
@@ -180,6 +192,7 @@ class DeployingOptions(ManifestOptions, ImagePathOptions, ClusterOptions, Namesp
     )
     require_gate = Input(
         name="require-gate",
+        basic=("deploy",),
         help="Deploy only behind a gate (Gatekeeper and Ratify) that has no holes for what is deployed and is proved "
         "to deny an unsigned image. `false` makes a missing gate a warning.",
         parse=boolean,
@@ -197,6 +210,7 @@ class DeployingOptions(ManifestOptions, ImagePathOptions, ClusterOptions, Namesp
     )
     render_only = Input(
         name="render-only",
+        basic=("deploy",),
         help="Write the manifests with digests and stop: for a GitOps repository. No cluster is asked.",
         parse=boolean,
         default="false",
@@ -205,6 +219,7 @@ class DeployingOptions(ManifestOptions, ImagePathOptions, ClusterOptions, Namesp
     )
     dry_run = Input(
         name="dry-run",
+        basic=("deploy",),
         help="Check everything, prove the gate, let the cluster try every object, and stop.",
         parse=boolean,
         default="false",
@@ -221,6 +236,7 @@ class DeployingOptions(ManifestOptions, ImagePathOptions, ClusterOptions, Namesp
     )
     prune: Input[str] = Input(
         name="prune",
+        metavar="LABEL",
         help="A label, `key=value`: it is set on every object, and objects that have it and are no longer in the "
         "manifests are deleted. Volumes, namespaces and custom resources stay, and are listed.",
         parse=label,
@@ -229,6 +245,7 @@ class DeployingOptions(ManifestOptions, ImagePathOptions, ClusterOptions, Namesp
     )
     recreate: Input[str] = Input(
         name="recreate",
+        metavar="jobs",
         help="`jobs`: a Job that has finished is deleted and created anew when what it runs has changed, which the API "
         "does not allow otherwise. One that still runs is an error.",
         parse=choice("", "jobs"),
@@ -242,7 +259,7 @@ class DeployingOptions(ManifestOptions, ImagePathOptions, ClusterOptions, Namesp
         default="false",
         absent=False,
         switch=True,
-        aliases=("force",),
+        aliases={"force": "k8s-deploy"},
     )
 
 

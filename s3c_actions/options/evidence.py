@@ -30,6 +30,8 @@ class EvidenceOptions(Group):
 
     attach: Input[tuple[str, ...]] = Input(
         name="attach",
+        basic=("sign", "attach", "refresh"),
+        metavar="KIND,…",
         help="Evidence attached to the image in its registry, each document signed with the image's key: the scan "
         "report (`sarif`), bills of materials (`spdx`, `cyclonedx`), what a patch fixed (`vex`), and the facts of the "
         "run (`result`). `true` is all of them. What is there already is not attached again.",
@@ -42,6 +44,7 @@ class EvidenceOptions(Group):
     )
     prune_evidence = Input(
         name="prune-evidence",
+        basic=("attach",),
         help="Delete what newly attached documents take the place of: earlier ones of s3c of the same kinds, with "
         "their signatures. The registry has to allow deleting.",
         parse=boolean,
@@ -63,6 +66,7 @@ class EarlierOptions(Group):
     )
     report: Input[tuple[Path, ...]] = Input(
         name="report",
+        basic=("report", "patch", "attach"),
         help="Trivy's JSON reports to make the evidence of, one a line: of each image, or of each platform of one. "
         "Without it, the images are scanned.",
         parse=paths,

@@ -94,6 +94,8 @@ class GateInputs(
 
     task: Input[str] = Input(
         name="task",
+        basic=("trust", "policy", "gate"),
+        metavar="TASK",
         help="`check` fails when an image given is denied; `demo` shows what becomes of each; `install` installs "
         "Gatekeeper and Ratify, or brings those that are there to the same state, and then proves that they close. In "
         "an emergency, `pause` has the gate admit everything for a limited time, and `uninstall` takes it away.",
@@ -152,6 +154,7 @@ class GateInputs(
     )
     ratify_client_id: Input[str] = Input(
         name="ratify-client-id",
+        metavar="ID",
         help="`install`: client of Ratify's managed identity, which may read the vault and pull from the registry, "
         "and is federated with the service account gatekeeper-system:ratify-admin. Ratify reads Azure Container "
         "Registry with it.",
@@ -161,6 +164,8 @@ class GateInputs(
     )
     exempt_namespaces: Input[tuple[str, ...]] = Input(
         name="exempt-namespaces",
+        basic=("gate",),
+        metavar="NAMESPACE,…",
         help="`install`: namespaces that go around the gate, besides kube-system and gatekeeper-system, such as those "
         "of a cloud's own Pods, which you cannot sign.",
         parse=namespaces,
@@ -179,6 +184,7 @@ class GateInputs(
     )
     for_: Input[timedelta | None] = Input(
         name="for",
+        basic=("gate",),
         help="`pause`: how long, from `1m` to `4h`. The gate closes again by the clock, whatever runs or does not.",
         parse=pause_length,
         absent=None,
@@ -186,6 +192,8 @@ class GateInputs(
     )
     reason: Input[str] = Input(
         name="reason",
+        basic=("gate",),
+        metavar="TEXT",
         help="`pause`: why, for those who see the pause in `gate check`, `trace`, `refresh` and `deploy`.",
         parse=pause_reason,
         absent="",
@@ -201,6 +209,7 @@ class GateInputs(
     )
     yes: Input[bool] = Input(
         name="yes",
+        basic=("gate",),
         help="`uninstall`: do it without asking. Needed where no terminal is there to ask at.",
         parse=boolean,
         default="false",

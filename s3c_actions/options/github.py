@@ -48,6 +48,7 @@ class TokenOptions(Group):
 
     github_token = Input(
         name="github-token",
+        basic=("propose", "comment", "upload"),
         help="Token for GitHub. In an action the run's own; on a command line `GITHUB_TOKEN` or `GH_TOKEN` does too.",
         parse=text,
         absent="",
@@ -61,6 +62,8 @@ class RepositoryOptions(Group):
 
     repository = Input(
         name="repository",
+        basic=("propose", "comment", "upload", "refresh"),
+        metavar="OWNER/NAME",
         help="The repository on GitHub. On a runner, the run's own.",
         parse=_repository,
         absent="",
@@ -73,6 +76,7 @@ class GatingOptions(TokenOptions):
 
     gate_label = Input(
         name="gate-label",
+        metavar="LABEL",
         help="On a pull request, the label that lets its own ignore files, policy and the like decide its gate, "
         "instead of those of the branch that it goes to. It counts when a maintainer set it, or somebody else than "
         "the author who may write; never for a fork. Without this, no label does.",
@@ -88,6 +92,8 @@ class CommentingOptions(TokenOptions):
 
     comment = Input(
         name="comment",
+        basic=("comment",),
+        metavar="MODE",
         help="One comment for each image on the pull request, updated in place. `always` keeps it up to date, with "
         "the run it comes from; `changes` leaves one that would say the same as it is; `failures` begins none for an "
         "image that passed. Needs the permission `pull-requests: write`.",
@@ -97,6 +103,7 @@ class CommentingOptions(TokenOptions):
     )
     comment_name = Input(
         name="comment-name",
+        metavar="NAME",
         help="Keeps comments apart that are about the same image in the same job: of a matrix over anything else than "
         "images, for example.",
         parse=text,
@@ -129,6 +136,7 @@ class CommentInputs(CommentingOptions, RepositoryOptions):
 
     results: Input[tuple[str, ...]] = Input(
         name="results",
+        basic=("sign", "attach", "propose", "comment"),
         help="`result.json` files, or folders that have some, in the order in which they were made.",
         parse=path_lines,
         absent=(),
@@ -138,6 +146,7 @@ class CommentInputs(CommentingOptions, RepositoryOptions):
     )
     merge = Input(
         name="merge",
+        basic=("comment",),
         help="One comment for all results, instead of one for each image.",
         parse=boolean,
         default="false",
@@ -146,6 +155,7 @@ class CommentInputs(CommentingOptions, RepositoryOptions):
     )
     from_run = Input(
         name="from-run",
+        basic=("comment",),
         help="Take the results from the artifacts (`s3c-comment-…`) that the run which caused this `workflow_run` "
         "event left: what a run for a fork or Dependabot does, because it may not comment. They are checked, and "
         "nothing of them is run or written to disk.",
@@ -156,6 +166,8 @@ class CommentInputs(CommentingOptions, RepositoryOptions):
     )
     pull_request = Input(
         name="pull-request",
+        basic=("comment",),
+        metavar="NUMBER",
         help="Number of the pull request. On a runner it is found by itself.",
         parse=integer(1, 2**31),
         absent=None,
@@ -182,6 +194,7 @@ class UploadInputs(RepositoryOptions, TokenOptions):
 
     sarif: Input[tuple[str, ...]] = Input(
         name="sarif",
+        basic=("upload",),
         help="SARIF 2.1.0 files, or folders that have some.",
         parse=path_lines,
         absent=(),
@@ -192,6 +205,8 @@ class UploadInputs(RepositoryOptions, TokenOptions):
     )
     commit = Input(
         name="commit",
+        basic=("upload",),
+        metavar="SHA",
         help="Full SHA of the commit that was scanned. On a runner, the run's own.",
         parse=_sha,
         absent="",
@@ -199,6 +214,8 @@ class UploadInputs(RepositoryOptions, TokenOptions):
     )
     ref = Input(
         name="ref",
+        basic=("upload",),
+        metavar="REF",
         help="Full ref that was scanned. On a runner, the run's own.",
         parse=_ref,
         absent="",
@@ -206,6 +223,7 @@ class UploadInputs(RepositoryOptions, TokenOptions):
     )
     checkout_path = Input(
         name="checkout-path",
+        metavar="DIR",
         help="Folder of the checkout, when paths in the SARIF file are absolute.",
         parse=path,
         absent=None,
@@ -213,6 +231,7 @@ class UploadInputs(RepositoryOptions, TokenOptions):
     )
     wait = Input(
         name="wait",
+        basic=("upload",),
         help="How long to wait until GitHub has looked at the files; `0` does not wait.",
         parse=duration,
         default="5m",

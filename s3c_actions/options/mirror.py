@@ -27,6 +27,8 @@ class MirrorInputs(RegistryOptions, OutputOptions):
 
     source: Input[str] = Input(
         name="source",
+        basic=("mirror",),
+        metavar="IMAGE",
         help="Image to copy: of a registry, or of an OCI image layout in a tar archive (a path, or a name that ends in "
         "`.tar`). A tag is looked up once, and what it stands for is copied by digest.",
         parse=path_text,
@@ -37,6 +39,8 @@ class MirrorInputs(RegistryOptions, OutputOptions):
     )
     target: Input[str] = Input(
         name="target",
+        basic=("mirror",),
+        metavar="IMAGE",
         help="Where to: registry, repository and tag. Without a tag, the source's; a source that has none, as an "
         "archive, gets none.",
         parse=text,
@@ -47,6 +51,8 @@ class MirrorInputs(RegistryOptions, OutputOptions):
     )
     source_image: Input[str] = Input(
         name="source-image",
+        basic=("mirror",),
+        metavar="IMAGE",
         help="Which image of an archive, when it has several: its digest, or its name or tag there.",
         parse=text,
         absent="",
@@ -54,6 +60,8 @@ class MirrorInputs(RegistryOptions, OutputOptions):
     )
     platforms: Input[tuple[str, ...]] = Input(
         name="platforms",
+        basic=("mirror",),
+        metavar="PLATFORM,…",
         help="Copy these alone of a multi-platform image; all by default. One comes as the image it is, with its own "
         "digest; of several a new index is made.",
         parse=platforms,
@@ -63,6 +71,7 @@ class MirrorInputs(RegistryOptions, OutputOptions):
     )
     referrers = Input(
         name="referrers",
+        basic=("mirror",),
         help="Copy signatures, reports and whatever else refers to the image as well.",
         parse=boolean,
         default="false",
@@ -80,6 +89,7 @@ class MirrorInputs(RegistryOptions, OutputOptions):
     )
     source_username = Input(
         name="source-username",
+        metavar="USER",
         help="User name for the source. Without it, Docker's own configuration is used.",
         parse=text,
         absent="",

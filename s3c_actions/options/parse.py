@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Callable
 from typing import TypeVar
@@ -57,6 +58,23 @@ def items(value: str) -> tuple[str, ...]:
 def lines(value: str) -> tuple[str, ...]:
     """Split values at line ends, for values that may contain commas."""
     return tuple(line.strip() for line in value.splitlines() if line.strip())
+
+
+def patterns(value: str) -> tuple[str, ...]:
+    """Split paths or glob patterns at line ends and commas, as Trivy's own flags do.
+
+    A pattern that contains a comma stands in double quotes (RFC 4180); commas within braces do not split.
+    """
+    parts: list[str] = []
+    for line in lines(value):
+        pending = ""
+        for part in next(csv.reader([line], skipinitialspace=True)):
+            pending = f"{pending},{part}" if pending else part
+            if pending.count("{") == pending.count("}"):
+                parts.append(pending.strip())
+                pending = ""
+        parts.append(pending.strip())
+    return tuple(part for part in parts if part)
 
 
 def or_none(parse: Callable[[str], T], absent: T) -> Callable[[str], T]:

@@ -7,20 +7,20 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from s3c_actions.options import removed
+from s3c_actions.core import tag_template
+from s3c_actions.core.tag_template import TagTemplate
+from s3c_actions.options import other_actions, removed
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, TimeoutOptions, path, paths
 from s3c_actions.options.declare import Input
 from s3c_actions.options.parse import boolean, choice, choices
 from s3c_actions.options.programs import BuildkitdProgram, CopaProgram, NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import RegistryOptions
-from s3c_actions.options.report import ExitCodeOptions
+from s3c_actions.options.report import ExitCodeOptions, ReportFileOptions
 from s3c_actions.options.scan import SCAN_INPUTS, SCOPE_INPUTS, ScanningOptions
 from s3c_actions.options.sign import CertificateOptions
 from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.options.verify import TrustOptions, VouchingOptions
-from s3c_actions.registry import tags
-from s3c_actions.registry.tags import TagTemplate
 
 REUSE_CHOICES = ("signed", "content", "never")
 
@@ -57,12 +57,14 @@ class PatchingOptions(CopaProgram, BuildkitdProgram, RegistryOptions, TimeoutOpt
 
     patched_tag: Input[TagTemplate] = Input(
         name="patched-tag",
+        basic=("patch", "chain"),
+        metavar="TAG",
         help="Tag of the patched image, in the original's repository. `{tag}` is the original's tag, `{n}` the next "
         "free number. A fixed tag moves from one patch of the same original to the next.",
         parse=TagTemplate.parse,
-        default=tags.DEFAULT_TEMPLATE,
+        default=tag_template.DEFAULT_TEMPLATE,
         example="{tag}-patched",
-        aliases=("tag",),
+        aliases={"tag": "Copa"},
     )
     overwrite_tag = Input(
         name="overwrite-tag",
@@ -79,10 +81,11 @@ class PatchingOptions(CopaProgram, BuildkitdProgram, RegistryOptions, TimeoutOpt
         default="false",
         absent=False,
         switch=True,
-        aliases=("ignore-errors",),
+        aliases={"ignore-errors": "Copa"},
     )
     patch_types: Input[tuple[str, ...]] = Input(
         name="patch-types",
+        metavar="TYPE,…",
         help="What is upgraded: packages of the operating system, and language packages (`library`, experimental in "
         "Copa).",
         parse=choices("os", "library"),
@@ -91,13 +94,15 @@ class PatchingOptions(CopaProgram, BuildkitdProgram, RegistryOptions, TimeoutOpt
     )
     buildkit_addr: Input[str] = Input(
         name="buildkit-addr",
+        basic=("patch",),
+        metavar="ADDRESS",
         help="BuildKit to build with: `unix://SOCKET`, `tcp://HOST:PORT`, `docker-container://NAME`, `buildx://NAME`, "
         "`docker://` (Docker with the containerd image store). `auto` takes one that is there (`BUILDKIT_HOST`, "
         "/run/buildkit, buildx), else runs one in a container where Docker answers, or its own (needs root and runc).",
         parse=buildkit_address,
         default="auto",
         example="docker-container://buildx_buildkit_default",
-        aliases=("addr", "custom-socket"),
+        aliases={"addr": "Copa"},
     )
     buildkit_config: Input[Path | None] = Input(
         name="buildkit-config",
@@ -139,11 +144,21 @@ PATCH_INPUTS: tuple[Input[Any], ...] = (
 """Inputs on how to patch, which every command that patches takes."""
 
 
-class PatchInputs(PatchingOptions, ScanningOptions, ExitCodeOptions, VouchingOptions, ImageOptions):
+class PatchInputs(PatchingOptions, ScanningOptions, ReportFileOptions, ExitCodeOptions, VouchingOptions, ImageOptions):
     """The inputs of `patch`."""
+
+    without_format = "openvex"
+    output = replace(
+        ReportFileOptions.output,
+        help="A file for one document besides those in `output-dir`: the first report that `format` names, or without "
+        "`format` the OpenVEX document, which exists when something was fixed. `-` is standard output. For one image "
+        "only.",
+        example="patch.vex.json",
+    )
 
     report: Input[tuple[Path, ...]] = Input(
         name="report",
+        basic=("report", "patch", "attach"),
         help="Trivy's JSON report of the image, made with `--pkg-types os` (or os,library) and all packages listed; "
         "of an image for several platforms one of each, one a line. What it does not cover is scanned first. For one "
         "image only.",
@@ -151,10 +166,11 @@ class PatchInputs(PatchingOptions, ScanningOptions, ExitCodeOptions, VouchingOpt
         absent=(),
         many=True,
         example="s3c-out/voting-db/trivy.json",
-        aliases=("image-report",),
+        aliases={"image-report": "copa-action"},
     )
     reuse_patched: Input[str] = Input(
         name="reuse-patched",
+        metavar="CONDITION",
         help="Which patch of an earlier run may be the result when nothing is left to patch in it: `signed`, one that "
         "a trusted signature covers; `content`, one that is a patch of the image by its layers and configuration, "
         "whoever pushed it; `never`. By default `signed` where a certificate is named (`trust-store`, `certificate`, "
@@ -183,6 +199,7 @@ class PatchInputs(PatchingOptions, ScanningOptions, ExitCodeOptions, VouchingOpt
         *PATCH_INPUTS,
         *SCOPE_INPUTS,
         *SCAN_INPUTS,
+        output,
         *NotationProgram.own(),
         ProgramsMirror.programs_mirror,
     )
@@ -195,6 +212,7 @@ COMMAND = Command(
     options=PatchInputs,
     removed=removed.signing(PatchInputs.inputs()),
     implementation="s3c_actions.commands.patch:run",
+    others=other_actions.COPA_ACTION,
     comments=True,
     examples=(
         "s3c patch localhost:5000/voting-db:15.0",

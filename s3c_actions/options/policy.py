@@ -23,6 +23,8 @@ class PolicyInputs(NotationOptions, PolicyOptions, ImageOptions, OutputOptions):
 
     task: Input[str] = Input(
         name="task",
+        basic=("trust", "policy", "gate"),
+        metavar="TASK",
         help="`check` reads the policy, and judges the images given by the evidence in their registry, as the cluster "
         "would. `export` prints what the cluster's gate is told. `schema` prints the file's JSON Schema.",
         parse=choice(*TASKS),

@@ -8,7 +8,7 @@ from pathlib import Path
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import path
 from s3c_actions.options.declare import Group, Input
-from s3c_actions.options.parse import boolean, choice, choices, text
+from s3c_actions.options.parse import choice, choices, text
 
 PROGRAM_NAMES = ("trivy", "copa", "notation", "buildkitd", "helm")
 
@@ -40,6 +40,7 @@ def _inputs(name: str, version: str) -> tuple[Input[Path], Input[str], Input[str
         ),
         Input(
             name=f"{name}-version",
+            metavar="VERSION",
             help=f"Another version of {name} than the pinned one; needs `{name}-checksum`.",
             parse=text,
             absent="",
@@ -100,11 +101,17 @@ class HelmProgram(ProgramsMirror):
     helm_path, helm_version, helm_checksum = _inputs("helm", "3.22.0")
 
 
-class ProgramsInputs(TrivyProgram, CopaProgram, NotationProgram, BuildkitdProgram, HelmProgram):
+class EveryProgram(TrivyProgram, CopaProgram, NotationProgram, BuildkitdProgram, HelmProgram):
+    """Every program."""
+
+
+class ProgramsInputs(EveryProgram):
     """The inputs of `programs`."""
 
     subcommand = Input(
         name="subcommand",
+        basic=("programs",),
+        metavar="TASK",
         help="What to do.",
         parse=choice("list", "install", "where"),
         choices=("list", "install", "where"),
@@ -113,6 +120,8 @@ class ProgramsInputs(TrivyProgram, CopaProgram, NotationProgram, BuildkitdProgra
     )
     program: Input[tuple[str, ...]] = Input(
         name="program",
+        basic=("programs",),
+        metavar="PROGRAM,…",
         help="Programs to do it with. Without any: all for `list` and `where`, trivy, copa and notation for `install`.",
         parse=choices(*PROGRAM_NAMES),
         absent=(),
@@ -120,18 +129,9 @@ class ProgramsInputs(TrivyProgram, CopaProgram, NotationProgram, BuildkitdProgra
         positional=True,
         many=True,
     )
-    json = Input(
-        name="json",
-        help="Answer in JSON.",
-        parse=boolean,
-        default="false",
-        absent=False,
-        switch=True,
-    )
     order = (
         subcommand,
         program,
-        json,
         *TrivyProgram.own(),
         *CopaProgram.own(),
         *NotationProgram.own(),

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions
 from s3c_actions.options.declare import Input
-from s3c_actions.options.deploy import DeployInputs, ManifestOptions
+from s3c_actions.options.deploy import DeployInputs, ImagePathOptions, ManifestOptions
 from s3c_actions.options.github import CommentInputs, RepositoryOptions, TokenOptions
 
 
@@ -47,8 +47,11 @@ class ProposeInputs(ManifestOptions, RepositoryOptions, TokenOptions, ImageOptio
         help="Images by digest, `registry/repository@sha256:…`, on top of those in `results`: each takes the place of "
         "every image of its repository. `NAME=REFERENCE` takes the place of the image NAME instead.",
     )
+    image_paths: Input[tuple[str, ...]] = replace(ImagePathOptions.image_paths)
     branch: Input[str] = Input(
         name="branch",
+        basic=("propose",),
+        metavar="BRANCH",
         help="Branch of the pull request. It belongs to s3c: what it held before is replaced.",
         parse=branch_name,
         default="s3c/images",
@@ -56,6 +59,8 @@ class ProposeInputs(ManifestOptions, RepositoryOptions, TokenOptions, ImageOptio
     )
     base: Input[str] = Input(
         name="base",
+        basic=("propose",),
+        metavar="BRANCH",
         help="Branch that the pull request is for; without it, the repository's default branch.",
         parse=branch_name,
         absent="",
@@ -63,12 +68,24 @@ class ProposeInputs(ManifestOptions, RepositoryOptions, TokenOptions, ImageOptio
     )
     title: Input[str] = Input(
         name="title",
+        basic=("propose",),
+        metavar="TEXT",
         help="Title of the pull request and of its commit.",
         parse=one_line,
         default="Deploy patched images",
         absent="Deploy patched images",
     )
-    order = (manifests, results, image, branch, base, title, RepositoryOptions.repository, TokenOptions.github_token)
+    order = (
+        manifests,
+        results,
+        image,
+        image_paths,
+        branch,
+        base,
+        title,
+        RepositoryOptions.repository,
+        TokenOptions.github_token,
+    )
 
 
 COMMAND = Command(

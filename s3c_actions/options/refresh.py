@@ -42,6 +42,8 @@ class RefreshInputs(
     )
     namespaces: Input[tuple[str, ...]] = Input(
         name="namespaces",
+        basic=("refresh",),
+        metavar="NAMESPACE,…",
         help="Look into these namespaces of the cluster; without it, into all but Kubernetes' own.",
         parse=_namespaces,
         absent=(),
@@ -58,6 +60,7 @@ class RefreshInputs(
     )
     issue = Input(
         name="issue",
+        basic=("refresh",),
         help="Keep one issue on what can be fixed: opened, updated in place, and closed when nothing is left. Needs "
         "the permission `issues: write`.",
         parse=boolean,
@@ -67,6 +70,7 @@ class RefreshInputs(
     )
     issue_labels: Input[tuple[str, ...]] = Input(
         name="issue-labels",
+        metavar="LABEL,…",
         help="Labels for the issue when it is opened.",
         parse=items,
         absent=(),

@@ -15,12 +15,15 @@ class CredentialOptions(Group):
 
     registry_username = Input(
         name="registry-username",
+        basic=("verify", "mirror"),
+        metavar="USER",
         help="User name for the image's registry. Without it, Docker's own configuration is used.",
         parse=text,
         absent="",
     )
     registry_password = Input(
         name="registry-password",
+        basic=("verify", "mirror"),
         help="Password or token for the image's registry.",
         parse=text,
         absent="",

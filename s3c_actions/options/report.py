@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import ClassVar
 
 from s3c_actions.core import pasted_content
 from s3c_actions.options.command import Command
@@ -42,6 +43,9 @@ class FormatOptions(Group):
 
     format = Input(
         name="format",
+        basic=("scan", "report", "patch", "trace"),
+        metavar="FORMAT,…",
+        short="f",
         help="Reports to write, from one scan.",
         parse=choices(*format_registry.names()),
         default="json,sarif,html,table",
@@ -51,11 +55,42 @@ class FormatOptions(Group):
     )
 
 
+STANDARD_OUTPUT = Path("-")
+"""The path that means standard output."""
+
+
+def _path_or_stream(value: str) -> Path:
+    """Parse a path; `-` stands for standard output."""
+    return STANDARD_OUTPUT if value.strip() == "-" else path(value)
+
+
+class ReportFileOptions(FormatOptions):
+    """One report at a path of the caller's choice.
+
+    Attributes:
+        without_format: the format whose report it is when `format` is not given.
+    """
+
+    without_format: ClassVar[str] = "table"
+    output: Input[Path | None] = Input(
+        name="output",
+        basic=("scan", "report"),
+        metavar="FILE",
+        short="o",
+        help="A file for one report besides those in `output-dir`: the first that `format` names, or without `format` "
+        "the table. `-` is standard output. For one image only.",
+        parse=_path_or_stream,
+        absent=None,
+        example="trivy-results.sarif",
+    )
+
+
 class PolicyOptions(Group):
     """The policy."""
 
     policy: Input[Path | None] = Input(
         name="policy",
+        basic=("scan", "report", "patch", "chain", "attach", "trace", "deploy", "policy", "gate", "refresh"),
         help="The policy, `s3c-policy.yaml`: which findings, packages and licences are refused, and what is excepted "
         "until when. A file's path, or the YAML itself. It takes the place of `fail-on` and `fixable-only`, and the "
         "cluster decides by the same file.",
@@ -71,6 +106,8 @@ class ThresholdOptions(PolicyOptions):
 
     fail_on = Input(
         name="fail-on",
+        basic=("scan", "report", "patch", "chain", "attach", "refresh"),
+        metavar="SEVERITY",
         help="Lowest severity that closes the gate, or `none`. The reports stay complete whatever the gate says.",
         parse=_severity,
         default="none",
@@ -79,6 +116,7 @@ class ThresholdOptions(PolicyOptions):
     )
     fixable_only = Input(
         name="fixable-only",
+        basic=("scan", "report", "patch"),
         help="Findings without a fix do not close the gate.",
         parse=boolean,
         default="false",
@@ -105,6 +143,7 @@ class BaselineNameOptions(Group):
 
     baseline_name = Input(
         name="baseline-name",
+        metavar="NAME",
         help="What the baseline is called in comment and summary. Without it, the branch that the pull request goes "
         "to, else the baseline itself.",
         parse=text,
@@ -126,6 +165,7 @@ class CodeScanningOptions(Group):
     )
     sarif_category = Input(
         name="sarif-category",
+        metavar="CATEGORY",
         help="Category of the SARIF file in code scanning. Without it, one for each image repository and platform, so "
         "that two images never close each other's alerts.",
         parse=_category,
@@ -148,7 +188,7 @@ class UnscannedOptions(Group):
 
 
 class ReportInputs(
-    FormatOptions,
+    ReportFileOptions,
     ThresholdOptions,
     ExitCodeOptions,
     BaselineNameOptions,
@@ -161,6 +201,7 @@ class ReportInputs(
 
     report = Input(
         name="report",
+        basic=("report", "patch", "attach"),
         help="Trivy's JSON report (`trivy image --format json`, schema version 2).",
         parse=path,
         required=True,
@@ -169,6 +210,8 @@ class ReportInputs(
     )
     baseline = Input(
         name="baseline",
+        basic=("scan", "report"),
+        metavar="FILE",
         help="What to compare with: Trivy's JSON report of an earlier scan, or the `result.json` of an earlier run.",
         parse=path,
         absent=None,
@@ -177,6 +220,7 @@ class ReportInputs(
     order = (
         report,
         FormatOptions.format,
+        ReportFileOptions.output,
         OutputOptions.output_dir,
         ThresholdOptions.fail_on,
         ThresholdOptions.fixable_only,

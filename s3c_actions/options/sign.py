@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from s3c_actions.core import pasted_content
+from s3c_actions.options import other_actions
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions, TimeoutOptions, path, path_text
 from s3c_actions.options.declare import Group, Input
@@ -68,6 +69,7 @@ class MetadataOptions(Group):
 
     user_metadata: Input[Mapping[str, str]] = Input(
         name="user-metadata",
+        basic=("sign", "verify"),
         help="Facts signed along with the digest, `key=value`, one a line. `verify` asks for them.",
         parse=metadata,
         absent={},
@@ -81,6 +83,7 @@ class CertificateOptions(Group):
 
     certificate: Input[Path | None] = Input(
         name="certificate",
+        basic=("chain", "sign", "attach", "trust", "refresh"),
         help="Certificates of the key, a file's path or the PEM itself: the signing certificate first, each issuer "
         "after it, the root last.",
         parse=path,
@@ -95,6 +98,7 @@ class KeyOptions(CertificateOptions, VaultOptions):
 
     key = Input(
         name="key",
+        basic=("chain", "sign", "attach", "refresh"),
         help="Private key in PEM (PKCS#8, PKCS#1 or SEC 1), encrypted or not. Goes with `certificate`.",
         parse=path,
         instead="Give it as `key-pem`, from a secret, or write it to a file and give the file's path.",
@@ -109,6 +113,7 @@ class KeyOptions(CertificateOptions, VaultOptions):
     )
     pkcs12 = Input(
         name="pkcs12",
+        basic=("sign",),
         help="Key and certificates in one PKCS#12 file (`.pfx`, `.p12`), instead of `key` and `certificate`.",
         parse=path,
         instead="Write it to a file, out of its base64 (`base64 -d`), and give the file's path; PEM is `key-pem`.",
@@ -116,6 +121,7 @@ class KeyOptions(CertificateOptions, VaultOptions):
     )
     key_password = Input(
         name="key-password",
+        basic=("sign",),
         help="Password of `key`, `key-pem` or `pkcs12`.",
         parse=text,
         absent="",
@@ -123,6 +129,7 @@ class KeyOptions(CertificateOptions, VaultOptions):
     )
     key_name = Input(
         name="key-name",
+        metavar="NAME",
         help="Name of a key in notation's own configuration (`notation key list`), instead of a file.",
         parse=text,
         absent="",
@@ -130,12 +137,13 @@ class KeyOptions(CertificateOptions, VaultOptions):
     )
     plugin = Input(
         name="plugin",
+        metavar="NAME",
         help="Notation plugin that signs: the name of an installed one, or the path of its executable, folder or "
         "archive. Goes with `key-id`.",
         parse=path_text,
         absent="",
         example="azure-kv",
-        aliases=("plugin-name",),
+        aliases={"plugin-name": "notation-action"},
     )
     plugin_url = Input(
         name="plugin-url",
@@ -151,6 +159,7 @@ class KeyOptions(CertificateOptions, VaultOptions):
     )
     key_id = Input(
         name="key-id",
+        metavar="ID",
         help="The key, as the plugin names it.",
         parse=text,
         absent="",
@@ -189,6 +198,7 @@ class SignatureOptions(MetadataOptions):
     )
     timestamp_url = Input(
         name="timestamp-url",
+        basic=("sign",),
         help="RFC 3161 time-stamp authority: with its time-stamp a signature outlives its certificate. "
         "Goes with `timestamp-root-cert`.",
         parse=web_address,
@@ -208,7 +218,7 @@ class SignatureOptions(MetadataOptions):
         parse=whole_seconds,
         absent=0.0,
         example="90d",
-        aliases=("expiry",),
+        aliases={"expiry": "notation"},
     )
     force_referrers_tag = Input(
         name="force-referrers-tag",
@@ -220,6 +230,7 @@ class SignatureOptions(MetadataOptions):
     )
     certificate_warning_days = Input(
         name="certificate-warning-days",
+        metavar="DAYS",
         help="Warn when the signing certificate expires within so many days.",
         parse=integer(0, 3650),
         default="30",
@@ -307,6 +318,7 @@ COMMAND = Command(
     "The certificate and all images are checked before the first is signed.",
     options=SignInputs,
     implementation="s3c_actions.commands.sign:run",
+    others=other_actions.NOTATION_SIGN,
     examples=(
         "s3c sign localhost:5000/voting-app@sha256:… --key signing.key --certificate signing.crt",
         "s3c sign acr.example/app:1.2 --vault kv-voting --vault-certificate signing",

@@ -26,6 +26,9 @@ class PrintOptions(Group):
 
     format: Input[str] = Input(
         name="format",
+        basic=("scan", "report", "patch", "trace"),
+        metavar="FORMAT,…",
+        short="f",
         help="What is printed. The page `trace.html` and `trace.json` are written whatever is printed.",
         parse=choice(*SHOW_CHOICES),
         default="text",

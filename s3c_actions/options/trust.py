@@ -32,6 +32,8 @@ class TrustInputs(VaultOptions, RegistryOptions, ImageOptions, TimeoutOptions, O
 
     task: Input[str] = Input(
         name="task",
+        basic=("trust", "policy", "gate"),
+        metavar="TASK",
         help="`export` writes what a verifier has to have: notation's trust store and policy, and Ratify's manifests. "
         "`list-signed` lists what the certificate's key has signed, such as when somebody else has it.",
         parse=choice(*TASKS),
@@ -57,6 +59,8 @@ class TrustInputs(VaultOptions, RegistryOptions, ImageOptions, TimeoutOptions, O
     verify_timestamp = TrustOptions.verify_timestamp
     trust_name = Input(
         name="trust-name",
+        basic=("trust",),
+        metavar="NAME",
         help="What the trust store and the statement of the policy are called.",
         parse=trust_store_name,
         default="s3c",
@@ -64,6 +68,8 @@ class TrustInputs(VaultOptions, RegistryOptions, ImageOptions, TimeoutOptions, O
     )
     registry_scope: Input[tuple[str, ...]] = Input(
         name="registry-scope",
+        basic=("trust",),
+        metavar="REPOSITORY,…",
         help="Repositories that the policy is for, as `registry/repository`; `*` is every one.",
         parse=items,
         default="*",

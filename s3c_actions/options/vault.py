@@ -52,6 +52,8 @@ class VaultCertificateOptions(Group):
 
     vault = Input(
         name="vault",
+        basic=("chain", "sign", "attach", "verify", "trust", "trace"),
+        metavar="VAULT",
         help="Azure Key Vault with the signing certificate: its name, or its address. The key never leaves it. Goes "
         "with `vault-certificate`.",
         parse=vault_name,
@@ -60,6 +62,8 @@ class VaultCertificateOptions(Group):
     )
     vault_certificate = Input(
         name="vault-certificate",
+        basic=("chain", "sign", "attach", "verify", "trust", "trace"),
+        metavar="NAME",
         help="Name of the certificate in the vault.",
         parse=object_name,
         absent="",
@@ -67,6 +71,7 @@ class VaultCertificateOptions(Group):
     )
     vault_certificate_version = Input(
         name="vault-certificate-version",
+        metavar="VERSION",
         help="Version of the certificate. Without it, the newest.",
         parse=object_version,
         absent="",

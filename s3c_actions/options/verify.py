@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from s3c_actions.core import pasted_content
+from s3c_actions.options import other_actions
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions, path, paths
 from s3c_actions.options.declare import Input
@@ -23,6 +24,7 @@ class TrustOptions(VaultOptions):
 
     trust_store: Input[tuple[Path, ...]] = Input(
         name="trust-store",
+        basic=("patch", "verify", "trace", "deploy", "gate"),
         help="Certificates to trust: files (PEM or DER) or folders of them, one a line, or the PEM itself. With "
         "`trust-policy`, the folder that holds notation's `x509/TYPE/NAME/`. Needed unless `vault` "
         "names the certificate to trust.",
@@ -34,6 +36,7 @@ class TrustOptions(VaultOptions):
     )
     trust_policy: Input[Path | None] = Input(
         name="trust-policy",
+        basic=("verify",),
         help="Notation's trust policy (JSON). Without it, one is made from the inputs below: for every repository, "
         "strict.",
         parse=path,
@@ -41,6 +44,8 @@ class TrustOptions(VaultOptions):
     )
     trusted_identity: Input[tuple[str, ...]] = Input(
         name="trusted-identity",
+        basic=("verify", "trace", "deploy", "gate"),
+        metavar="SUBJECT",
         help="Subject of a signer to trust, one a line; it names at least C, ST and O. Without it, any signer is "
         "trusted whose certificate the trust store leads to.",
         parse=lines,
@@ -50,6 +55,7 @@ class TrustOptions(VaultOptions):
     )
     verification_level = Input(
         name="verification-level",
+        metavar="LEVEL",
         help="Level of the policy that is made. Integrity and origin are held at every level; `strict` holds expiry, "
         "time-stamp and revocation as well, `permissive` and `audit` only warn of them.",
         parse=choice(*LEVELS),
@@ -69,6 +75,7 @@ class TrustOptions(VaultOptions):
     )
     verify_timestamp: Input[str] = Input(
         name="verify-timestamp",
+        metavar="WHEN",
         help="With `trusted-timestamp-root`: which signatures need a time-stamp. `always` is every one; with "
         "`afterCertExpiry` a signature without a time-stamp counts as long as its certificate is valid.",
         parse=choice(*timestamps.CHECKS),
@@ -78,6 +85,7 @@ class TrustOptions(VaultOptions):
     )
     trusted_vault_version: Input[tuple[str, ...]] = Input(
         name="trusted-vault-version",
+        metavar="VERSION,…",
         help="With `vault`: versions of the certificate that are trusted, one a line; `newest` is the newest of that "
         "moment. Name the old one and the new one while a certificate is renewed. Without it, the version that "
         "`vault-certificate-version` names, or the newest.",
@@ -116,6 +124,7 @@ COMMAND = Command(
     "A verdict of no is exit code 1, wrong input 2, a registry that fails 3.",
     options=VerifyInputs,
     implementation="s3c_actions.commands.verify:run",
+    others=other_actions.NOTATION_VERIFY,
     examples=(
         "s3c verify localhost:5000/voting-app@sha256:… --trust-store signing.crt",
         "s3c verify acr.example/app:1.2 --trust-store root.crt --trusted-identity 'C=US, ST=WA, O=example'",

@@ -16,15 +16,18 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from s3c_actions.core import pasted_content, reading
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError
 from s3c_actions.findings.model import Severity
 from s3c_actions.findings.scope import RequiredScope
 from s3c_actions.findings.threshold import Exemption, Threshold
 from s3c_actions.options.parse import duration
+from s3c_actions.policy import faults
 from s3c_actions.signing import identities, timestamps
 
 DEFAULT_FILE = "s3c-policy.yaml"
 SCHEMA = "policy-1.json"
+_MANUAL = f"{doc_link('policy.md')} has every key with an example."
 MAX_SIZE = 1024 * 1024
 
 # https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#object-identifiers
@@ -359,11 +362,13 @@ def parse(text: str, *, name: str = DEFAULT_FILE, field: str = "policy") -> Poli
         policy = msgspec.convert(document, Policy, builtin_types=(date,))
     except msgspec.ValidationError as error:
         what, _, place = str(error).partition(" - at ")
-        where = place.strip("`").removeprefix("$.").removeprefix("$") or "the top"
+        where = place.strip("`").removeprefix("$.").removeprefix("$")
+        fault = faults.locate(text, where, _describe_problem(what, where), schema())
+        line = f", line {fault.line}" if fault.line else ""
         raise InputError(
             field,
-            f"{name}: at {where}: {_describe_problem(what, where)}.",
-            remedy="docs/policy.md has every key with an example.",
+            f"{name}{line}: at {where or 'the top'}: {fault.problem}.",
+            remedy=f"{fault.remedy}\n{_MANUAL}".strip(),
         ) from None
     _check(policy, name, field)
     return policy
@@ -433,8 +438,7 @@ def _yaml(text: str, name: str, field: str) -> Any:
         raise InputError(
             field,
             f"{name} is not YAML{line}: {error.problem}.",
-            remedy="Look at that line.",
-            original=str(error)[:500],
+            remedy="Look at that line." if error.line else _MANUAL,
         ) from None
 
 

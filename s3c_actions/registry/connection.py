@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from s3c_actions.core import reading, response_limits, web
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.explain import Case, explain
 from s3c_actions.core.reference import DEFAULT_REGISTRY, Reference
@@ -36,13 +37,13 @@ WRITE_REFUSALS = (
         what="{registry} did not replace what is at {repository}{tag} (HTTP {code}).",
         cause="Its tags are immutable, or this one is locked.",
         remedy="Push to a tag that does not exist. Where a registry has no Referrers API, the list of what refers to "
-        "an image is a tag too (`sha256-…`): exempt such tags from the rule (docs/registries.md).",
+        f"an image is a tag too (`sha256-…`): exempt such tags from the rule ({doc_link('registries.md')}).",
     ),
     Case(
         pattern=r"unknown media type",
         what="{registry} does not store this kind of content in {repository} (HTTP {code}).",
         cause="It takes the types that it knows and no others, as GitLab's registry does.",
-        remedy="Use a registry that takes any (docs/registries.md).",
+        remedy=f"Use a registry that takes any ({doc_link('registries.md')}).",
     ),
 )
 """What registries say of a push that they reject, whatever their status code."""
@@ -381,7 +382,7 @@ class Connection:
                 else "It is private (or does not exist there), and no credentials that open it were found."
                 if not writes
                 else "No credentials that may push to it were found.",
-                remedy=f"Run `docker login {registry}`, or give registry-username and registry-password.",
+                remedy=f"Run `docker login {registry}`, or give `registry-username` and `registry-password`.",
                 image=str(reference),
                 original=registry_text,
             )
@@ -451,16 +452,26 @@ def unreachable_error(registry: str, error: Exception, timeout: float) -> Regist
     """Distinguish the reasons for a missing answer; the order matters, because the library's errors nest."""
     import requests
 
-    text = str(error)
+    text, original = str(error), ""
     if isinstance(error, requests.exceptions.SSLError):
+        original = text
         what, cause = "TLS with it failed", "Its certificate is not trusted, or it speaks plain HTTP."
-        remedy = "Trust its authority (REQUESTS_CA_BUNDLE), or give insecure-registry if you must."
+        remedy = "Trust its authority (REQUESTS_CA_BUNDLE), or give `insecure-registry` if you must."
+    elif isinstance(error, requests.exceptions.ProxyError):
+        what, cause = (
+            "the proxy between did not connect us",
+            "HTTPS_PROXY or HTTP_PROXY names it; it is down or refuses.",
+        )
+        remedy = "Correct the variable, or name the registry in NO_PROXY where no proxy is needed."
     elif isinstance(error, requests.Timeout) or "timed out" in text:
         what, cause = f"it did not answer within {timeout:g} s", "It is overloaded, or a firewall drops the packets."
         remedy = "Try again later, or look at the network in between."
     elif "NameResolution" in text or "Failed to resolve" in text or isinstance(error, UnicodeError):
         what, cause = "its name cannot be resolved", "The name is misspelt, or this machine has no DNS for it."
-        remedy = "Look at the registry's name in the image reference."
+        remedy = (
+            "Look at the registry's name in the image reference. Where this machine reaches others through a proxy, "
+            "set HTTPS_PROXY (and NO_PROXY for those that it reaches itself)."
+        )
     elif "refused" in text:
         what, cause = "it refused the connection", "No registry listens there: it is down, or the port is another."
         remedy = "Start it, or look at the port in the image reference."
@@ -473,6 +484,11 @@ def unreachable_error(registry: str, error: Exception, timeout: float) -> Regist
             "The network or a proxy in between is out of order.",
             "Try again.",
         )
+        original = text
+    # What was recognized is said in words: the library's text would say the same in 250 characters of its own terms.
     return RegistryUnreachable(
-        f"{registry}: {what}.", cause=cause, remedy=remedy, original=f"{type(error).__name__}: {text[:300]}"
+        f"{registry}: {what}.",
+        cause=cause,
+        remedy=remedy,
+        original=f"{type(error).__name__}: {original[:300]}" if original else "",
     )

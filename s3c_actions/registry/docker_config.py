@@ -220,14 +220,14 @@ class DockerConfig:
         return OutsideError(
             f"Docker's configuration {self._shown} gave no credentials for {registry}.",
             cause=f"Its entry is malformed: {why}.",
-            remedy=f"Run `docker login {registry}` again, or give registry-username and registry-password.",
+            remedy=f"Run `docker login {registry}` again, or give `registry-username` and `registry-password`.",
         )
 
     def _helper_error(self, program: Path, registry: str, original: str) -> OutsideError:
         return OutsideError(
             f"Docker's configuration {self._shown} gave no credentials for {registry}.",
             cause=f"The credential helper {program.name}, which it names, failed.",
-            remedy=f"Run `docker login {registry}` again, or give registry-username and registry-password.",
+            remedy=f"Run `docker login {registry}` again, or give `registry-username` and `registry-password`.",
             original=original,
         )
 

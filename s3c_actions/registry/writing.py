@@ -12,8 +12,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin
 
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.reference import Reference
+from s3c_actions.registry.connection import same_origin
 from s3c_actions.registry.content import (
     INDEX_TYPES,
     OCI_INDEX,
@@ -86,6 +88,18 @@ class Writer:
             if response.status_code == 202:
                 self._abandon(repository, self._upload_address(response, repository))
             return response.status_code == 201
+
+    def try_upload(self, repository: Reference) -> None:
+        """Check that a repository may be pushed to: an upload is begun and cancelled, and nothing is sent.
+
+        Raises:
+            OutsideError: the registry could not be reached, or rejected the upload.
+        """
+        with self._connection.request("POST", repository, self._uploads(repository), expected=(202,)) as response:
+            place = self._upload_address(response, repository)
+            if not same_origin(place, response.url):
+                raise invalid_answer(repository, "it sends to another host for the rest")
+            self._abandon(repository, place)
 
     def push_blob(self, repository: Reference, digest: str, content: bytes | Iterable[bytes]) -> bool:
         """Push a blob; the registry checks it against its digest.
@@ -229,7 +243,7 @@ class Writer:
                     f"{referrer.digest} was pushed, and {subject.registry} keeps no list of what refers to "
                     f"{subject.pinned}.",
                     cause=f"It has no Referrers API and takes the tag {tag.tag}, which stands in for it, for a digest.",
-                    remedy="Use a registry that has one of the two (docs/registries.md).",
+                    remedy=f"Use a registry that has one of the two ({doc_link('registries.md')}).",
                     image=str(subject),
                 )
             if any(entry.get("digest") == referrer.digest for entry in entries):

@@ -12,7 +12,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from s3c_actions.findings.entry import FindingEntry, ReasonedFinding
+from s3c_actions.findings.entry import FindingEntry, ReasonedFinding, SeverityName
+from s3c_actions.findings.headline import Tally
+from s3c_actions.findings.model import NOTHING_HIDDEN, Hidden, Severity
 
 SCHEMA = "result-1.json"
 
@@ -31,6 +33,12 @@ CommandName = Literal[
     "attach",
     "policy",
     "refresh",
+    "propose",
+    "comment",
+    "upload",
+    "programs",
+    "init",
+    "doctor",
 ]
 Verdict = Literal["passed", "refused", "failed"]
 
@@ -88,20 +96,66 @@ class GateChangeEntry(Entry, frozen=True, kw_only=True):
     ]
 
 
+class HiddenEntry(Entry, frozen=True, kw_only=True):
+    """What was found, or may have been, and is not shown."""
+
+    filtered: Annotated[
+        dict[SeverityName, Count],
+        Meta(description="Severities that the input `severity` leaves out, to the number of their findings."),
+    ]
+    unfixed: Annotated[
+        dict[SeverityName, Count],
+        Meta(description="Vulnerabilities without a fix that `ignore-unfixed` leaves out, by severity."),
+    ]
+    fixable: Annotated[Count, Meta(description="How many of the findings that are not shown have a fix.")]
+    uncounted: Annotated[
+        tuple[SeverityName, ...],
+        Meta(
+            description="Severities of which it is not known whether there are findings: a report that was given may "
+            "have been made without them, or the image could not be checked."
+        ),
+    ]
+
+
+Number = Annotated[
+    Count | None, Meta(description="null in place of 0 where findings are not shown, or may exist (see `hidden`).")
+]
+
+
 class Counts(Entry, frozen=True, kw_only=True):
-    """Findings by severity."""
+    """Findings that are shown, by severity."""
 
-    critical: Count
-    high: Count
-    medium: Count
-    low: Count
-    unknown: Count
-    total: Count
-    fixable: Count
+    critical: Number
+    high: Number
+    medium: Number
+    low: Number
+    unknown: Number
+    total: Number
+    fixable: Number
+    hidden: Annotated[HiddenEntry | UnsetType, Meta(description="Missing where everything is shown and known.")] = UNSET
 
-    def of(self, severity: str) -> int:
-        """Return the number of findings of a severity, by its name in lower case."""
-        return int(getattr(self, severity))
+    def of(self, severity: str) -> int | None:
+        """Return the number of findings of a severity, by its name in lower case; None when it is not known."""
+        number: int | None = getattr(self, severity)
+        return number
+
+    @property
+    def tally(self) -> Tally:
+        """Return the numbers in the model's terms."""
+        hidden = NOTHING_HIDDEN
+        if self.hidden is not UNSET:
+            hidden = Hidden(
+                filtered={Severity[name]: number for name, number in self.hidden.filtered.items()},
+                unfixed={Severity[name]: number for name, number in self.hidden.unfixed.items()},
+                fixable=self.hidden.fixable,
+                uncounted=tuple(Severity[name] for name in self.hidden.uncounted),
+            )
+        return Tally(
+            counts={severity: self.of(severity.name.lower()) for severity in sorted(Severity, reverse=True)},
+            total=self.total,
+            fixable=self.fixable,
+            hidden=hidden,
+        )
 
 
 class Changes(Entry, frozen=True, kw_only=True):
@@ -342,6 +396,39 @@ class MirrorEntry(Entry, frozen=True, kw_only=True):
     seconds: Seconds
 
 
+class TraceEntry(Entry, frozen=True, kw_only=True):
+    """What the registry tells of the image; the whole of it is in `trace.json`."""
+
+    verdict: Annotated[
+        Literal["admitted", "denied", "unknown"], Meta(description="Whether it would be admitted today.")
+    ]
+    by: Annotated[str, Meta(description="What the verdict is judged by.")]
+    reasons: tuple[str, ...]
+    remedy: str
+
+
+class ProgramEntry(Entry, frozen=True, kw_only=True):
+    """A program that s3c runs; version, origin and path are null when it is not installed."""
+
+    name: str
+    pinned: Annotated[str, Meta(description="The version that is installed by default.")]
+    licence: str
+    module: str
+    version: str | None
+    origin: str | None
+    path: str | None
+
+
+class CheckEntry(Entry, frozen=True, kw_only=True):
+    """The result of one check of `s3c doctor`."""
+
+    name: str
+    status: Literal["passed", "failed", "not-configured"]
+    text: str
+    remedy: Annotated[str, Meta(description="What to do; empty for nothing.")]
+    seconds: Seconds
+
+
 class ImageResult(Entry, frozen=True, kw_only=True):
     """What was done to one image; a step that was not run is null."""
 
@@ -373,6 +460,7 @@ class ImageResult(Entry, frozen=True, kw_only=True):
     verify: VerifyEntry | None
     admission: AdmissionEntry | None
     mirror: MirrorEntry | UnsetType | None = UNSET
+    trace: Annotated[TraceEntry | UnsetType, Meta(description="Missing of an image that was not traced.")] = UNSET
 
     @property
     def last_scan(self) -> ScanEntry | None:
@@ -453,6 +541,18 @@ class ResultDocument(Entry, frozen=True, kw_only=True):
     ] = UNSET
     images: tuple[ImageResult, ...]
     deploy: Annotated[DeployEntry | None, Meta(description="What was deployed, of commands that deploy.")]
+    programs: Annotated[
+        tuple[ProgramEntry, ...] | UnsetType, Meta(description="Of `s3c programs`; missing otherwise.")
+    ] = UNSET
+    checks: Annotated[tuple[CheckEntry, ...] | UnsetType, Meta(description="Of `s3c doctor`; missing otherwise.")] = (
+        UNSET
+    )
+    pull_request: Annotated[str | UnsetType, Meta(description="Address of the pull request, if one was opened.")] = (
+        UNSET
+    )
+    comments: Annotated[tuple[str, ...] | UnsetType, Meta(description="Addresses of comments, if it writes some.")] = (
+        UNSET
+    )
 
 
 def schema() -> dict[str, Any]:

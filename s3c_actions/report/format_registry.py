@@ -47,14 +47,22 @@ class Format(msgspec.Struct, frozen=True):
         return cast(Renderer, importlib.import_module(f"s3c_actions.report.formats.{self.renderer}"))
 
 
+SNAPSHOT = "github"
+"""The format of a snapshot for GitHub's dependency graph."""
+
 FORMATS = (
     Format("json", "trivy.json"),
     Format("sarif", "report.sarif", renderer="sarif", per_image=True),
     Format("html", "report.html", renderer="html_page"),
     Format("csv", "report.csv", renderer="csv_file"),
     Format("table", "report.txt", renderer="text_table"),
+    Format("junit", "report.junit.xml", renderer="junit"),
+    Format("gitlab", "gl-container-scanning-report.json", renderer="gitlab"),
+    Format("gitlab-codequality", "gl-code-quality-report.json", renderer="gitlab_codequality"),
     Format("cyclonedx", "sbom.cdx.json", trivy="cyclonedx"),
     Format("spdx", "sbom.spdx.json", trivy="spdx-json"),
+    Format(SNAPSHOT, "dependency-snapshot.json", trivy="github"),
+    Format("cosign-vuln", "cosign-vuln.json", trivy="cosign-vuln"),
 )
 """In the order of the help text."""
 

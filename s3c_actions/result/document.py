@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from s3c_actions import __version__
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.process import Secrets
 from s3c_actions.core.startup import paused
 from s3c_actions.findings.difference import Difference
-from s3c_actions.findings.entry import FindingEntry, ReasonedFinding, entry, reasoned
+from s3c_actions.findings.entry import NAMES, FindingEntry, ReasonedFinding, entry, reasoned
 from s3c_actions.findings.identity import identify
-from s3c_actions.findings.model import Finding, ScanReport
+from s3c_actions.findings.model import NOTHING_HIDDEN, Finding, ScanReport
 from s3c_actions.report import document as shape
 from s3c_actions.report.document import ImageResult, ResultDocument, ScanEntry
 from s3c_actions.result import outputs
@@ -34,6 +35,7 @@ from s3c_actions.result.model import (
     PolicyJudgement,
     ScanResult,
     SignResult,
+    TraceResult,
 )
 
 _EntryType = TypeVar("_EntryType", bound=shape.Entry)
@@ -65,6 +67,14 @@ def build_document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3C
             gate_changes=tuple(_copy_fields(shape.GateChangeEntry, change) for change in outcome.gate_changes),
             images=tuple(_image_result(image) for image in outcome.images),
             deploy=_deploy_entry(outcome.deploy) if outcome.deploy else None,
+            programs=UNSET
+            if outcome.programs is None
+            else tuple(_copy_fields(shape.ProgramEntry, program) for program in outcome.programs),
+            checks=UNSET
+            if outcome.checks is None
+            else tuple(_copy_fields(shape.CheckEntry, check) for check in outcome.checks),
+            pull_request=outcome.pull_request or UNSET,
+            comments=outcome.comments or UNSET,
         )
         return redacted(document, secrets) if _may_contain_secret(document, secrets) else document
 
@@ -176,7 +186,13 @@ def _image_result(image: ImageOutcome) -> ImageResult:
         mirror=_copy_fields(shape.MirrorEntry, image.mirror, seconds=round(image.mirror.seconds, 3))
         if image.mirror
         else None,
+        trace=_trace_entry(image.trace) if image.trace else UNSET,
     )
+
+
+def _trace_entry(trace: TraceResult) -> shape.TraceEntry:
+    judgement = trace.story.judgement
+    return _copy_fields(shape.TraceEntry, judgement, verdict=cast("Any", judgement.verdict.value))
 
 
 def _remaining_findings(image: ImageOutcome) -> tuple[ReasonedFinding, ...]:
@@ -207,7 +223,7 @@ def _scan_entry(scan: ScanResult) -> ScanEntry:
         created=report.created,
         scanner_version=report.scanner_version,
         database=report.database,
-        findings=_counts(scan.shown or report),
+        findings=_counts(scan.shown),
         set_aside=len(report.suppressed),
         refused=_finding_entries(scan.refused),
         difference=shape.Changes(**_changes(scan.difference)) if scan.difference is not None else None,
@@ -234,8 +250,8 @@ def _patch_entry(patch: PatchResult) -> shape.PatchEntry:
     return _copy_fields(
         shape.PatchEntry,
         patch,
-        before=_counts(patch.before.shown or patch.before.report),
-        after=_counts(patch.after.shown or patch.after.report) if patch.after else None,
+        before=_counts(patch.before.shown),
+        after=_counts(patch.after.shown) if patch.after else None,
         fixed=_finding_entries(patch.fixed),
         left=tuple(reasoned(left.finding, left.reason) for left in patch.left),
         new=_finding_entries(patch.new),
@@ -300,7 +316,15 @@ def _finding_entries(findings: Iterable[Finding]) -> tuple[FindingEntry, ...]:
 
 def _counts(report: ScanReport) -> shape.Counts:
     counts = {severity.name.lower(): count for severity, count in report.counts.items()}
-    return shape.Counts(**counts, total=len(report.findings), fixable=len(report.fixable))
+    hidden: shape.HiddenEntry | UnsetType = UNSET
+    if report.hidden != NOTHING_HIDDEN:
+        hidden = shape.HiddenEntry(
+            filtered={NAMES[severity]: number for severity, number in report.hidden.filtered.items()},
+            unfixed={NAMES[severity]: number for severity, number in report.hidden.unfixed.items()},
+            fixable=report.hidden.fixable,
+            uncounted=tuple(NAMES[severity] for severity in report.hidden.uncounted),
+        )
+    return shape.Counts(**counts, total=report.total, fixable=report.total_fixable, hidden=hidden)
 
 
 def _file_paths(files: Mapping[str, Path]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import msgspec
 
 from s3c_actions.core.gate_pause import GatePause
 from s3c_actions.findings.scope import describe_parts
+from s3c_actions.findings.selection import EVERYTHING, Selection, select
 
 if TYPE_CHECKING:
     from s3c_actions.core.errors import S3CError
@@ -22,14 +24,14 @@ if TYPE_CHECKING:
     from s3c_actions.trace.model import Trace
 
 
-class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
+class ScanResult(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The result of scanning one image. Fields that a gate reads have no default; only `steps.assess` creates one.
 
     Attributes:
         image: as requested.
         reference: `registry/repository@digest`, or the path of a tarball.
         report: the finding model, complete; `files` the reports written, format → path.
-        shown: the findings that the inputs `severity` and `ignore-unfixed` select for display; None shows them all.
+        selection: of the findings to show; no gate reads it.
         trivy_json: path of Trivy's own JSON, which patch uses and `s3c report` reads.
         gated: whether a gate judged it; without one, nothing below closes anything.
         refused: findings that close the gate (empty: it is open).
@@ -53,7 +55,7 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
     image: str
     reference: str
     report: ScanReport
-    shown: ScanReport | None = None
+    selection: Selection = EVERYTHING
     trivy_json: Path
     gated: bool
     refused: tuple[Finding, ...]
@@ -73,6 +75,16 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
     rendering: Rendering | None = None
     proposed: ProposedVerdict | None = None
     seconds: float = 0.0
+
+    @cached_property
+    def shown(self) -> ScanReport:
+        """The report with the selected findings."""
+        return self.report if self.selection == EVERYTHING else select(self.report, self.selection)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it closes the gate."""
+        return self.gated and bool(self.refused or self.contents or self.unreliable)
 
     @property
     def unreliable(self) -> str:
@@ -397,7 +409,7 @@ class ImageOutcome(msgspec.Struct, frozen=True, kw_only=True):
     def final_report(self) -> ScanReport | None:
         """Return the report of the last scan that describes `reference`, as it is shown."""
         last = self.last_scan
-        return (last.shown or last.report) if last is not None else None
+        return last.shown if last is not None else None
 
     @property
     def judged(self) -> bool:
@@ -422,6 +434,40 @@ class LeftResults(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
 
 
+class ProgramFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A program that s3c runs.
+
+    Attributes:
+        pinned: the version that is installed by default; `licence` and `module` are of that version.
+        version, origin, path: of the program that is present; None when there is none. The origin is `given`, `PATH`,
+            `release` or `module`.
+    """
+
+    name: str
+    pinned: str
+    licence: str
+    module: str
+    version: str | None
+    origin: str | None
+    path: str | None
+
+
+class CheckFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of one check of `doctor`.
+
+    Attributes:
+        status: `passed`, `failed` or `not-configured`.
+        text: a clause for people; may hold what others said.
+        remedy: what to do; empty for nothing.
+    """
+
+    name: str
+    status: str
+    text: str
+    remedy: str
+    seconds: float
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one command for one or several images; rendered as summary, outputs and result.json.
 
@@ -433,6 +479,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         settings: the files that suppressed findings, narrowed the scan or decided the gate; the shell sets it.
         gate_changes: those of them that a pull request changes; the shell sets it.
         text: printed on standard output unchanged; for commands that print information (`programs list`, `report`).
+        programs: of the command that lists them; None of any other.
+        checks: of the command that makes them; None of any other.
         pull_request: address of the pull request that was opened or updated.
         comments: addresses of the comments, of the command that writes no results of its own.
         left: the results that this command may not comment.
@@ -449,6 +497,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     settings: tuple[SettingsFile, ...] = ()
     gate_changes: tuple[GateChange, ...] = ()
     text: str = ""
+    programs: tuple[ProgramFacts, ...] | None = None
+    checks: tuple[CheckFacts, ...] | None = None
     pull_request: str = ""
     comments: tuple[str, ...] = ()
     left: LeftResults | None = None

@@ -109,6 +109,14 @@ def _report(image: ImageOutcome) -> ScanReport | None:
     return image.final_report
 
 
+def _patched_image(image: ImageOutcome) -> OutputValue:
+    if image.patch is None:
+        return None
+    if not image.patch.patched:
+        return image.image
+    return f"{image.patch.reference.rpartition('@')[0]}:{image.patch.tag}"
+
+
 def _severity_count(severity: Severity) -> Callable[[ImageOutcome], OutputValue]:
     def count(image: ImageOutcome) -> OutputValue:
         report = image.final_report
@@ -203,9 +211,9 @@ OUTPUTS: tuple[Output, ...] = (
     *(
         Output(
             name=severity.name.lower(),
-            help=f"How many findings of severity {severity.name} are left."
+            help=f"How many findings of severity {severity.name} are left; empty when they are not shown or not known."
             if severity is not Severity.UNKNOWN
-            else "How many findings of unknown severity are left.",
+            else "How many findings of unknown severity are left; empty when they are not shown or not known.",
             commands=_SCANNING,
             of=_severity_count(severity),
         )
@@ -213,15 +221,15 @@ OUTPUTS: tuple[Output, ...] = (
     ),
     Output(
         name="total",
-        help="How many findings are left.",
+        help="How many findings are left, of those shown; empty when none is shown and there are, or may be, others.",
         commands=_SCANNING,
-        of=lambda image: len(report.findings) if (report := _report(image)) else None,
+        of=lambda image: report.total if (report := _report(image)) else None,
     ),
     Output(
         name="fixable",
-        help="How many of them have a fix.",
+        help="How many of them have a fix; empty as `total` is.",
         commands=_SCANNING,
-        of=lambda image: len(report.fixable) if (report := _report(image)) else None,
+        of=lambda image: report.total_fixable if (report := _report(image)) else None,
     ),
     Output(
         name="new",
@@ -234,6 +242,13 @@ OUTPUTS: tuple[Output, ...] = (
         help="`true` when `reference` is a patched image, `false` when there was nothing to patch.",
         commands=_PATCHING,
         of=lambda image: image.patch.patched if image.patch else None,
+    ),
+    Output(
+        name="patched-image",
+        help="The patched image as `registry/repository:tag`, as copa-action has it; the image itself when there was "
+        "nothing to patch. `reference` has the digest too, which a tag does not hold.",
+        commands=("patch",),
+        of=_patched_image,
     ),
     Output(
         name="tag",
@@ -345,6 +360,12 @@ OUTPUTS: tuple[Output, ...] = (
         help="The path of the SARIF report, of several platforms one a line.",
         commands=_SCANNING,
         of=_file_output("sarif"),
+    ),
+    Output(
+        name="cyclonedx-json",
+        help="The path of the CycloneDX bill of materials, of several platforms one a line, as scan-action has it.",
+        commands=("scan",),
+        of=_file_output("cyclonedx"),
     ),
     Output(name="html", help="The path of the HTML report.", commands=_SCANNING, of=_file_output("html")),
     Output(

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError
 from s3c_actions.signing.identities import ANYONE, MANDATORY_ATTRIBUTES, PREFIX, parse, widest
 
@@ -59,23 +61,64 @@ class CertificateError(InputError):
         self.rule = rule
 
 
-def order_chain(leaf: Certificate, others: Sequence[Certificate]) -> tuple[Certificate, ...]:
+def order_chain(
+    leaf: Certificate, others: Sequence[Certificate], now: datetime | None = None
+) -> tuple[Certificate, ...]:
     """Return the leaf and its issuers, as far as they are among the others, which are in any order.
 
-    An authority may have several certificates of one name, such as an old and a renewed one: the one whose key signed
-    is taken. Without it, one of that name is, for the error that says so.
+    An authority may have several certificates of one name: an old and a renewed one, or one of its own and one that
+    another authority issued. Of the chains to a self-signed root the shortest is taken whose authorities are valid
+    now, or else the shortest; without any, one that is as complete as the others allow, for the error that says so.
+
+    Args:
+        leaf: the first of the chain.
+        others: may have the leaf, certificates that lead nowhere, and each more than once.
+        now: with a time zone; None is the time of the call.
     """
-    chain, rest = [leaf], [certificate for certificate in others if certificate != leaf]
-    while not (chain[-1].issuer == chain[-1].subject and _issued_by(chain[-1], chain[-1])):
+    distinct = [certificate for certificate in dict.fromkeys(others) if certificate != leaf]
+    moment = now or datetime.now(UTC)
+    valid = [certificate for certificate in distinct if _may_issue(certificate, moment)]
+    return _shortest_chain(leaf, valid) or _shortest_chain(leaf, distinct) or _partial_chain(leaf, distinct)
+
+
+def _may_issue(certificate: Certificate, now: datetime) -> bool:
+    try:
+        return is_valid_at(certificate, now) and is_authority(certificate)
+    except ValueError:  # `check` says what is wrong with it
+        return False
+
+
+def is_valid_at(certificate: Certificate, now: datetime) -> bool:
+    """Return whether a time, with its zone, is within a certificate's validity."""
+    return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
+
+
+def _shortest_chain(leaf: Certificate, others: Sequence[Certificate]) -> tuple[Certificate, ...]:
+    """Return the shortest chain to a self-signed certificate, empty when there is none."""
+    rest = list(others)
+    chains: deque[tuple[Certificate, ...]] = deque([(leaf,)])
+    while chains:
+        chain = chains.popleft()
+        if _issued_by(chain[-1], chain[-1]):
+            return chain
+        issuers = [certificate for certificate in rest if _issued_by(chain[-1], certificate)]
+        rest = [certificate for certificate in rest if certificate not in issuers]
+        chains.extend((*chain, issuer) for issuer in issuers)
+    return ()
+
+
+def _partial_chain(leaf: Certificate, others: Sequence[Certificate]) -> tuple[Certificate, ...]:
+    """Return a chain that ends early; where no certificate issued the last one, it goes on by the issuer's name."""
+    chain, rest = [leaf], list(others)
+    while True:
         named = [certificate for certificate in rest if certificate.subject == chain[-1].issuer]
         parent = next((certificate for certificate in named if _issued_by(chain[-1], certificate)), None)
         if parent is None and chain[-1].issuer != chain[-1].subject:
             parent = next(iter(named), None)
         if parent is None:
-            break
-        rest = [certificate for certificate in rest if certificate != parent]
+            return tuple(chain)
+        rest.remove(parent)
         chain.append(parent)
-    return tuple(chain)
 
 
 def split_chains(listed: Sequence[Certificate]) -> tuple[tuple[Certificate, ...], ...]:
@@ -530,7 +573,7 @@ def pinned_identities(chains: Sequence[Sequence[Certificate]], field: str = "cer
             "subject",
             f"{subject(chains[0][0])} and another certificate have neither the subject nor the authority in common.",
             cause="One statement of a trust policy trusts each of its subjects below each of its authorities.",
-            remedy="Trust them separately: as `signers` of a policy (docs/policy.md), or in separate runs.",
+            remedy=f"Trust them separately: as `signers` of a policy ({doc_link('policy.md')}), or in separate runs.",
         )
     return widest(identities)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,6 +17,7 @@ import msgspec
 from s3c_actions.core.pasted_content import decode_base64
 from s3c_actions.signing.certificates import (
     CertificateError,
+    is_valid_at,
     order_chain,
     public_bytes,
     reject_unreadable,
@@ -72,8 +74,8 @@ def read_signing_chain(
 ) -> tuple[Certificate, ...]:
     """Return the certificates of one signer, the leaf first and each issued by the next, from a file in any order.
 
-    The leaf is the certificate of the key; without a key or such a certificate, the first that issued none of the
-    others. Certificates that lead nowhere from it are left out.
+    The leaf is the certificate of the key, of several the first that is valid now; without a key or such a
+    certificate, the first that issued none of the others. Certificates that lead nowhere from it are left out.
 
     Args:
         data: as for `read_chain`.
@@ -86,7 +88,13 @@ def read_signing_chain(
     listed = read_chain(data, field)
     with reject_unreadable(field):
         own = () if key is None else _of_key(listed, key)
-        return order_chain(own[0], listed) if own else split_chains(listed)[0]
+        return order_chain(_leaf(own), listed) if own else split_chains(listed)[0]
+
+
+def _leaf(own: Sequence[Certificate]) -> Certificate:
+    """Return which of the certificates of one key signs: a renewed one may stand behind the one that has expired."""
+    now = datetime.now(UTC)
+    return min(own, key=lambda certificate: not is_valid_at(certificate, now))
 
 
 def _of_key(listed: Sequence[Certificate], key: PrivateKeyTypes) -> list[Certificate]:
@@ -343,7 +351,8 @@ def read_pkcs12(data: bytes, password: str = "") -> tuple[PrivateKeyTypes, tuple
             remedy="Export it anew with key and certificate.",
         )
     with reject_unreadable("pkcs12"):
-        return bag.key, order_chain(bag.cert.certificate, [extra.certificate for extra in bag.additional_certs])
+        listed = [bag.cert.certificate, *(extra.certificate for extra in bag.additional_certs)]
+        return bag.key, order_chain(_leaf(_of_key(listed, bag.key) or listed[:1]), listed)
 
 
 def read_pkcs12_certificates(data: bytes) -> tuple[Certificate, ...]:

@@ -20,7 +20,7 @@ from s3c_actions.evidence.statement import normalize_time
 from s3c_actions.findings import coverage
 from s3c_actions.findings.advisories import MAX_DATABASE_AGE, Database, outdated_reason
 from s3c_actions.findings.coverage import Coverage
-from s3c_actions.findings.model import FindingKind, ForbiddenContent, ScanReport, Severity
+from s3c_actions.findings.model import ForbiddenContent, ScanReport
 from s3c_actions.findings.scope import (
     COVERED_SOURCES,
     DEFAULT_SCOPE,
@@ -30,6 +30,7 @@ from s3c_actions.findings.scope import (
     missing_parts,
 )
 from s3c_actions.findings.scope_inference import infer
+from s3c_actions.findings.selection import Selection, mark_uncounted, select
 from s3c_actions.findings.threshold import Threshold
 from s3c_actions.findings.trivy_warnings import WarningAssessment
 from s3c_actions.result.model import ScanResult
@@ -37,7 +38,6 @@ from s3c_actions.result.model import ScanResult
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
 
-ALL_SEVERITIES = tuple(Severity)
 MAXIMUM_AGE = timedelta(hours=24)
 """Maximum age of a report for a gate, where no policy states one."""
 
@@ -159,7 +159,7 @@ def assess_given_report(
     aged = _age(report, criteria)
     return _assess(
         path,
-        report,
+        mark_uncounted(report),
         image=image,
         reference=reference,
         scope=shown.scope,
@@ -183,6 +183,8 @@ def _assess(
     listed: bool,
 ) -> ScanResult:
     policy = criteria.policy
+    if observed.blind:
+        report = mark_uncounted(report)
     unseen = missing_parts(scope, DEFAULT_SCOPE)
     required = missing_parts(scope, policy.required_scope) if policy is not None else ()
     if policy is not None and policy.judges_contents and not listed:
@@ -192,9 +194,7 @@ def _assess(
         required = (*required, COVERED_SOURCES)
     notices = (*observed.warnings, observed.blind, _narrow(scope, unseen), aged)
     # A policy also applies in the cluster, which sees the whole report.
-    counted = (
-        report if policy is not None else filter_report(report, ALL_SEVERITIES, ignore_unfixed=criteria.ignore_unfixed)
-    )
+    counted = report if policy is not None else select(report, Selection(fixed_only=criteria.ignore_unfixed))
     return ScanResult(
         image=image,
         reference=reference,
@@ -211,21 +211,6 @@ def _assess(
         missing=required,
         outdated=aged if criteria.closes else "",
         warnings=tuple(notice for notice in notices if notice),
-    )
-
-
-def filter_report(report: ScanReport, severities: Iterable[Severity], *, ignore_unfixed: bool) -> ScanReport:
-    """Return the report with the findings of these severities, optionally without unfixed vulnerabilities."""
-    selected = frozenset(severities)
-    return replace(
-        report,
-        findings=tuple(
-            finding
-            for finding in report.findings
-            if finding.severity in selected
-            and not (ignore_unfixed and finding.kind is FindingKind.VULNERABILITY and not finding.fixed)
-        ),
-        suppressed=tuple(finding for finding in report.suppressed if finding.severity in selected),
     )
 
 

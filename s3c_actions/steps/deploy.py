@@ -32,7 +32,7 @@ from s3c_actions.core import writing
 from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.reference import Reference
-from s3c_actions.core.text import plural
+from s3c_actions.core.text import counted
 from s3c_actions.result.model import Admission, AppliedObject, DeployResult, VerifyResult
 
 _DELETION = 60.0
@@ -225,10 +225,8 @@ def _resolve_images(settings: DeploySettings, tools: DeployTools, state: _State)
     with tools.progress.step("images") as step:
         for text, (replacement, locations) in places.items():
             used.append(_resolve_image(text, locations, replacement, tools))
-        step.done(
-            f"{len(used)} {plural(len(used), 'image')} in {sum(len(found) for _, found in places.values())} places, "
-            "by digest"
-        )
+        number = sum(len(locations) for _, locations in places.values())
+        step.done(f"{counted(len(used), 'image')} in {counted(number, 'place')}, by digest")
     names = [name for image in settings.replacements for name in (image.name, image.image) if name is not None]
     for manifest in settings.manifests:
         by_tag += [
@@ -353,7 +351,7 @@ def _write_manifests(rewritten: Sequence[tuple[ManifestFile, str]], folder: Path
 
 def _verify_images(used: Sequence[_Image], tools: DeployTools, state: _State) -> None:
     if tools.verify is None:
-        state.warnings.append("No trust-store is given: whose signatures count is left to the cluster's gate.")
+        state.warnings.append("No `trust-store` is given: whose signatures count is left to the cluster's gate.")
         return
     refused: dict[str, Refused] = {}
     unverified = []
@@ -370,7 +368,7 @@ def _verify_images(used: Sequence[_Image], tools: DeployTools, state: _State) ->
         step.done(
             f"{len(refused)} of {len(refused) + len(state.verified)} images are not signed by whom they should be"
             if refused
-            else f"{len(state.verified)} images are signed by whom they should be"
+            else f"{counted(len(state.verified), 'image')} signed by whom they should be"
         )
     if unverified:
         state.warnings.append(f"Whose signature counts is left to the cluster's gate for {', '.join(unverified)}.")
@@ -497,13 +495,13 @@ def _pass_gate(
                 raise paused
             # What the pause is for may be a defect of the gate.
             state.warnings += [paused.what, *(hole.what for hole in looked.holes)]
-            step.done("paused; deployed all the same, as accept-paused-gate asks")
+            step.done("paused; deployed all the same, as `accept-paused-gate` asks")
             return
         if looked.holes:
             if settings.require_gate:
                 raise inspection.defects_error(looked)
             state.warnings += [hole.what for hole in looked.holes]
-            step.done(f"{len(looked.holes)} holes; deployed all the same, as require-gate: false asks")
+            step.done(f"{len(looked.holes)} holes; deployed all the same, as `require-gate` (false) asks")
             return
         references = {image.reference.pinned: image.reference for image in used}
         signatures = _signatures(tools, references.values())
@@ -674,7 +672,7 @@ def _dry_run(
     with tools.progress.step("dry-run") as step, ThreadPoolExecutor(_AT_ONCE) as pool:
         for _ in pool.map(attempt, targets):
             pass  # raises the error of the first that is rejected
-        step.done(f"the cluster takes all {len(targets)} objects")
+        step.done(f"the cluster takes {counted(len(targets), 'object')}")
     return recreated
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from s3c_actions.core.reference import Reference
 from s3c_actions.findings.identity import identify
-from s3c_actions.findings.model import Finding, ScanReport, rank_findings
+from s3c_actions.findings.model import Finding, Hidden, ScanReport, rank_findings
 from s3c_actions.findings.scope import Scope
 from s3c_actions.result.model import ScanResult
 
@@ -26,20 +26,11 @@ def merge_scans(image: str, reference: Reference, scans: list[ScanResult]) -> Sc
     if len(scans) == 1:
         return replace(scans[0], image=image, reference=reference.pinned)
     report = _report(image, reference, [scan.report for scan in scans])
-    shown = None
-    if any(scan.shown is not None for scan in scans):
-        reports = [scan.shown or scan.report for scan in scans]
-        shown = replace(
-            report,
-            findings=union_findings([shown_report.findings for shown_report in reports]),
-            suppressed=union_findings([shown_report.suppressed for shown_report in reports]),
-        )
     return replace(
         scans[0],
         image=image,
         reference=reference.pinned,
         report=report,
-        shown=shown,
         gated=all(scan.gated for scan in scans),
         refused=union_findings([scan.refused for scan in scans]),
         blind=_join_sentences(scans, lambda scan: scan.blind),
@@ -59,7 +50,7 @@ def merge_scans(image: str, reference: Reference, scans: list[ScanResult]) -> Sc
 
 def _report(image: str, reference: Reference, reports: list[ScanReport]) -> ScanReport:
     """Merge all platforms' findings into one report, as old as the oldest."""
-    return replace(
+    merged = replace(
         reports[0],
         image=image,
         digest=reference.digest,
@@ -71,6 +62,8 @@ def _report(image: str, reference: Reference, reports: list[ScanReport]) -> Scan
         findings=union_findings([report.findings for report in reports]),
         suppressed=union_findings([report.suppressed for report in reports]),
     )
+    uncounted = dict.fromkeys(severity for report in reports for severity in report.hidden.uncounted)
+    return replace(merged, hidden=Hidden(uncounted=tuple(uncounted)))
 
 
 def _join_texts(texts: Iterable[str]) -> str:

@@ -254,7 +254,11 @@ def _reject_foreign(original: Reference, configs: list[ImageConfig], tools: Patc
 
 def _why_nothing_to_patch(report: ScanReport, library: bool) -> str:
     if not report.findings:
-        return "Nothing to fix: the scan found nothing."
+        return (
+            "Nothing to fix: the report given lists no findings."
+            if report.hidden.uncounted
+            else "Nothing to fix: the scan found nothing."
+        )
     excluded = [finding for finding in report.fixable if not can_patch(finding, library)]
     if excluded:
         return (

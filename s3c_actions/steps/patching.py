@@ -12,9 +12,9 @@ import msgspec
 from s3c_actions.core.errors import OutsideError, S3CError
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.reference import Reference
+from s3c_actions.core.tag_template import TagTemplate
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport
 from s3c_actions.registry import Descriptor, ImageConfig, Manifest, Registry, Writer, patch_detection
-from s3c_actions.registry.tags import TagTemplate
 from s3c_actions.result.model import ScanResult
 
 _APK = ("alpine", "wolfi", "chainguard")

@@ -22,12 +22,14 @@ class Scanner(Protocol):
     """Scans images into a JSON report, and makes other documents of it.
 
     Attributes:
-        version: of the program; a kept report of another version is not used.
         cache: its folder of databases.
     """
 
-    version: str
     cache: Path
+
+    @property
+    def version(self) -> str:
+        """The version of the program; a kept report of another version is not used."""
 
     def scan(self, request: ScanRequest, progress: Progress) -> tuple[str, ...]:
         """Scan one image into a complete report.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -21,9 +22,11 @@ from s3c_actions.core.text import plural
 from s3c_actions.findings import trivy_report, trivy_warnings
 from s3c_actions.findings.advisories import Database
 from s3c_actions.findings.difference import compare_scans
+from s3c_actions.findings.headline import describe_findings, describe_hidden, describe_limits, list_counts, tally
 from s3c_actions.findings.identity import pinned_reference
-from s3c_actions.findings.model import ScanReport, Severity
+from s3c_actions.findings.model import ScanReport, count_by_severity
 from s3c_actions.findings.scope import Scope, SettingsFile, describe_parts
+from s3c_actions.findings.selection import EVERYTHING, Selection, select
 from s3c_actions.findings.threshold import Threshold, closed_error
 from s3c_actions.findings.trivy_warnings import WarningAssessment
 from s3c_actions.programs.trivy import ignore
@@ -35,7 +38,7 @@ from s3c_actions.report.format_registry import by_name
 from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.model import ScanResult
 from s3c_actions.steps import assess
-from s3c_actions.steps.assess import ALL_SEVERITIES, Criteria, filter_report
+from s3c_actions.steps.assess import Criteria
 from s3c_actions.steps.reuse import ReportStore, file_hash
 
 if TYPE_CHECKING:
@@ -59,9 +62,10 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
         reuse_within: maximum age of a kept report; None: any.
         source: `auto`, one of `programs.trivy.SOURCES`, or `archive`.
         docker: `auto` may fall back on the local Docker daemon.
+        lacks_local: whether the local Docker answers that it has no such image.
         formats: names of `report.format_registry`.
-        severities: shown in reports for people; with `limit_sarif` in SARIF too.
-        ignore_unfixed: vulnerabilities without a fix count only in Trivy's JSON.
+        selection: of the findings shown in reports for people; with `limit_sarif` its severities in SARIF too.
+            Vulnerabilities without a fix that it leaves out do not close the gate either, unless a policy is the gate.
         gate: the threshold, for every severity whether shown or not.
         policy: the policy of the gate, None without one; it judges packages and licences too.
         unscanned_fails: packages that could not be checked close a gate.
@@ -84,10 +88,10 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     reuse_within: timedelta | None = None
     source: str = "auto"
     docker: bool = False
+    lacks_local: Callable[[str], bool] = lambda _image: False
     formats: tuple[str, ...] = ("json",)
-    severities: tuple[Severity, ...] = ALL_SEVERITIES
+    selection: Selection = EVERYTHING
     limit_sarif: bool = False
-    ignore_unfixed: bool = False
     baseline: ScanReport | None = None
     dockerfile: str = ""
     dockerfile_text: str = ""
@@ -106,7 +110,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
             gate=self.gate,
             policy=self.policy,
             unscanned_fails=self.unscanned_fails,
-            ignore_unfixed=self.ignore_unfixed,
+            ignore_unfixed=self.selection.fixed_only,
             now=self.now,
             bill=lambda report: make_sbom(report, trivy, self.temp),
         )
@@ -192,6 +196,12 @@ def run(image: str, settings: ScanSettings, *, trivy: Scanner, registry: Registr
     return result
 
 
+def check_archive(path: str) -> None:
+    """Raise InputError when there is neither an archive nor an OCI layout, `folder` or `folder:tag`, at a path."""
+    if not Path(path).exists() and not Path(path.rpartition(":")[0] or path).is_dir():
+        raise InputError("input", f"{path!r} does not exist.", remedy="Give the path of an image archive.")
+
+
 def closed_gate_error(result: ScanResult, gate: Threshold, *, consequence: str = "") -> Refused | None:
     """Return why the gate is closed for a scanned image, None when it is open.
 
@@ -267,18 +277,22 @@ def _unscanned_in_folder(image: str, *, gated: bool) -> str:
 
 def _resolve(image: str, settings: ScanSettings, registry: Registry, progress: Progress, *, gated: bool) -> _Target:
     if settings.source == "archive":
-        path = Path(image)
-        if not path.exists() and not Path(image.rpartition(":")[0] or image).is_dir():
-            raise InputError("input", f"{image!r} does not exist.", remedy="Give the path of an image archive.")
+        check_archive(image)
         return _Target(name=image, source="archive", notice=_unscanned_in_folder(image, gated=gated))
     local = is_image_id(image) and settings.source != "registry"
     reference = None if local else Reference.parse(image)
     if reference is None or settings.source not in {"auto", "registry"}:
+        if settings.source in {"auto", "docker"} and settings.lacks_local(image):
+            raise InputError(
+                "image",
+                f"{image} is not in the local Docker.",
+                remedy="Build or pull it first, or take it from its registry with `image-source` registry.",
+            )
         return _Target(name=image, source="docker" if settings.source == "auto" else settings.source)
     try:
         descriptor = registry.resolve(reference)
     except S3CError as error:
-        if settings.source == "registry" or not settings.docker:
+        if settings.source == "registry" or not settings.docker or settings.lacks_local(image):
             raise
         progress.note(f"{error.what} Looking for it in the local Docker.")
         return _Target(name=image, source="docker", refused=error)
@@ -462,18 +476,20 @@ def _judge(
         warned=warned,
         warnings=(*settings.warnings, *unused_entry_notices(report, settings)),
     )
-    shown = filter_report(report, settings.severities, ignore_unfixed=settings.ignore_unfixed)
-    return _with_difference(replace(result, shown=shown), settings)
+    return _with_difference(replace(result, selection=settings.selection), settings)
 
 
 def _with_difference(result: ScanResult, settings: ScanSettings) -> ScanResult:
     """Return a scan with its difference to the baseline, and the settings for rendering its reports."""
     difference = None
     if settings.baseline is not None:
-        earlier = filter_report(settings.baseline, settings.severities, ignore_unfixed=settings.ignore_unfixed)
-        difference = compare_scans(earlier, result.shown or result.report)
+        difference = compare_scans(select(settings.baseline, settings.selection), result.shown)
+    closed = closed_gate_error(result, settings.gate)
     rendering = Rendering(
         gate=settings.gate,
+        judged=result.gated,
+        closed=closed.what if closed is not None else "",
+        scope=result.scope,
         difference=difference,
         dockerfile=settings.dockerfile,
         dockerfile_text=settings.dockerfile_text,
@@ -496,7 +512,7 @@ def assemble_reports(whole: ScanResult, settings: ScanSettings) -> ScanResult:
     """
     whole = _with_difference(whole, settings)
     wanted = [name for name in settings.formats if not by_name(name).per_image]
-    files = formats.write(wanted, whole.shown or whole.report, whole.rendering or Rendering(), settings.folder)
+    files = formats.write(wanted, whole.shown, whole.rendering or Rendering(), settings.folder)
     return replace(whole, files=files)
 
 
@@ -561,9 +577,8 @@ def make_sbom(report: Path, trivy: Scanner, temp: Path) -> bytes:
 def _write_reports(result: ScanResult, settings: ScanSettings, trivy: Scanner) -> ScanResult:
     """Write every requested report, from the one scan."""
     rendering = result.rendering or Rendering()
-    severities = settings.severities if settings.limit_sarif else ALL_SEVERITIES
-    sarif = filter_report(result.report, severities, ignore_unfixed=settings.ignore_unfixed)
-    shown = result.shown or result.report
+    fixed_only = settings.selection.fixed_only
+    sarif = select(result.report, settings.selection if settings.limit_sarif else Selection(fixed_only=fixed_only))
     files = {"json": result.trivy_json} if "json" in settings.formats else {}
     sboms = formats.conversions(settings.formats, settings.folder)
     with trivy.converting(result.trivy_json, sboms.values()) as wait_for_conversion:
@@ -571,7 +586,7 @@ def _write_reports(result: ScanResult, settings: ScanSettings, trivy: Scanner) -
             [name for name in settings.formats if name == "sarif"], sarif, rendering, settings.folder
         )
         files |= formats.write(
-            [name for name in settings.formats if name != "sarif"], shown, rendering, settings.folder
+            [name for name in settings.formats if name != "sarif"], result.shown, rendering, settings.folder
         )
         wait_for_conversion()
     files |= {name: sbom.output for name, sbom in sboms.items()}
@@ -595,24 +610,33 @@ def _copy(source: Path, target: Path) -> None:
 def _unwritable(folder: Path, error: OSError) -> OutsideError:
     return OutsideError(
         f"Reports cannot be written to {folder}: {error.strerror}.",
-        remedy="Give another folder with --output-dir, or make room there.",
+        remedy="Give another folder with `output-dir`, or make room there.",
     )
 
 
 def _summary(result: ScanResult) -> str:
     """Summarize a scan: `35 fixable (22 high, 13 medium) in 8 packages, 4 without a fix`."""
-    report = result.shown or result.report
-    if not report.findings:
-        return "no findings" if not result.blind else "not checked"
+    report = result.shown
+    numbers = tally(report)
+    if (result.blind or result.overridden) and not numbers.total:
+        return "not checked"
+    if numbers.clean:
+        text = "no findings"
+    elif not numbers.total:
+        text = describe_findings(numbers)
+    else:
+        note = describe_hidden(numbers)
+        text = _describe_fixes(report) + (f"; {note}" if note else "")
+    return ", ".join(part for part in (text, describe_limits(result.scope)) if part)
+
+
+def _describe_fixes(report: ScanReport) -> str:
+    """Describe how many of the findings shown have a fix; there is at least one."""
     fixable = report.fixable
     rest = len(report.findings) - len(fixable)
     if not fixable:
         return f"{rest} without a fix"
-    counts = ", ".join(
-        f"{sum(finding.severity is severity for finding in fixable)} {severity.name.lower()}"
-        for severity in sorted(Severity, reverse=True)
-        if any(finding.severity is severity for finding in fixable)
-    )
     packages = len({finding.package for finding in fixable if finding.package})
     where = f" in {packages} {plural(packages, 'package')}" if packages else ""
+    counts = list_counts(count_by_severity(fixable))
     return f"{len(fixable)} fixable ({counts}){where}" + (f", {rest} without a fix" if rest else "")

@@ -126,6 +126,7 @@ def run(image: str, tools: TraceTools) -> Trace:
     subject = _with_problem(described, manifest.descriptor.images[MAX_PLATFORMS:])
     return Trace(
         image=image,
+        tag=requested.tag or look.tag(subjects),
         told=certificates.format_time(tools.now),
         subject=subject,
         platforms=tuple(platforms),
@@ -320,7 +321,7 @@ class _Reader:
                 scanner=report.scanner or document.scanner,
                 database=report.database or document.database,
                 findings=report.findings,
-                counts=attached.count_by_severity(report.findings),
+                counts=attached.count_by_severity(report.findings, report.counted),
                 fixable=report.fixable,
                 omitted=report.omitted,
                 problem=f"it is about another image, {report.subject[:19]}" if other_subject else "",
@@ -343,10 +344,22 @@ class _Reader:
         for document in sorted(documents, key=lambda candidate: candidate.trust is not SignatureTrust.TRUSTED):
             result = self._results[document.digest]
             if result.original and result.change is not None:
-                return result.original, replace(
-                    result.change, source=f"{result.change.source}, {_describe_trust(document)}"
-                )
+                trust = document.trust if document.signatures else None
+                source = f"{result.change.source}, {_describe_trust(document)}"
+                return result.original, replace(result.change, source=source, trust=trust)
         return "", None
+
+    def tag(self, subjects: Iterable[Subject]) -> str:
+        """Return the tag that a signed result says the patched image got; empty when none says it."""
+        documents = (document for subject in subjects for document in subject.documents)
+        tags = (
+            self._results[document.digest].tag
+            for document in documents
+            if document.digest in self._results
+            and document.signatures
+            and document.trust in {SignatureTrust.TRUSTED, SignatureTrust.UNCHECKED}
+        )
+        return next((tag for tag in tags if tag), "")
 
     def ancestors(self, reference: Reference, subjects: list[Subject], original: str) -> tuple[Ancestor, ...]:
         """Return the images that these claim to come from, the nearest first."""
@@ -412,7 +425,10 @@ def _compare(subject: Subject, ancestors: tuple[Ancestor, ...]) -> PatchChange |
     if original is None or not original.reports or not subject.reports:
         return None
     newest = (original.reports[0], subject.reports[0])
-    before, after = (attached.SarifReport(findings=report.findings, fixable=report.fixable) for report in newest)
+    before, after = (
+        attached.SarifReport(findings=report.findings, fixable=report.fixable, counted=tuple(report.counts or ()))
+        for report in newest
+    )
     short = ", which do not list everything" if any(report.omitted for report in newest) else ""
     return attached.compare_attached(before, after, f"the newest reports attached to both images{short}")
 
@@ -422,7 +438,7 @@ def _describe_trust(document: AttachedDocument) -> str:
         return "which nobody signed"
     return {
         SignatureTrust.TRUSTED: "signed by a trusted signer",
-        SignatureTrust.UNCHECKED: "signed by someone",
+        SignatureTrust.UNCHECKED: "with a signature that was not verified",
     }.get(document.trust, "whose signature does not count")
 
 
@@ -433,7 +449,8 @@ def _judge(pinned: Reference, subject: Subject, tools: TraceTools) -> TraceJudge
     if tools.checker is None:
         return TraceJudgement(
             verdict=AdmissionVerdict.UNKNOWN,
-            by="nothing: nobody said whom to trust",
+            by="",
+            reasons=("no trust store or policy is given, so nobody is trusted yet",),
             remedy=f"s3c trace {reference} --trust-store CERTIFICATE",
         )
     if trust is SignatureTrust.TRUSTED:

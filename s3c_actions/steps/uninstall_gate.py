@@ -20,10 +20,6 @@ from s3c_actions.programs.helm.helm import NAMESPACE, Helm
 from s3c_actions.result.model import AppliedObject, DeployResult
 
 GATEKEEPER, RATIFY = "gatekeeper", "ratify"
-MUTATION = "mutation.gatekeeper.sh"
-_MUTATING = Resource(
-    path="/apis/admissionregistration.k8s.io/v1", plural="mutatingwebhookconfigurations", namespaced=False
-)
 _RATIFY_KINDS = ("KeyManagementProvider", "Verifier", "Policy", "Store")
 _PROVIDERS = ("ratify-provider", inspection.MUTATION_PROVIDER)
 _RATIFY_VERSION = "v1beta1"
@@ -87,7 +83,10 @@ class _Removal:
                 )
                 step.done("kept for other policies")
             else:
-                for resource, webhook in ((inspection.WEBHOOKS, inspection.WEBHOOK), (_MUTATING, MUTATION)):
+                for resource, webhook in (
+                    (inspection.WEBHOOKS, inspection.WEBHOOK),
+                    (inspection.MUTATING_WEBHOOKS, inspection.MUTATING_WEBHOOK),
+                ):
                     self.delete(resource, self.webhooks(resource, webhook))
                 step.done("removed: the cluster admits every image" if self.removed else "there are none")
         with self.tools.progress.step("policy") as step:

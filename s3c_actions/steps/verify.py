@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from s3c_actions.core import reading
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.programs.notation.home import NotationHome, TrustPolicy
 from s3c_actions.result.model import VerifyResult
@@ -76,7 +77,7 @@ def _configure_generated(settings: VerifySettings, home: NotationHome, progress:
     issuing = unrestricted_authorities(anchors, listed)
     if issuing and not settings.identities:
         progress.notice(
-            f"No trusted-identity is given, so everyone is trusted whom {issuing[0]} certified: name the signer."
+            f"No `trusted-identity` is given, so everyone is trusted whom {issuing[0]} certified: name the signer."
         )
     policy = TrustPolicy(
         identities=listed or (identities.ANYONE,),
@@ -148,8 +149,8 @@ def unrestricted_authorities(store: bytes, listed: Sequence[str]) -> tuple[str, 
             f"several are given, and the trust store holds several authorities ({certificates.subject(unrelated[0])}, "
             f"{certificates.subject(unrelated[1])}).",
             cause="Each of them could issue a certificate for each of these subjects, and it would be trusted.",
-            remedy="Name each authority with its own identities: as `signers` of a policy (docs/policy.md), or in "
-            "separate runs.",
+            remedy="Name each authority with its own identities: as `signers` of a policy "
+            f"({doc_link('policy.md')}), or in separate runs.",
         )
     return ()
 

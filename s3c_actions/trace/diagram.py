@@ -1,7 +1,7 @@
 """Draw a trace: a chain of stations from the image's origins to the gate, rendered as SVG by a template.
 
-Signatures hang above the image, documents below it, each with its seal. Everything in the picture is also in the page's
-text, so a screen reader gets one sentence for it.
+Signatures and documents stand below the chain, in a panel that hangs from the image, each with its seal. Everything in
+the picture is also in the page's text, so a screen reader gets one sentence for it.
 """
 
 from __future__ import annotations
@@ -9,16 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+import msgspec.structs
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import plural, short_digest
+from s3c_actions.findings.headline import RATED
 from s3c_actions.findings.model import Severity
 from s3c_actions.report.render.escape import line
 from s3c_actions.trace import text as story_text
 from s3c_actions.trace.model import (
     AdmissionVerdict,
     AttachedDocument,
+    Counts,
+    DocumentKind,
     Relation,
     SignatureTrust,
     Subject,
@@ -29,8 +33,13 @@ from s3c_actions.trace.model import (
 WIDTH, GAP = 232, 84
 HEIGHT = 116
 ROW = 46
+PANEL, PAD, BETWEEN = 30, 16, 12
+"""From the chain to the panel; within the panel, to its border and between two boxes."""
+MAX_TITLE = 25
+"""Characters in bold that the narrowest box has room for."""
 MAX_ANCESTORS = 2
-MAX_ROWS = 4
+MAX_SIGNATURES = 4
+MAX_DOCUMENTS = 8
 MAX_PLATFORMS = 4
 
 SEALS = {
@@ -91,23 +100,27 @@ class Picture(msgspec.Struct):
 
 def draw(story: Trace) -> Picture:
     """Lay out the picture of a trace."""
-    seals = _signature_rows(story.subject.signatures)
-    rows = _document_rows(story)
-    top = 8 + len(seals) * ROW + (14 if seals else 0)
+    top = 8.0
     picture = Picture(told=describe_trace(story))
     x = 8.0
     middle = top + HEIGHT / 2
     for ancestor in reversed(story.ancestors[:MAX_ANCESTORS]):
         original = ancestor.relation is Relation.PATCHED
         style = "station" if ancestor.subject is not None else "station missing"
-        facts = _facts(ancestor.subject) if ancestor.subject is not None else [("soft", ancestor.problem)]
+        stated = story.original_counts if original else None
+        facts = (
+            _facts(ancestor.subject, stated)
+            if ancestor.subject is not None
+            else [("soft", words) for words in _wrap(line(ancestor.problem, 200), 28, 2)]
+        )
         picture.boxes.append(_station((x, top), "original" if original else "base", ancestor.named, facts, style))
         above, below = ("patched", _fixed_count(story)) if original else ("built on", "")
         style = "bad" if ancestor.proven is False else "" if ancestor.proven else "guess"
         picture.arrows.append(Arrow(x + WIDTH + 4, middle, GAP - 8, above, below, style))
         x += WIDTH + GAP
-    picture.boxes.append(_station((x, top), "this image", _pinned(story), _facts(story.subject), "station own"))
-    _hang(picture, x, top, seals, rows)
+    own = _facts(story.subject, story.counts)
+    picture.boxes.append(_station((x, top), "this image", _pinned(story), own, "station own"))
+    stem = x + WIDTH / 2
     picture.arrows.append(Arrow(x + WIDTH + 4, middle, GAP - 8, "deploy", ""))
     x += WIDTH + GAP
     style, word = _GATES[story.judgement.verdict]
@@ -116,7 +129,8 @@ def draw(story: Trace) -> Picture:
     texts += [TextLine(18, 76 + 16 * n, row, "soft") for n, row in enumerate(_wrap(why, 30, 2))]
     picture.boxes.append(Box(x, top, WIDTH, HEIGHT, f"gate {style}", tuple(texts)))
     picture.width = x + WIDTH + 8
-    picture.height = top + HEIGHT + (14 if rows else 0) + len(rows) * ROW + 8
+    picture.height = top + HEIGHT + 8
+    _hang_panel(picture, story, stem)
     return picture
 
 
@@ -136,20 +150,35 @@ def describe_trace(story: Trace) -> str:
     return f"The chain of {line(story.image, 120)}: {', '.join(parts)}; {word}."
 
 
-def _hang(picture: Picture, x: float, top: float, seals: list[Box], rows: list[Box]) -> None:
-    stem = x + 24
-    for number, box in enumerate(seals):
-        picture.boxes.append(_at_position(box, x, 8 + number * ROW))
-    if seals:
-        picture.stems.append((stem, 8 + ROW - 6, top))
-    for number, box in enumerate(rows):
-        picture.boxes.append(_at_position(box, x, top + HEIGHT + 14 + number * ROW))
-    if rows:
-        picture.stems.append((stem, top + HEIGHT, top + HEIGHT + 14 + (len(rows) - 1) * ROW))
-
-
-def _at_position(box: Box, x: float, y: float) -> Box:
-    return Box(x, y, box.width, box.height, box.style, box.texts, box.seal)
+def _hang_panel(picture: Picture, story: Trace, stem: float) -> None:
+    """Add the panel below the chain, as wide as it, with a heading for each group of boxes that there is."""
+    groups = [
+        ("SIGNED BY", _signature_boxes(story.subject.signatures)),
+        ("EVIDENCE", _document_boxes(story.subject.documents)),
+        ("PLATFORMS", _platform_boxes(story.platforms)),
+    ]
+    groups = [(heading, boxes) for heading, boxes in groups if boxes]
+    if not groups:
+        return
+    width = picture.width - 16
+    columns = int((width - 2 * PAD + BETWEEN) // (WIDTH + BETWEEN))
+    box_width = (width - 2 * PAD - (columns - 1) * BETWEEN) / columns
+    top = picture.height - 8 + PANEL
+    y = top + PAD
+    placed: list[Box] = []
+    headings: list[TextLine] = []
+    for heading, boxes in groups:
+        headings.append(TextLine(PAD, y - top + 8, heading, "label"))
+        y += 20
+        for number, box in enumerate(boxes):
+            left = 8 + PAD + number % columns * (box_width + BETWEEN)
+            height = y + number // columns * ROW
+            placed.append(msgspec.structs.replace(box, x=left, y=height, width=box_width))
+        y += -(-len(boxes) // columns) * ROW + 10
+    height = y - top - 16 + PAD
+    picture.stems.append((stem, top - PANEL, top))
+    picture.boxes += [Box(8, top, width, height, "panel", tuple(headings)), *placed]
+    picture.height = top + height + 8
 
 
 def _station(at: tuple[float, float], label: str, reference: str, facts: Sequence[tuple[str, str]], style: str) -> Box:
@@ -162,7 +191,8 @@ def _station(at: tuple[float, float], label: str, reference: str, facts: Sequenc
 
 def _pinned(story: Trace) -> str:
     """Return the image by tag and digest."""
-    return story.image if "@" in story.image else f"{story.image}@{story.subject.digest}"
+    name, _, digest = story.reference.rpartition("@")
+    return f"{name}:{story.tag}@{digest}" if story.tag else story.reference
 
 
 def split_name(text: str) -> tuple[str, str]:
@@ -175,13 +205,20 @@ def split_name(text: str) -> tuple[str, str]:
     return f"{reference.short}{tag}", short_digest(reference.digest)
 
 
-def _facts(subject: Subject) -> list[tuple[str, str]]:
-    """Return two lines for a station: the counts of its newest report, and when it was built."""
+def _facts(subject: Subject, stated: Counts | None) -> list[tuple[str, str]]:
+    """Return two lines for a station: the counts of its newest report, and when it was built.
+
+    Args:
+        subject: of the station.
+        stated: its counts by the signed result, for when no report is attached.
+    """
     facts = []
     if subject.reports:
-        facts.append(_worst_and_counts(subject.reports[0]))
+        facts.append(_worst_and_counts(subject.reports[0].counts or {}, subject.reports[0].omitted))
+    elif stated is not None:
+        facts.append(_worst_and_counts(stated, 0))
     elif subject.problem:
-        facts.append(("bad", subject.problem))
+        return [("bad", words) for words in _wrap(line(subject.problem, 200), 26, 2)]
     else:
         facts.append(("soft", "no report attached"))
     when = subject.patched or subject.created
@@ -191,66 +228,81 @@ def _facts(subject: Subject) -> list[tuple[str, str]]:
     return facts
 
 
-def _worst_and_counts(report: AttachedDocument) -> tuple[str, str]:
-    worst = next((severity for severity, number in (report.counts or {}).items() if number), None)
-    counts = [f"{number:,} {severity.name.lower()}" for severity, number in (report.counts or {}).items() if number]
-    style = worst.name.lower() if worst is not None and worst is not Severity.UNKNOWN else "good"
-    shown = [*counts[:1], f"{report.omitted:,} more"] if report.omitted else counts[:2]
-    return style, " · ".join(shown) or "no findings"
+def _worst_and_counts(known: Counts, omitted: int) -> tuple[str, str]:
+    worst = next((severity for severity, number in known.items() if number), None)
+    counts = [f"{number:,} {severity.name.lower()}" for severity, number in known.items() if number]
+    if not counts:
+        # Green only where every severity is known to have none.
+        return "good" if {*RATED} <= {*known} else "soft", story_text.describe_counts(known)
+    shown = [*counts[:1], f"{omitted:,} more"] if omitted else counts[:2]
+    return worst.name.lower() if worst is not None and worst is not Severity.UNKNOWN else "soft", " · ".join(shown)
 
 
 def _fixed_count(story: Trace) -> str:
     return f"{len(story.change.fixed):,} fixed" if story.change is not None else ""
 
 
-def _signature_rows(signatures: Sequence[TracedSignature]) -> list[Box]:
-    shown = signatures[:MAX_ROWS]
+def _signature_boxes(signatures: Sequence[TracedSignature]) -> list[Box]:
     boxes = [
-        _row(
+        _box(
             _common_name(signature.signer) or "unreadable signature",
             story_text.format_time(signature.signed_at) or signature.reason,
             signature.trust,
         )
-        for signature in shown
+        for signature in signatures
     ]
-    more = len(signatures) - len(shown)
-    return [_more_row(more, "signatures"), *boxes[: MAX_ROWS - 1]] if more else boxes
+    return _fit_boxes(boxes, MAX_SIGNATURES, "more signatures")
 
 
-def _document_rows(story: Trace) -> list[Box]:
-    """Return the rows of the newest document of each type."""
-    newest: dict[str, AttachedDocument] = {}
-    for document in story.subject.documents:
-        newest.setdefault(document.artifact_type, document)
-    shown = list(newest.values())[:MAX_ROWS]
+def _document_boxes(documents: Sequence[AttachedDocument]) -> list[Box]:
+    """Return a box for each document: first, of each type, the one that counts, then the others in their order."""
+    chosen: dict[str, AttachedDocument] = {}
+    for document in sorted(documents, key=_counts_less):
+        chosen.setdefault(document.artifact_type, document)
+    order = [*chosen.values()]
+    order.sort(key=lambda document: _KINDS.index(document.kind))
+    digests = {document.digest for document in order}
+    order += [document for document in documents if document.digest not in digests]
     boxes = []
-    for document in shown:
+    for document in order:
+        title = story_text.title_of_document(document)
+        dated = f"{title} · {story_text.format_time(document.created)[:10]}"
+        first = dated if document.created and len(dated) <= MAX_TITLE else title
         trust = SignatureTrust.BROKEN if document.problem else document.trust
-        when = story_text.format_time(document.created)
-        boxes.append(
-            _row(
-                f"{document.kind.value} · {when[:10]}" if when else document.kind.value,
-                story_text.describe_document(document),
-                trust,
-            )
-        )
-    platforms = story.platforms[:MAX_PLATFORMS]
+        boxes.append(_box(first, story_text.describe_document(document), trust))
+    return _fit_boxes(boxes, MAX_DOCUMENTS, "more documents")
+
+
+_KINDS = (DocumentKind.REPORT, DocumentKind.RESULT, DocumentKind.SBOM, DocumentKind.VEX, DocumentKind.OTHER)
+
+
+def _counts_less(document: AttachedDocument) -> bool:
+    """Return whether a document gives way to another one of its type: it is unusable, or nobody trusted signed it."""
+    return bool(document.problem) or document.trust is not SignatureTrust.TRUSTED
+
+
+def _platform_boxes(platforms: Sequence[Subject]) -> list[Box]:
+    boxes = []
     for subject in platforms:
         description = subject.problem or (
             story_text.describe_document(subject.reports[0]) if subject.reports else "no report attached"
         )
-        boxes.append(_row(subject.platform or "unknown platform", description, subject.trust))
-    more = len(story.subject.documents) - len(shown) + len(story.platforms) - len(platforms)
-    return [*boxes, _more_row(more, "more")] if more else boxes
+        boxes.append(_box(subject.platform or "unknown platform", description, subject.trust))
+    return _fit_boxes(boxes, MAX_PLATFORMS, "more platforms")
 
 
-def _row(first: str, second: str, trust: SignatureTrust) -> Box:
-    texts = (TextLine(48, 17, line(first, 23), "row"), TextLine(48, 32, line(second, 26), "soft"))
+def _fit_boxes(boxes: list[Box], most: int, what: str) -> list[Box]:
+    """Return the boxes, or as many as fit beside one that counts the others: it never stands for a single one."""
+    if len(boxes) <= most:
+        return boxes
+    left = len(boxes) - (most - 1)
+    rest = Box(0, 0, WIDTH, ROW - 6, "hanging", (TextLine(48, 25, f"and {left:,} {what}", "soft"),))
+    return [*boxes[: most - 1], rest]
+
+
+def _box(first: str, second: str, trust: SignatureTrust) -> Box:
+    texts = (TextLine(48, 17, line(first, MAX_TITLE), "row"), TextLine(48, 32, line(second, 31), "soft"))
     return Box(0, 0, WIDTH, ROW - 6, "hanging", texts, SEALS[trust])
-
-
-def _more_row(number: int, what: str) -> Box:
-    return Box(0, 0, WIDTH, ROW - 6, "hanging", (TextLine(48, 25, f"and {number:,} {what}", "soft"),))
 
 
 def _common_name(subject: str) -> str:

@@ -20,7 +20,7 @@ Counts = Annotated[
     Mapping[Severity, Count],
     Meta(extra_json_schema={"propertyNames": {"enum": [severity.name.lower() for severity in Severity]}}),
 ]
-"""Findings by severity; written by the severities' names in lower case."""
+"""Findings by severity, without severities that are not known; written by the severities' names in lower case."""
 
 
 class SignatureTrust(StrEnum):
@@ -196,6 +196,8 @@ class PatchChange(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         source: where they are stated, in a clause.
         before, after: findings by severity.
+        trust: the verdict on the signature of the attached result that states them; None when they are not from one, or
+            nobody signed it.
     """
 
     source: str
@@ -204,6 +206,12 @@ class PatchChange(msgspec.Struct, frozen=True, kw_only=True):
     fixed: tuple[AttachedFinding, ...] = ()
     left: tuple[AttachedFinding, ...] = ()
     new: tuple[AttachedFinding, ...] = ()
+    trust: SignatureTrust | None = None
+
+    @property
+    def stated(self) -> bool:
+        """Return whether its counts may stand for a missing report: signed, and not by somebody who is not trusted."""
+        return self.trust in {SignatureTrust.TRUSTED, SignatureTrust.UNCHECKED}
 
 
 class AdmissionVerdict(StrEnum):
@@ -242,6 +250,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         image: as requested.
+        tag: as requested, else as the attached result names it; empty when neither does.
         told: the time of the trace, RFC 3339.
         subject: the digest itself; `platforms` the images of an index.
         ancestors: the nearest first.
@@ -249,6 +258,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     image: str
+    tag: str = ""
     told: str
     subject: Subject
     platforms: tuple[Subject, ...] = ()
@@ -261,6 +271,16 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     def reference(self) -> str:
         """Return the traced digest, pinned."""
         return self.subject.reference
+
+    @property
+    def original_counts(self) -> Counts | None:
+        """Return the counts of the original by the signed result; None when no signed result states them."""
+        return self.change.before if self.change is not None and self.change.stated else None
+
+    @property
+    def counts(self) -> Counts | None:
+        """Return the counts of this image by the signed result; None when no signed result states them."""
+        return self.change.after if self.change is not None and self.change.stated else None
 
     @property
     def subjects(self) -> tuple[Subject, ...]:

@@ -6,13 +6,14 @@ and dark, in print, by keyboard and by a screen reader: the picture's facts are 
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from s3c_actions import __version__
 from s3c_actions.core.text import short_digest
+from s3c_actions.findings.headline import format_count
 from s3c_actions.findings.model import Severity
 from s3c_actions.report.render import escape, page
 from s3c_actions.trace import diagram
@@ -28,6 +29,8 @@ from s3c_actions.trace.model import (
 
 if TYPE_CHECKING:
     import jinja2
+
+    from s3c_actions.report.rendering import PageLink
 
 TRACE_TEMPLATE = "story.html.j2"
 MAX_FINDINGS = 300
@@ -47,16 +50,23 @@ _VERDICTS = {
 }
 
 
-def render(story: Trace) -> bytes:
-    """Render a trace; lists of thousands are cut, with the number of omitted items."""
+def render(story: Trace, links: tuple[PageLink, ...] = ()) -> bytes:
+    """Render a trace; lists of thousands are cut, with the number of omitted items.
+
+    Args:
+        story: the trace.
+        links: to the other pages of the run that made it.
+    """
     style = page.template_source("page.css") + page.template_source("story.css")
     text = (
         _environment()
         .get_template(TRACE_TEMPLATE)
         .render(
             story=story,
-            title=diagram.split_name(story.image)[0],
+            links=links,
+            title=story_text.title_of(story),
             picture=diagram.draw(story),
+            describe_original=partial(story_text.describe_original, story),
             verdict=_VERDICTS[story.judgement.verdict],
             change=_change(story.change),
             style=Markup(style),  # noqa: S704 - a file of ours
@@ -124,6 +134,8 @@ def _environment() -> jinja2.Environment:
         "label": story_text.short_label,
         "moment": story_text.format_time,
         "told": story_text.describe_document,
+        "number": format_count,
+        "kind": story_text.title_of_document,
         "counted": story_text.describe_counts,
         "trust": _TRUST.__getitem__,
         "url": escape.url,

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from s3c_actions.core.text import plural, short_digest
+from s3c_actions.core import artifact_types
+from s3c_actions.core.errors import InputError
+from s3c_actions.core.reference import Reference
+from s3c_actions.core.text import join_words, plural, short_digest
+from s3c_actions.findings.headline import RATED, format_count, list_counts
 from s3c_actions.findings.model import Severity
 from s3c_actions.report.formats.text_table import WIDTH, cut_line, fit_column
 from s3c_actions.report.render.escape import line
@@ -33,6 +37,7 @@ TRUST_MARKS = {
 }
 VERDICT_MARKS = {AdmissionVerdict.ADMITTED: "✔", AdmissionVerdict.DENIED: "✘", AdmissionVerdict.UNKNOWN: "?"}
 MAX_FINDINGS = 20
+MAX_REMEDY = 2000
 MAX_DOCUMENTS = 30
 MAX_LABELS = 12
 
@@ -41,24 +46,29 @@ def render(story: Trace) -> str:
     """Render a trace; long lists are cut, with the number of omitted items."""
     out = [line(story.reference, 200), verdict_line(story.judgement)]
     out += [f"  {line(reason, WIDTH * 3)}" for reason in story.judgement.reasons]
-    out += [f"  → {line(story.judgement.remedy, WIDTH * 3)}"] if story.judgement.remedy else []
     if story.gate is not None:
         out += [f"  ⚠ {line(sentence, WIDTH * 3)}" for sentence in story.gate.sentences]
-    out += _section("Where it came from", [*_origin_rows(story.subject), *_flat_map(_ancestor_rows, story.ancestors)])
+    ancestors = [row for ancestor in story.ancestors for row in _ancestor_rows(story, ancestor)]
+    out += _section("Where it came from", [*_origin_rows(story.subject), *ancestors])
     if story.change is not None:
         out += _section(f"What the patch changed ({line(story.change.source)})", _change_rows(story.change))
     for subject in story.subjects:
         of_platform = f", {line(subject.platform)} {short_digest(subject.digest)}" if subject in story.platforms else ""
         out += _section(f"Who signed it{of_platform}", _flat_map(_signature_rows, subject.signatures) or ["nobody"])
         out += _section(f"Evidence{of_platform}", _document_rows(subject))
-    return "\n".join(cut_line(row) for row in out) + "\n"
+    rows = [cut_line(row) for row in out]
+    if story.judgement.remedy:
+        # Never cut: it is a command to copy.
+        rows.insert(2 + len(story.judgement.reasons), f"  → {line(story.judgement.remedy, MAX_REMEDY)}")
+    return "\n".join(rows) + "\n"
 
 
 def verdict_line(judgement: TraceJudgement) -> str:
     """Return the verdict in one line: `✔ admitted, by the policy …`."""
     words = {AdmissionVerdict.UNKNOWN: "not judged"}
     word = words.get(judgement.verdict, judgement.verdict.value)
-    return f"{VERDICT_MARKS[judgement.verdict]} {word}, by {line(judgement.by)}"
+    by = f", by {line(judgement.by)}" if judgement.by else ""
+    return f"{VERDICT_MARKS[judgement.verdict]} {word}{by}"
 
 
 def format_time(text: str) -> str:
@@ -72,11 +82,36 @@ def short_label(name: str) -> str:
 
 
 def describe_counts(counts: Mapping[Severity, int]) -> str:
-    """Describe counts by severity: `67 high, 228 medium`, or `no findings`."""
-    return (
-        ", ".join(f"{number:,} {severity.name.lower()}" for severity, number in counts.items() if number)
-        or "no findings"
-    )
+    """Describe counts by severity: `67 high, 228 medium`; without any, of which severities there are none."""
+    if shown := list_counts(counts):
+        return shown
+    if {*RATED} <= {*counts}:
+        return "no findings"
+    absent = join_words([severity.name.lower() for severity in RATED if severity in counts], "or")
+    return f"no {absent}; others not listed" if absent else "lists none, not all counted"
+
+
+def title_of(story: Trace) -> str:
+    """Return the name of the traced image for people: `voting-app:1.4.0-1`, without registry and digest."""
+    try:
+        reference = Reference.parse(story.reference)
+    except InputError:
+        return story.image.partition("@")[0]
+    return f"{reference.short}:{story.tag}" if story.tag else reference.short
+
+
+def title_of_document(document: AttachedDocument) -> str:
+    """Return the kind of a document for people; of a bill of materials also its format."""
+    form = {artifact_types.SPDX: "SPDX", artifact_types.CYCLONEDX: "CycloneDX"}.get(document.artifact_type, "")
+    return f"{document.kind.value} ({form})" if form else document.kind.value
+
+
+def describe_original(story: Trace, ancestor: Ancestor) -> str:
+    """Describe an ancestor's findings in a clause: by its newest report, else by the signed result; else empty."""
+    if ancestor.subject is not None and ancestor.subject.reports:
+        return describe_document(ancestor.subject.reports[0])
+    counts = story.original_counts if ancestor.relation is Relation.PATCHED else None
+    return f"{describe_counts(counts)}, by the signed result.json" if counts is not None else ""
 
 
 def describe_document(document: AttachedDocument) -> str:
@@ -113,14 +148,14 @@ def _origin_rows(subject: Subject) -> list[str]:
     return [f"{fit_column(line(name, 40), 12)} {line(text)}" for name, text in facts]
 
 
-def _ancestor_rows(ancestor: Ancestor) -> list[str]:
+def _ancestor_rows(story: Trace, ancestor: Ancestor) -> list[str]:
     relation = "original" if ancestor.relation is Relation.PATCHED else "base"
     proof = {True: "its layers are the first of this image", False: "its layers are NOT in this image"}
     notes = [f"by {ancestor.said_by}", *([proof[ancestor.proven]] if ancestor.proven is not None else [])]
     notes += [ancestor.problem] if ancestor.problem else []
     lines = [f"{relation:<12} {line(ancestor.named)}", f"{'':<12} {line(', '.join(notes))}"]
-    if ancestor.subject is not None and ancestor.subject.reports:
-        lines.append(f"{'':<12} had {describe_document(ancestor.subject.reports[0])}")
+    if had := describe_original(story, ancestor):
+        lines.append(f"{'':<12} had {had}")
     return lines
 
 
@@ -134,7 +169,7 @@ def _change_rows(change: PatchChange) -> list[str]:
     if columns:
         lines.append(f"{'':<8}" + "".join(f"{severity.title:>10}" for severity in columns))
         for name, counts in (("before", change.before), ("after", change.after)):
-            lines.append(f"{name:<8}" + "".join(f"{counts.get(severity, 0):>10,}" for severity in columns))
+            lines.append(f"{name:<8}" + "".join(f"{format_count(counts.get(severity)):>10}" for severity in columns))
     packages = len({finding.package for finding in change.fixed})
     lines.append(
         f"{len(change.fixed):,} fixed in {packages:,} {plural(packages, 'package')}, {len(change.left):,} left, "
@@ -178,8 +213,8 @@ def _document_rows(subject: Subject) -> list[str]:
         signer = next((signature.signer for signature in document.signatures if signature.trust is document.trust), "")
         signed = f"signed by {signer}" if signer else "not signed" * document.read
         lines.append(
-            f"{mark} {document.kind.value:<7} {fit_column(format_time(document.created), 16)}  "
-            f"{fit_column(line(describe_document(document)), 44)}  "
+            f"{mark} {title_of_document(document):<16} {fit_column(format_time(document.created), 16)}  "
+            f"{fit_column(line(describe_document(document)), 42)}  "
             f"{line(signed)}"
         )
     more = len(subject.documents) - len(documents)

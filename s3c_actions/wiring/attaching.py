@@ -14,6 +14,7 @@ from s3c_actions import __version__
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
+from s3c_actions.core.text import counted
 from s3c_actions.evidence import sbom
 from s3c_actions.evidence.statement import Statement
 from s3c_actions.findings import trivy_report
@@ -221,7 +222,7 @@ def _describe_result(result: AttachResult) -> str:
     new = [document for document in documents if not document.skipped]
     pruned = len(result.pruned) + sum(len(platform.pruned) for platform in result.platforms)
     kinds = ", ".join(dict.fromkeys(document.kind for document in new or documents))
-    text = f"{len(new)} documents attached and signed ({kinds})" if new else f"all there already ({kinds})"
+    text = f"{counted(len(new), 'document')} attached and signed ({kinds})" if new else f"all there already ({kinds})"
     return text + (f", {pruned} earlier ones deleted" if pruned else "")
 
 

@@ -11,12 +11,13 @@ from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
+from s3c_actions.core.text import join_words
 from s3c_actions.findings import baseline
-from s3c_actions.findings.difference import compare_scans
+from s3c_actions.findings.difference import compare_scans, unlisted_findings
+from s3c_actions.findings.selection import select
 from s3c_actions.options.report import BaselineNameOptions
 from s3c_actions.options.scan import BaselineOptions
 from s3c_actions.result.model import Comparison, ImageOutcome
-from s3c_actions.steps.assess import filter_report
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
@@ -55,7 +56,17 @@ class Baselines(msgspec.Struct, frozen=True, kw_only=True):
             return None
         path = Path(location).expanduser()
         if path.is_file() or path.suffix == ".json":
-            return baseline.read(path, image)
+            report = baseline.read(path, image)
+            unlisted = {severity for severity, _ in unlisted_findings(report)} & {
+                *scanner.settings.selection.severities
+            }
+            if unlisted:
+                names = join_words([severity.name.lower() for severity in sorted(unlisted, reverse=True)])
+                scanner.context.progress.warning(
+                    f"{path} does not list all of its {names} findings, so new ones of {image} cannot be told from old "
+                    "ones: they are not compared. Make it with the same `severity` and `ignore-unfixed`."
+                )
+            return report
         Reference.parse(location, field="baseline")
         settings = replace(scanner.settings, formats=("json",), title="baseline")
         baseline_scanner = replace(scanner, settings=settings, proposed=None)
@@ -69,8 +80,7 @@ class Baselines(msgspec.Struct, frozen=True, kw_only=True):
         """Return the outcome with its last scan compared with the baseline."""
         if report is None or outcome.final_report is None:
             return outcome
-        settings = scanner.settings
-        earlier = filter_report(report, settings.severities, ignore_unfixed=settings.ignore_unfixed)
+        earlier = select(report, scanner.settings.selection)
         name = self.name or self.given[outcome.image]
         return replace(outcome, base=Comparison(name=name, difference=compare_scans(earlier, outcome.final_report)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from s3c_actions.cluster.client import ApiError, Resource
 from s3c_actions.cluster.gate import inspection, webhook
@@ -29,7 +29,6 @@ AKS_LABEL = "kubernetes.azure.com/cluster"
 """A label of every node of Azure Kubernetes Service."""
 _DEPLOYMENTS = Resource(path="/apis/apps/v1", plural="deployments", namespaced=True)
 _NODES = Resource(path="/api/v1", plural="nodes", namespaced=False)
-_MUTATIONS = (("v1", "assign"), ("v1", "assignmetadata"), ("v1", "modifyset"), ("v1alpha1", "assignimage"))
 
 
 def reject_azure_policy(cluster: Cluster) -> None:
@@ -73,6 +72,9 @@ def find_aks_namespaces(cluster: Cluster) -> tuple[str, ...]:
 def webhook_values(cluster: Cluster, objects: Iterable[KubernetesObject]) -> KubernetesObject:
     """Return values with the rules of Gatekeeper's webhooks; empty when those of the chart's file fit.
 
+    A namespace that every constraint leaves out, those of other policies too, is left out of the webhooks: the Pods of
+    a network plugin or a cloud's add-on then start without Gatekeeper, which may need them itself.
+
     Args:
         cluster: whose other policies the same Gatekeeper serves.
         objects: that are to be applied, with the gate's constraint and the user's.
@@ -93,26 +95,13 @@ def webhook_values(cluster: Cluster, objects: Iterable[KubernetesObject]) -> Kub
     def find(group: str, kind: str) -> tuple[str, bool]:
         return _find_kind(cluster, group, kind)
 
+    mutated = inspection.mutated_kinds(cluster)
     return gatekeeper_values(
-        webhook.rules(kinds, webhook.constrained_kinds(live), find), webhook.rules(kinds, _mutated_kinds(cluster), find)
+        webhook.rules(kinds, webhook.constrained_kinds(live), find),
+        webhook.rules(kinds, mutated, find),
+        validating_exempt=inspection.excluded_namespaces([*given, *live]),
+        mutating_exempt=() if mutated else inspection.excluded_namespaces(given),
     )
-
-
-def _mutated_kinds(cluster: Cluster) -> tuple[tuple[str, str], ...]:
-    """Return the API group and kind of what other mutations than Ratify's change."""
-    pairs: dict[tuple[str, str], None] = {}
-    for version, plural in _MUTATIONS:
-        resource = Resource(path=f"/apis/mutations.gatekeeper.sh/{version}", plural=plural, namespaced=False)
-        for mutation in inspection.list_if_served(cluster, resource):
-            if inspection.asks_ratify(mutation):  # of the constraint's kinds
-                continue
-            spec = mutation.get("spec") or {}
-            # An AssignMetadata names its kinds in `match` alone.
-            targets: list[dict[str, Any]] = spec.get("applyTo") or (spec.get("match") or {}).get("kinds") or [{}]
-            for rule in targets:
-                groups, kinds = rule.get("groups") or rule.get("apiGroups") or ["*"], rule.get("kinds") or ["*"]
-                pairs |= {(str(group), str(kind)): None for group in groups for kind in kinds}
-    return tuple(pairs)
 
 
 def _find_kind(cluster: Cluster, group: str, kind: str) -> tuple[str, bool]:

@@ -35,7 +35,7 @@ def read_pause(options: GateInputs) -> pause_gate.PauseSettings:
             raise InputError(
                 option.name,
                 "it is missing: a pause has an end and a reason.",
-                remedy=f"Give {option.flag}, for example '{option.example}'; or `--end` for the end of a pause.",
+                remedy=f"Give `{option.name}`, for example '{option.example}'; or `end` for the end of a pause.",
             )
     return pause_gate.PauseSettings(length=options.for_, reason=options.reason)
 
@@ -62,7 +62,7 @@ def confirm_uninstall(options: GateInputs, ask: str = "") -> None:
             GateInputs.yes.name,
             "it is missing, and there is no terminal to ask at.",
             cause="Without the gate the cluster admits every image, signed or not.",
-            remedy="Give --yes if that is meant; `s3c gate pause` opens the gate for a limited time.",
+            remedy="Give `yes` if that is meant; `s3c gate pause` opens the gate for a limited time.",
         )
     if not ask:
         return
@@ -79,7 +79,7 @@ def uninstall(options: GateInputs, context: Context, cluster: Cluster) -> Deploy
         from s3c_actions.programs.helm.helm import Helm
 
         return Helm(
-            programs.helm(options, context).path,
+            programs.helm(options, context),
             context.runner,
             kubeconfig=find_kubeconfig(options, context),
             context=options.context,

@@ -36,7 +36,7 @@ def find_token(options: TokenOptions, context: Context, *permissions: str) -> st
         raise InputError(
             "github-token",
             "this input is required.",
-            remedy="Set GITHUB_TOKEN, or give --github-token-file. The token needs "
+            remedy="Set GITHUB_TOKEN, or give `github-token`. The token needs "
             f"{' and '.join(f'`{permission}`' for permission in permissions)}.",
         )
     context.secrets.add(token)

@@ -43,5 +43,5 @@ def unless_exempt(refused: Refused | None, image: str, options: ExitCodeOptions,
     """Return the error of a closed gate; with `exit-code` 0, report it as a warning and return None."""
     if refused is None or options.exit_code:
         return refused
-    progress.warning(f"{image}: {refused.what} The step goes on, as exit-code 0 asks.")
+    progress.warning(f"{image}: {refused.what} The step goes on, as `exit-code` 0 asks.")
     return None

@@ -66,7 +66,7 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
         objects = gate_manifests.exempt_namespaces(objects, exempt)
     charts = _charts(options, context, cluster_gate.webhook_values(cluster, objects))
     helm = Helm(
-        programs.helm(options, context).path,
+        programs.helm(options, context),
         context.runner,
         kubeconfig=find_kubeconfig(options, context),
         context=options.context,
@@ -143,7 +143,7 @@ def _objects(
     elif not any(document["kind"] == "KeyManagementProvider" for document in user_objects):
         raise InputError(
             "trust-store",
-            "nobody is trusted: neither trust-store nor vault is given.",
+            "nobody is trusted: neither `trust-store` nor `vault` is given.",
             remedy="Give the certificate whose signatures are to be admitted, or the Key Vault that has it.",
         )
     return gate_manifests.merge_objects(gate_objects, user_objects)
@@ -161,7 +161,7 @@ def _identities(options: GateInputs, user_objects: list[KubernetesObject]) -> tu
     if issuing and not trusted:
         raise InputError(
             inputs.GateInputs.trusted_identity.name,
-            f"it is missing, and trust-store holds an authority, {issuing[0]}.",
+            f"it is missing, and `trust-store` holds an authority, {issuing[0]}.",
             cause="Everyone whom it certified could have images admitted.",
             remedy="Name the signer, such as 'C=US, ST=WA, O=example, CN=release'; or give `*` to admit them all.",
         )
@@ -239,11 +239,11 @@ def _certificate_provider(options: GateInputs, context: Context) -> KubernetesOb
         if options.given(option) and not vault:
             raise InputError(
                 GateInputs.vault.name,
-                f"it is missing, and {option.name} is given.",
+                f"it is missing, and `{option.name}` is given.",
                 remedy="Give the vault that has the certificate.",
             )
     if stores and vault:
-        raise InputError("vault", "it is given beside trust-store.", remedy="Give one of both.")
+        raise InputError("vault", "it is given beside `trust-store`.", remedy="Give one of both.")
     if stores:
         return gate_manifests.certificate_store(trusted_certificates(stores).decode())
     if not vault and not options.vault_certificate:

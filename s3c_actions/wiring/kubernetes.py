@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3c_actions.cluster.client import connect
+from s3c_actions.cluster.client import check_kubeconfig, connect
 from s3c_actions.core import pasted_content
 from s3c_actions.core.errors import InputError
 from s3c_actions.options import deploy as inputs
@@ -62,6 +62,7 @@ def start_connecting(options: ClusterOptions, context: Context) -> Callable[[], 
 def _bind_connection(options: ClusterOptions, context: Context) -> Callable[[], Cluster]:
     """Ask Azure in the current thread, and return the rest of the connection as a function."""
     kubeconfig = find_kubeconfig(options, context)
+    check_kubeconfig(kubeconfig)
     azure = aks_access(options, context)
     token = azure.token if azure is not None else None
     return partial(
@@ -117,14 +118,14 @@ def aks_access(options: ClusterOptions, context: Context) -> ClusterAccess | Non
     if isinstance(cached, kubernetes_service.ClusterAccess):
         return cached
     if options.kubeconfig:
-        raise InputError("kubeconfig", "it is given beside aks-cluster.", remedy="Give one of both.")
+        raise InputError("kubeconfig", "it is given beside `aks-cluster`.", remedy="Give one of both.")
     subscription = options.subscription or context.environment.get("AZURE_SUBSCRIPTION_ID", "")
     for name, value in (
         (inputs.ClusterOptions.resource_group.name, options.resource_group),
         ("subscription", subscription),
     ):
         if not value:
-            raise InputError(name, "it is missing, and aks-cluster is given.", remedy="Give both.")
+            raise InputError(name, "it is missing, and `aks-cluster` is given.", remedy="Give both.")
     cluster = kubernetes_service.AksCluster(
         subscription=subscription, group=options.resource_group, name=options.aks_cluster
     )

@@ -50,8 +50,8 @@ def check_system(options: PatchingOptions, context: Context) -> None:
         raise OutsideError(
             "s3c does not patch on macOS.",
             cause="BuildKit, which builds the patched image, runs on Linux only.",
-            remedy="Patch in a job on Linux; scanning, signing, verifying and deploying work here (`--patch=false`, in "
-            "an action `patch: false`). Or give `buildkit-addr` the address of a BuildKit on Linux.",
+            remedy="Patch in a job on Linux; scanning, signing, verifying and deploying work here, and so does "
+            "the chain with `patch` set to false. Or give `buildkit-addr` the address of a BuildKit on Linux.",
         )
 
 
@@ -179,8 +179,10 @@ def open_patcher(
         InputError: an input is wrong.
     """
     from s3c_actions.registry import credentials
+    from s3c_actions.wiring import programs
     from s3c_actions.wiring.logins import create_logins
 
+    programs.copa(options, context)  # what is wrong with the inputs about it is wrong before the first image
     hosts = {Reference.parse(image).registry for image in images}
     login = credentials.open_program_login(create_logins(options, context, hosts), hosts, context.temp)
     with ExitStack() as stack:

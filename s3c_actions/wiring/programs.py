@@ -7,13 +7,22 @@ from collections.abc import Callable, Mapping
 from s3c_actions.options.programs import (
     BuildkitdProgram,
     CopaProgram,
+    EveryProgram,
     HelmProgram,
     NotationProgram,
-    ProgramsInputs,
     ProgramsMirror,
     TrivyProgram,
 )
-from s3c_actions.programs.install.locate import Program, ProgramRequest, locate_all
+from s3c_actions.programs.install.cache import check_writable
+from s3c_actions.programs.install.locate import (
+    LateProgram,
+    Program,
+    ProgramRequest,
+    default_sources,
+    find_present,
+    locate_all,
+    validate_request,
+)
 from s3c_actions.programs.install.pins import BUILDKITD, COPA, HELM, NOTATION, TRIVY
 from s3c_actions.wiring.context import Context
 
@@ -54,7 +63,7 @@ def _helm(options: HelmProgram) -> ProgramRequest:
     )
 
 
-WANTED: Mapping[str, Callable[[ProgramsInputs], ProgramRequest]] = {
+WANTED: Mapping[str, Callable[[EveryProgram], ProgramRequest]] = {
     "trivy": _trivy,
     "copa": _copa,
     "notation": _notation,
@@ -64,37 +73,52 @@ WANTED: Mapping[str, Callable[[ProgramsInputs], ProgramRequest]] = {
 """Program → function that creates its request from the options."""
 
 
-def trivy(options: TrivyProgram, context: Context) -> Program:
-    """Find or install Trivy; raises as `locate_all`."""
+def trivy(options: TrivyProgram, context: Context) -> LateProgram:
+    """Return Trivy, found or installed when it is used first; raises as `_locate`."""
     return _locate(_trivy(options), options, context)
 
 
-def copa(options: CopaProgram, context: Context) -> Program:
-    """Find or install Copa; raises as `locate_all`."""
+def copa(options: CopaProgram, context: Context) -> LateProgram:
+    """Return Copa; as `trivy`."""
     return _locate(_copa(options), options, context)
 
 
-def notation(options: NotationProgram, context: Context) -> Program:
-    """Find or install notation; raises as `locate_all`."""
+def notation(options: NotationProgram, context: Context) -> LateProgram:
+    """Return notation; as `trivy`."""
     return _locate(_notation(options), options, context)
 
 
-def buildkitd(options: BuildkitdProgram, context: Context) -> Program:
-    """Find or install BuildKit's daemon; raises as `locate_all`."""
+def buildkitd(options: BuildkitdProgram, context: Context) -> LateProgram:
+    """Return BuildKit's daemon; as `trivy`."""
     return _locate(_buildkitd(options), options, context)
 
 
-def helm(options: HelmProgram, context: Context) -> Program:
-    """Find or install helm; raises as `locate_all`."""
+def helm(options: HelmProgram, context: Context) -> LateProgram:
+    """Return helm; as `trivy`."""
     return _locate(_helm(options), options, context)
 
 
-def _locate(request: ProgramRequest, options: ProgramsMirror, context: Context) -> Program:
-    (program,) = locate_all(
-        [request],
-        cache=context.cache,
-        runner=context.runner,
-        progress=context.progress,
-        mirror=options.programs_mirror,
-    )
-    return program
+def _locate(request: ProgramRequest, options: ProgramsMirror, context: Context) -> LateProgram:
+    """Return the program, which is found or installed when it is used first; one at a path given is checked now.
+
+    Raises:
+        InputError: a path, a version, a checksum or the mirror given is wrong, or the cache cannot be written.
+    """
+    request = validate_request(request)
+    default_sources(context.environment, options.programs_mirror)
+    check_writable(context.cache)
+
+    def find() -> Program:
+        (program,) = locate_all(
+            [request],
+            cache=context.cache,
+            runner=context.runner,
+            progress=context.progress,
+            mirror=options.programs_mirror,
+        )
+        return program
+
+    late = LateProgram(request.pin.name, find)
+    if request.explicit is not None:
+        find_present(request, cache=context.cache, runner=context.runner, progress=context.progress)
+    return late

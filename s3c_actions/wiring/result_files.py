@@ -34,7 +34,14 @@ def located(given: tuple[str, ...]) -> list[tuple[Path, ResultDocument]]:
         except OSError as error:
             raise InputError("results", f"{path} cannot be read: {error.strerror}.") from error
         except InvalidArtifact as error:
-            raise InputError("results", f"{path} is not used. {error.what}", original=error.original) from error
+            raise InputError(
+                "results",
+                f"{path} is no result of s3c.",
+                cause="It is another file, was changed, or comes from another version of s3c.",
+                remedy="Give the `result.json` that `s3c scan` and the other commands write into `output-dir`, or that "
+                "folder.",
+                original=f"{error.what} {error.original}".strip(),
+            ) from error
     return documents
 
 

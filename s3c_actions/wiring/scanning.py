@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from s3c_actions.core.progress import Silent
 from s3c_actions.core.records import Records
 from s3c_actions.core.reference import Reference, is_image_id
 from s3c_actions.findings.model import Severity
+from s3c_actions.findings.selection import Selection
 from s3c_actions.findings.threshold import Threshold, enumerate_names
 from s3c_actions.options import report as reporting
 from s3c_actions.options import scan as inputs
@@ -24,7 +26,7 @@ from s3c_actions.options.report import ExitCodeOptions, ThresholdOptions
 from s3c_actions.options.scan import ScanningOptions, TrivyOptions
 from s3c_actions.policy import model
 from s3c_actions.policy.model import Policy
-from s3c_actions.programs.trivy import ignore
+from s3c_actions.programs.trivy import ignore, local_docker
 from s3c_actions.programs.trivy import settings as trivy_settings
 from s3c_actions.programs.trivy.trivy import ScanOptions, Trivy
 from s3c_actions.result.gate_change import ProposedVerdict
@@ -222,7 +224,7 @@ def threshold_from_inputs(options: ThresholdOptions, context: Context, shown: tu
     )
     if not options.given(ThresholdOptions.fail_on) and by_exit_code:
         name = min(Severity.of(severity) for severity in shown).name
-        context.progress.notice(f"exit-code is given without fail-on: the gate is closed by {name} and over.")
+        context.progress.notice(f"`exit-code` is given without `fail-on`: the gate is closed by {name} and over.")
     return Threshold(Severity.of(name) if name else None, options.fixable_only)
 
 
@@ -255,10 +257,12 @@ def _settings(options: ScanningOptions, context: Context, *, evidence: bool) -> 
         store=_report_store(context) if options.reuse else None,
         reuse_within=_reuse_age(ruling) if evidence else None,
         docker=_docker_available(context.environment),
+        lacks_local=partial(local_docker.lacks_image, environment=context.environment),
         formats=options.format,
-        severities=tuple(Severity.of(severity) for severity in options.severity),
+        selection=Selection(
+            severities=tuple(Severity.of(severity) for severity in options.severity), fixed_only=options.ignore_unfixed
+        ),
         limit_sarif=options.limit_severities_for_sarif,
-        ignore_unfixed=options.ignore_unfixed,
         gate=threshold_from_inputs(options, context, options.severity),
         policy=ruling,
         unscanned_fails=options.unscanned == "fail",
@@ -340,7 +344,7 @@ def _reuse_age(ruling: Policy | None) -> timedelta:
 def _options(options: ScanningOptions, context: Context, ignore_file: Path | None, config: TrivyConfig) -> ScanOptions:
     scanners = options.scanners
     if "config" in scanners:
-        context.progress.notice("Scanner `config` is an old name: it is understood as `misconfig`.")
+        context.progress.notice("Scanner `config` is an old name of Trivy: it is understood as `misconfig`.")
         scanners = tuple(dict.fromkeys("misconfig" if scanner == "config" else scanner for scanner in scanners))
     return ScanOptions(
         scanners=scanners,
@@ -377,4 +381,4 @@ def _registry_timeout(options: TimeoutOptions) -> float:
 
 
 def _docker_available(environment: Mapping[str, str]) -> bool:
-    return bool(environment.get("DOCKER_HOST")) or Path("/var/run/docker.sock").exists()
+    return bool(environment.get("DOCKER_HOST")) or Path(local_docker.DEFAULT_SOCKET).exists()

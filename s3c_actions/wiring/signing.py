@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,32 +102,42 @@ def registries_of(images: Iterable[str]) -> set[str]:
 def resolve_images(images: Collection[str], options: RegistryOptions, context: Context) -> dict[str, str]:
     """Return image as given → `registry/repository@digest`, each once; a tag is resolved here and never again.
 
+    A digest is looked up too: that it is not there is known before a program is installed to say so.
+
     Raises:
         InputError: an image is malformed, does not exist, or is given twice.
         OutsideError: the registry failed.
     """
     pinned: dict[str, str] = {}
-    for image in images:
-        reference = Reference.parse(image)
+    references = {image: Reference.parse(image) for image in images}
+    _reject_repeated(reference.pinned for reference in references.values() if reference.digest)
+    for image, reference in references.items():
+        try:
+            digest = signing_registry(options, context, registries_of(images)).resolve(reference).digest
+        except S3CError as error:
+            error.image = error.image or image
+            raise
         if not reference.digest:
-            try:
-                digest = signing_registry(options, context, registries_of(images)).resolve(reference).digest
-            except S3CError as error:
-                error.image = error.image or image
-                raise
             context.progress.notice(f"{image} is {digest} now; this digest is used, whatever becomes of the tag.")
-            reference = reference.at(digest)
-        if reference.pinned in pinned.values():
-            raise InputError("image", f"{reference.pinned} is given more than once.", remedy="Give each image once.")
-        pinned[image] = reference.pinned
+        pinned[image] = reference.at(digest).pinned
+        _reject_repeated(pinned.values())
     return pinned
+
+
+def _reject_repeated(pinned: Iterable[str]) -> None:
+    """Raise InputError for a digest that is there twice."""
+    for name, times in Counter(pinned).items():
+        if times > 1:
+            raise InputError("image", f"{name} is given more than once.", remedy="Give each image once.")
 
 
 def require_together(options: Group, first: Input[Any], second: Input[Any]) -> None:
     """Raise InputError when only one of two inputs that need each other is given."""
     if options.given(first) != options.given(second):
         present, missing = (first, second) if options.given(first) else (second, first)
-        raise InputError(missing.name, f"it is missing, and {present.name} is given.", remedy="Give both, or neither.")
+        raise InputError(
+            missing.name, f"it is missing, and `{present.name}` is given.", remedy="Give both, or neither."
+        )
 
 
 _SOURCES: tuple[Input[Any], ...] = (
@@ -150,9 +161,14 @@ def open_key_source(options: KeyOptions, context: Context) -> Iterator[KeyFiles 
     sources = [option for option in _SOURCES if options.given(option)]
     if len(sources) != 1:
         names = " and ".join(f"`{option.name}`" for option in sources)
+        empty = inputs.KeyOptions.key_pem.variable in context.environment
         raise InputError(
             sources[0].name if sources else "key",
             f"{names} are given, and there is one key to sign with." if sources else "no signing key is given.",
+            cause="`key-pem` is empty. Where it comes from a secret: the secret is not set, or the run is for a fork "
+            "or Dependabot, which gets none."
+            if empty and not sources
+            else "",
             remedy="Give `key` (or `key-pem`) and `certificate`, `pkcs12`, `key-name`, `plugin` and `key-id`, or "
             "`vault` and `vault-certificate`.",
         )
@@ -175,7 +191,11 @@ def _key_files(options: KeyOptions, context: Context) -> KeyFiles:
 
     certificate = options.certificate
     if certificate is None:
-        raise InputError("certificate", "it is missing.", remedy="Give the key's certificates in PEM, or use `pkcs12`.")
+        raise InputError(
+            "certificate",
+            f"it is missing, and `{'key-pem' if options.key_pem else 'key'}` is given.",
+            remedy="Give the key's certificates in PEM, or use `pkcs12`.",
+        )
     pem = options.key_pem
     field = "key-pem" if pem else "key"
     if pem:
@@ -218,7 +238,7 @@ def _plugin_key(options: KeyOptions, context: Context) -> PluginKey:
 
     name, key_id = options.plugin, options.key_id
     if not key_id:
-        raise InputError("key-id", "it is missing, and plugin is given.", remedy="Name the key as the plugin does.")
+        raise InputError("key-id", "it is missing, and `plugin` is given.", remedy="Name the key as the plugin does.")
     require_together(options, inputs.KeyOptions.plugin_url, inputs.KeyOptions.plugin_checksum)
     libexec = context.temp / "libexec"
     if options.plugin_url:

@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError
+from s3c_actions.github import api, environments
+from s3c_actions.github.errors import GitHubError
+from s3c_actions.options import declare
 from s3c_actions.options import vault as inputs
+from s3c_actions.options.github import TokenOptions
 from s3c_actions.options.sign import KeyOptions
 from s3c_actions.options.vault import VaultCertificateOptions, VaultOptions
 from s3c_actions.signing import certificates, key_files
 from s3c_actions.wiring.azure import identity_from_inputs
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read_input_file
+from s3c_actions.wiring.github import look_up_token
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -34,6 +40,8 @@ _POLICY = (
     '["1.3.6.1.5.5.7.3.3"], "validityInMonths": 12}}'
 )
 _ANEW = "Make a new version with a policy for signing; without one, Key Vault makes certificates for web servers:\n"
+# Of GitHub, for a warning alone.
+_PATIENCE, _TIMEOUT = 5.0, 10
 _KIND_OF = {"authority", "key-usage", "extended-key-usage", "key-size", "key-type"}
 
 
@@ -63,7 +71,7 @@ def names_certificate(options: VaultCertificateOptions) -> bool:
         if option not in given:
             raise InputError(
                 option.name,
-                f"it is missing, and {given[0].name} is given.",
+                f"it is missing, and `{given[0].name}` is given.",
                 remedy="Give `vault` and `vault-certificate`, or neither.",
             )
     return bool(given)
@@ -170,7 +178,7 @@ def open_plugin_key(options: KeyOptions, context: Context) -> Iterator[PluginKey
     from s3c_actions.steps.sign import PluginKey
 
     opened = open_vault(options, context)
-    if sentence := shared_subject(opened.identity):
+    if sentence := shared_subject(opened.identity) or open_environment(opened.identity, context):
         context.progress.warning(sentence)
     if options.vault_plugin == inputs.OFFICIAL_PLUGIN:
         yield _official_key(context, opened)
@@ -198,7 +206,36 @@ def shared_subject(identity: Identity) -> str:
     return (
         f"The identity that signs is trusted for `{subject}`: every job of that subject with `id-token: write` can "
         "sign. Let this job run in an environment, and trust that alone; where the plan has none, nothing holds others "
-        "back (docs/azure-roles.md)."
+        f"back ({doc_link('azure-roles.md')})."
+    )
+
+
+def open_environment(identity: Identity, context: Context) -> str:
+    """Return a warning that jobs of any branch can sign: nothing guards the environment that the identity trusts.
+
+    Empty where a rule does, and with a note where that cannot be known: a job's token need not be allowed to look.
+    """
+    found = re.search(r":environment:([^:]+)", f":{identity.claims.get('sub', '')}")
+    repository = context.environment.get("GITHUB_REPOSITORY", "")
+    given = declare.read(TokenOptions, {}, context.environment, context.progress.notice)
+    token = look_up_token(given, context.environment)
+    if identity.source != "github-oidc" or not found or not repository or not token:
+        return ""
+    name = found[1].replace("%3A", ":")
+    context.secrets.add(token)
+    client = api.connect(token, context.environment, context.progress.notice, patience=_PATIENCE, timeout=_TIMEOUT)
+    try:
+        reason = environments.describe_open_environment(
+            client, repository, name, context.environment.get("GITHUB_REF", "")
+        )
+    except GitHubError as error:
+        context.progress.note(
+            f"Whether the environment {name} has rules is not known: {error.what} To look takes `actions: read`."
+        )
+        return ""
+    return reason and (
+        f"Every branch of {repository} can sign: of the environment {name}, {reason}. Allow the branch that releases "
+        f"alone to deploy to it ({doc_link('azure-roles.md')})."
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from msgspec.structs import replace
 
 from s3c_actions.core import reading
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError
 from s3c_actions.options import verify as inputs
 from s3c_actions.options.declare import Input
@@ -41,7 +42,7 @@ def require_timestamp_roots(options: TimestampOptions) -> None:
     if options.given(option) and not options.trusted_timestamp_root:
         raise InputError(
             inputs.TrustOptions.trusted_timestamp_root.name,
-            f"it is missing, and {option.name} is given.",
+            f"it is missing, and `{option.name}` is given.",
             remedy="Give the root certificates of the time-stamp authorities, or leave both out.",
         )
 
@@ -62,7 +63,7 @@ def names_trust(options: TrustOptions, anchored: Sequence[Input[Any]] = ()) -> b
         if options.given(option) and option not in anchored:
             raise InputError(
                 inputs.TrustOptions.trust_store.name,
-                f"it is missing, and {option.name} is given.",
+                f"it is missing, and `{option.name}` is given.",
                 remedy="Give both, or the certificate in a vault with `vault` and `vault-certificate`.",
             )
     return False
@@ -84,7 +85,7 @@ def trust_settings(options: TrustOptions, context: Context, metadata: Mapping[st
     if not vault.names_certificate(options):
         return settings
     if settings.stores or settings.policy is not None:
-        raise InputError("vault", "it is given beside trust-store or trust-policy.", remedy="Give one of them.")
+        raise InputError("vault", "it is given beside `trust-store` or `trust-policy`.", remedy="Give one of them.")
     versions = options.trusted_vault_version or (options.vault_certificate_version,)
     opened = vault.open_versions(options, context, versions, valid_now=not options.trusted_timestamp_root)
     chains = [version.chain for version in opened]
@@ -114,7 +115,7 @@ def given_trust_settings(options: TrustOptions, metadata: Mapping[str, str]) -> 
         ):
             if options.given(option):
                 raise InputError(
-                    option.name, "it is given beside trust-policy, which says the same.", remedy="Give one of both."
+                    option.name, "it is given beside `trust-policy`, which says the same.", remedy="Give one of both."
                 )
     require_timestamp_roots(options)
     return VerifySettings(
@@ -141,4 +142,4 @@ def _read_trust_policy(options: TrustOptions) -> Mapping[str, Any] | None:
     return document
 
 
-_TRUST_POLICY = "Give notation's trustpolicy.json, as docs/sign.md shows it, or leave it out: one is made."
+_TRUST_POLICY = f"Give notation's trustpolicy.json, as {doc_link('sign.md')} shows it, or leave it out: one is made."

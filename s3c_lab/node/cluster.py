@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from s3c_actions.core.errors import InputError
 from s3c_actions.programs.helm.charts import fetch_chart
 from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
-from s3c_actions.programs.install.locate import Program, ProgramRequest, find_present, locate_all
+from s3c_actions.programs.install.locate import Program, ProgramRequest, find_present
 from s3c_actions.programs.install.pins import CHARTS, GATEKEEPER, HELM, RATIFY, Pin
 from s3c_lab.machine import Machine
 from s3c_lab.node import archives, container
@@ -19,6 +19,7 @@ from s3c_lab.node.files import PAUSE
 from s3c_lab.node.image import NODE_IMAGE
 from s3c_lab.node.programs import GATE, KUBECTL, NODE, RATIFY_PLUGINS
 from s3c_lab.node.programs import PAUSE as PAUSE_PIN
+from s3c_lab.together import locate_together
 
 FOLDER = "node"
 VALUES = Path(__file__).parent
@@ -155,7 +156,7 @@ def _install_gate(
             (manifests.certificate_store(certificate.read_text()), *manifests.objects_for_identities(("*",))), ()
         ),
     )
-    helm = Helm(programs["helm"].path, machine.runner, kubeconfig=str(kubeconfig), context="", timeout=300)
+    helm = Helm(programs["helm"], machine.runner, kubeconfig=str(kubeconfig), context="", timeout=300)
     with TemporaryDirectory(prefix="s3c-lab-") as temp:
         # The node's credentials are of use on this machine alone: they need not be hidden.
         cluster = connect(str(kubeconfig), "", timeout=30, temp=Path(temp), hide=lambda _: None)
@@ -179,9 +180,7 @@ def locate_programs(pins: tuple[Pin, ...], machine: Machine) -> Mapping[str, Pro
     """Find or build programs, with what C needs installed first where one is to be built; they are by their names."""
     if any(pin.cgo and not _is_built(pin, machine) for pin in pins) and not _links_seccomp(machine):
         machine.install_packages(_C_PACKAGES)
-    requests = (ProgramRequest(pin=pin) for pin in pins)
-    programs = locate_all(requests, cache=machine.cache, runner=machine.runner, progress=machine.progress)
-    return {program.name: program for program in programs}
+    return locate_together(pins, machine)
 
 
 def _is_built(pin: Pin, machine: Machine) -> bool:

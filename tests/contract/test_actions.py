@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import ruamel.yaml
 
-from s3c_actions.cli import parser
+from s3c_actions.cli import help_text
 from s3c_actions.cli.run import cache_path
 from s3c_actions.options.command import load
 from s3c_actions.options.declare import variable
@@ -33,8 +33,8 @@ def names(action: docs.Action) -> set[str]:
     return {name for one in action.inputs for name in (one.name, *one.aliases)}
 
 
-def removed(action: docs.Action) -> set[str]:
-    return {one.name for one in action.removed}
+def others(action: docs.Action) -> set[str]:
+    return {*action.other_names}
 
 
 def the_step(action: docs.Action) -> dict[str, Any]:
@@ -44,8 +44,8 @@ def the_step(action: docs.Action) -> dict[str, Any]:
 @ACTIONS
 def test_inputs_are_those_of_the_command(action) -> None:
     declared = loaded(action)["inputs"]
-    assert set(declared) == names(action) | removed(action)
-    # A default here would hide an old name that was set, and what was asked for: only the run's own token has one.
+    assert set(declared) == names(action) | others(action)
+    # A default here would hide another name that was set, and what was asked for: only the run's own token has one.
     defaults = {name: one["default"] for name, one in declared.items() if "default" in one}
     assert defaults == ({"github-token": "${{ github.token }}"} if "github-token" in declared else {})
     assert all(one["description"] for one in declared.values())
@@ -58,7 +58,7 @@ def test_every_input_reaches_the_command_through_its_variable(action) -> None:
     assert of_runner <= {"programs-mirror"}
     assert forwarded == {
         variable(f"action-{name}" if name in of_runner else name): f"${{{{ inputs.{name} }}}}"
-        for name in names(action) - OF_THE_FILE | removed(action)
+        for name in names(action) - OF_THE_FILE | others(action)
     }
 
 
@@ -89,7 +89,7 @@ def test_the_inputs_of_the_whole_chain_stand_under_headings() -> None:
 @ACTIONS
 def test_the_help_text_has_a_flag_for_each(action) -> None:
     command = load(action.command)
-    text = parser.help_text(command)
+    text = help_text.command_help(command)
     for one in command.inputs:
         assert one.flag in text or (one.positional and one.name.upper() in text), one.name
 
@@ -124,7 +124,13 @@ def test_marketplace_metadata(action) -> None:
 
 def test_short_names_lead_to_the_actions() -> None:
     links = {path.name: path.readlink().name for path in (ROOT / "actions").iterdir() if path.is_symlink()}
-    assert links == {"scan": "trivy-scan", "patch": "copa-patch", "sign": "notation-sign", "deploy": "ratify-deploy"}
+    assert links == {
+        "scan": "trivy-scan",
+        "patch": "copa-patch",
+        "sign": "notation-sign",
+        "verify": "notation-verify",
+        "deploy": "ratify-deploy",
+    }
     tracked = subprocess.run(["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     dangling = [line.split("\t")[1] for line in tracked.splitlines() if line.startswith("120000")]
     assert all((ROOT / one).exists() for one in dangling)
@@ -171,7 +177,18 @@ def test_wrong_input_ends_the_job_and_is_told(tmp_path) -> None:
     assert re.search(r" s3c-1-\w+-\w+-[0-9a-f]{16}-scan-\d{4}-\d\d-\d\d ", restore)
 
 
-HOLDING = {"key", "key-pem", "pkcs12", "key-name", "plugin", "plugin-name", "vault", "kubeconfig", "aks-cluster"}
+HOLDING = {
+    "key",
+    "key-pem",
+    "pkcs12",
+    "key-name",
+    "plugin",
+    "plugin-name",
+    "plugin_name",
+    "vault",
+    "kubeconfig",
+    "aks-cluster",
+}
 
 
 def test_a_job_that_holds_a_key_restores_nothing(tmp_path) -> None:

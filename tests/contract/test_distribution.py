@@ -1,4 +1,4 @@
-"""How `make e2e` hands out its tests: those of the node to one process, since one node serves them all."""
+"""How `make e2e` hands out its tests: those of a node to one process, since one node serves them all."""
 
 import os
 import re
@@ -30,17 +30,23 @@ def test_beside_it():
 """
 
 
-def test_tests_of_the_node_go_to_one_process_and_the_others_to_both(tmp_path):
+def test_tests_of_each_node_go_to_one_process_and_the_others_to_all_but_these(tmp_path):
     (tmp_path / "conftest.py").write_text(CONFTEST)
-    for name in ("test_one.py", "test_two.py"):
+    for name in ("test_one.py", "test_two.py", "test_gate_of_it.py", "test_azure_gate.py", "test_mirror.py"):
         (tmp_path / name).write_text(TESTS)
-    argv = [sys.executable, "-m", "pytest", "--numprocesses", "2", "-v", "-p", "no:cacheprovider", tmp_path]
+    argv = [sys.executable, "-m", "pytest", "--numprocesses", "4", "-v", "-p", "no:cacheprovider", tmp_path]
     told = subprocess.run(
         argv, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
     )
     assert told.returncode == 0, told.stdout + told.stderr
-    ran = re.findall(r"\[(gw\d)\] .*PASSED \S+::(\S+)", told.stdout)
-    assert len(ran) == 14
-    on_it = {worker for worker, name in ran if not name.startswith("test_elsewhere")}
-    assert len(on_it) == 1
-    assert {worker for worker, name in ran if name.startswith("test_elsewhere")} - on_it
+    ran = re.findall(r"\[(gw\d)\] .*PASSED (\S+)::(\S+)", told.stdout)
+    assert len(ran) == 35
+    nodes = [
+        {worker for worker, file, name in ran if ("gate" in file) is gate and not name.startswith("test_elsewhere")}
+        for gate in (False, True)
+    ]
+    assert [len(workers) for workers in nodes] == [1, 1]
+    assert nodes[0] != nodes[1]
+    assert {worker for worker, _, name in ran if name.startswith("test_elsewhere")} - nodes[0] - nodes[1]
+    shared = {worker for worker, file, name in ran if "test_mirror" in file and name.startswith("test_elsewhere")}
+    assert len(shared) == 1

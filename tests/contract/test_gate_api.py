@@ -25,14 +25,14 @@ import yaml
 from s3c_actions.cli.run import cache_path
 from s3c_actions.cluster import apply
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, connect
-from s3c_actions.cluster.gate import inspection, manifests, proof
+from s3c_actions.cluster.gate import inspection, manifests, proof, webhook
 from s3c_actions.core.gate_pause import GatePause, PauseState, format_moment
 from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
 from s3c_actions.programs.helm.charts import fetch_chart
 from s3c_actions.programs.helm.helm import Helm, HelmRelease
 from s3c_actions.programs.install.locate import ProgramRequest, locate_all
-from s3c_actions.programs.install.pins import CHARTS, GATEKEEPER
+from s3c_actions.programs.install.pins import CHARTS, GATEKEEPER, HELM
 from s3c_actions.steps import install_gate, pause_gate, uninstall_gate
 from s3c_lab import registry_server
 from s3c_lab.node import files, pki
@@ -43,6 +43,7 @@ from tests.support.cluster import CONSTRAINT, WEBHOOK, Kubectl, pod, pod_spec
 RECORDED = json.loads((ROOT / "tests" / "data" / "gate" / "facts.json").read_text())
 STRANGE = pod("x", pod_spec(proof.ABSENT_IMAGE))
 NODE_OBJECT = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "new"}}
+_READER = "system:serviceaccount:default:reader"
 LEASE = {
     "apiVersion": "coordination.k8s.io/v1",
     "kind": "Lease",
@@ -175,7 +176,7 @@ def gated(api: Api) -> Iterator[Api]:
         ),
         manifests.template(),
         _hooks("Validating", inspection.WEBHOOK, "admit", "Fail", authority, api.port),
-        _hooks("Mutating", uninstall_gate.MUTATION, "mutate", "Ignore", authority, api.port),
+        _hooks("Mutating", inspection.MUTATING_WEBHOOK, "mutate", "Ignore", authority, api.port),
     ]
     documents[1]["metadata"]["namespace"] = inspection.NAMESPACE
     # The webhooks last: nothing that they are asked about is made while Gatekeeper does not run.
@@ -383,3 +384,73 @@ def test_without_gatekeeper_nodes_leases_and_the_gate_go_on_pods_do_not_and_the_
     for document in (STRANGE, NODE_OBJECT, LEASE):
         assert gated.tried(document) == ""
     assert uninstall_gate.run(tools).unchanged
+
+
+def test_a_webhook_that_somebody_widened_is_seen_also_by_the_account_that_deploys(gated: Api) -> None:
+    account = f"--as={_READER}"
+    gated.kubectl("apply", "-f", str(ROOT / "manifests" / "rbac" / "gate-reader.yaml"))
+    gated.kubectl("create", "clusterrolebinding", "reader", "--clusterrole=s3c-gate-reader", f"--user={_READER}")
+    mutations = ("assign", "modifyset", "assignmetadata", "assignimage")
+    listed = ["mutatingwebhookconfigurations", *(f"{one}.mutations.gatekeeper.sh" for one in mutations)]
+    gated.until(lambda: all(gated.kubectl.run("get", one, account).returncode == 0 for one in listed))
+
+    def excess() -> tuple[str, ...]:
+        return inspection.inspect(inspection.read_gate_objects(gated.cluster), [("", "Pod", "default")]).excess
+
+    assert excess() == ()
+    hook = "mutatingwebhookconfiguration/gatekeeper-mutating-webhook-configuration"
+    rule = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "resources": ["*"]}
+    added = json.dumps([{"op": "add", "path": "/webhooks/0/rules/-", "value": rule}])
+    gated.kubectl("patch", hook, "--type=json", "-p", added)
+    (sentence,) = excess()
+    assert (
+        "gatekeeper-mutating-webhook-configuration is asked about more than the gate needs (Nodes, Leases" in sentence
+    )
+    services = {
+        **_mutation(),
+        "kind": "AssignMetadata",
+        "metadata": {"name": "owner"},
+        "spec": {"location": "metadata.labels.owner", "parameters": {"assign": {"value": "us"}}},
+    }
+    gated.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(services))
+    # It changes every kind, so that the webhook has to be asked about every kind.
+    gated.until(lambda: all("Nodes" in one and "* of every group" not in one for one in excess()))
+    gated.kubectl("delete", "assignmetadata", "owner")
+
+
+def test_gatekeepers_chart_has_the_webhooks_that_our_values_ask_for(tmp_path: Path) -> None:
+    """By Helm itself: with what the constraint leaves out left out of both, and asked about nothing besides."""
+    (helm,) = locate_all(
+        [ProgramRequest(pin=HELM)], cache=cache_path(os.environ), runner=Runner(os.environ), progress=Silent()
+    )
+    (pin,) = (pin for pin in CHARTS if pin.name == "gatekeeper")
+    chart = fetch_chart(pin, cache=cache_path(os.environ), runner=Runner(os.environ), progress=Silent())
+    (constraint,) = manifests.exempt_namespaces(manifests.objects_for_identities(("*",))[-1:], ["calico-system"])
+    rules = webhook.rules(webhook.constrained_kinds([constraint]))
+    exempt = inspection.excluded_namespaces([constraint])
+    values = tmp_path / "values.json"
+    values.write_text(
+        json.dumps(manifests.gatekeeper_values(rules, rules, validating_exempt=exempt, mutating_exempt=exempt))
+    )
+    files = ("-f", str(manifests.values_file("gatekeeper")), "-f", str(values))
+    argv = [str(helm.path), "template", "gatekeeper", str(chart), "-n", inspection.NAMESPACE, *files]
+    rendered = yaml.safe_load_all(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
+    hooks = [one for one in rendered if one and one["kind"].endswith("WebhookConfiguration")]
+    validating, mutating = (tuple(one for one in hooks if one["kind"].startswith(kind)) for kind in ("Valid", "Mutat"))
+    assert (len(validating), len(mutating)) == (1, 1)
+    names = ("kube-system", inspection.NAMESPACE, "calico-system", "default")
+    known = inspection.GateObjects(
+        webhooks=validating,
+        mutating=mutating,
+        mutated=(),
+        templates=(manifests.template(),),
+        constraints=(constraint,),
+        providers=tuple(RECORDED["providers"]),
+        configs=(),
+        namespaces={name: {"kubernetes.io/metadata.name": name} for name in names},
+        ready=frozenset(RECORDED["ready"]),
+    )
+    found = inspection.inspect(known, [("", "Pod", "default")])
+    assert (found.holes, found.warnings) == ((), ())
+    assert set(found.exempt) == {"kube-system", inspection.NAMESPACE, "calico-system"}
+    assert "namespaceSelector" in found.exempt["calico-system"]

@@ -86,6 +86,22 @@ def test_a_pull_request_with_the_digests_and_nothing_else(github: GitHub, propos
     assert NEW in pull.body
 
 
+def test_a_place_that_is_given_is_replaced_and_one_that_is_excluded_stays(
+    github: GitHub, propose: Callable[..., Ran]
+) -> None:
+    text = "apiVersion: data.example.test/v1\nkind: Database\nmetadata: {name: x}\n"
+    text += f"spec: {{runner: {APP}:1.4, image: {APP}:1.5}}\n"
+    Path("k8s/app.yaml").write_text(text)
+    github.state.git.commit("main", {"k8s/app.yaml": text, "k8s/other.yaml": NAMESPACE})
+    paths = "Database.data.example.test=spec.runner,!Database.data.example.test=spec.image"
+    ran = propose("k8s", "--image", f"{APP}@{NEW}", "--image-paths", paths)
+    assert ran.code == 0, ran.err
+    assert github.state.git.files("s3c/images")["k8s/app.yaml"] == text.replace(f"{APP}:1.4", f"{APP}@{NEW}")
+    ran = propose("k8s", "--image", f"{APP}@{NEW}", "--image-paths", "spec.runner")
+    assert ran.code == 2
+    assert "image-paths" in ran.err
+
+
 def test_the_same_again_writes_nothing(github: GitHub, propose: Callable[..., Ran]) -> None:
     propose()
     before = dict(github.state.git.branches)

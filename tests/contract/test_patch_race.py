@@ -10,11 +10,11 @@ import pytest
 
 from s3c_actions.core.errors import S3CError
 from s3c_actions.core.progress import Silent
+from s3c_actions.core.tag_template import TagTemplate
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity
 from s3c_actions.registry import OCI_INDEX, OCI_MANIFEST, Registry, Writer
 from s3c_actions.registry.content import compute_digest
 from s3c_actions.registry.credentials import Logins
-from s3c_actions.registry.tags import TagTemplate
 from s3c_actions.result.model import ScanResult
 from s3c_actions.steps import patch
 from tests.support.outcomes import PASSED

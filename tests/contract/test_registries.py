@@ -230,6 +230,25 @@ def test_the_page_has_a_login_for_each_service() -> None:
     assert [name for name, user in logins_of_the_page().items() if user] == list(CHALLENGES)
 
 
+def table_after(heading: str) -> list[list[str]]:
+    """The cells of the rows of the first table below a heading of the page."""
+    table = PAGE.read_text().partition(f"{heading}\n")[2].partition("\n\n|")[2].partition("\n\n")[0]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()[2:]]
+
+
+def test_the_page_says_of_each_service_what_was_run() -> None:
+    services = [re.sub(r" \(.*", "", name) for name, *_ in table_after("## The services")]
+    rows = {name: (login, rest) for name, login, rest in table_after("### What was run of each")}
+    assert list(rows) == services
+    assert len(rows) == 9
+    measured = " ".join(SERVICES)
+    for name, (login, rest) in rows.items():
+        # Azure's exchange has tests of its own (tests/e2e/test_azure_registry.py).
+        assert login.startswith("stand-in") is (name in CHALLENGES or name == "Azure"), name
+        assert rest.startswith("stand-in") is (f"as {name}" in measured), name
+        assert rest.startswith(("stand-in", "read only")), name
+
+
 @pytest.mark.parametrize("service", CHALLENGES)
 def test_a_service_is_logged_in_to_as_it_asks(service: str) -> None:
     server = Server()

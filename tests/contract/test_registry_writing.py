@@ -64,6 +64,36 @@ def artifact(writer, place, *, subject=None, kind="application/x.report", annota
     return writer.push_manifest(place, json.dumps(document).encode(), OCI_MANIFEST)
 
 
+def test_an_upload_is_tried_and_leaves_nothing(registry, place):
+    Writer(registry).try_upload(place)
+    assert registry.find(place) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(403, b'{"errors": [{"code": "DENIED"}]}'),
+        reply(202, b""),
+        reply(200, b""),
+        reply(202, b"", {"Location": "https://elsewhere.example/upload"}),
+    ],
+)
+def test_an_upload_that_is_refused_or_leads_elsewhere_is_an_error(registry, server, answer):
+    server.answers["/v2/app/blobs/uploads/"] = answer
+    with pytest.raises(OutsideError):
+        Writer(registry).try_upload(Reference.parse(f"{server.name}/app:1"))
+
+
+def test_an_upload_that_is_tried_is_cancelled_and_sends_nothing(registry, server):
+    server.answers["/v2/app/blobs/uploads/"] = reply(202, b"", {"Location": "/v2/app/blobs/uploads/7?state=x"})
+    server.answers["/v2/app/blobs/uploads/7"] = reply(204, b"")
+    Writer(registry).try_upload(Reference.parse(f"{server.name}/app:1"))
+    assert [(method, path) for method, path, _ in server.requests if method != "GET"] == [
+        ("POST", "/v2/app/blobs/uploads/"),
+        ("DELETE", "/v2/app/blobs/uploads/7?state=x"),
+    ]
+
+
 @pytest.mark.parametrize("size", [0, 1, 99, 100, 101, 250, 300])
 def test_a_blob_in_chunks_comes_back_as_it_was(registry, place, size):
     content = os.urandom(size)

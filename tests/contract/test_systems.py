@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ruamel.yaml
@@ -149,6 +152,10 @@ BSD = {
     "env": "--* | -C* | -a*",
     "cat": "--* | -A | -E | -T",
     "uname": "--* | -o | -i",
+    "cksum": "--* | -a*",
+    "tr": "--*",
+    "rm": "--*",
+    "mkdir": "--*",
 }
 
 
@@ -192,6 +199,48 @@ def test_a_link_to_s3c_is_followed_with_bsd_s_readlink(tmp_path: Path, bsd: Path
     (tmp_path / "s3c").symlink_to(ROOT / "bin" / "s3c")
     ended = run([tmp_path / "s3c", "--version"], tmp_path, environment(PATH=str(bsd)))
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+WORKFLOWS = [
+    pytest.param(step, id=f"{path.stem} {name}: {step['name']}")
+    for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    for workflow in [ruamel.yaml.YAML(typ="safe", pure=True).load(path.read_text())]
+    if "inputs" in (workflow["on"].get("workflow_call") or {})
+    for name, job in workflow["jobs"].items()
+    for step in job.get("steps", ())
+    if "run" in step
+]
+"""The steps that are scripts, of the workflows that others call on runners of their own (`runs-on`)."""
+
+
+@pytest.mark.parametrize("step", WORKFLOWS)
+def test_a_workflows_script_runs_with_bsd_s_programs_and_jq(tmp_path: Path, bsd: Path, step: dict[str, Any]) -> None:
+    given = {
+        "IMAGE": "ghcr.io/acme/voting-app:1.4.0",
+        "IMAGES": " ghcr.io/acme/a:1 \n# not this\n\nghcr.io/acme/b:2\n",
+        "CALL": '{"image": "é"} 7',
+        "KUBECONFIG_TEXT": "apiVersion: v1",
+    }
+    assert set(step.get("env", ())) <= set(given)
+    executable(bsd / "jq", f'#!/bin/sh\nexec {shutil.which("jq")} "$@"\n')
+    (tmp_path / "s3c-patched").mkdir()
+    result = {"images": [{"verdict": "passed", "digest": f"sha256:{'0' * 64}"}]}
+    (tmp_path / "s3c-patched" / "result.json").write_text(json.dumps(result))
+    output = tmp_path / "output"
+    output.touch()
+    variables = {"PATH": str(bsd), "GITHUB_OUTPUT": str(output), "RUNNER_TEMP": str(tmp_path)}
+    bash = shutil.which("bash")
+    assert bash is not None
+    ended = run([bash, "-e", "-c", step["run"]], tmp_path, variables | given)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    outputs = dict(line.split("=", 1) for line in output.read_text().splitlines())
+    assert bool(outputs) == ("GITHUB_OUTPUT" in step["run"])
+    for name in ("call", "artifact"):
+        assert name not in outputs or re.search(r"(^|-)[0-9a-f]{8}$", outputs[name])
+
+
+def test_there_are_such_steps() -> None:
+    assert len(WORKFLOWS) >= 7
 
 
 # Which Python

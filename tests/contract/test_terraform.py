@@ -340,6 +340,21 @@ def test_no_secret_and_no_shared_account() -> None:
     assert not [text for text in _strings(module.document) if secret.search(text)]
 
 
+def test_what_needs_a_role_in_the_vault_waits_until_azure_knows_the_role() -> None:
+    """Azure answers 403 for minutes after a role is given; the vault itself needs none."""
+    module = read(TERRAFORM)
+    ((_, wait, body),) = module.of("time_sleep")
+    assert int(body["create_duration"].removesuffix("s")) >= 180
+    assert body["triggers"] == {"assignment": "${azurerm_role_assignment.administrator_certificates.id}"}
+    inside = {
+        f"{kind}.{name}": resource.get("depends_on")
+        for kind, name, resource in module.blocks("resource")
+        if kind.startswith("azurerm_key_vault_")
+    }
+    assert len(inside) == 2
+    assert all(waits == [f"${{time_sleep.{wait}}}"] for waits in inside.values()), inside
+
+
 def test_the_check_itself_finds_what_is_wrong() -> None:
     declared = schema("azurerm_key_vault")
     body = {"nam": "x", "network_acls": [{"bypass": "None", "defaultaction": "Deny"}]}

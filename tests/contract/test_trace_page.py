@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from s3c_actions.trace import page as story_page
 from s3c_actions.trace.model import Trace
-from tests.support import ROOT, stories
+from tests.support import stories
+from tests.support.browser import scenes
+from tests.support.browser.accessibility import problems
 from tests.support.browser.chromium import Theme, chromium, opened
 from tests.support.hostile import HOSTILE
-from tests.support.npm import installed
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
-AXE = ROOT / "tests" / "support" / "browser" / "axe"
 STORIES = {"patched": stories.patched(), "denied": stories.denied()}
 
 
@@ -27,36 +27,23 @@ def browser() -> Iterator[Browser]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def axe() -> str:
-    return (installed(AXE) / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-
-
 def source(story: Trace) -> str:
     return story_page.render(story).decode()
 
 
-def problems(page: Page, axe: str) -> list[str]:
-    """What axe has against the page. It is put in by the debugger: the page's policy would run none of it."""
-    page.evaluate(f"{axe}; 0")
-    found: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations', 'incomplete']})")
-    assert len(found["passes"]) > 10
-    return [f"{one['id']}: {node['html'][:150]}" for one in found["violations"] for node in one["nodes"]]
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", STORIES)
-def test_the_rules_of_accessibility(browser: Browser, axe: str, name: str, theme: Theme) -> None:
+def test_the_rules_of_accessibility(browser: Browser, name: str, theme: Theme) -> None:
     with opened(browser, source(STORIES[name]), theme=theme) as (page, heard):
         page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-        assert problems(page, axe) == []
+        assert problems(page) == []
         assert (heard.requests, heard.dialogs, heard.errors) == ([], [], [])
 
 
-def test_axe_finds_what_is_wrong(browser: Browser, axe: str) -> None:
+def test_axe_finds_what_is_wrong(browser: Browser) -> None:
     page_source = source(STORIES["patched"]).replace('<html lang="en">', "<html>")
     with opened(browser, page_source) as (page, _):
-        assert [one for one in problems(page, axe) if one.startswith("html-has-lang")]
+        assert [one for one in problems(page) if one.startswith("html-has-lang")]
 
 
 @pytest.mark.parametrize(
@@ -89,3 +76,15 @@ def test_by_keyboard_on_a_phone_and_in_print(browser: Browser) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         page.emulate_media(media="print", color_scheme="dark")
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_no_text_of_the_picture_leaves_its_box(browser: Browser) -> None:
+    for story in (*STORIES.values(), scenes.traced()):
+        with opened(browser, source(story), width=1280) as (page, _):
+            left = page.locator("svg g").evaluate_all("""all => all.flatMap(group => {
+                const box = group.querySelector("rect").getBoundingClientRect();
+                return [...group.querySelectorAll("text")]
+                    .filter(one => one.getBoundingClientRect().right > box.right)
+                    .map(one => one.textContent);
+            })""")
+            assert left == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from itertools import combinations, product
 from pathlib import Path
@@ -98,6 +99,43 @@ def test_more_images_than_a_matrix_may_have_are_refused_before_any_job_of_it(tmp
     assert not job.succeeded
     assert "lists 257 images, and GitHub runs at most 256 jobs of a matrix" in job.log
     assert job.services == []
+
+
+FOR_FORKS = """
+on: push
+permissions: {}
+jobs:
+  comment:
+    uses: org/s3c/.github/workflows/comment.yml@v1
+    permissions: {actions: read, pull-requests: write}
+"""
+OWN = {"head_repository": {"full_name": "octo/shop"}, "head_branch": "main"}
+DEPENDABOT = {"head_repository": {"full_name": "octo/shop"}, "head_branch": "dependabot/pip/flask-3"}
+
+
+@pytest.mark.parametrize(
+    ("event", "workflow_run", "starts"),
+    [
+        ("push", None, False),
+        ("pull_request", None, False),
+        ("schedule", None, False),
+        ("push", DEPENDABOT, False),
+        ("workflow_run", OWN, False),
+        ("workflow_run", DEPENDABOT, True),
+        ("workflow_run", OWN | {"head_repository": {"full_name": "mallory/shop"}}, True),
+        ("workflow_run", OWN | {"head_repository": None}, True),  # a fork that was deleted
+    ],
+)
+def test_comments_for_forks_are_a_matter_of_their_ended_runs_alone(
+    tmp_path: Path, event: str, workflow_run: dict[str, Any] | None, starts: bool
+) -> None:
+    payload = {"repository": {"full_name": "octo/shop"}} | ({"workflow_run": workflow_run} if workflow_run else {})
+    workflow = FOR_FORKS.replace("on: push", f"on: {event}")
+    environment = {"GITHUB_REPOSITORY": "octo/shop"}
+    job = act.run(workflow, tmp_path, event=event, payload=payload, environment=environment)
+    assert ("Run Main Comment" in job.log) is starts, job.log
+    # One that starts has no token here.
+    assert job.succeeded is not starts
 
 
 UPLOAD = """
@@ -228,6 +266,14 @@ def test_artifacts_are_named_by_the_call_and_taken_by_that_name() -> None:
         assert "CALL: ${{ toJSON(inputs) }} ${{ job.check_run_id }}" in (workflow_rules.WORKFLOWS / name).read_text()
 
 
+def test_of_several_calls_in_one_run_none_is_dropped() -> None:
+    """Of those that wait in one group, GitHub keeps the newest alone, unless it is told to keep them."""
+    grouped = {path.name: YAML.load(path).get("concurrency") for path in WORKFLOWS}
+    kept = {name: group["queue"] for name, group in grouped.items() if group and "queue" in group}
+    assert kept == dict.fromkeys(("refresh.yml", "scheduled-patch.yml", "secure-image.yml"), "max")
+    assert all(grouped[name]["cancel-in-progress"] is False for name in kept)
+
+
 def test_deployments_into_one_target_wait_for_each_other() -> None:
     for path, name, job in JOBS:
         if "$/actions/deploy" in str(job) and path.name != "self-test.yml":
@@ -272,3 +318,10 @@ def test_what_a_workflow_takes_for_signing_and_trust_reaches_every_step_that_sig
         assert "trust-store" in given or {"vault", "vault-certificate", "certificate"} <= given.keys()
     for name in declared.keys() & {*SIGNING, "timestamp-url", "timestamp-root-cert", "trust-store", "trusted-identity"}:
         assert any(f"inputs.{name}" in str(given.get(name)) for given in steps), name
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
+def test_the_secrets_that_a_workflow_speaks_of_are_those_it_takes(path: Path) -> None:
+    declared = set((YAML.load(path)["on"].get("workflow_call") or {}).get("secrets") or {})
+    named = set(re.findall(r"\bsecret `?([A-Za-z][\w-]*_[\w-]*|[Kk][Uu][Bb][\w-]*|[A-Z]{4,})", path.read_text()))
+    assert named <= declared

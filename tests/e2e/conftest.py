@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import tempfile
 import uuid
@@ -18,6 +19,7 @@ from xdist.scheduler import LoadScopeScheduling
 from s3c_actions.cli.console import LogProgress
 from s3c_actions.cli.run import cache_path
 from s3c_actions.core.process import Runner
+from s3c_actions.programs.install.cache import lock_file
 from s3c_actions.programs.install.locate import locate
 from s3c_lab import lab as labs
 from s3c_lab.certificates import make
@@ -25,42 +27,56 @@ from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine, with_system_path
 from s3c_lab.node.programs import KUBECTL
 from tests.support.cluster import Kubectl
-from tests.support.oci import Repository, copy_image, layer
+from tests.support.oci import Repository, copy_image, digest_of
 from tests.support.signing import Ended, push_image
 from tests.support.signing import s3c as run_s3c
 
 PREFIX = "test-"
 TOGETHER = "@node"
-LONG = {"test_demo.py", "test_lab.py", "test_other_cluster.py", "test_workflows.py"}
-"""With tests of a minute or more: at the end, one process would work on them alone."""
+_CHAINS = re.compile(r"@(node|runner)\b")
+# Of the programs in Go that tests start: a fifth of a scan is the collection of garbage.
+os.environ.setdefault("GOGC", "400")
+LONG = {
+    *("test_attach.py", "test_azure_registry.py", "test_chain.py", "test_demo.py", "test_lab.py"),
+    *("test_other_cluster.py", "test_own_image.py", "test_patch.py", "test_patch_container.py", "test_workflows.py"),
+}
+"""With tests of half a minute or more: at the end, one process would work on them alone."""
+IN_ONE = {"test_azure_registry.py", "test_chain.py", "test_hosted_runner.py", "test_mirror.py", "test_own_image.py"}
+"""Whose tests share what takes long to make: in several processes it would be made as often."""
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """One test at a time for each of `make e2e`'s processes, but those of the node to one of them, as of the runner.
+    """One test at a time for each of `make e2e`'s processes, but those of a node to one of them, as of the runner.
 
+    There are two nodes, in two processes: what is about the gate itself has one, and waits for answers that are kept.
     pytest-xdist's own groups are no more with pytest 9.2 (pytest-dev/pytest-xdist#1386), and nobody is told: each
-    process would have a node.
+    process would have a node. Some files stay in one process, too.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        together = re.search(r"@[a-z]+", nodeid.partition("[")[2])
-        return together[0] if together else nodeid
+        together = _CHAINS.search(nodeid.partition("[")[2])
+        if together is None:
+            file = nodeid.partition("::")[0]
+            return file if Path(file).name in IN_ONE else nodeid
+        about_the_gate = together[0] == TOGETHER and re.search(r"\btest_(azure_)?(gate|signers)", nodeid)
+        return f"{together[0]} of the gate" if about_the_gate else together[0]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """Who hands tests out to `make e2e`'s processes."""
+    """Who hands tests out to `make e2e`'s processes, in the order in which they were collected."""
+    config.option.loadscopereorder = False
     return Together(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests come first."""
-    items.sort(key=lambda item: item.path.name not in LONG)
+    """Long tests come first: chains of them before single ones."""
+    items.sort(key=lambda item: (_CHAINS.search(item.name) is None, item.path.name not in LONG))
 
 
 @pytest.fixture(scope="session", params=[TOGETHER])
 def on_the_node() -> None:
-    """For tests of a node: one serves them all, and they change its gate. The parameter stands in their names."""
+    """For tests of a node: it serves all of a process, and they change its gate. The parameter is in their names."""
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +99,7 @@ def lab(machine: Machine, request: pytest.FixtureRequest) -> Iterator[Lab]:
     assert capture is not None
     with capture.global_and_fixture_disabled():
         made = labs.up(name, 0, machine)
+        _know_the_images(made, machine)
     yield made
     with capture.global_and_fixture_disabled():
         labs.down(name, machine)
@@ -175,13 +192,10 @@ def fresh(lab: Lab) -> Callable[[str], str]:
 
 
 @pytest.fixture(scope="session")
-def layers(lab: Lab, machine: Machine) -> list[bytes]:
+def layers(lab: Lab) -> list[bytes]:
     """The layers of an image whose packages have security updates pending, and which knows where to get them."""
     base = Repository(lab.registry, "library/debian")
-    blobs = [base.blob(one["digest"]) for one in base.get("stable-slim")["layers"]]
-    # Not the archive of everything, whose list apt would read twice at each patch: that takes longer than all the rest.
-    _, security = machine.mirrors("bookworm")
-    return [*blobs, layer({"etc/apt/sources.list": f"deb {security} bookworm-security main\n".encode()})]
+    return [base.blob(one["digest"]) for one in base.get("stable-slim")["layers"]]
 
 
 @pytest.fixture
@@ -207,6 +221,26 @@ def short_folder() -> Iterator[Path]:
 def s3c(tmp_path: Path) -> Callable[..., Ended]:
     """Runs `python -m s3c_actions` with the arguments given in a folder of this test; see `signing.s3c`."""
     return partial(run_s3c, tmp_path)
+
+
+def _know_the_images(lab: Lab, machine: Machine) -> None:
+    """Let Trivy have looked into the lab's images before: their layers take it seconds, in each process's lab anew."""
+    names = [image.removeprefix(f"{lab.registry}/").split(":") for image in lab.images]
+    digests = [digest_of(Repository(lab.registry, name).raw(tag)[0]) for name, tag in names]
+    scans = machine.cache / "tests" / "scans"
+    kept = scans / digest_of("".join(digests).encode())[-12:]
+    with lock_file(scans / ".lock"):
+        if not kept.exists():
+            for old in scans.glob("[0-9a-f]*"):
+                shutil.rmtree(old)
+            with tempfile.TemporaryDirectory() as folder:
+                flags = ("--offline", "--trivy-cache-dir", lab.trivy_cache)
+                ended = run_s3c(Path(folder), "scan", *lab.images, *flags)
+            assert ended.code == 0, ended.stderr
+            copy = shutil.copytree(Path(lab.trivy_cache) / "fanal", scans / f"{os.getpid()}")
+            copy.rename(kept)
+        else:
+            shutil.copytree(kept, Path(lab.trivy_cache) / "fanal", dirs_exist_ok=True)
 
 
 def _take_down_the_dead(machine: Machine) -> None:

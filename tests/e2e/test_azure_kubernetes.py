@@ -117,7 +117,7 @@ def test_a_refusal_names_the_input_or_the_role(azure: Azure, service: Kubernetes
     fails(2, "subscription: there is no subscription", subscription=SUBSCRIPTION.replace("0b1f", "ffff"))
     fails(2, "resource-group: it is missing", resource_group="")
     fails(2, "subscription: it is missing", subscription="")
-    fails(2, "kubeconfig: it is given beside aks-cluster", kubeconfig="x")
+    fails(2, "kubeconfig: it is given beside `--aks-cluster`", kubeconfig="x")
     service.users.clear()
     fails(3, 'az role assignment create --role "Azure Kubernetes Service Cluster User Role"', azure.application.client)
     service.users.add(azure.application.object)

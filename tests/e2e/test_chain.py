@@ -204,7 +204,8 @@ def test_a_second_run_pushes_nothing_and_starts_neither_copa_nor_sign(done, chai
     )
     assert again.code == 0, again.stderr
     assert chain.began == []
-    assert all(f"✔ {image['reference']}   nothing to do" in again.stdout for image in again.result["images"])
+    for image in again.result["images"]:
+        assert re.search(rf"[✔●] \S+ @ {image['digest'][:19]}…   nothing to do", again.stdout)
     assert [state(image) for image in done.images] == before
     for first, second in zip(done.ended.result["images"], again.result["images"], strict=True):
         assert second["reference"] == first["reference"]
@@ -356,7 +357,7 @@ def test_wrong_input_is_named_before_anything_is_done(chain, fresh, spoilt, flag
     before = state(image)
     ended = chain(spoilt.format(image if spoilt == "{}" else image.rpartition(":")[0]), flags=flags)
     assert ended.code == 2, ended.stderr
-    assert re.search(f"^s3c chain: {field}: ", ended.stderr, re.MULTILINE), ended.stderr
+    assert re.search(f"^s3c chain: (--)?{field}: ", ended.stderr, re.MULTILINE), ended.stderr
     assert not re.search(r"^::|Traceback", ended.stderr, re.MULTILINE)
     assert (chain.began, state(image)) == ([], before)
 
@@ -365,8 +366,8 @@ def test_without_a_key_it_says_how_to_do_without(chain, fresh):
     image = fresh("voting-app")
     before = state(image)
     ended = chain(image, key=False)
-    assert (ended.code, "s3c chain: key: no signing key is given" in ended.stderr) == (2, True), ended.stderr
-    assert "set `sign` to false" in ended.stderr
+    assert (ended.code, "s3c chain: --key: no signing key is given" in ended.stderr) == (2, True), ended.stderr
+    assert "set `--sign` to false" in ended.stderr
     assert (chain.began, state(image)) == ([], before)
 
 
@@ -385,7 +386,7 @@ def test_a_certificate_that_will_not_do_is_told_before_anything_is_pushed(chain,
         chain.key = identity.write(tmp_path, name)
         ended = chain(image)
         assert ended.code == 2, ended.stderr
-        assert ended.stderr.startswith("s3c chain: certificate: ") and says in ended.stderr, ended.stderr
+        assert ended.stderr.startswith("s3c chain: --certificate: ") and says in ended.stderr, ended.stderr
         assert (chain.began, state(image)) == ([], before)
     chain.key = (make("one").write(tmp_path, "one")[0], make("two").write(tmp_path, "two")[1])
     ended = chain(image)
@@ -399,10 +400,10 @@ def test_a_trust_store_that_does_not_trust_the_signer_is_told_before_anything_is
     _, stranger = make("stranger").write(tmp_path, "stranger")
     identity = ("--trust-store", chain.key[1], "--trusted-identity", "C=US, ST=WA, O=somebody else")
     unnamed = chain(image, flags=identity)
-    assert (unnamed.code, unnamed.stderr.startswith("s3c chain: trusted-identity: ")) == (2, True), unnamed.stderr
+    assert (unnamed.code, unnamed.stderr.startswith("s3c chain: --trusted-identity: ")) == (2, True), unnamed.stderr
     ended = chain(image, flags=("--trust-store", stranger))
     assert ended.code == 2, ended.stderr
-    assert ended.stderr.startswith("s3c chain: trust-store: "), ended.stderr
+    assert ended.stderr.startswith("s3c chain: --trust-store: "), ended.stderr
     assert (chain.began, state(image)) == ([], before)
 
 

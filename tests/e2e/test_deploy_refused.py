@@ -143,7 +143,7 @@ def test_a_kubeconfig_that_does_not_work(
     broken = tmp_path / "broken"
     broken.write_text("apiVersion: v1\nkind: Config\nclusters: [\n")
     refused(2, "kubeconfig: .*absent is not a file", kubeconfig=tmp_path / "absent")
-    refused(2, "kubeconfig: .*broken cannot be used", kubeconfig=broken)
+    refused(2, "kubeconfig: .*broken, line [0-9]+: it is not YAML", kubeconfig=broken)
     refused(2, "nobody is not a context", "--context", "nobody")
     # A token that was good until its account was deleted: what an expired one is to the server.
     kubectl("create", "serviceaccount", namespace, "-n", "default")
@@ -202,7 +202,7 @@ def test_the_roles_are_enough_and_what_lacks_is_named(
         refused(f"patch deployments.apps in the namespace {namespace}")
     with rule("s3c-deployer", workloads, ["get", "list", "patch"]):
         refused(f"create deployments.apps in the namespace {namespace}")
-    with rule("s3c-gate-reader", ["validatingwebhookconfigurations"], ["get"]):
+    with rule("s3c-gate-reader", ["validatingwebhookconfigurations", "mutatingwebhookconfigurations"], ["get"]):
         refused("list validatingwebhookconfigurations.admissionregistration.k8s.io")
     with rule("s3c-gate-reader", ["nodes", "namespaces"], ["get"]):
         refused("list nodes")

@@ -219,7 +219,7 @@ def test_the_gate_is_removed_even_if_it_does_not_run_and_comes_back(
 ) -> None:
     refused = gate("uninstall")
     assert refused.code == 2, refused.stderr
-    assert "Give --yes" in refused.stderr
+    assert "Give `--yes`" in refused.stderr
     assert "[ratify-verification]" in kubectl.tried(ABSENT)
     kubectl("scale", "-n", "gatekeeper-system", "deployment/gatekeeper-controller-manager", "--replicas=0")
     kubectl.until_denied(pod("x", pod_spec(signed)), "failed calling webhook")

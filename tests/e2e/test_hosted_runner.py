@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from s3c_actions import __version__
 from s3c_lab import docker_engine
 from s3c_lab.machine import Machine
 from s3c_lab.runner import container
 from s3c_lab.runner.container import BUNDLE, SERVICES, HostedRunner, RunnerSettings
+from tests.support import wheels
 
 
 @pytest.fixture(scope="module")
-def runner(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostedRunner]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the runner sees under the same path."""
+    folder = tmp_path_factory.mktemp("shared")
+    folder.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runner(machine: Machine, tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Iterator[HostedRunner]:
     docker_engine.ensure(machine)
     settings = RunnerSettings(
         name=f"s3c-runner-{os.getpid()}-bare",
         folder=tmp_path_factory.mktemp("runner"),
+        work=(shared,),
         hosts=("ghcr.io",),
         bundle=Path(BUNDLE),
     )
@@ -57,6 +69,23 @@ def test_its_python_is_debians_own_without_packages_and_not_to_be_changed(shell:
     assert shell("python3 -c 'import msgspec'", code=1) == ""
     assert shell("python3 -c 'import pip, venv'") == ""
     assert shell("pip install --quiet msgspec 2>&1 | head -n 1") == "error: externally-managed-environment"
+
+
+def test_the_wheel_is_installed_and_run_by_its_python(shared: Path, shell: Shell, tmp_path: Path) -> None:
+    wheel = wheels.build(tmp_path)
+    folder = shared / "package"
+    # The runner's network has no registry of packages: what it installs is laid beside it.
+    subprocess.run(
+        [wheels.uv(), "pip", "install", "--quiet", "--python-version", "3.13", "--target", folder, wheel],
+        check=True,
+        timeout=600,
+    )
+    report = folder / "report.json"
+    shutil.copyfile(wheels.REPORT, report)
+    command = f"cd /tmp && PYTHONPATH={folder} python3 -m s3c_actions"
+    assert shell(f"{command} --version").endswith(__version__)
+    shell(f"{command} report {report} --fail-on HIGH --output-dir out", code=1)
+    assert '"refused"' in shell("grep verdict /tmp/out/result.json")
 
 
 def test_docker_has_its_default_image_store_and_a_builder_that_copa_cannot_use(shell: Shell) -> None:

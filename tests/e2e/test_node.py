@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.node.cluster import node_name
 from s3c_lab.node.programs import KUBECTL
-from tests.e2e.conftest import PREFIX
 from tests.support.cluster import Kubectl, image_volume, pod, pod_spec, workload
 from tests.support.signing import Ended
 
@@ -223,79 +221,11 @@ def test_up_again_leaves_the_node_and_the_gate_in_force(
 
 
 def test_the_node_with_the_gate_needs_less_than_a_gibibyte_and_a_half(gated: Lab) -> None:
-    # Of memory that is the processes' own: pages of files, programs among them, the kernel takes back when it needs them.
+    # Of memory that is the processes' own: pages of files the kernel takes back when it needs them.
     status = _said("docker", "exec", node_name(gated.name), "sh", "-c", "cat /proc/[0-9]*/status 2>/dev/null || true")
     anonymous = [int(kib) for kib in re.findall(r"^RssAnon:\s+(\d+) kB$", status, re.MULTILINE)]
     assert 100_000 < sum(anonymous) < 1.5 * 2**20, sorted(anonymous)
 
 
-def test_a_second_lab_stands_beside_the_first_and_leaves_nothing_behind(
-    gated: Lab, kubectl: Kubectl, machine: Machine
-) -> None:
-    name = f"{PREFIX}{os.getpid()}-second"
-    made = labs.up(name, 0, machine, node=True)
-    try:
-        other = Kubectl(kubectl.program, made.kubeconfig)
-        assert made.registry != gated.registry
-        assert other("get", "nodes", "-o", "name").split() == [f"node/{node_name(name)}"]
-        assert kubectl("get", "nodes", "-o", "name").split() == [f"node/{node_name(gated.name)}"]
-        second = Footprint.of(made)
-        there = second.traces()
-    finally:
-        labs.down(name, machine)
-    assert all(there.values()), "the test looks for traces where a node that runs has none"
-    assert second.traces() == {kind: [] for kind in there}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Footprint:
-    """By what to tell a node's traces from those of everything else on this machine."""
-
-    folder: Path
-    containers: list[str]
-    volumes: list[str]
-    link: str
-    port: str
-
-    @classmethod
-    def of(cls, lab: Lab) -> Footprint:
-        node = node_name(lab.name)
-        inspected = json.loads(_said("docker", "inspect", node, f"{node}-registry"))
-        mounts = (mount for one in inspected for mount in one["Mounts"])
-        return cls(
-            folder=Path(lab.folder),
-            containers=[one["Id"] for one in inspected],
-            volumes=[mount["Name"] for mount in mounts if mount["Type"] == "volume"],
-            # The other end of the node's only cable.
-            link=_said("docker", "exec", node, "cat", "/sys/class/net/eth0/iflink").strip(),
-            port=inspected[0]["NetworkSettings"]["Ports"]["6443/tcp"][0]["HostPort"],
-        )
-
-    def traces(self) -> dict[str, list[str]]:
-        """What there is of the node on the host."""
-        groups = (str(path) for path in Path("/sys/fs/cgroup").rglob("*") if not path.is_symlink())
-        return {
-            "files": [str(self.folder)] if self.folder.exists() else [],
-            "containers": self._ours(_said("docker", "ps", "--all", "--quiet", "--no-trunc")),
-            "volumes": [one for one in _said("docker", "volume", "ls", "--quiet").split() if one in self.volumes],
-            "control groups": self._ours("\n".join(groups)),
-            "processes": self._ours("\n".join(_read(one) for one in Path("/proc").glob("[0-9]*/cgroup"))),
-            "interfaces": [
-                one.name for one in Path("/sys/class/net").iterdir() if _read(one / "ifindex").strip() == self.link
-            ],
-            "rules": [one for one in _said("iptables-save").splitlines() if f"--dport {self.port} " in one],
-        }
-
-    def _ours(self, lines: str) -> list[str]:
-        return [line for line in lines.splitlines() if any(one in line for one in self.containers)]
-
-
 def _said(*argv: str) -> str:
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""  # it ended in the meantime

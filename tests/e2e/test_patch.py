@@ -254,7 +254,8 @@ def test_a_platform_that_cannot_be_patched_is_named_and_nothing_is_pushed(cli, r
 def test_buildkit_that_is_gone(cli, image, repository):
     cli(image, code=3, buildkit="unix:///nowhere/buildkitd.sock")
     assert "BuildKit at unix:///nowhere/buildkitd.sock did not answer" in cli.said
-    assert "buildkit-addr auto" in cli.said
+    assert "give its address as `--buildkit-addr`" in cli.said
+    assert "let s3c start its own with `auto`" in cli.said
     assert repository.tags() == ["1.0"]
 
 

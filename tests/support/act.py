@@ -25,9 +25,10 @@ from s3c_actions import REPOSITORY
 from tests.support import ROOT, workflow_rules
 
 STANDINS = Path("tests", "standins")
+FINGERPRINTS = Path("tests", "support", "github", "fingerprints.py")
 LOGIN = "docker/login-action@v4"
 """Which users take to log in, and the documentation therefore."""
-_RUN_BY_ACTIONS = ("action.yml", "actions", "manifests", "requirements", "s3c_actions")
+RUN_BY_ACTIONS = ("action.yml", "actions", "manifests", "requirements", "s3c_actions")
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def run(
         *("--local-repository", f"{LOGIN}={standins / 'login-action'}"),
         *("--env", f"STANDINS={services}"),
         *("--env", f"KEPT={kept}"),
-        *("--env", f"FINGERPRINTS={python} {(checkout or ROOT) / 'tests' / 'support' / 'github' / 'fingerprints.py'}"),
+        *("--env", f"FINGERPRINTS={python} {(checkout or ROOT) / FINGERPRINTS}"),
         *(part for name, value in (variables or {}).items() for part in ("--var", f"{name}={value}")),
         *(part for name, value in (environment or {}).items() for part in ("--env", f"{name}={value}")),
         *(part for name, value in (secrets or {}).items() for part in ("--secret", f"{name}={value}")),
@@ -158,7 +159,7 @@ def _checkout() -> tempfile.TemporaryDirectory[str]:
     What Python compiled comes along, as it stays on a runner from one step to the next.
     """
     folder = tempfile.TemporaryDirectory(prefix="s3c-checkout-")
-    for name in _RUN_BY_ACTIONS:
+    for name in RUN_BY_ACTIONS:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
         copy(ROOT / name, Path(folder.name) / name)
     return folder

@@ -95,8 +95,10 @@ def install_programs(folder: Path) -> None:
         records.add(f"programs/{pin.name}/{home.name}", digest, "release")
 
 
-def ended(argv: tuple[str, ...], folder: Path, **environment: str) -> tuple[int, str]:
-    """How a command line ends there: its exit code, and everything it said."""
+def ended(
+    argv: tuple[str, ...], folder: Path, errors: io.StringIO | None = None, /, **environment: str
+) -> tuple[int, str]:
+    """How a command line ends there: its exit code, and everything it said, or without what went to `errors`."""
     said = io.StringIO()
     around = {
         "HOME": str(folder),
@@ -106,4 +108,4 @@ def ended(argv: tuple[str, ...], folder: Path, **environment: str) -> tuple[int,
         **GITHUB,
         **environment,
     }
-    return run.run(argv[0], argv[1:], around, said, said), said.getvalue()
+    return run.run(argv[0], argv[1:], around, said, said if errors is None else errors), said.getvalue()

@@ -61,7 +61,7 @@ def workflow(section: str, changes: Mapping[str, Change], number: int = 0) -> st
 
 
 def readme(number: int) -> str:
-    """Return a workflow whose only job has the steps of an example of README.md, exactly as printed.
+    """Return an example of README.md as a workflow, exactly as printed; steps become the only job of a push.
 
     Args:
         number: of the YAML block in README.
@@ -69,7 +69,8 @@ def readme(number: int) -> str:
     tokens = MarkdownIt().parse((ROOT / "README.md").read_text())
     block = [token.content for token in tokens if token.type == "fence" and token.info == "yaml"][number]
     printed = _YAML.load(block)
-    job = {"runs-on": "ubuntu-latest", **(printed if isinstance(printed, dict) else {"steps": printed})}
+    if "jobs" in printed:
+        return block
     written = io.StringIO()
-    _YAML.dump({"on": "push", "jobs": {"job": job}}, written)
+    _YAML.dump({"on": "push", "jobs": {"job": {"runs-on": "ubuntu-latest", **printed}}}, written)
     return written.getvalue()

@@ -22,6 +22,7 @@ GIVEN: dict[str, tuple[str, ...]] = {
         'PersistentVolumeClaim "d" is invalid: spec.resources.requests.storage: Forbidden: field can not be less than '
         "status.capacity",
         'Deployment.apps "web" is invalid: spec.selector: Invalid value: {"matchLabels":{}}: field is immutable',
+        'Pod "web" is invalid: spec: Forbidden: pod updates may not change fields other than `spec.x`',
     ),
     "trivy": (
         "x\tFATAL\tFatal error\tdatabase error: the version of DB schema doesn't match. Local DB: 1, Expected: 2",

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.findings.difference import compare_scans
 from s3c_actions.findings.model import ScanReport, Severity
+from s3c_actions.findings.selection import Selection
 from s3c_actions.findings.threshold import Threshold, closed_error
 from s3c_actions.report.document import ResultDocument
 from s3c_actions.result.model import Admission, AppliedObject, Comparison, DeployResult, ImageOutcome, Outcome
@@ -38,6 +39,12 @@ def scanned(of: ScanReport = MIXED) -> ImageOutcome:
     scan = outcomes.scan(of, refused=refused)
     failure = closed_error(scan.reference, GATE, refused) if refused else None
     return ImageOutcome(image=of.image, reference=scan.reference, scan=scan, failure=failure)
+
+
+def filtered(of: ScanReport = MIXED) -> ImageOutcome:
+    """One image scanned without a gate, of which critical findings alone are shown."""
+    scan = outcomes.scan(of, gated=False, selection=Selection(severities=(Severity.CRITICAL,)))
+    return ImageOutcome(image=of.image, reference=scan.reference, scan=scan)
 
 
 def against(image: ImageOutcome, baseline: ScanReport = BASELINE, name: str = "main") -> ImageOutcome:
@@ -102,6 +109,13 @@ def situations() -> dict[str, list[ResultDocument]]:
         "compared": _of("chain", against(outcomes.chain())),
         "clean": _of("scan", against(scanned(clean))),
         "refused": _of("scan", against(scanned())),
+        "no-gate": _of("scan", replace(scanned(), scan=outcomes.scan(MIXED, gated=False), failure=None)),
+        "filtered": _of("scan", filtered(outcomes.report(*MIXED.findings[1:]))),
+        "several-filtered": _of(
+            "scan",
+            _named(filtered(), "voting-app"),
+            _named(filtered(outcomes.report(*MIXED.findings[1:])), "voting-db"),
+        ),
         "failed": _of("chain", ImageOutcome(image="localhost:5000/voting-db:15.0", failure=DOWN)),
         "nothing-to-do": _of("chain", nothing_to_do()),
         "nothing-to-patch": _of("patch", nothing_to_patch()),

@@ -137,6 +137,7 @@ def patched() -> Trace:
     )
     return Trace(
         image=f"{NAME}:1.4.0-1",
+        tag="1.4.0-1",
         told="2026-11-23T08:00:00Z",
         subject=subject,
         ancestors=(
@@ -156,6 +157,7 @@ def patched() -> Trace:
         ),
         change=PatchChange(
             source="the attached result.json, signed by a trusted signer",
+            trust=SignatureTrust.TRUSTED,
             before=attached.count_by_severity((*fixed, *left)),
             after=attached.count_by_severity(left),
             fixed=fixed,
@@ -244,6 +246,7 @@ def hostile(text: str) -> Trace:
     )
     return Trace(
         image=text,
+        tag=text,
         told="2026-11-23T08:00:00Z",
         subject=subject,
         platforms=(replace(subject, reference=f"{NAME}@{ORIGINAL}"),),

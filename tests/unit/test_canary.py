@@ -16,6 +16,7 @@ from s3c_actions.core.errors import Exit, InputError, OutsideError
 from s3c_actions.core.process import Secrets
 from s3c_actions.options import github as commenting
 from s3c_actions.options.command import COMMANDS, load
+from s3c_actions.options.common import SubmitOptions
 from s3c_actions.options.declare import variable
 from s3c_actions.result.model import ImageOutcome, Outcome
 from tests.support import bare, canaries
@@ -49,6 +50,8 @@ def inputs_of(name):
     command = load(name)
     return (
         *command.inputs,
+        *command.other_inputs,
+        *(SubmitOptions.inputs() if command.submits else ()),
         *parser.COMMON_INPUTS,
         *(commenting.CommentingOptions.inputs() if command.comments else ()),
     )
@@ -95,6 +98,7 @@ def runner(alone):
     (alone / "temp").mkdir()
     return {
         "GITHUB_ACTIONS": "true",
+        "GITHUB_ACTION_PATH": "/actions",
         "GITHUB_OUTPUT": str(alone / "output"),
         "GITHUB_STEP_SUMMARY": str(alone / "summary"),
         "RUNNER_TEMP": str(alone / "temp"),
@@ -378,8 +382,8 @@ def test_output_that_ends_in_the_middle_is_redacted_by_main(alone, monkeypatch, 
     assert main.main(["sign", "registry.example/app:1", "--certificate", "signing.crt"]) == Exit.WRONG_INPUT
     said = capsys.readouterr()
     assert not [piece for piece in canaries.KEYS["key"].pieces if piece in said.out + said.err]
-    assert "key: it holds a private key, not a path." in said.err
-    assert "`key-pem`" in said.err
+    assert "S3C_KEY: it holds a private key, not a path." in said.err
+    assert "`--key-pem-file`" in said.err
     assert Path("s3c-out/result.json").is_file()
 
 

@@ -1,5 +1,6 @@
 """Every command line and every `with:` that is shown to people is understood by what it calls."""
 
+import io
 import re
 import shlex
 from collections.abc import Iterator
@@ -7,12 +8,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+import msgspec
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from s3c_actions import REPOSITORY
 from s3c_actions.cli import parser
+from s3c_actions.cli import words as asked
 from s3c_actions.options import declare
 from s3c_actions.options.command import COMMANDS, load
 from s3c_actions.options.report import FormatOptions
@@ -134,18 +138,21 @@ def test_a_command_line_is_understood(page, words):
         # argparse ends the process when it does not understand.
         assert lab_parser().parse_args([name, *argv]).command == name
         return
+    if name in parser.WORDS or "-h" in argv:
+        assert asked.run((name, *argv), {}, io.StringIO(), io.StringIO()) == 0
+        return
     assert name in COMMANDS
     command = load(name)
     given = parser.read(command, [filled(word) for word in argv])
     assert given is not None
     told: list[str] = []
     declare.read(command.options, given, {}, told.append)
-    assert not told, "an old name is shown"
+    assert not told, "another tool's name is shown"
 
 
 def flags_of(name: str) -> set[str]:
     """The flags of a command."""
-    return {flag for action in parser._create_parser(load(name))._actions for flag in action.option_strings}
+    return {flag for action in parser.create_parser(load(name))._actions for flag in action.option_strings}
 
 
 def within_paragraphs(page: Path) -> Iterator[tuple[str, set[str]]]:
@@ -402,3 +409,75 @@ def test_one_namespace_is_shown_and_it_is_the_one_that_terraform_lets_deploy():
     assert len(shown) >= 8
     # The Gateway in front of the app has its own, which an administrator makes.
     assert {name for _, name in shown} <= {allowed, f"{allowed}-gateway", "gatekeeper-system"}, shown
+
+
+def test_a_subjects_prefix_that_a_command_takes_has_a_value_for_older_repositories() -> None:
+    """GitHub's answer has none for those whose subjects hold no ids, and a subject would begin with nothing."""
+    taken = [
+        found
+        for page in (*PAGES, ROOT / "infra" / "terraform" / "README.md")
+        for found in re.findall(r"\$\(gh api [^)]*sub_claim_prefix[^)]*\)", page.read_text())
+    ]
+    assert len(taken) >= 4
+    for command in taken:
+        assert re.search(r"--jq '\.sub_claim_prefix // \"repo:[\w-]+/[\w-]+\"'\)$", command), command
+
+
+# Variables that are no input of a command: where things lie on a machine.
+MACHINE = {"S3C_CACHE", "S3C_STATE", "S3C_PYTHON", "S3C_PROGRAMS_MIRROR"}
+DECLARED = {one.variable for name in COMMANDS for one in (*load(name).inputs, *load(name).other_inputs)}
+NAMED_VARIABLES = sorted({(page, name) for page in PAGES for name in re.findall(r"\bS3C_[A-Z_]+\b", page.read_text())})
+
+
+def test_a_variable_that_is_shown_is_that_of_an_input():
+    assert len(NAMED_VARIABLES) > 20
+    # Those that a page makes up: for a secret or variable of a repository, or the tests' own.
+    own = {"S3C_POLICY", "S3C_GOLDEN", "S3C_", "S3C_FAILON"}
+    unknown = {(page.name, name) for page, name in NAMED_VARIABLES if name not in DECLARED | MACHINE | own}
+    assert not unknown
+
+
+OTHER_SYSTEMS = [ROOT / "docs" / name for name in ("gitlab.md", "azure-pipelines.md", "jenkins.md")]
+
+
+@pytest.mark.parametrize("page", OTHER_SYSTEMS, ids=[page.stem for page in OTHER_SYSTEMS])
+def test_what_another_ci_system_is_given_is_understood(page):
+    """Its pipeline parses where it is YAML, and the command in it takes its arguments; comment and alerts are named."""
+    (pipeline,) = [block for block in code(page) if block.info in {"yaml", "groovy"}]
+    if pipeline.info == "yaml":
+        assert parse_yaml(pipeline.content)
+    (line,) = re.findall(r"/bin/s3c\"? ([a-z]+ \"[^\"]+\")", pipeline.content)
+    name, *argv = shlex.split(line)
+    assert parser.read(load(name), [re.sub(r"\$\(?[\w.]+\)?", "x", word) for word in argv]) is not None
+    rows = [row.partition(" | ")[0] for row in page.read_text().splitlines() if row.startswith("| ")]
+    assert any(row.startswith("| comment") for row in rows)
+    assert any(row.startswith("| alerts") for row in rows)
+
+
+POLICIES = [
+    (page, block.content)
+    for page in PAGES
+    for block in code(page)
+    if block.info == "yaml" and re.match(r"(version: 1\n)?(signers|exceptions|findings):", block.content)
+]
+
+
+@pytest.mark.parametrize(("page", "shown"), POLICIES, ids=[page.name for page, _ in POLICIES])
+def test_a_part_of_a_policy_is_one(page, shown):
+    schema = parse_yaml((ROOT / "s3c_actions" / "schemas" / "policy-1.json").read_text())
+    whole = {"version": 1, "signers": [{"name": "x", "certificate": "x.crt"}]} | parse_yaml(shown)
+    # YAML's own dates are texts in JSON.
+    plain = msgspec.to_builtins(whole, enc_hook=str)
+    jsonschema.Draft202012Validator(schema).validate(plain)
+
+
+def test_parts_of_policies_are_shown():
+    assert {page.name for page, _ in POLICIES} >= {"exceptions.md", "key-rotation.md"}
+
+
+def test_the_index_has_every_guide():
+    """In its own words, once or more; what it leaves out are pages for those who work on s3c."""
+    index = (ROOT / "docs" / "README.md").read_text()
+    assert not [
+        page.name for page in ROOT.glob("docs/*.md") if page.name != "README.md" and f"({page.name})" not in index
+    ]

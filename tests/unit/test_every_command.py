@@ -1,12 +1,17 @@
 """Every command on a machine where nothing answers and no program starts: it ends in an error that is told."""
 
+import io
+import json
 import re
+from typing import get_args
 
 import pytest
 from msgspec.structs import replace
 
 from s3c_actions.core.errors import Exit, OutsideError, S3CError
 from s3c_actions.options.command import COMMANDS, load
+from s3c_actions.registry import OCI_MANIFEST, Descriptor, Registry
+from s3c_actions.report.document import CommandName
 from s3c_actions.steps import chain
 from tests.support import samples
 from tests.support.bare import IMAGE, KEY, PINNED, ended
@@ -28,6 +33,8 @@ CHAINS = [
     ("chain", IMAGE, "--policy", "policy.yaml", *KEY),
 ]
 LINES: list[tuple[str, ...]] = [
+    ("init", "--from-trivy-action", "scan.yml"),
+    ("doctor", "--vault", "kv-voting"),
     *SCANS,
     *CHAINS,
     ("chain", IMAGE, "--deploy", "--manifests", "app.yaml", *KEY),
@@ -80,6 +87,15 @@ def test_the_image_is_named(argv, alone):
 
 def test_no_command_is_forgotten():
     assert {line[0] for line in LINES} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_prints_its_document(name, alone):
+    assert name in get_args(CommandName)
+    argv = next(line for line in LINES if line[0] == name)
+    code, printed = ended((*argv, "--json"), alone, io.StringIO())
+    document = json.loads(printed)
+    assert (document["command"], document["exit_code"]) == (name, code)
 
 
 @pytest.mark.parametrize("argv", LINES, ids=" ".join)
@@ -142,6 +158,8 @@ def test_the_mirror_given_is_the_one_asked(argv, alone, monkeypatch):
         raise OutsideError("asked")
 
     monkeypatch.setattr("s3c_actions.programs.install.releases.download", refused)
+    found = Descriptor(digest=samples.DIGEST, media_type=OCI_MANIFEST, size=1)
+    monkeypatch.setattr(Registry, "resolve", lambda *_asked, **_named: found)
     code, said = ended((*argv, "--programs-mirror", "https://mirror.example/github"), alone)
     assert code == Exit.OUTSIDE_FAILED, said
     assert asked

@@ -239,6 +239,7 @@ PARSED = {
     "s3c_actions/cluster/gate/manifests.py": "a file of the package",
     "s3c_actions/github/artifact.py": "a file of the package",
     "s3c_actions/azure/kubernetes_service.py": "looked at by check_yaml before",
+    "s3c_actions/scaffold/inspection.py": "looked at by check_yaml_events before",
 }
 
 

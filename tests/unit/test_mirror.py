@@ -24,6 +24,7 @@ ACROSS = {
     "report/formats/test_sarif_alerts.py",
     "report/test_golden.py",
     "report/test_hostile.py",
+    "report/test_truthful.py",
     "steps/test_assess_database.py",
     "steps/test_platforms.py",
     "test_canary.py",
@@ -33,6 +34,7 @@ ACROSS = {
     "test_every_gate.py",
     "test_limits.py",
     "test_links.py",
+    "test_migration.py",
     "test_mirror.py",
     "test_no_outside.py",
     "test_repository.py",
@@ -56,7 +58,8 @@ WITHOUT = {
     "evidence": "documents sbom statement",
     "findings": "difference go_json model releases scope scope_inference threshold trivy_warnings",
     "github": (
-        "api artifact code_scanning comments delivery errors files issues log marker proposal run target_branch"
+        "api artifact code_scanning comments delivery environments errors files issues log marker proposal run "
+        "target_branch"
     ),
     "options": (
         "attach azure chain comment common deploy evidence gate github mirror parse patch policy programs "
@@ -70,14 +73,14 @@ WITHOUT = {
     "programs/notation": "errors home keys plugins",
     "programs": "sockets",
     "registry": "challenges content copying credentials oci_layout reading source writing",
-    "report/formats": "csv_file html_page size_budget text_table",
+    "report/formats": "csv_file size_budget text_table",
     "report/github": "deploy_view image_view summary",
-    "report/render": "escape markdown page terminal",
+    "report/render": "escape markdown page",
     "report": "rendering",
     "result": "gate_change model outputs",
     "signing": "envelopes identities",
     "steps": "judge list_signed merge mirror patch_building patching protocols sign trace verify",
-    "trace": "diagram document model page text",
+    "trace": "document model page text",
     "wiring": (
         "attaching azure baseline context deploying files github install_gate judging kubernetes logins "
         "programs result_files target_files tracing verifying"

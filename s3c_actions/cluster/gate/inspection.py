@@ -19,6 +19,7 @@ from s3c_actions.core.errors import Refused
 from s3c_actions.core.gate_pause import GatePause, PauseState
 
 WEBHOOK = "validation.gatekeeper.sh"
+MUTATING_WEBHOOK = "mutation.gatekeeper.sh"
 CONSTRAINT_TEMPLATES = Resource(path="/apis/templates.gatekeeper.sh/v1", plural="constrainttemplates", namespaced=False)
 CONSTRAINTS = "/apis/constraints.gatekeeper.sh/v1beta1"
 PROVIDERS = Resource(path="/apis/externaldata.gatekeeper.sh/v1beta1", plural="providers", namespaced=False)
@@ -26,11 +27,17 @@ CONFIGS = Resource(path="/apis/config.gatekeeper.sh/v1alpha1", plural="configs",
 WEBHOOKS = Resource(
     path="/apis/admissionregistration.k8s.io/v1", plural="validatingwebhookconfigurations", namespaced=False
 )
+MUTATING_WEBHOOKS = Resource(
+    path="/apis/admissionregistration.k8s.io/v1", plural="mutatingwebhookconfigurations", namespaced=False
+)
 ENDPOINT_SLICES = Resource(path="/apis/discovery.k8s.io/v1", plural="endpointslices", namespaced=True)
 ASSIGNS = Resource(path="/apis/mutations.gatekeeper.sh/v1", plural="assign", namespaced=False)
+_MUTATIONS = (("v1", "assign"), ("v1", "assignmetadata"), ("v1", "modifyset"), ("v1alpha1", "assignimage"))
 MUTATION_PROVIDER = "ratify-mutation-provider"
 NAMESPACES = Resource(path="/api/v1", plural="namespaces", namespaced=False)
 NAMESPACE = "gatekeeper-system"
+_NEEDED_NAMESPACES = ("kube-system", NAMESPACE)
+"""Namespaces whose Pods have to start before Gatekeeper does, besides those that the constraints leave out."""
 _AZURE_POLICY = "azure-policy-"
 _AT_ONCE = 6
 _MOST_NOUNS = 8
@@ -39,6 +46,10 @@ _GUARDED_LABELS = {"kubernetes.io/metadata.name", "admission.gatekeeper.sh/ignor
 _Configured = tuple[KubernetesObject, Mapping[str, Any]]
 """A webhook of Gatekeeper's, behind its configuration."""
 INSTALL = "Install or repair it with `s3c gate install`."
+_MUTATION_UNKNOWN = (
+    "What Gatekeeper's mutating webhook is asked about is not known: the account may not list "
+    "mutatingwebhookconfigurations and mutations. manifests/rbac/gate-reader.yaml has the role."
+)
 
 
 class GateObjects(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,12 +57,16 @@ class GateObjects(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         webhooks: ValidatingWebhookConfigurations.
+        mutating: MutatingWebhookConfigurations; None where the account may list neither them nor mutations.
+        mutated: API group and kind of what other mutations than Ratify's change.
         templates, constraints, providers, configs: Gatekeeper's; empty where the cluster does not know a kind.
         namespaces: name → labels.
         ready: Services (`namespace/name`) with a ready endpoint.
     """
 
     webhooks: tuple[KubernetesObject, ...]
+    mutating: tuple[KubernetesObject, ...] | None
+    mutated: tuple[tuple[str, str], ...]
     templates: tuple[KubernetesObject, ...]
     constraints: tuple[KubernetesObject, ...]
     providers: tuple[KubernetesObject, ...]
@@ -96,12 +111,16 @@ def read_gate_objects(cluster: Cluster) -> GateObjects:
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         look = partial(list_if_served, cluster)
+        mutation = pool.submit(_read_mutation, cluster)
         templates, webhooks, providers, configs, namespaces, slices = pool.map(
             look, (CONSTRAINT_TEMPLATES, WEBHOOKS, PROVIDERS, CONFIGS, NAMESPACES, ENDPOINT_SLICES)
         )
+        mutating, mutated = mutation.result()
         kinds = sorted({kind for template in templates if (kind := template_kind(template))})
         return GateObjects(
             webhooks=webhooks,
+            mutating=mutating,
+            mutated=mutated,
             templates=templates,
             constraints=tuple(
                 constraint for served in pool.map(partial(list_constraints, cluster), kinds) for constraint in served
@@ -189,7 +208,30 @@ def inspect(
         )
         and (pause := GatePause.of(constraint))
     )
-    excess = tuple(_excess_warnings(asked, kinds, [one for one in facts.constraints if one not in constraints]))
+    others = webhooks.constrained_kinds([one for one in facts.constraints if one not in constraints])
+    described = [
+        *(
+            _describe_excess(
+                configuration,
+                webhook,
+                facts,
+                nouns=webhooks.excess(webhook, kinds, others),
+                excluded=excluded_namespaces(facts.constraints),
+            )
+            for configuration, webhook in asked
+        ),
+        *(
+            _describe_excess(
+                configuration,
+                webhook,
+                facts,
+                nouns=webhooks.excess(webhook, kinds, facts.mutated),
+                excluded=() if facts.mutated else excluded_namespaces(constraints),
+            )
+            for configuration, webhook in _mutating_webhooks(facts)
+        ),
+    ]
+    excess = tuple(filter(None, described))
     return GateInspection(
         holes=tuple(dict.fromkeys(holes)),
         constraints=tuple(str(constraint["metadata"]["name"]) for constraint in denying),
@@ -201,6 +243,7 @@ def inspect(
             *(pause.describe(now) for pause in pauses if pause.state(now) in {PauseState.PENDING, PauseState.VOID}),
             *(sentence for one in facts.templates if (sentence := manifests.describe_template(one))),
             *excess,
+            *([_MUTATION_UNKNOWN] if facts.mutating is None else []),
             *_label_warnings(asked),
         ),
     )
@@ -223,18 +266,63 @@ def _sound_webhooks(
     return [found[number] for number in own], [hole for number in own for hole in holes[number]]
 
 
-def _excess_warnings(
-    asked: Sequence[_Configured], kinds: Sequence[tuple[str, str]], others: Sequence[KubernetesObject]
-) -> Iterable[str]:
-    for configuration, webhook in asked:
-        name = configuration["metadata"]["name"]
-        nouns = webhooks.excess(webhook, kinds, webhooks.constrained_kinds(others))
-        if nouns:
-            shown = ", ".join(nouns[:_MOST_NOUNS]) + (" and more" if len(nouns) > _MOST_NOUNS else "")
-            yield (
-                f"{name} is asked about more than the gate's constraint looks at ({shown}): without Gatekeeper the "
-                f"cluster can do none of it, and may not start again. {INSTALL}"
-            )
+def _mutating_webhooks(facts: GateObjects) -> list[_Configured]:
+    return [
+        (configuration, webhook)
+        for configuration in facts.mutating or ()
+        if not is_azure_policy(configuration)
+        for webhook in configuration.get("webhooks") or ()
+        if webhook.get("name") == MUTATING_WEBHOOK
+    ]
+
+
+def _describe_excess(
+    configuration: KubernetesObject,
+    webhook: Mapping[str, Any],
+    facts: GateObjects,
+    *,
+    nouns: Sequence[str],
+    excluded: Sequence[str],
+) -> str:
+    """Return a sentence about what a webhook need not be asked about; empty where there is none.
+
+    Args:
+        configuration: of the webhook.
+        webhook: of either kind.
+        facts: the objects of the gate.
+        nouns: for what is in the webhook's rules besides.
+        excluded: namespaces that whatever stands behind the webhook leaves out.
+    """
+    name, closed = configuration["metadata"]["name"], webhook.get("failurePolicy") == "Fail"
+    needed = [
+        f"Pods of {namespace}"
+        for namespace in dict.fromkeys([*_NEEDED_NAMESPACES, *excluded])
+        if namespace in facts.namespaces
+        and selector_matches(webhook.get("namespaceSelector") or {}, _labels(facts, namespace))
+    ]
+    nouns = [*(needed if closed else ()), *nouns]
+    if not nouns:
+        return ""
+    shown = ", ".join(nouns[:_MOST_NOUNS]) + (" and more" if len(nouns) > _MOST_NOUNS else "")
+    effect = (
+        "the cluster can do none of it, and may not start again"
+        if closed
+        else f"each such request waits up to {webhook.get('timeoutSeconds') or 10} s"
+    )
+    return f"{name} is asked about more than the gate needs ({shown}): without Gatekeeper {effect}. {INSTALL}"
+
+
+def excluded_namespaces(constraints: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the namespaces, besides Gatekeeper's own, that each of the constraints names as one to leave out."""
+    excluded = [
+        [str(name) for name in _dig(constraint, "spec", "match", "excludedNamespaces") or ()]
+        for constraint in constraints
+    ]
+    return [
+        name
+        for name in (excluded[0] if excluded else ())
+        if "*" not in name and name != NAMESPACE and all(name in names for names in excluded)
+    ]
 
 
 def _label_warnings(asked: Sequence[_Configured]) -> Iterable[str]:
@@ -419,8 +507,39 @@ def pause_error(looked: GateInspection) -> Refused:
     return Refused(
         " ".join(pause.describe(datetime.now(UTC)) for pause in looked.active_pauses),
         cause="Until then the cluster admits every image, signed or not.",
-        remedy="Wait for its end, or end it: `s3c gate pause --end`. `accept-paused-gate: true` deploys all the same.",
+        remedy="Wait for its end, or end it: `s3c gate pause --end`. `accept-paused-gate` deploys all the same.",
     )
+
+
+def mutated_kinds(cluster: Cluster) -> tuple[tuple[str, str], ...]:
+    """Return the API group and kind of what other mutations than Ratify's change.
+
+    Raises:
+        OutsideError: the cluster does not answer, or does not allow reading them.
+    """
+    pairs: dict[tuple[str, str], None] = {}
+    for version, plural in _MUTATIONS:
+        resource = Resource(path=f"/apis/mutations.gatekeeper.sh/{version}", plural=plural, namespaced=False)
+        for mutation in list_if_served(cluster, resource):
+            if asks_ratify(mutation):  # of the constraint's kinds
+                continue
+            spec = mutation.get("spec") or {}
+            # An AssignMetadata names its kinds in `match` alone.
+            targets: list[dict[str, Any]] = spec.get("applyTo") or (spec.get("match") or {}).get("kinds") or [{}]
+            for rule in targets:
+                groups, kinds = rule.get("groups") or rule.get("apiGroups") or ["*"], rule.get("kinds") or ["*"]
+                pairs |= {(str(group), str(kind)): None for group in groups for kind in kinds}
+    return tuple(pairs)
+
+
+def _read_mutation(cluster: Cluster) -> tuple[tuple[KubernetesObject, ...] | None, tuple[tuple[str, str], ...]]:
+    """Return `mutating` and `mutated` of GateObjects. A role of an earlier version of ours need not have them."""
+    try:
+        return list_if_served(cluster, MUTATING_WEBHOOKS), mutated_kinds(cluster)
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return None, ()
 
 
 def asks_ratify(mutation: Mapping[str, Any]) -> bool:

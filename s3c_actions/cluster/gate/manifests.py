@@ -215,17 +215,31 @@ def exempt_namespaces(objects: Iterable[KubernetesObject], names: Iterable[str])
     return tuple(exempted)
 
 
-def gatekeeper_values(validating: Iterable[KubernetesObject], mutating: Iterable[KubernetesObject]) -> KubernetesObject:
-    """Return values for Gatekeeper's chart in addition to its file: its webhooks' rules; empty when the file has them.
+def gatekeeper_values(
+    validating: Iterable[KubernetesObject],
+    mutating: Iterable[KubernetesObject],
+    *,
+    validating_exempt: Iterable[str] = (),
+    mutating_exempt: Iterable[str] = (),
+) -> KubernetesObject:
+    """Return values for Gatekeeper's chart in addition to its file: of its webhooks; empty when the file has them.
 
     Args:
         validating: the rules, as `webhook.rules` returns them.
         mutating: the same, of the webhook that pins tags.
+        validating_exempt: namespaces that the webhook is not asked about, besides those of the file.
+        mutating_exempt: the same, of the other webhook.
     """
-    wanted = {"validatingWebhookCustomRules": list(validating), "mutatingWebhookCustomRules": list(mutating)}
+    wanted: KubernetesObject = {
+        "validatingWebhookCustomRules": list(validating),
+        "mutatingWebhookCustomRules": list(mutating),
+    }
+    for kind, names in (("validating", validating_exempt), ("mutating", mutating_exempt)):
+        listed = list(dict.fromkeys(["kube-system", *names]))
+        wanted[f"{kind}WebhookExemptNamespacesLabels"] = {"kubernetes.io/metadata.name": listed}
     text = values_file("gatekeeper").read_text(encoding="utf-8")
     shipped = yaml.load(text, Loader=KubernetesLoader)  # noqa: S506 - a safe loader
-    return {name: rules for name, rules in wanted.items() if rules != shipped.get(name)}
+    return {name: value for name, value in wanted.items() if value != shipped.get(name)}
 
 
 def merge_objects(

@@ -31,8 +31,8 @@ DEFAULT_SOCKET = "unix:///run/buildkit/buildkitd.sock"
 REACH_SECONDS = 10.0
 START_SECONDS = 30.0
 START_REMEDY = (
-    "Start one (`docker buildx create --use`), give `--buildkit-addr docker-container://NAME`, "
-    "or let s3c start its own with `--buildkit-addr auto`."
+    "Start one (`docker buildx create --use`), give its address as `buildkit-addr`, such as "
+    "docker-container://NAME, or let s3c start its own with `auto`."
 )
 
 # HTTP/2 connection preface and an empty SETTINGS frame (RFC 9113, 3.4): any gRPC server answers with its own SETTINGS.
@@ -96,7 +96,7 @@ def open_buildkit(
         check(wanted.address, wanted.tls, runner)
         yield BuildKit(address=wanted.address, origin="as given")
         return
-    existing, reasons = _find_usable(runner)
+    existing, reasons = find_usable(runner)
     if existing is not None:
         progress.note(f"BuildKit: {existing.address} ({existing.origin})")
         yield existing
@@ -111,8 +111,8 @@ def _start_own(
     stack: ExitStack, wanted: BuildKitRequest, runner: Runner, progress: Progress, daemon: Callable[[], Path]
 ) -> BuildKit:
     """Start a BuildKit in a container where Docker answers, else, or when that fails, a daemon of our own as root."""
-    own = _no_daemon_reason(runner)
-    if find("docker", runner.environment) is not None and _docker_answers(runner):
+    own = no_daemon_reason(runner)
+    if find("docker", runner.environment) is not None and docker_answers(runner):
         request = ContainerRequest(
             registries=wanted.registries,
             insecure=wanted.insecure,
@@ -133,7 +133,8 @@ def _start_own(
     return stack.enter_context(_run_daemon(wanted, runner, progress, daemon))
 
 
-def _docker_answers(runner: Runner) -> bool:
+def docker_answers(runner: Runner) -> bool:
+    """Return whether a Docker daemon answers."""
     return bool((_query(runner, ["docker", "version", "--format", "{{.Server.Version}}"]) or "").strip())
 
 
@@ -257,7 +258,7 @@ def _unusable_builder(name: str, runner: Runner) -> str:
     return ""
 
 
-def _find_usable(runner: Runner) -> tuple[BuildKit | None, list[str]]:
+def find_usable(runner: Runner) -> tuple[BuildKit | None, list[str]]:
     """Return the first usable BuildKit of this machine, and why the ones before it cannot be used."""
     reasons: list[str] = []
     for address, origin in (
@@ -283,7 +284,7 @@ def _worker(runner: Runner) -> str | None:
     return next((name for name in ("runc", "crun") if find(name, runner.environment)), None)
 
 
-def _no_daemon_reason(runner: Runner) -> str:
+def no_daemon_reason(runner: Runner) -> str:
     """Return why a daemon of our own cannot be started; empty when it can."""
     if os.uname().sysname != "Linux":
         return "a daemon of our own runs on Linux only"
@@ -322,7 +323,7 @@ def _run_daemon(
                         "The BuildKit daemon that s3c started "
                         + (f"ended with exit code {ended()}." if ended() is not None else "did not become ready."),
                         cause="Probably this machine or container does not allow it mounts or namespaces.",
-                        remedy="Give `--buildkit-addr` the address of a BuildKit that runs elsewhere.",
+                        remedy="Give `buildkit-addr` the address of a BuildKit that runs elsewhere.",
                         original=runner.secrets.redact(log_end),
                     )
                 time.sleep(0.05)
@@ -341,7 +342,7 @@ def _answers(address: str, runner: Runner) -> bool:
 def _no_daemon_error(reason: str) -> OutsideError:
     return OutsideError(
         f"No BuildKit was found, no Docker answers, and {reason}.",
-        remedy="Start Docker and let this user use it (the group docker), or give `--buildkit-addr` the address of a "
+        remedy="Start Docker and let this user use it (the group docker), or give `buildkit-addr` the address of a "
         "BuildKit.",
     )
 

@@ -34,7 +34,7 @@ CASES = (
         pattern=r"failed to push",
         what="{registry} did not take the patched image.",
         cause="The credentials may not push there, or the registry is read-only or out of order.",
-        remedy="Give registry-username and registry-password (or `docker login`) of someone who may push to it.",
+        remedy="Give `registry-username` and `registry-password` (or `docker login`) of someone who may push to it.",
     ),
     Case(
         pattern=r"x509|certificate signed by unknown authority|server gave HTTP response to HTTPS client",
@@ -115,7 +115,7 @@ CASES = (
         pattern=rf"unauthorized|forbidden|denied|{status(401)}|{status(403)}",
         what="{registry} did not let BuildKit read or write {repository}.",
         cause="The credentials are missing, wrong or not enough.",
-        remedy="Run `docker login {registry}`, or give registry-username and registry-password.",
+        remedy="Run `docker login {registry}`, or give `registry-username` and `registry-password`.",
     ),
 )
 

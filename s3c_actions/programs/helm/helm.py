@@ -15,6 +15,7 @@ from s3c_actions.core import reading
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.process import CompletedProgram, Runner
 from s3c_actions.programs.helm import errors
+from s3c_actions.programs.install.locate import LateProgram, Program
 
 NAMESPACE = "gatekeeper-system"
 HISTORY = 5
@@ -76,14 +77,16 @@ class Helm:
     """The helm program on one cluster.
 
     Args:
-        program: its path.
+        program: where it is.
         runner: starts it; its environment is that of the kubeconfig's login plugins.
         kubeconfig: as in KUBECONFIG: several files are separated by `:`.
         context: of the kubeconfig; its current one when empty.
         timeout: seconds for each run.
     """
 
-    def __init__(self, program: Path, runner: Runner, *, kubeconfig: str, context: str, timeout: float) -> None:
+    def __init__(
+        self, program: Program | LateProgram, runner: Runner, *, kubeconfig: str, context: str, timeout: float
+    ) -> None:
         self._program, self._runner = program, runner
         self._kubeconfig, self._context, self._timeout = kubeconfig, context, timeout
 
@@ -152,7 +155,7 @@ class Helm:
         with tempfile.TemporaryDirectory(prefix="s3c-helm-", dir=self._runner.environment.get("TMPDIR")) as folder:
             homes = dict.fromkeys(("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"), folder)
             extra: Mapping[str, str] = {**homes, "KUBECONFIG": self._kubeconfig, "HELM_NAMESPACE": NAMESPACE}
-            argv = [self._program, task, *arguments, *location_flags]
+            argv = [self._program.path, task, *arguments, *location_flags]
             return self._runner.run(argv, extra=extra, timeout=self._timeout + 60, check=False)
 
     @staticmethod

@@ -83,6 +83,14 @@ def make_private_folders(folder: Path) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
 
 
+def check_writable(cache: Path) -> None:
+    """Create the cache's folder unless it exists. Raise as `translate_disk_errors` does when it cannot be written."""
+    with translate_disk_errors(cache):
+        make_private_folders(cache)
+        if not os.access(cache, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(cache))
+
+
 @contextmanager
 def translate_disk_errors(cache: Path) -> Iterator[None]:
     """Translate the file system's errors on the cache.

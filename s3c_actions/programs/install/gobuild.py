@@ -12,7 +12,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -65,6 +65,27 @@ def build(pin: Pin, into: Path, *, cache: Path, runner: Runner, progress: Progre
         OutsideError: there is no Go and none can be installed; modules cannot be downloaded or do not have the pinned
             checksums; the disk is full.
     """
+    _build((pin,), into, cache=cache, runner=runner, progress=progress)
+
+
+def build_together(pins: Sequence[Pin], folder: Path, *, cache: Path, runner: Runner, progress: Progress) -> None:
+    """Build several programs of one recipe, whose linking overlaps, to files of their names in `folder`.
+
+    Args:
+        pins: alike but for their names and packages; the last part of each package is the name.
+        folder: which exists.
+        cache: as of `build`.
+        runner: as of `build`.
+        progress: as of `build`.
+
+    Raises:
+        OutsideError: as `build` does.
+    """
+    _build(pins, folder, cache=cache, runner=runner, progress=progress)
+
+
+def _build(pins: Sequence[Pin], into: Path, *, cache: Path, runner: Runner, progress: Progress) -> None:
+    pin = pins[0]
     known = Records.of(runner.environment)
     build_runner = replace(runner, environment=_build_environment(runner.environment, pin, cache))
     go = find_toolchain(required_go(pin), pin.go_before, cache=cache, runner=runner, progress=progress)
@@ -72,7 +93,7 @@ def build(pin: Pin, into: Path, *, cache: Path, runner: Runner, progress: Progre
     with lock_file(cache / "go.lock", shared=True), open_scratch_folder(cache, "build-") as folder:
         for file in pin.recipe:
             shutil.copyfile(file, folder / file.name)
-        _compile(go.path, pin, folder, into, runner=build_runner, progress=progress)
+        _compile(go.path, pins, folder, into, runner=build_runner, progress=progress)
 
 
 def copy_folder(pin: Pin, folder: str, into: Path, *, cache: Path, runner: Runner, progress: Progress) -> None:
@@ -244,8 +265,10 @@ def _build_environment(environment: Mapping[str, str], pin: Pin | None, cache: P
     }
 
 
-def _compile(go: Path, pin: Pin, folder: Path, into: Path, *, runner: Runner, progress: Progress) -> None:
-    downloads = _Counter(progress, f"{pin.name}: downloading modules", 0)
+def _compile(go: Path, pins: Sequence[Pin], folder: Path, into: Path, *, runner: Runner, progress: Progress) -> None:
+    pin, names = pins[0], ", ".join(pin.name for pin in pins)
+    packages = [pin.package for pin in pins]
+    downloads = _Counter(progress, f"{names}: downloading modules", 0)
 
     def downloading(line: str) -> None:
         if line.startswith("go: downloading "):
@@ -253,18 +276,18 @@ def _compile(go: Path, pin: Pin, folder: Path, into: Path, *, runner: Runner, pr
 
     tags = ",".join(pin.tags)
     try:
-        listed = runner.run([go, "list", "-deps", "-tags", tags, pin.package], cwd=folder, on_line=downloading)
-        packages = _Counter(progress, f"{pin.name}: building packages", len(listed.stdout.splitlines()))
+        listed = runner.run([go, "list", "-deps", "-tags", tags, *packages], cwd=folder, on_line=downloading)
+        compiled = _Counter(progress, f"{names}: building packages", len(listed.stdout.splitlines()))
         ldflags = " ".join(("-s -w", *pin.ldflags))
         # The linker omits debug information; not generating it saves a fifth of the compiler's time.
         gcflags = "all=-dwarf=false"
         runner.run(
-            [go, "build", "-v", "-tags", tags, "-gcflags", gcflags, "-ldflags", ldflags, "-o", into, pin.package],
+            [go, "build", "-v", "-tags", tags, "-gcflags", gcflags, "-ldflags", ldflags, "-o", into, *packages],
             cwd=folder,
-            on_line=lambda line: packages.add() if line and " " not in line else None,
+            on_line=lambda line: compiled.add() if line and " " not in line else None,
         )
     except ProgramFailed as error:
-        raise errors.not_built(f"{pin.name} {pin.version} could not be built.", error) from error
+        raise errors.not_built(f"{names} {pin.version} could not be built.", error) from error
 
 
 class _Counter:

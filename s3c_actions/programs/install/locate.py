@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +18,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from s3c_actions.core import reading
-from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.folders import UnsafeFolder
 from s3c_actions.core.pasted_content import quote_value
 from s3c_actions.core.process import Runner, find
@@ -47,6 +49,41 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     path: Path
     version: str
     origin: str
+
+
+class LateProgram:
+    """A program that is looked for, and installed, when it is used first: what is cheaper to check is checked before.
+
+    Args:
+        name: of the program.
+        find: returns the program, or raises; called once, and an error is raised again at each use.
+    """
+
+    def __init__(self, name: str, find: Callable[[], Program]) -> None:
+        self.name, self._find = name, find
+        self._lock = threading.Lock()
+        self._outcome: Program | S3CError | None = None
+
+    @property
+    def path(self) -> Path:
+        """The program's path; raises as `find` does."""
+        return self._found().path
+
+    @property
+    def version(self) -> str:
+        """The program's version; raises as `find` does."""
+        return self._found().version
+
+    def _found(self) -> Program:
+        with self._lock:
+            if self._outcome is None:
+                try:
+                    self._outcome = self._find()
+                except S3CError as error:
+                    self._outcome = error
+            if isinstance(self._outcome, S3CError):
+                raise copy.copy(self._outcome)  # each image's failure names its own image
+            return self._outcome
 
 
 class ProgramRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,7 +211,7 @@ def find_present(wanted: ProgramRequest, *, cache: Path, runner: Runner, progres
     """
     return _Finder(
         cache=cache, runner=runner, progress=progress, source=None, records=open_records(runner.environment)
-    ).find_present(_validate_request(wanted))
+    ).find_present(validate_request(wanted))
 
 
 def open_records(environment: Mapping[str, str]) -> Records:
@@ -200,7 +237,7 @@ class _Finder(msgspec.Struct, kw_only=True):
 
     def find(self, request: ProgramRequest) -> Program:
         self.asked += 1
-        request = _validate_request(request)
+        request = validate_request(request)
         program = self.find_present(request)
         if program is not None:
             return program
@@ -265,7 +302,7 @@ class _Finder(msgspec.Struct, kw_only=True):
         if pin.release is not None and Platform.here() in pin.release.checksums and not self._known(request, path):
             self.progress.notice(
                 f"{path} is used: it says that it is {pin.name} {version}, and no hash holds it to that. "
-                f"To hold it to one, give {pin.name}-path and {pin.name}-checksum."
+                f"To hold it to one, give `{pin.name}-path` and `{pin.name}-checksum`."
             )
         return Program(name=pin.name, path=path, version=version, origin="PATH")
 
@@ -330,7 +367,7 @@ class _Finder(msgspec.Struct, kw_only=True):
                 raise OutsideError(
                     f"What was installed as {pin.name} {version} says it is {reported or 'no version at all'}.",
                     cause="The archive is of another version, or made for another platform.",
-                    remedy=f"Compare the version and {pin.name}-checksum with the project's release page.",
+                    remedy=f"Compare the version and `{pin.name}-checksum` with the project's release page.",
                 )
             digest = file_sha256(path)
             facts = {"version": version, "origin": origin, "size": path.stat().st_size, "sha256": digest}
@@ -409,8 +446,12 @@ def _copy_archived(archived: Path, into: Path, checksum: str) -> bool:
     return False
 
 
-def _validate_request(request: ProgramRequest) -> ProgramRequest:
-    """Return the request with version and checksum validated and normalized."""
+def validate_request(request: ProgramRequest) -> ProgramRequest:
+    """Return the request with version and checksum normalized.
+
+    Raises:
+        InputError: one of them is malformed, or a version has no checksum.
+    """
     pin = request.pin
     version, checksum = request.version.strip(), request.checksum.strip().lower().removeprefix("sha256:")
     if checksum and not re.fullmatch(r"[0-9a-f]{64}", checksum):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import OutsideError, Refused, S3CError
 from s3c_actions.core.explain import Case, explain
 from s3c_actions.core.process import ProgramFailed
@@ -85,7 +86,8 @@ REGISTRY = (
         kind=UnlistedSignature,
         what="The signature was pushed, and the registry did not let its list be written, the tag {tag}.",
         cause="Tags are immutable or locked there, or the registry takes such a tag for a digest, as GitLab's does.",
-        remedy="Exempt tags `sha256-*` from the rule, or use a registry with the Referrers API (docs/registries.md).",
+        remedy="Exempt tags `sha256-*` from the rule, or use a registry with the Referrers API "
+        f"({doc_link('registries.md')}).",
     ),
     Case(
         pattern=r"manifest descriptor: \S+: not found|MANIFEST_UNKNOWN|NAME_UNKNOWN",

@@ -21,7 +21,7 @@ from s3c_actions.programs.notation.home import KEY_NAME
 
 if TYPE_CHECKING:
     from s3c_actions.core.process import CompletedProgram, Runner
-    from s3c_actions.programs.install.locate import Program
+    from s3c_actions.programs.install.locate import LateProgram, Program
     from s3c_actions.programs.notation.home import NotationHome
 
 _Translate = Callable[["CompletedProgram"], S3CError]
@@ -97,7 +97,7 @@ class Notation:
 
     def __init__(
         self,
-        program: Program,
+        program: Program | LateProgram,
         runner: Runner,
         *,
         timeout: float | None = None,

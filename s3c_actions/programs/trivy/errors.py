@@ -28,20 +28,20 @@ class ErrorContext(msgspec.Struct, frozen=True, kw_only=True):
 # Failed downloads of a database are matched before the errors of an image's registry.
 _NO_DATABASE = r"failed to download (?:vulnerability|Java) DB|Java DB[^\n]*error|download checks bundle"
 _NOT_DOWNLOADED = "Trivy's {database} could not be downloaded{from}: "
-_GET_DATABASE = "Give a mirror with --db-repository, keep Trivy's cache folder between runs, or scan with --offline."
+_GET_DATABASE = "Give a mirror with `db-repository`, keep Trivy's cache folder between runs, or scan with `offline`."
 _CONFIGURED = "It stands so in a trivy.yaml, in a TRIVY_ environment variable, or in an input."
 
 _DISK_FULL = Case(
     pattern=r"no space left on device|disk quota exceeded",
     what="The disk is full: Trivy could not write its cache or the report.",
     cause="Its databases need about 1 GB in {cache}, unpacked layers more in the temp folder.",
-    remedy="Make room there, or give folders on another disk with --trivy-cache-dir and TMPDIR.",
+    remedy="Make room there, or give folders on another disk with `trivy-cache-dir` and TMPDIR.",
 )
 _IN_USE = Case(
     pattern=r"may be in use by another process",
     what="Trivy's cache {cache} was in use by another scan for {timeout} s.",
     cause="Trivy locks its databases for a whole scan, and another scan of this machine takes long or hangs.",
-    remedy="Wait for it, raise --timeout, or give this one a cache of its own with --trivy-cache-dir.",
+    remedy="Wait for it, raise `timeout`, or give this one a cache of its own with `trivy-cache-dir`.",
 )
 
 CASES = (
@@ -52,20 +52,20 @@ CASES = (
         field="offline",
         what="there is no Java database in {java_db}.",
         cause="Offline, nothing is downloaded, and this cache has never had one.",
-        remedy="Scan once without --offline, or put the database and its metadata.json into that folder.",
+        remedy="Scan once without `offline`, or put the database and its metadata.json into that folder.",
     ),
     Case(
         pattern=r"cannot be specified on the first run",
         field="offline",
         what="there is no vulnerability database in {db}.",
         cause="Offline, nothing is downloaded, and this cache has never had one.",
-        remedy="Scan once without --offline, or put the database and its metadata.json into that folder.",
+        remedy="Scan once without `offline`, or put the database and its metadata.json into that folder.",
     ),
     Case(
         pattern=r"DB schema",
         what="The vulnerability database in {db} is of another version than this Trivy reads.",
         cause="It was made for another Trivy.",
-        remedy="Remove that folder and scan without --offline.",
+        remedy="Remove that folder and scan without `offline`.",
     ),
     _IN_USE,
     Case(
@@ -106,7 +106,7 @@ CASES = (
         pattern=r"context deadline exceeded",
         what="Trivy did not finish within {timeout} s.",
         cause="The image is large, or the registry or the disk is slow.",
-        remedy="Give it more time with --timeout, or skip large folders with --skip-dirs.",
+        remedy="Give it more time with `timeout`, or skip large folders with `skip-dirs`.",
     ),
     Case(
         pattern=rf"TOOMANYREQUESTS|{status(429)}",
@@ -175,20 +175,20 @@ CASES = (
         also=r"No such image|not found",
         field="image",
         what="{image} is not in the local {source}.",
-        remedy="Build or pull it first, or take it from its registry with --image-source registry.",
+        remedy="Build or pull it first, or take it from its registry with `image-source` registry.",
     ),
     Case(
         pattern=r"(?:docker|containerd|podman) error:",
         what="The local {source} could not be asked for the image.",
         cause="Its daemon does not run, or this user may not open its socket.",
-        remedy="Start it, set DOCKER_HOST, or take the image from a registry with --image-source registry.",
+        remedy="Start it, set DOCKER_HOST, or take the image from a registry with `image-source` registry.",
     ),
     Case(
         pattern=rf"MANIFEST_UNKNOWN|NAME_UNKNOWN|{status(404)}",
         field="image",
         what="{image} does not exist in its registry.",
         cause="The name or the tag is wrong, or the image was never pushed.",
-        remedy="Look at the name and the tag; take an image that is only local with --image-source docker.",
+        remedy="Look at the name and the tag; take an image that is only local with `image-source` docker.",
     ),
     Case(
         pattern=rf"TOOMANYREQUESTS|{status(429)}",
@@ -200,13 +200,13 @@ CASES = (
         pattern=rf"UNAUTHORIZED|DENIED|{status(401)}|{status(403)}",
         what="The registry refused to give the image out.",
         cause="Credentials are missing, wrong or expired, or may not read this repository.",
-        remedy="Give registry-username and registry-password, or run `docker login` before.",
+        remedy="Give `registry-username` and `registry-password`, or run `docker login` before.",
     ),
     Case(
         pattern=r"x509:|certificate",
         what="The registry's certificate is not trusted.",
         cause="It is self-signed, expired, or made for another name.",
-        remedy="Add its authority to the machine's trust store, or set --insecure-registry.",
+        remedy="Add its authority to the machine's trust store, or set `insecure-registry`.",
     ),
     Case(
         pattern=r"unsupported artifact type|invalid character|unsupported MediaType",
@@ -282,7 +282,7 @@ def cache_unusable_error(error: OSError, context: ErrorContext) -> S3CError:
         return _DISK_FULL.error(_facts(context))
     return OutsideError(
         f"Trivy's cache folder {context.cache} cannot be used: {error.strerror}.",
-        remedy="Give another one with --trivy-cache-dir.",
+        remedy="Give another one with `trivy-cache-dir`.",
         image=context.image,
     )
 

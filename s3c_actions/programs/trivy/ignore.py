@@ -401,5 +401,5 @@ def _unreadable_error(path: Path, why: str) -> InputError:
         "ignore-files",
         f"{str(path)!r} cannot be used: {why}" + ("" if why.endswith("?") else "."),
         remedy="An ignore file that is not understood would set aside nothing, or too much: correct it, or leave it "
-        "out. `ignore-files: none` takes none.",
+        "out. `ignore-files` set to none takes none.",
     )

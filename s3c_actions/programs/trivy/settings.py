@@ -416,7 +416,7 @@ def _unusable_error(field: str, path: Path, why: str) -> InputError:
     return InputError(
         field,
         f"{str(path)!r} cannot be used: {why}" + ("" if why.endswith("?") else "."),
-        remedy=f"Correct it, or leave it out: `{field}: none` takes none.",
+        remedy=f"Correct it, or leave it out: `{field}` set to none takes none.",
     )
 
 

@@ -24,7 +24,7 @@ from s3c_actions.core.process import CompletedProgram, Runner
 from s3c_actions.core.progress import Progress
 from s3c_actions.findings import trivy_warnings
 from s3c_actions.programs.install.cache import make_private_folders
-from s3c_actions.programs.install.locate import Program
+from s3c_actions.programs.install.locate import LateProgram, Program
 from s3c_actions.programs.trivy import database, errors, settings
 from s3c_actions.programs.trivy.settings import (
     CHECKS_REPOSITORY,
@@ -152,20 +152,28 @@ class Trivy:
 
     def __init__(
         self,
-        program: Program,
+        program: Program | LateProgram,
         runner: Runner,
         *,
         cache: Path,
         login: Callable[[], Mapping[str, str]] = dict,
         retry_waits: tuple[float, ...] = (3.0, 9.0),
     ) -> None:
-        self.version = program.version
         self.cache = cache
-        self._path = program.path
+        self._program = program
         environment, self.set_aside = settings.trivy_environment(runner.environment)
         self._runner = runner.within(environment)
         self._login = login
         self._retry_waits = retry_waits
+
+    @property
+    def version(self) -> str:
+        """The version; asked for first, it finds or installs the program."""
+        return self._program.version
+
+    @property
+    def _path(self) -> Path:
+        return self._program.path
 
     def settings_in_environment(self) -> dict[str, str]:
         """The variables that reach Trivy by which users set its flags; none that the toolkit sets."""
@@ -233,7 +241,7 @@ class Trivy:
 
     @contextmanager
     def converting(self, report: Path, conversions: Iterable[Conversion]) -> Iterator[Callable[[], None]]:
-        """Make SBOMs of a JSON report, without a scan, while the block runs.
+        """Make SBOMs and other documents of a JSON report, without a scan, while the block runs.
 
         Args:
             report: Trivy's JSON report.
@@ -262,7 +270,7 @@ class Trivy:
                     completed, written = ended(), temp / conversion.name
                     if completed.code != 0 or not written.is_file() or written.stat().st_size == 0:
                         raise OutsideError(
-                            f"Trivy could not make the {conversion.name} SBOM of {report.name}.",
+                            f"Trivy could not make the {conversion.name} document of {report.name}.",
                             remedy="Look at what it said; the other reports are not touched by this.",
                             original=errors.fatal_message(completed.stderr),
                         )

@@ -65,7 +65,7 @@ def write(names: Iterable[str], report: ScanReport, rendering: Rendering, folder
             raise OutsideError(
                 f"The {form.name} report could not be written to {path}.",
                 cause=f"{error.strerror or error}.",
-                remedy="Give another folder with --output-dir, or make room there.",
+                remedy="Give another folder with `output-dir`, or make room there.",
                 image=report.image,
             ) from error
         written[form.name] = path

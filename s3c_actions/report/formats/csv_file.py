@@ -1,11 +1,16 @@
-"""CSV (RFC 4180): a row for each finding, suppressed findings at the end with their reason."""
+"""CSV (RFC 4180): a row for each finding, suppressed findings at the end with their reason.
+
+The last rows name the severities that are not shown, so that a file without findings does not look like a clean image.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from s3c_actions.findings.model import Finding, ScanReport
+from s3c_actions.core.text import counted
+from s3c_actions.findings.model import Finding, ScanReport, Severity
 from s3c_actions.report.render.escape import FORMULA_STARTS, MAX_CELL, cell, is_visible
 
 if TYPE_CHECKING:
@@ -16,6 +21,9 @@ HEADER = (
     *("score", "url", "purl", "suppressed", "image", "digest", "platform"),
 )
 
+HIDDEN = "not shown"
+"""The kind of a row about findings that are not among the rows."""
+
 _FORMULA_CELL = re.compile(f",[{re.escape(''.join(sorted(FORMULA_STARTS)))}]")
 
 
@@ -24,7 +32,27 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
     row_end = f",{_joined((report.image, report.digest, report.platform))}\r\n"
     # Python's csv module checks each character separately: three quarters of the time of a large report.
     rows = (_joined(_row(finding)) + row_end for finding in (*report.findings, *report.suppressed))
-    return f"{','.join(HEADER)}\r\n{''.join(rows)}".encode()
+    notes = (_joined(_hidden_row(*note)) + row_end for note in _hidden(report))
+    return f"{','.join(HEADER)}\r\n{''.join(rows)}{''.join(notes)}".encode()
+
+
+def _hidden(report: ScanReport) -> Iterator[tuple[Severity, str]]:
+    """Yield the severities that are not shown, or not all of them, each with a note."""
+    for severity in report.counts:
+        filtered = report.hidden.filtered.get(severity, 0)
+        unfixed = report.hidden.unfixed.get(severity, 0)
+        if filtered:
+            yield severity, f"{counted(filtered, 'finding')} not shown"
+        if unfixed:
+            yield severity, f"{counted(unfixed, 'finding')} without a fix not shown"
+        if severity in report.hidden.uncounted and severity is not Severity.UNKNOWN:
+            yield severity, "whether there are any is not known"
+
+
+def _hidden_row(severity: Severity, note: str) -> tuple[str, ...]:
+    """Return the cells of a note: in the columns of severity, kind and title."""
+    filled = {"severity": severity.name, "kind": HIDDEN, "title": note}
+    return tuple(filled.get(name, "") for name in HEADER[:-3])
 
 
 def _joined(texts: tuple[str, ...]) -> str:

@@ -40,7 +40,8 @@ class _Step(msgspec.Struct, frozen=True):
             return True
         if keyword == "WORKDIR":
             return _squeeze(text).endswith(_squeeze(written).rstrip("/").removeprefix("."))
-        return True
+        destination = (self.instruction.words or written.split() or [""])[-1]
+        return f" {text}".rstrip("/\\").endswith(" " + destination.rstrip("/\\"))
 
     def _is_run_as(self, text: str) -> bool:
         commands = {_squeeze(self.instruction.arguments), _squeeze(_command(self.instruction))}

@@ -11,14 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from s3c_actions.core.text import short_digest
+from s3c_actions.findings.headline import (
+    NO_GATE,
+    describe_findings,
+    describe_hidden,
+    describe_limits,
+    format_count,
+    tally,
+)
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity, count_by_severity
-from s3c_actions.findings.threshold import explain_rejection
 from s3c_actions.report.render import escape, page
 
 if TYPE_CHECKING:
     from s3c_actions.report.rendering import Rendering
 
 STATIC_ROWS = 100
+LONGEST_VERSION = 48
+"""Characters of a version that is never broken between two lines."""
 _TEMPLATE = "report.html.j2"
 
 _KINDS = {
@@ -29,19 +39,46 @@ _KINDS = {
 }
 
 
+class _Column(msgspec.Struct, frozen=True):
+    """A column of the table.
+
+    Attributes:
+        place: of its value in a row's data.
+        name: of its value in a static row.
+        style: class of its cells.
+        labelled: whether a cell needs the column's title where each finding is a card.
+    """
+
+    place: int
+    name: str
+    title: str
+    style: str
+    labelled: bool = False
+
+
+_COLUMNS = (
+    _Column(0, "severity", "Severity", "severity"),
+    _Column(2, "id", "Id", "id"),
+    _Column(4, "package", "Package or file", "package"),
+    _Column(5, "installed", "Installed", "version", labelled=True),
+    _Column(6, "fixed", "Fixed in", "version", labelled=True),
+    _Column(9, "score", "CVSS", "score", labelled=True),
+    _Column(8, "title", "What it is", "title"),
+)
+_ALWAYS = {"severity", "id", "package", "title"}
+
+
 def render(report: ScanReport, rendering: Rendering) -> bytes:
     """Render a report; nothing is omitted.
 
     Args:
         report: every finding.
-        rendering: its gate marks what closes it, its difference what is new.
+        rendering: with the gate's verdict; its difference marks what is new.
     """
     new = set(rendering.difference.new) if rendering.difference else set()
     rows = [_row(finding, bool(new) and finding in new) for finding in report.findings]
     suppressed_rows = [_row(finding, False) for finding in report.suppressed]
-    refused = rendering.gate.refused(report.findings)
-    counts = report.counts
-    fixable = count_by_severity(report.fixable)
+    numbers = tally(report)
     data = msgspec.json.encode({"rows": rows, "aside": suppressed_rows}).decode()
     script, script_hash = _script()
     text = (
@@ -49,21 +86,28 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
         .get_template(_TEMPLATE)
         .render(
             report={
-                "image": escape.line(report.image),
+                "title": escape.line(rendering.title or _shorten_digest(report.image)),
                 "facts": [(name, escape.line(value)) for name, value in _facts(report) if value],
                 "total": len(report.findings),
+                "headline": "; ".join(
+                    part for part in (describe_findings(numbers), describe_limits(rendering.scope)) if part
+                ),
+                "partial": bool(describe_hidden(numbers) or describe_limits(rendering.scope)),
+                "clean": numbers.clean,
+                "counted": numbers.counted,
+                "worst": numbers.worst.name.lower() if numbers.worst is not None else "unknown",
                 "suppressed": len(report.suppressed),
                 "end_of_life": report.os_end_of_life,
                 "os": escape.line(report.os),
             },
-            tiles=[
-                {"name": severity.name.lower(), "title": severity.title, "count": number, "fixable": fixable[severity]}
-                for severity, number in counts.items()
-                if number or severity is not Severity.UNKNOWN
-            ],
+            links=rendering.links,
+            columns=_columns([*rows, *suppressed_rows]),
+            longest=LONGEST_VERSION,
+            tiles=_tiles(report),
             difference=rendering.difference,
-            gate=rendering.gate.closes,
-            refused=escape.line(explain_rejection(refused)) if refused else "",
+            judged=rendering.judged,
+            closed=escape.line(rendering.closed),
+            no_gate=NO_GATE,
             static=[_static_row(row) for row in rows[:STATIC_ROWS]],
             data=data.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),
             script=script,
@@ -76,9 +120,53 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
 
 def prepare() -> None:
     """Load ahead of time what `render` caches."""
-    for name in (_TEMPLATE, "page.css"):
+    for name in (_TEMPLATE, "page.css", "related.html.j2"):
         page.page_environment().get_template(name)
     _script()
+
+
+def _tiles(report: ScanReport) -> list[dict[str, Any]]:
+    """Return the values of the tile of each severity; of a severity that is not shown it has no number."""
+    fixable = count_by_severity(report.fixable)
+    hidden = report.hidden
+    tiles = []
+    for severity, number in report.counts.items():
+        others = hidden.filtered.get(severity, 0) + hidden.unfixed.get(severity, 0)
+        if severity is Severity.UNKNOWN and not number and not others:
+            continue
+        if number:
+            note = f"{fixable[severity]:,} can be fixed" + (f", {others:,} not shown" if others else "")
+        elif number == 0:
+            note = "none"
+        elif others:
+            note = f"{others:,} not shown"
+        else:
+            note = "not known" if severity in hidden.uncounted else "not shown"
+        tiles.append(
+            {
+                "name": severity.name.lower(),
+                "title": severity.title,
+                "count": number or 0,
+                "number": format_count(number),
+                "note": note,
+            }
+        )
+    return tiles
+
+
+def _columns(rows: list[list[Any]]) -> list[_Column]:
+    """Return the columns that have a value in some row, and those that identify a finding."""
+    return [
+        column
+        for column in _COLUMNS
+        if column.name in _ALWAYS or any(row[column.place] not in {"", None} for row in rows)
+    ]
+
+
+def _shorten_digest(image: str) -> str:
+    """Return an image's name with a short digest; the whole digest is among the page's facts."""
+    name, at, digest = image.rpartition("@")
+    return f"{name}@{short_digest(digest)}" if at else image
 
 
 def _facts(report: ScanReport) -> tuple[tuple[str, str], ...]:

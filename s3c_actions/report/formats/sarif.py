@@ -24,6 +24,7 @@ from s3c_actions.core.artifact_types import STATEMENT
 from s3c_actions.findings.identity import image_identity, number_occurrences, strip_versions
 from s3c_actions.findings.model import IMAGE_CONFIGURATION, Finding, FindingKind, ScanReport, Severity
 from s3c_actions.report.formats import dockerfile
+from s3c_actions.report.formats.sentences import describe
 from s3c_actions.report.formats.size_budget import PackedSize
 from s3c_actions.report.render import escape
 
@@ -92,6 +93,13 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
         if packed <= MAX_BYTES or keep == 0:
             return data
         keep = int(keep * 0.95 * MAX_BYTES / packed)
+
+
+def join(logs: Iterable[bytes]) -> bytes:
+    """Return one log with the runs of several, such as one of each platform; each run keeps its own category."""
+    documents = [msgspec.json.decode(log) for log in logs]
+    runs = [run for document in documents for run in document["runs"]]
+    return msgspec.json.encode({**documents[0], "runs": runs})
 
 
 def drop_suppressed(sarif: bytes) -> bytes:
@@ -184,7 +192,7 @@ def _build_run(
     import sarif_om as om
 
     rules = _Rules(kept)
-    results = _encode_rows(_build_results(report, kept, rules, _Places(report, rendering), stated), packing)
+    results = _encode_rows(_build_results(report, kept, rules, Places(report, rendering), stated), packing)
     facts = _facts(report, omitted)
     return om.Run(
         tool=om.Tool(
@@ -205,7 +213,7 @@ def _build_run(
 
 
 def _build_results(
-    report: ScanReport, kept: Iterable[Finding], rules: _Rules, places: _Places, stated: Statement | None
+    report: ScanReport, kept: Iterable[Finding], rules: _Rules, places: Places, stated: Statement | None
 ) -> Iterator[dict[str, Any]]:
     """Build the results as plain objects, because there are thousands; sarif_om is used for single objects only."""
     image = image_identity(report)
@@ -280,7 +288,7 @@ def _facts(report: ScanReport, omitted: int) -> dict[str, Any]:
         "database": report.database,
     }
     return {name: escape.line(value) for name, value in facts.items() if value} | {
-        "findings": {severity.name.lower(): number for severity, number in report.counts.items()},
+        "findings": {severity.name.lower(): number for severity, number in report.counts.items() if number is not None},
         "suppressed": len(report.suppressed),
         "omitted": omitted,
     }
@@ -298,22 +306,8 @@ def _names(report: ScanReport) -> dict[str, Any]:
 
 
 def _message(report: ScanReport, finding: Finding) -> str:
-    severity = finding.severity.title
-    image = report.image
-    if finding.kind is FindingKind.VULNERABILITY:
-        subject = f"{finding.package} {finding.installed} in {image} has {finding.id} ({severity})"
-        place = f", at {finding.place}" if not finding.os_package else ""
-        fix = f"Fixed in {finding.fixed}" if finding.fixed else f"No fix yet ({finding.status or 'affected'})"
-        text = f"{subject}{place}: {finding.title}. {fix}." if finding.title else f"{subject}{place}. {fix}."
-    elif finding.kind is FindingKind.SECRET:
-        text = f"{finding.title or finding.id} ({severity}) in {finding.target} of {image}: {finding.description}"
-    elif finding.kind is FindingKind.MISCONFIGURATION:
-        text = f"{finding.title or finding.id} ({severity}) in {finding.target}: {finding.description}"
-    else:
-        package = f"{finding.package} ({finding.target})" if finding.package else finding.target
-        text = f"{package} in {image} is under {finding.id}: {finding.category or 'unknown'} ({severity})."
     # SARIF 2.1.0, 3.11.5 and 3.11.6: braces are placeholders, brackets links.
-    line = escape.line(text, 1000)
+    line = escape.line(describe(report, finding), 1000)
     return line.translate(_MESSAGE_ESCAPES) if _needs_escape(line) else line
 
 
@@ -324,7 +318,7 @@ def _needs_escape(text: str) -> bool:
     return "{" in text or "}" in text or "[" in text or "]" in text or "\\" in text
 
 
-class _Places:
+class Places:
     """Locations of findings in code scanning: the Dockerfile's line that created the layer, else a relative path."""
 
     def __init__(self, report: ScanReport, rendering: Rendering) -> None:

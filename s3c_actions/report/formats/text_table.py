@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from s3c_actions.core.text import counted
+from s3c_actions.findings.headline import NO_GATE, describe_findings, describe_limits, tally
 from s3c_actions.findings.identity import COLLECTIVE_TARGETS
-from s3c_actions.findings.model import Finding, FindingKind, ScanReport, count_by_severity
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport
 from s3c_actions.report.render.escape import line
 
 if TYPE_CHECKING:
+    from s3c_actions.findings.scope import Scope
     from s3c_actions.report.rendering import Rendering
 
 WIDTH = 120
@@ -36,7 +38,8 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
         cut_line(report.image),
         cut_line("  ".join(line(fact, 80) for fact in facts if fact)),
         "",
-        summary_line(report),
+        *textwrap.wrap(summary_line(report, rendering.scope), WIDTH),
+        *textwrap.wrap(_verdict(report, rendering), WIDTH),
         "",
     ]
     if report.os_end_of_life:
@@ -65,16 +68,28 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
     return "\n".join(lines).encode()
 
 
-def summary_line(report: ScanReport) -> str:
-    """Return the counts in one line, such as `35 findings: 22 high, 13 medium; 35 can be fixed`."""
-    total = len(report.findings)
-    if not total:
-        return "Nothing found."
-    counts = ", ".join(
-        f"{count:,} {severity.name.lower()}" for severity, count in count_by_severity(report.findings).items() if count
-    )
-    fixable = len(report.fixable)
-    return f"{counted(total, 'finding')}: {counts}; {fixable:,} can be fixed."
+def summary_line(report: ScanReport, scope: Scope | None) -> str:
+    """Return the counts as a sentence, such as "35 findings (22 high, 13 medium), 35 can be fixed".
+
+    Args:
+        report: with the findings shown.
+        scope: of the scan; None where it is not known.
+    """
+    text = describe_findings(tally(report))
+    if report.findings:
+        text += f", {len(report.fixable):,} can be fixed"
+    limits = describe_limits(scope)
+    return f"{text[:1].upper()}{text[1:]}{f'; {limits}' if limits else ''}."
+
+
+def _verdict(report: ScanReport, rendering: Rendering) -> str:
+    """Return the gate's verdict as a sentence."""
+    if rendering.closed:
+        return f"The gate is closed: {line(rendering.closed, 1000)}"
+    if not rendering.judged:
+        return f"{NO_GATE}."
+    known = tally(report).counted
+    return "The gate is open: nothing closes it." if known else "Nothing that is known closes the gate."
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
@@ -103,14 +118,14 @@ def _table(columns: Sequence[str], rows: Iterable[tuple[str, ...]]) -> list[str]
         # Each text only once: in thousands of rows most texts repeat.
         lines = {text: line(text) for text in set(column)}
         last = number == len(columns) - 1
-        width = remaining if last else min(_MAX_WIDTHS[number], max(map(_columns, lines.values())))
+        width = remaining if last else min(_MAX_WIDTHS[number], max(map(display_width, lines.values())))
         cells = {text: fit_column(line_text, width) for text, line_text in lines.items()}
         fitted_columns.append([cells[text] for text in column])
         remaining -= width + 2
     return ["  ".join(row).rstrip() for row in zip(*fitted_columns, strict=True)]
 
 
-def _columns(text: str) -> int:
+def display_width(text: str) -> int:
     """Return the width of a text in columns of a terminal."""
     if text.isascii():
         return len(text)
@@ -130,7 +145,7 @@ def cut_line(text: str) -> str:
 
 def fit_column(text: str, width: int) -> str:
     """Fit a text to a width in columns of a terminal: padded, or cut with `…`."""
-    columns = _columns(text)
+    columns = display_width(text)
     if columns <= width:
         return text + " " * (width - columns)
     if text.isascii():

@@ -34,7 +34,7 @@ def render(
 
     Args:
         results: documents in the order in which the runs ended; their content is untrusted. Steps of several documents
-            on the same digest become one image.
+            on the same digest become one image. Images that failed or were refused come first, and unfolded.
         run_url: of the workflow run with the whole summary and the reports; omitted when it is no safe URL.
         alerts_url: of the code-scanning alerts of this pull request.
         note: a sentence shown at the end, such as who vouches for these figures.
@@ -44,7 +44,8 @@ def render(
         Markdown that ends with a newline, within the limit: cut at whole rows, with a count of what was omitted and
         where the rest is. Empty when the results contain nothing to show.
     """
-    images = join_documents(results)
+    images = image_view.order_by_urgency(join_documents(results))
+    severities = image_view.overview_severities(images)
     names = image_view.distinct_names(images)
     views = [image_view.view(image, titles=False) | {"name": name} for image, name in zip(images, names, strict=True)]
     rest = f"the [job summary]({escape.url(run_url)})" if escape.url(run_url) else "the job summary"
@@ -52,14 +53,14 @@ def render(
     columns = [
         "",
         "Image",
-        *(f">{severity.capitalize()}" for severity in image_view.RATED_SEVERITIES),
+        *(f">{title}" for title in image_view.overview_titles(images)),
         *([">New"] if compared else []),
         "Digest",
     ]
     overview = Table(
         title="",
         head=markdown.table_head(*columns),
-        rows=[_row(image, compared) for image in views[: markdown.MAX_ROWS]] if len(views) > 1 else [],
+        rows=[_row(image, len(severities), compared) for image in views[: markdown.MAX_ROWS]] if len(views) > 1 else [],
         count=len(views),
     )
     errors = [document.error for document in results if document.error is not None]
@@ -67,7 +68,7 @@ def render(
         "images": views,
         "several": overview,
         "details": True,
-        "good": not errors and all(image["good"] for image in views),
+        "mark": image_view.overall_mark(images, failed=bool(errors)),
         "verdict": image_view.overall_verdict(images) if len(images) > 1 else "",
         "errors": [image_view.error_view(error) for error in errors[:10]],
         "deploys": [
@@ -126,13 +127,12 @@ def _worst_verdict(earlier: Verdict, later: Verdict) -> Verdict:
     return max(earlier, later, key=("passed", "refused", "failed").index)
 
 
-def _row(image: dict[str, Any], compared: bool) -> str:
-    mark = "✅" if image["good"] else "❌"
-    cells = list(image["changes"])
+def _row(image: dict[str, Any], severities: int, compared: bool) -> str:
+    cells = list(image["changes"][:severities])
     if compared:
         cells.append("" if image["new"] is None else f"**{image['new']:,}**" if image["new"] else "0")
     name, verdict = escape.markdown(image["name"], 100), escape.markdown(image["verdict"])
-    return f"| {mark} | **{name}**<br/>{verdict} | {' | '.join(cells)} | {image['digest']} |"
+    return f"| {image['mark']} | **{name}**<br/>{verdict} | {' | '.join(cells)} | {image['digest']} |"
 
 
 def _base_sentence(images: Sequence[ImageResult]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from s3c_actions.core.text import counted
 from s3c_actions.report.document import AdmissionEntry, DeployEntry, ImageResult, ResultDocument
 from s3c_actions.report.github.image_view import ADMISSIONS, error_view, render_prose, short_name, short_reference
 from s3c_actions.report.render import escape
@@ -64,7 +65,7 @@ def _verdict(document: ResultDocument, deploy: DeployEntry) -> str:
     if deploy.unchanged:
         return "Nothing to do: everything is deployed already"
     if not deploy.applied:
-        return f"Checked, nothing applied: {len(deploy.admissions)} images by digest"
+        return f"Checked, nothing applied: {counted(len(deploy.admissions), 'image')} by digest"
     actions = Counter(applied.action for applied in deploy.applied)
     return "Deployed: " + ", ".join(f"{count} {action}" for action, count in actions.items())
 

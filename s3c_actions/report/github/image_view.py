@@ -17,8 +17,17 @@ from markupsafe import Markup
 
 from s3c_actions.core.text import counted
 from s3c_actions.findings.entry import FindingEntry, ReasonedFinding
+from s3c_actions.findings.headline import (
+    NO_GATE,
+    describe_findings,
+    describe_hidden,
+    describe_limits,
+    format_count,
+    worst_of,
+)
 from s3c_actions.findings.identity import COLLECTIVE_TARGETS
-from s3c_actions.findings.model import FindingKind
+from s3c_actions.findings.model import FindingKind, Severity
+from s3c_actions.findings.scope import Scope, SettingsFile
 from s3c_actions.findings.threshold import enumerate_names
 from s3c_actions.report.document import (
     Counts,
@@ -59,11 +68,13 @@ def view(image: ImageResult, *, titles: bool = True) -> dict[str, Any]:
         else "",
         "pinned": mark_safe(escape.code(image.reference)) if image.digest else "",
         "good": image.error is None,
+        "mark": mark(image),
+        "gate": "" if _judged(image) else f"{NO_GATE}.",
         "verdict": image_verdict(image),
         "error": error_view(image.error) if image.error is not None else None,
         "counts": counts,
         "severities": severity_columns(image),
-        "changes": [_change(image, severity) for severity in RATED_SEVERITIES],
+        "changes": [_change(image, severity) for severity in (*RATED_SEVERITIES, "unknown")],
         "digest": mark_safe(escape.code(brief_digest(image.digest))),
         "system": _system(image),
         "base": _base(image),
@@ -143,6 +154,23 @@ def _describe_proposed(image: ImageResult, scan: ScanEntry, proposed: ProposedEn
     )
 
 
+def order_by_urgency(images: Iterable[ImageResult]) -> list[ImageResult]:
+    """Return the images that failed first, then those that were refused, each in the given order."""
+    return sorted(images, key=lambda image: ("failed", "refused", "passed").index(image.verdict))
+
+
+def overview_severities(images: Sequence[ImageResult]) -> list[str]:
+    """Return the severities of the table of several images; the last is for unrated findings, if any image has some."""
+    unrated = any(counts.unknown for image in images for _, counts in _count_rows(image))
+    return [*RATED_SEVERITIES, *(["unknown"] if unrated else [])]
+
+
+def overview_titles(images: Sequence[ImageResult]) -> list[str]:
+    """Return the titles of these columns, which say what an arrow is when some image was patched."""
+    note = "<br/><sub>before&nbsp;→&nbsp;after</sub>" if any(len(_count_rows(image)) > 1 for image in images) else ""
+    return [mark_safe(f"{severity.capitalize()}{note}") for severity in overview_severities(images)]
+
+
 def short_name(reference: str) -> str:
     """Return an image's short name: the last part, without tag and digest."""
     return reference.partition("@")[0].rstrip("/").rpartition("/")[2].partition(":")[0] or reference
@@ -177,6 +205,60 @@ def render_prose(text: str, limit: int = 2000) -> Markup:
     )
 
 
+PASSED, REFUSED, LET_PASS = "✅", "❌", "⚠️"
+NEUTRAL = {
+    Severity.CRITICAL: "🔴",
+    Severity.HIGH: "🟠",
+    Severity.MEDIUM: "🟡",
+    Severity.LOW: "🔵",
+    Severity.UNKNOWN: "⚪",
+}
+"""Of an image that no gate judged: the colour of its worst findings."""
+
+
+def mark(image: ImageResult) -> str:
+    """Return the mark of an image: green only when a gate judged all of its findings, or when it was not scanned."""
+    if image.error is not None:
+        return REFUSED
+    if not _judged(image) or (image.findings is not None and not image.findings.tally.counted):
+        return NEUTRAL[_worst(image) or Severity.UNKNOWN]
+    scan = image.last_scan
+    return LET_PASS if scan is not None and scan.closed else PASSED
+
+
+def overall_mark(images: Sequence[ImageResult], *, failed: bool = False) -> str:
+    """Return the mark of several images.
+
+    Args:
+        images: of one or several documents.
+        failed: whether a command ended with an error of no single image.
+    """
+    marks = {mark(image) for image in images}
+    if failed or REFUSED in marks:
+        return REFUSED
+    if LET_PASS in marks:
+        return LET_PASS
+    if marks <= {PASSED}:
+        return PASSED
+    neutral = (image for image in images if mark(image) in NEUTRAL.values())
+    return NEUTRAL[worst_of([_worst(image) for image in neutral]) or Severity.UNKNOWN]
+
+
+def _judged(image: ImageResult) -> bool:
+    """Return whether a gate judged the image, or nothing was scanned that one could judge.
+
+    A result of a version without `gated` counts as judged.
+    """
+    scan = image.last_scan
+    admitted = image.admission is not None and image.admission.verdict == "admitted"
+    policy = image.judgement is not None and image.judgement.admitted
+    return scan is None or scan.gated is not False or admitted or policy
+
+
+def _worst(image: ImageResult) -> Severity | None:
+    return image.findings.tally.worst if image.findings is not None else None
+
+
 def image_verdict(image: ImageResult) -> str:
     """Return the outcome of an image in a few words without a full stop."""
     if image.error is not None:
@@ -195,11 +277,34 @@ def image_verdict(image: ImageResult) -> str:
     if image.mirror:
         outcomes.append("already mirrored" if image.mirror.skipped else "mirrored")
     counts = image.findings
+    limits = describe_limits(_scope(image))
     if counts is not None and not outcomes:
-        return "nothing found" if not counts.total else _describe_totals(counts)
+        scan = image.last_scan
+        unchecked = scan is not None and bool(scan.blind or scan.overridden) and not counts.total
+        return "; ".join(
+            part for part in ("not checked" if unchecked else describe_findings(counts.tally), limits) if part
+        )
     if counts is not None and counts.fixable:
         outcomes.append(f"{counts.fixable:,} fixable left")
-    return ", ".join(outcomes) or "done"
+    if counts is not None and (note := describe_hidden(counts.tally)):
+        outcomes.append(note)
+    return ", ".join([*outcomes, *([limits] if limits else [])]) or "done"
+
+
+def _scope(image: ImageResult) -> Scope | None:
+    """Return how much the last scan covered; None where it is not known."""
+    scope = image.last_scan.scope if image.last_scan is not None else None
+    if not scope:
+        return None
+    return Scope(
+        scanners=scope.scanners,
+        pkg_types=scope.pkg_types,
+        platforms=scope.platforms,
+        skip_dirs=scope.skip_dirs,
+        skip_files=scope.skip_files,
+        files=tuple(SettingsFile(kind=file.kind, path=file.path, sha256=file.sha256) for file in scope.files),
+        stated=scope.stated,
+    )
 
 
 def overall_verdict(images: Sequence[ImageResult]) -> str:
@@ -214,7 +319,9 @@ def overall_verdict(images: Sequence[ImageResult]) -> str:
     if clauses:
         return ", ".join(clauses)
     verdicts = {image_verdict(image) for image in images}
-    return f"{total} images: {verdicts.pop()}" if len(verdicts) == 1 else f"{total} images passed"
+    if len(verdicts) == 1:
+        return f"{total} images: {verdicts.pop()}"
+    return f"{total} images passed" if all(map(_judged, images)) else f"{total} images, not judged by any gate"
 
 
 def image_warnings(image: ImageResult) -> list[str]:
@@ -247,13 +354,6 @@ def format_size(count: int) -> str:
     return f"{count / 2**20:,.1f} MiB" if count >= 2**20 else f"{count / 2**10:,.1f} KiB"
 
 
-def _describe_totals(totals: Counts) -> str:
-    counts = ", ".join(
-        f"{totals.of(severity):,} {severity}" for severity in (*RATED_SEVERITIES, "unknown") if totals.of(severity)
-    )
-    return f"{counted(totals.total, 'finding')} ({counts})"
-
-
 # Counts
 
 
@@ -269,7 +369,8 @@ def _count_rows(image: ImageResult) -> list[tuple[str, Counts]]:
 def severity_columns(image: ImageResult) -> list[str]:
     """Return the severities of the table of counts; the last is for unrated findings, if there are any."""
     scans = _count_rows(image)
-    return [*RATED_SEVERITIES, *(["unknown"] if any(counts.unknown for _, counts in scans) else [])] if scans else []
+    unrated = any(counts.unknown or counts.tally.hidden.filtered.get(Severity.UNKNOWN) for _, counts in scans)
+    return [*RATED_SEVERITIES, *(["unknown"] if unrated else [])] if scans else []
 
 
 def _counts(image: ImageResult) -> list[dict[str, Any]]:
@@ -280,7 +381,10 @@ def _counts(image: ImageResult) -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": mark_safe(title),
-                "numbers": [mark_safe(f"{bold}{counts.of(severity):,}{bold}") for severity in severity_columns(image)],
+                "numbers": [
+                    mark_safe(f"{bold}{format_count(counts.of(severity))}{bold}")
+                    for severity in severity_columns(image)
+                ],
                 "note": _note(counts, after=after),
             }
         )
@@ -289,6 +393,9 @@ def _counts(image: ImageResult) -> list[dict[str, Any]]:
 
 def _note(counts: Counts, *, after: bool) -> str:
     total, fixable = counts.total, counts.fixable
+    hidden = describe_hidden(counts.tally)
+    if total is None:
+        return hidden
     if not total:
         return "nothing left" if after else "nothing found"
     if not fixable:
@@ -297,12 +404,13 @@ def _note(counts: Counts, *, after: bool) -> str:
         fixes = "all have a fix" if total > 1 else "it has a fix"
     else:
         fixes = f"{fixable:,} {'has' if fixable == 1 else 'have'} a fix"
-    return f"{total:,} left, {fixes}" if after else fixes
+    note = f"{total:,} left, {fixes}" if after else fixes
+    return f"{note}; {hidden}" if hidden else note
 
 
 def _change(image: ImageResult, severity: str) -> Markup:
     """Return `22 → **0**`, or a single number when nothing was patched."""
-    numbers = [f"{counts.of(severity):,}" for _, counts in _count_rows(image)]
+    numbers = [format_count(counts.of(severity)) for _, counts in _count_rows(image)]
     return mark_safe(f"{numbers[0]}&nbsp;→&nbsp;**{numbers[1]}**" if len(numbers) == 2 else "".join(numbers))
 
 
@@ -321,19 +429,22 @@ def _chart(image: ImageResult) -> Markup:
         for severity in (*RATED_SEVERITIES, "unknown")
         if severity != "unknown" or counts.of(severity) or fixed.get(severity)
     ]
-    totals = {severity: fixed.get(severity, 0) + counts.of(severity) for severity in rows}
+    totals = {severity: fixed.get(severity, 0) + (counts.of(severity) or 0) for severity in rows}
+    numbers = {
+        severity: format_count(total if counts.of(severity) is not None else None) for severity, total in totals.items()
+    }
     highest = max(totals.values())
-    width = max(len(f"{total:,}") for total in totals.values())
+    width = max(map(len, numbers.values()))
     lines = []
     for severity in rows:
         solved = fixed.get(severity, 0), fixable.get(severity, 0)
         parts = (*solved, max(0, totals[severity] - sum(solved)))
         bar = "".join(symbol * _bar_length(part, highest) for symbol, part in zip("░▒█", parts, strict=True))
-        lines.append(f"{severity.capitalize():<9}{totals[severity]:>{width},}  {bar}".rstrip())
+        lines.append(f"{severity.capitalize():<9}{numbers[severity]:>{width}}  {bar}".rstrip())
     shown_parts = [
         bool(fixed),
         bool(fixable),
-        any(counts.of(severity) - fixable.get(severity, 0) > 0 for severity in rows),
+        any((counts.of(severity) or 0) - fixable.get(severity, 0) > 0 for severity in rows),
     ]
     legend = zip(("░ fixed", "▒ has a fix", "█ no fix yet"), shown_parts, strict=True)
     return mark_safe("\n".join([*lines, "", "   ".join(text for text, shown in legend if shown)]))
@@ -651,7 +762,14 @@ def _flow(image: ImageResult) -> Markup:
 
 def _scan_label(scan: ScanEntry) -> list[str]:
     counts = scan.findings
-    outcome = f"{counts.total:,} found, {counts.fixable:,} fixable" if counts.total else "nothing found"
+    hidden = counts.tally.hidden.total
+    if scan.findings.total is None:
+        outcome = f"{hidden:,} found, not shown" if hidden else "not known"
+    elif counts.total:
+        outcome = f"{counts.total:,} found, {format_count(counts.fixable)} fixable"
+        outcome += f", {hidden:,} not shown" if hidden else ""
+    else:
+        outcome = "nothing found"
     return [outcome, brief_digest(scan.reference.rpartition("@")[2])]
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from s3c_actions.report.document import ResultDocument
 from s3c_actions.report.github import deploy_view, image_view
-from s3c_actions.report.render import markdown
+from s3c_actions.report.render import escape, markdown
+
+if TYPE_CHECKING:
+    from s3c_actions.report.rendering import PageLink
 
 SUMMARY_BYTES = 1_000_000
 _TEMPLATE = "summary.md.j2"
@@ -14,7 +18,7 @@ _PARTS = "parts.md.j2"
 
 
 def render(document: ResultDocument, *, budget: int = SUMMARY_BYTES) -> str:
-    """Render what a command did.
+    """Render what a command did; of several images those that failed or were refused come first, and unfolded.
 
     Args:
         document: a `result.json`, of one image, several or none.
@@ -23,21 +27,37 @@ def render(document: ResultDocument, *, budget: int = SUMMARY_BYTES) -> str:
     Returns:
         Markdown that ends with a newline; empty when there is nothing to show.
     """
+    ordered = image_view.order_by_urgency(document.images)
     images: list[dict[str, Any]] = [
         image_view.view(image) | {"name": name}
-        for image, name in zip(document.images, image_view.distinct_names(document.images), strict=True)
+        for image, name in zip(ordered, image_view.distinct_names(ordered), strict=True)
     ]
     values = {
         "command": document.command,
         "images": images,
+        "titles": image_view.overview_titles(ordered),
         "error": image_view.error_view(document.error) if document.error is not None else None,
         "verdict": image_view.overall_verdict(document.images) if len(images) > 1 else "",
-        "good": all(image["good"] for image in images),
+        "mark": image_view.overall_mark(document.images),
         "settings": image_view.describe_settings([document]),
         "gate_changes": image_view.describe_gate_changes([document]),
         "deploy": deploy_view.deploy_view(document, document.deploy) if document.deploy is not None else None,
     }
     return markdown.render(_TEMPLATE, values, [table for image in images for table in image["tables"]], budget)
+
+
+def render_links(images: Sequence[tuple[str, tuple[PageLink, ...]]]) -> str:
+    """Render the links to the pages of a run, a line for each image that has some; empty without any.
+
+    Args:
+        images: name of each image, which is untrusted, and its links, whose addresses are URL-encoded.
+    """
+    lines = []
+    for image, links in images:
+        line = " · ".join(f"[{escape.markdown(link.title)}]({link.address})" for link in links)
+        if line:
+            lines.append(f"- {escape.code(image_view.short_name(image))}: {line}\n")
+    return "\n**Pages**\n\n" + "".join(lines) if lines else ""
 
 
 def prepare() -> None:

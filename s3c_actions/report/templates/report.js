@@ -4,12 +4,16 @@
   const SEVERITY = ["unknown", "low", "medium", "high", "critical"];
   const [SEV, KIND, ID, URL_, PACKAGE, INSTALLED, FIXED, PLACE, TITLE, SCORE, NEW, REASON, FIXABLE] = Array(13).keys();
   const PAGE = 200;
+  const MORE = 1000;
   const body = document.getElementById("rows");
   const search = document.getElementById("search");
   const fixable = document.getElementById("fixable");
   const fresh = document.getElementById("new");
   const shown = document.getElementById("shown");
-  const more = document.getElementById("more");
+  const buttons = [...document.querySelectorAll("button.rest")];
+  const LONGEST = Number(document.documentElement.dataset.longest);
+  const columns = [...document.querySelectorAll("th[data-column]")].map((head) => Number(head.dataset.column));
+  const number = (value) => value.toLocaleString("en");
   const chosen = new Set();
   let rows = data.rows;
   let order = null;
@@ -19,31 +23,63 @@
   const make = (name, text, kind) => {
     const element = document.createElement(name);
     if (kind) element.className = kind;
+    if (name === "td") element.setAttribute("role", "cell");
     if (text !== undefined) element.textContent = text;
     return element;
   };
 
+  const versions = (text, kind, name) => {
+    const cell = make("td", undefined, kind);
+    cell.dataset.name = name;
+    // A version breaks nowhere: lines end between two of them. A very long one may, or its row would never end.
+    text.split(", ").filter(Boolean).forEach((version, place) => {
+      if (place) cell.append(", ");
+      cell.append(make("span", version, version.length <= LONGEST ? "whole" : ""));
+    });
+    return cell;
+  };
+
+  const CELLS = {
+    [SEV]: (row) => {
+      const cell = make("td", undefined, "severity");
+      cell.append(make("span", SEVERITY[row[SEV]], "badge " + SEVERITY[row[SEV]]));
+      return cell;
+    },
+    [ID]: (row) => {
+      const cell = make("td", undefined, "id");
+      if (row[URL_]) {
+        const link = make("a", row[ID]);
+        link.href = row[URL_];
+        link.rel = "noopener noreferrer";
+        cell.append(link);
+      } else cell.textContent = row[ID];
+      if (row[NEW]) cell.append(" ", make("span", "new", "badge fresh"));
+      return cell;
+    },
+    [PACKAGE]: (row) => {
+      const cell = make("td", row[PACKAGE] || row[PLACE], "package");
+      if (row[PACKAGE] && row[PLACE]) cell.append(make("small", row[PLACE]));
+      return cell;
+    },
+    [INSTALLED]: (row) => versions(row[INSTALLED], "version", "Installed"),
+    [FIXED]: (row) => versions(row[FIXED], row[FIXABLE] ? "version fix" : "version", "Fixed in"),
+    [SCORE]: (row) => {
+      const cell = make("td", row[SCORE] === null ? "" : row[SCORE].toFixed(1), "score");
+      cell.dataset.name = "CVSS";
+      return cell;
+    },
+    [TITLE]: (row) => {
+      const cell = make("td", row[TITLE], "title");
+      if (row[REASON]) cell.append(make("small", "set aside: " + row[REASON]));
+      return cell;
+    },
+  };
+
   const draw = (row) => {
-    const tr = make("tr");
-    const word = SEVERITY[row[SEV]];
-    const first = make("td");
-    first.append(make("span", word, "badge " + word));
-    const id = make("td", undefined, "id");
-    if (row[URL_]) {
-      const link = make("a", row[ID]);
-      link.href = row[URL_];
-      link.rel = "noopener noreferrer";
-      id.append(link);
-    } else id.textContent = row[ID];
-    if (row[NEW]) id.append(" ", make("span", "new", "badge fresh"));
-    const what = make("td", row[PACKAGE] || row[PLACE], "package");
-    if (row[PACKAGE] && row[PLACE]) what.append(make("small", row[PLACE]));
-    const fixed = make("td", row[FIXED], row[FIXABLE] ? "version fix" : "version");
-    const title = make("td", row[TITLE], "title");
-    if (row[REASON]) title.append(make("small", "set aside: " + row[REASON]));
-    const score = make("td", row[SCORE] === null ? "" : row[SCORE].toFixed(1), "score");
-    tr.append(first, id, what, make("td", row[INSTALLED], "version"), fixed, score, title);
-    return tr;
+    const line = make("tr");
+    line.setAttribute("role", "row");
+    line.append(...columns.map((column) => CELLS[column](row)));
+    return line;
   };
 
   const show = () => {
@@ -62,13 +98,18 @@
         ? (a[order] ?? -1) - (b[order] ?? -1) : text.compare(a[order], b[order])));
     }
     body.replaceChildren(...rows.slice(0, limit).map(draw));
-    const seen = Math.min(limit, rows.length).toLocaleString("en");
-    shown.textContent = `${seen} of ${rows.length.toLocaleString("en")} shown`;
-    more.hidden = rows.length <= limit;
+    const all = rows.length === source.length ? "" : ` (${number(source.length)} without the filters)`;
+    shown.textContent = `${number(Math.min(limit, rows.length))} of ${number(rows.length)} shown${all}`;
+    const left = rows.length - limit;
+    for (const button of buttons) {
+      button.hidden = left <= 0;
+      button.textContent = left <= MORE ? `Show the other ${number(left)}` : `Show ${number(MORE)} more`;
+    }
   };
   const anew = () => { limit = PAGE; show(); };
 
   for (const tile of document.querySelectorAll("button[data-severity]")) {
+    if (tile.classList.contains("none")) continue;
     tile.disabled = false;
     tile.addEventListener("click", () => {
       const severity = SEVERITY.indexOf(tile.dataset.severity);
@@ -92,7 +133,7 @@
   let waiting;
   search.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(anew, 120); });
   for (const box of document.querySelectorAll("input[type=checkbox]")) box.addEventListener("change", anew);
-  more.addEventListener("click", () => { limit += 5 * PAGE; show(); });
+  for (const button of buttons) button.addEventListener("click", () => { limit += MORE; show(); });
   document.documentElement.classList.add("scripted");
   show();
 })();

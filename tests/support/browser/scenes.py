@@ -1,28 +1,30 @@
 """What the pictures show: a database patched, an image refused, three images at once, and a page of findings.
 
-The findings are those of recorded reports; what a patch leaves is made up of them.
+All of them show one run, whose figures README and the guides have as well: the lab's `voting-db:15.0`, of whose 295
+findings the patch leaves none. They are those of the recorded report.
 """
 
 from __future__ import annotations
 
-import msgspec
 from msgspec.structs import replace
 
+from s3c_actions.core import artifact_types
+from s3c_actions.evidence import documents as attached
 from s3c_actions.findings import trivy_report
 from s3c_actions.findings.difference import compare_scans
-from s3c_actions.findings.model import ScanReport, Severity, rank_findings
+from s3c_actions.findings.model import ScanReport, Severity
 from s3c_actions.findings.threshold import Threshold, closed_error
 from s3c_actions.report.document import ResultDocument
 from s3c_actions.report.formats import html_page
-from s3c_actions.report.rendering import Rendering
-from s3c_actions.result.model import Comparison, ImageOutcome, LeftFinding, Outcome, PatchResult
-from tests.support import ROOT, outcomes
+from s3c_actions.report.rendering import PageLink, Rendering
+from s3c_actions.result.model import Comparison, ImageOutcome, Outcome, PatchResult
+from s3c_actions.trace.model import AttachedFinding, DocumentKind, Trace
+from tests.support import ROOT, outcomes, stories
 
 DATA = ROOT / "tests" / "data" / "trivy"
 GATE = Threshold(Severity.CRITICAL)
 RUN = "https://github.example/acme/voting/actions/runs/7"
 ALERTS = "https://github.example/acme/voting/security/code-scanning?query=pr%3A7"
-LEFT = 6
 
 
 def recorded(name: str, image: str) -> ScanReport:
@@ -32,19 +34,13 @@ def recorded(name: str, image: str) -> ScanReport:
 
 
 def patched() -> ImageOutcome:
-    """The database: nearly everything fixed, a few that nobody has a fix for, compared with `main`."""
+    """The database: everything fixed, compared with `main`."""
     name = "acr.example/voting-db"
-    found = recorded("debian", f"{name}:15.0")
-    # Those that nobody has a fix for yet are of the least severe.
-    left = tuple(
-        msgspec.structs.replace(one, fixed="", status="affected", severity=Severity.LOW)
-        for one in found.findings[-LEFT:]
-    )
-    before = replace(found, findings=rank_findings((*found.findings[:-LEFT], *left)))
-    after = replace(found, findings=rank_findings(left), digest=outcomes.AFTER)
+    before = recorded("debian", f"{name}:15.0")
+    after = replace(before, findings=(), digest=outcomes.AFTER)
     scans = [outcomes.scan(one, reference=f"{name}@{one.digest}") for one in (before, after)]
     patch = PatchResult(
-        image=found.image,
+        image=before.image,
         original=scans[0].reference,
         reference=scans[1].reference,
         tag="15.0-1",
@@ -52,14 +48,13 @@ def patched() -> ImageOutcome:
         skipped=False,
         before=scans[0],
         after=replace(scans[1], seconds=0.6),
-        fixed=tuple(one for one in before.findings if one.fixed),
-        left=tuple(LeftFinding(finding=one, reason="no fix yet") for one in after.findings),
+        fixed=before.findings,
         seconds=9.4,
     )
     certificate = replace(outcomes.SIGNED.certificate, subject="CN=voting.example", issuer="CN=Voting CA")
     signed = replace(outcomes.SIGNED, reference=patch.reference, certificate=certificate)
     return ImageOutcome(
-        image=found.image,
+        image=before.image,
         reference=patch.reference,
         scan=scans[0],
         patch=patch,
@@ -100,7 +95,76 @@ def document(*images: ImageOutcome) -> ResultDocument:
     return outcomes.document(Outcome(command="chain", images=images, seconds=12.4))
 
 
+def traced() -> Trace:
+    """The database after its patch, with its signature and evidence."""
+    story = stories.patched()
+    name = "acr.example/voting-db"
+    report = recorded("debian", f"{name}:15.0")
+    fixed = tuple(
+        AttachedFinding(
+            id=one.id,
+            severity=one.severity,
+            package=one.package,
+            installed=one.installed,
+            fixed=one.fixed,
+            title=one.title,
+            url=one.url,
+        )
+        for one in report.findings
+    )
+    original, base = story.ancestors
+    assert original.subject is not None
+    assert story.change is not None
+    signed = stories.signature(signer="CN=voting.example", issuer="CN=Voting CA")
+    documents = (
+        stories.report(1, fixable=0, signatures=(signed,)),
+        *(
+            stories.document(number, *kind, told=told, signatures=(signed,))
+            for number, (kind, told) in enumerate(DOCUMENTS.items(), 2)
+        ),
+    )
+    subject = replace(
+        story.subject,
+        reference=f"{name}@{outcomes.AFTER}",
+        labels={"org.opencontainers.image.source": "https://github.com/acme/voting"},
+        signatures=(signed,),
+        documents=documents,
+        referrers=len(documents) + 1,
+        unread=0,
+    )
+    before = replace(original.subject, reference=f"{name}@{outcomes.BEFORE}", documents=(stories.report(9, *fixed),))
+    return replace(
+        story,
+        image=f"{name}:15.0-1",
+        tag="15.0-1",
+        subject=subject,
+        ancestors=(replace(original, named=f"{name}:15.0@{outcomes.BEFORE}", subject=before), base),
+        change=replace(
+            story.change,
+            before=attached.count_by_severity(fixed),
+            after=attached.count_by_severity(()),
+            fixed=fixed,
+            left=(),
+        ),
+    )
+
+
+# Without figures: those of the bills of materials are not recorded.
+DOCUMENTS = {
+    (artifact_types.RESULT, DocumentKind.RESULT): "s3c chain: passed",
+    (artifact_types.SPDX, DocumentKind.SBOM): "",
+    (artifact_types.CYCLONEDX, DocumentKind.SBOM): "",
+    (artifact_types.OPENVEX, DocumentKind.VEX): "99 statements, 99 fixed",
+}
+
+
 def page() -> str:
     """The HTML report of the database before its patch."""
     report = recorded("debian", "acr.example/voting-db:15.0")
-    return html_page.render(report, Rendering(gate=Threshold(Severity.HIGH))).decode()
+    links = (
+        PageLink("Before the patch", ""),
+        PageLink("After the patch", "patched/report.html"),
+        PageLink("Trace", "trace.html"),
+        PageLink("Summary", "../summary.md"),
+    )
+    return html_page.render(report, Rendering(gate=Threshold(Severity.HIGH), links=links)).decode()

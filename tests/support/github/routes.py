@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import unquote
 
 from tests.support.github import git
 from tests.support.github.code_scanning import Refused, ingest
 from tests.support.github.contract import Forbidden, Missing
-from tests.support.github.state import Artifact, Comment, Issue, Pull, State, Token, Upload
+from tests.support.github.state import PROTECTED, Artifact, Comment, Environment, Issue, Pull, State, Token, Upload
 
 if TYPE_CHECKING:
     from tests.support.github.server import Answered, GitHub
@@ -27,13 +28,18 @@ COMMENT = f"{REPO}/issues/comments/{{comment_id}}"
 LABELS = f"{REPO}/issues/{{issue_number}}/labels"
 EVENTS = f"{REPO}/issues/{{issue_number}}/events"
 PERMISSION = f"{REPO}/collaborators/{{username}}/permission"
+ENVIRONMENT = f"{REPO}/environments/{{environment_name}}"
+BRANCH_POLICIES = f"{ENVIRONMENT}/deployment-branch-policies"
+BRANCH = f"{REPO}/branches/{{branch}}"
 PULLS = f"{REPO}/pulls"
 PULL = f"{REPO}/pulls/{{pull_number}}"
 SARIFS = f"{REPO}/code-scanning/sarifs"
 SARIF = f"{SARIFS}/{{sarif_id}}"
+SNAPSHOTS = f"{REPO}/dependency-graph/snapshots"
 ALERTS = f"{REPO}/code-scanning/alerts"
 ARTIFACTS = f"{REPO}/actions/runs/{{run_id}}/artifacts"
 ARCHIVE = f"{REPO}/actions/artifacts/{{artifact_id}}/{{archive_format}}"
+COMMIT = f"{REPO}/commits/{{ref}}"
 BODY_CHARACTERS = 65_536
 SARIF_BYTES = 10 * 1024 * 1024
 
@@ -271,6 +277,46 @@ def _permission(request: Request) -> Any:
     return {**made, "permission": legacy, "role_name": role, "user": {**made["user"], "role_name": role}}
 
 
+def _get_environment(request: Request) -> Any:
+    rules = _environment(request)
+    made = request.github.described.example(ENVIRONMENT)
+    rule = {"id": 1, "node_id": "GA_1"}
+    kinds: list[dict[str, Any]] = [rule | {"type": "wait_timer", "wait_timer": 5}]
+    if rules.reviewers:
+        kinds.append(rule | {"type": "required_reviewers", "prevent_self_review": False, "reviewers": []})
+    if rules.branches is not None:
+        kinds.append(rule | {"type": "branch_policy"})
+    protected = rules.branches == PROTECTED
+    policy = {"protected_branches": protected, "custom_branch_policies": not protected}
+    return {
+        **made,
+        "name": request.path["environment_name"],
+        "protection_rules": kinds,
+        "deployment_branch_policy": None if rules.branches is None else policy,
+    }
+
+
+def _list_branch_policies(request: Request) -> Any:
+    patterns = _environment(request).branches or ()
+    listed = [{"id": number, "node_id": "x", "name": name, "type": "branch"} for number, name in enumerate(patterns)]
+    return {"total_count": len(listed), "branch_policies": listed}
+
+
+def _environment(request: Request) -> Environment:
+    request.needs("actions:read")
+    name = unquote(request.path["environment_name"])
+    return request.state.environments.get(name) or request.ends(404, "Not Found")
+
+
+def _get_branch(request: Request) -> Any:
+    request.needs("contents:read")
+    name = unquote(request.path["branch"])
+    if name not in request.state.git.branches:
+        request.ends(404, "Branch not found")
+    made = request.github.described.example(BRANCH)
+    return {**made, "name": name, "protected": name in request.state.protected}
+
+
 def _list_pulls(request: Request) -> Any:
     state = request.query.get("state", ["open"])[0]
     head, base = (request.query.get(name, [""])[0] for name in ("head", "base"))
@@ -397,6 +443,24 @@ def _ingest(state: State, upload: Upload) -> list[str]:
     return []
 
 
+def _submit_snapshot(request: Request) -> Any:
+    """Keep the newest snapshot of a detector and correlator; one without a package of a known kind is invalid."""
+    from tests.support.github.server import Answered
+
+    request.needs("contents:write")
+    state, body = request.state, request.body
+    if not state.dependency_graph:
+        request.ends(404, "The Dependency graph is disabled for this repository.")
+    resolved = [one for manifest in body.get("manifests", {}).values() for one in manifest.get("resolved", {}).values()]
+    wrong = [one for one in resolved if not one.get("package_url", "").startswith("pkg:")]
+    result = "INVALID" if wrong else state.snapshot_result
+    if result != "INVALID":
+        state.snapshots[body["detector"]["name"], body["job"]["correlator"]] = body
+    now = _time(datetime.now(UTC))
+    made = {"id": len(state.snapshots) + 1, "created_at": now, "result": result, "message": "Received."}
+    return Answered(201, made)
+
+
 def _list_artifacts(request: Request) -> Any:
     from tests.support.github.server import Answered
 
@@ -507,6 +571,12 @@ def _list_alerts(request: Request) -> Any:
     return request.page(request.state.alerts)
 
 
+def _get_commit(request: Request) -> Any:
+    request.needs("contents:read")
+    # The file of GitHub's own example lacks what its schema requires.
+    return request.github.described.example(COMMIT) | {"files": []}
+
+
 def _time(when: datetime) -> str:
     return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -539,12 +609,17 @@ ROUTES: dict[tuple[str, str], Callable[[Request], Any]] = {
             ("get", PERMISSION, _permission),
             ("get", PULLS, _list_pulls),
             ("get", PULL, _get_pull),
+            ("get", ENVIRONMENT, _get_environment),
+            ("get", BRANCH_POLICIES, _list_branch_policies),
+            ("get", BRANCH, _get_branch),
             ("post", SARIFS, _upload_sarif),
             ("get", SARIF, _sarif_status),
+            ("post", SNAPSHOTS, _submit_snapshot),
             ("get", ALERTS, _list_alerts),
             ("get", ARTIFACTS, _list_artifacts),
             ("get", ARCHIVE, _download),
             ("get", REPO, _get_the_repository),
+            ("get", COMMIT, _get_commit),
             ("post", PULLS, _create_pull),
             ("patch", PULL, _edit_pull),
             *git.ROUTES,

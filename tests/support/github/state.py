@@ -96,6 +96,17 @@ class Artifact:
     size: int | None = None
 
 
+PROTECTED = ("protected branches",)
+
+
+@dataclass
+class Environment:
+    """Where jobs run: whether somebody has to review that, and patterns of branches that may (None: every branch)."""
+
+    reviewers: bool = False
+    branches: tuple[str, ...] | None = None
+
+
 @dataclass
 class Upload:
     """One SARIF file handed in; it is looked at when its status has been asked for often enough."""
@@ -113,6 +124,9 @@ class State:
 
     Attributes:
         roles: of collaborators: `admin`, `maintain`, `write`, `triage` or `read`.
+        protected: the protected branches.
+        dependency_graph: whether it is switched on; `snapshots` are those kept, by detector and correlator.
+        snapshot_result: what a snapshot that is valid is answered with.
         code_scanning: whether it is switched on; `found` what it made of uploads.
         last_id: ids of comments are over 32 bits by now, which GraphQL's Int does not hold.
         pending: how often the status of an upload is `pending`.
@@ -129,7 +143,12 @@ class State:
     found: tuple[Alert, ...] = ()
     git: Git = field(default_factory=Git)
     roles: dict[str, str] = field(default_factory=dict)
+    environments: dict[str, Environment] = field(default_factory=dict)
+    protected: set[str] = field(default_factory=set)
     code_scanning: bool = True
+    dependency_graph: bool = True
+    snapshot_result: str = "SUCCESS"
+    snapshots: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     pending: int = 1
     last_id: int = 2_900_000_000
     lock: threading.RLock = field(default_factory=threading.RLock)

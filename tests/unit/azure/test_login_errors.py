@@ -44,13 +44,17 @@ def test_a_mismatch_names_what_was_presented_and_both_commands(kind: str) -> Non
     assert error.original == MISMATCHES[kind]
     lines = [line for line in error.remedy.splitlines() if line.startswith("az ")]
     # The managed identities of infra/terraform come first; they are no applications.
-    assert [line.split()[1] for line in lines] == ["identity", "identity", "ad"]
+    assert [line.split()[1] for line in lines] == ["identity", "identity", "identity", "ad", "ad"]
     assert f"clientId=='{CLIENT}'" in lines[0]
-    words = shlex.split(lines[1])
+    for line in (lines[1], lines[3]):
+        # Only somebody who is logged in can see whom it trusts; the two subjects are then beside each other.
+        assert "federated-credential list" in line
+        assert "'[].subject'" in line
+    words = shlex.split(lines[2])
     flags = {words[at]: words[at + 1] for at in range(4, len(words), 2)}
     assert flags["--issuer"] == ISSUER
     assert (flags["--subject"], flags["--audiences"]) == (SUBJECT, AUDIENCE)
-    parameters = json.loads(shlex.split(lines[2])[-1])
+    parameters = json.loads(shlex.split(lines[4])[-1])
     assert parameters == {"name": "s3c", "issuer": ISSUER, "subject": SUBJECT, "audiences": [AUDIENCE]}
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from s3c_actions import __main__ as main
 from s3c_actions.core.errors import Exit
+from s3c_actions.options.command import COMMANDS, load
 from tests.support.bare import IMAGE, KEY, PINNED, ended
 
 FILES = {
@@ -23,6 +24,9 @@ FILES = {
     "key.yaml": "version: 1\nsignrs: []\n",
     "version.yaml": "version: 2\n",
     "date.yaml": "version: 1\nexceptions: [{id: CVE-2026-1, until: tomorrow, why: x, who: y}]\n",
+    "severity.yaml": "version: 1\nfindings:\n  refuse: [HIGHT]\n",
+    "month.yaml": "version: 1\nexceptions:\n  - id: CVE-2026-1\n    until: 2026-13-01\n    why: x\n    who: y\n",
+    "text.kubeconfig": "hello\n",
     "age.yaml": "version: 1\nreport: {maximum-age: never}\n",
     "signer.yaml": "version: 1\nsigners: [{name: a, certificate: missing.crt}]\n",
     "context.kubeconfig": "apiVersion: v1\nkind: Config\n",
@@ -47,16 +51,21 @@ CASES: list[tuple[tuple[str, ...], str, str]] = [
     (("scan", IMAGE, "--comment", "always"), "command line", "s3c comment"),
     (("scan", IMAGE, "--upload-sarif"), "command line", "s3c upload"),
     (("scan", IMAGE, "--sevrity", "HIGH"), "command line", "Did you mean --severity?"),
-    (("scan", IMAGE, "--registry-password", "hunter2"), "registry-password", "S3C_REGISTRY_PASSWORD"),
+    (("scan", IMAGE, "--registry-password", "hunter2"), "command line", "S3C_REGISTRY_PASSWORD"),
     (("scan", IMAGE, "--registry-password-file", "empty"), "registry-password", "is empty"),
     (("scan", IMAGE, "--output-dir", "empty"), "output-dir", "Give another folder"),
     (("scan", IMAGE, "--output-dir", "/proc/nope"), "output-dir", "Give another folder"),
     (("scan", IMAGE, "--policy", "missing.yaml"), "policy", "Look at the path"),
-    (("scan", IMAGE, "--policy", "key.yaml"), "policy", "unknown field `signrs`"),
+    (("scan", IMAGE, "--policy", "key.yaml"), "policy", "there is no key 'signrs' here.\n  Did you mean signers?"),
     (("scan", IMAGE, "--policy", "version.yaml"), "policy", "this is not 1, the only version there is"),
     (("scan", IMAGE, "--policy", "date.yaml"), "policy", "at exceptions[0].until: this is no date such as"),
     (("scan", IMAGE, "--policy", "age.yaml"), "policy", "at report.maximum-age: this is no duration such as"),
     (("scan", IMAGE, "--policy", "policy.yaml", "--fail-on", "HIGH"), "fail-on", "Give one of both"),
+    (("scan", IMAGE, "--policy", "severity.yaml"), "policy", "severity.yaml, line 3: at findings.refuse[0]: 'HIGHT'"),
+    (("scan", IMAGE, "--policy", "severity.yaml"), "policy", "Did you mean HIGH? Choose from"),
+    (("scan", IMAGE, "--policy", "month.yaml"), "policy", "month.yaml is not YAML, line 4: a value cannot be read"),
+    (("scan", IMAGE, "--policy", "month.yaml"), "policy", "Look at that line"),
+    (("scan", IMAGE, "--db-repository", "x y"), "db-repository", "registry.example/mirror/trivy-db:2"),
     (("policy", "check", PINNED, "--policy", "signer.yaml"), "policy", "relative to the policy"),
     (("report", "empty"), "report", "Give the whole of a report"),
     (("report", "list.json"), "report", "Give the whole of a report"),
@@ -68,7 +77,7 @@ CASES: list[tuple[tuple[str, ...], str, str]] = [
     (("patch", IMAGE, *KEY), "key", "`s3c sign --attach true --results"),
     (("patch", IMAGE, "--no-prune-evidence"), "prune-evidence", "`s3c attach`"),
     (("patch", IMAGE, "--plugin-name", "x"), "plugin", "`s3c attach`"),
-    (("sign", PINNED), "key", "`vault` and `vault-certificate`"),
+    (("sign", PINNED), "key", "`--vault` and `--vault-certificate`"),
     (("sign", PINNED, "--key", "signing.key"), "certificate", "Give the key's certificates"),
     (("sign", PINNED, "--key", "missing.key", "--certificate", "signing.crt"), "key", "Look at the path"),
     (("sign", PINNED, "--key", "signing.crt", "--certificate", "signing.crt"), "key", "Give the key here and the"),
@@ -82,7 +91,7 @@ CASES: list[tuple[tuple[str, ...], str, str]] = [
         "trust-policy",
         "docs/sign.md",
     ),
-    (("chain", IMAGE), "key", "set `sign` to false"),
+    (("chain", IMAGE), "key", "set `--sign` to false"),
     (("chain", IMAGE, "--attach", *KEY), "attach", "given without a value"),
     (("chain", IMAGE, "--deploy", *KEY), "manifests", "Name the manifests"),
     (("deploy", "missing"), "manifests", "Look at the path"),
@@ -92,15 +101,21 @@ CASES: list[tuple[tuple[str, ...], str, str]] = [
     (("deploy", "app.yaml", "--image", "registry.example/app="), "image", "a side of it is empty"),
     (("deploy", "app.yaml", "--kubeconfig", "missing"), "kubeconfig", "name another"),
     (("deploy", "app.yaml", "--kubeconfig", "context.kubeconfig"), "kubeconfig", "Fetch it anew"),
-    (("deploy", "app.yaml", "--kubeconfig", "broken.kubeconfig"), "kubeconfig", "Fetch it anew"),
+    (
+        ("deploy", "app.yaml", "--kubeconfig", "broken.kubeconfig"),
+        "kubeconfig",
+        "broken.kubeconfig, line 2: it is not YAML",
+    ),
+    (("deploy", "app.yaml", "--kubeconfig", "text.kubeconfig"), "kubeconfig", "text.kubeconfig is no kubeconfig"),
     (("gate", "check"), "image", "Give one that is signed"),
     (("gate", "install"), "trust-store", "Give the certificate"),
-    (("gate", "pause"), "for", "Give --for"),
-    (("gate", "pause", "--for", "30m"), "reason", "Give --reason"),
+    (("gate", "pause"), "for", "Give `--for`"),
+    (("gate", "pause", "--for", "30m"), "reason", "Give `--reason`"),
     (("gate", "pause", "--for", "5h", "--reason", "x"), "for", "Example: 30m"),
-    (("gate", "uninstall"), "yes", "Give --yes"),
-    (("trust", "export"), "vault", "`certificate`"),
+    (("gate", "uninstall"), "yes", "Give `--yes`"),
+    (("trust", "export"), "vault", "`--certificate`"),
     (("comment", "missing.json", "--pull-request", "7"), "results", "Look at the path"),
+    (("comment", "list.json", "--pull-request", "7"), "results", "Give the `result.json` that `s3c scan`"),
     (("upload", "list.json"), "sarif", "s3c scan --format sarif"),
     (("programs", "install", "tryvi"), "program", "Did you mean trivy?"),
 ]
@@ -113,6 +128,12 @@ def folder(alone, programs):
     return alone
 
 
+def label(argv: tuple[str, ...], field: str) -> str:
+    """How the message names an input that stands on a command line: by its flag, but for a bare argument."""
+    inputs = load(argv[0]).inputs if argv[0] in COMMANDS else ()
+    return next((one.flag for one in inputs if one.name == field and not one.positional), field)
+
+
 def there(folder: Path) -> set[str]:
     return {str(one.relative_to(folder)) for one in folder.rglob("*")}
 
@@ -122,7 +143,7 @@ def test_a_mistake(argv, field, remedy, folder):
     before = there(folder)
     code, said = ended(argv, folder)
     assert code == Exit.WRONG_INPUT, said
-    assert re.search(rf"^s3c ?[a-z]*: {re.escape(field)}: ", said, re.MULTILINE), said
+    assert re.search(rf"^s3c ?[a-z]*: {re.escape(label(argv, field))}: ", said, re.MULTILINE), said
     assert remedy in said
     assert "Traceback" not in said
     assert there(folder) - before <= {"s3c-out", "s3c-out/result.json", "s3c-out/summary.md"}
@@ -134,7 +155,7 @@ def test_a_mistake(argv, field, remedy, folder):
         ("S3C_CACHE", "/proc/nope", "S3C_CACHE"),
         ("S3C_CACHE", "empty", "S3C_CACHE"),
         ("RUNNER_TEMP", "/nonexistent", "RUNNER_TEMP"),
-        ("S3C_SEVERITY", "HIHG", "severity"),
+        ("S3C_SEVERITY", "HIHG", "S3C_SEVERITY"),
     ],
 )
 def test_a_mistake_in_the_environment(variable, value, field, folder):
@@ -155,7 +176,7 @@ def test_a_mistake_in_the_environment(variable, value, field, folder):
 def test_without_a_token_the_permissions_it_needs_are_told(argv, needed, folder):
     code, said = ended(argv, folder, GITHUB_TOKEN="")
     assert code == Exit.WRONG_INPUT, said
-    assert "github-token: this input is required." in said
+    assert "github-token-file: this input is required." in said
     assert f"The token needs {needed}." in said
 
 
@@ -171,7 +192,7 @@ def test_a_file_where_the_reports_of_an_image_go(folder):
     (folder / "s3c-out" / "voting-app").touch()
     code, said = ended(("scan", IMAGE), folder)
     assert code == Exit.WRONG_INPUT, said
-    assert "s3c scan: output-dir: s3c-out/voting-app" in said
+    assert "s3c scan: --output-dir: s3c-out/voting-app" in said
 
 
 def test_a_working_folder_that_was_removed(folder):

@@ -19,6 +19,7 @@ from s3c_actions.options.declare import Input
 from s3c_actions.options.parse import boolean, choice, items, text
 from s3c_actions.options.registry import CredentialOptions
 from s3c_actions.result.model import ImageOutcome, Outcome, TraceResult
+from s3c_actions.trace import page as story_page
 from s3c_actions.wiring.context import Context
 from tests.support import samples, stories
 from tests.support.commands import FunctionCommand
@@ -26,7 +27,13 @@ from tests.support.hostile import HOSTILE, TEXTS
 from tests.unit.cli.test_console import commands
 
 IMAGE = Input(
-    name="image", help="Images.", parse=items, required=True, positional=True, many=True, aliases=("image-ref",)
+    name="image",
+    help="Images.",
+    parse=items,
+    required=True,
+    positional=True,
+    many=True,
+    aliases={"image-ref": "trivy-action"},
 )
 SEVERITY = Input(name="severity", help="Severity.", parse=choice("LOW", "HIGH"), choices=("LOW", "HIGH"), default="LOW")
 FIXABLE = Input(name="only-fixed", help="100 % fixable.", parse=boolean, default="false", absent=False, switch=True)
@@ -93,6 +100,7 @@ def runner(tmp_path) -> dict[str, str]:
     return {
         "HOME": str(tmp_path),
         "GITHUB_ACTIONS": "true",
+        "GITHUB_ACTION_PATH": "/actions",
         "GITHUB_OUTPUT": str(tmp_path / "output"),
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
         "RUNNER_TEMP": str(tmp_path / "temp"),
@@ -128,7 +136,10 @@ def test_flags_and_bare_arguments_in_any_order(run) -> None:
         "output-dir": Path("s3c-out"),
     }
     assert ran.code == Exit.DONE
-    assert ran.out == f"✔ {samples.NAME}@{samples.PATCHED}   report: s3c-out/summary.md\n"
+    assert ran.out.splitlines() == [
+        "✔ voting-app:1.0-1 @ sha256:bbbbbbbbbbbb…   1 finding (1 low)   report: out/after/report.html",
+        "  LOW  openssl  1.0 → no fix  CVE-2026-0003  openssl",
+    ]
     assert ran.result["verdict"] == "passed"
 
 
@@ -147,10 +158,10 @@ def test_a_flag_wins_over_the_environment(run, tmp_path) -> None:
     assert (given["image"], given["severity"]) == (("flag:1",), "LOW")
 
 
-def test_an_old_name_is_understood_with_a_notice(run, tmp_path) -> None:
+def test_another_tools_name_is_understood_with_a_notice(run, tmp_path) -> None:
     ran = run("--image-ref", "a:1")
     assert ran.given["image"] == ("a:1",)
-    assert "`image-ref` is an old name: it is understood as `image`." in ran.err
+    assert "`--image-ref` is trivy-action's name of `IMAGE`." in ran.err
     ran = run(environment={"HOME": str(tmp_path), "S3C_IMAGE_REF": "b:1"})
     assert ran.given["image"] == ("b:1",)
     assert run("a:1", "--image-ref", "b:1").code == Exit.WRONG_INPUT
@@ -170,7 +181,7 @@ def test_an_old_name_is_understood_with_a_notice(run, tmp_path) -> None:
         (["a", "--only-fixed=maybe"], "only-fixed: 'maybe' is not true or false."),
         (["a", "--registry-password", "hunter2"], "registry-password: a secret is not taken from the command line"),
         (["a", "--registry-password=hunter2"], "registry-password: a secret is not taken from the command line"),
-        (["a", "--registry-password-file", "/nowhere"], "registry-password: the file '/nowhere' cannot be read"),
+        (["a", "--registry-password-file", "/nowhere"], "registry-password-file: the file '/nowhere' cannot be read"),
         (["a", "-x"], "-x is not a flag"),
     ],
 )
@@ -247,7 +258,7 @@ def test_results_are_written_before_an_exit_code_other_than_0(run) -> None:
     assert ran.code == Exit.REFUSED
     assert ran.result["verdict"] == "refused"
     assert ran.result["images"][1]["error"]["what"] == "the gate is closed"
-    assert "s3c scan: the gate is closed" in ran.err
+    assert ran.err.startswith("✘ the gate is closed\n")
     assert "✔" in ran.out
     assert (ran.folder / "s3c-out" / "summary.md").read_text()
 
@@ -348,6 +359,79 @@ def test_quiet_prints_what_a_script_needs(run) -> None:
     assert ran.err == ""
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("variable", "colored"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)], ids=str
+)
+def test_colors_are_for_terminals_that_take_them(run, tmp_path, monkeypatch, variable, colored) -> None:
+    monkeypatch.setattr(io, "StringIO", Terminal)
+    ran = run("a:1", outcome=samples.outcome(samples.refused(), command="scan"), environment={**variable, "HOME": "/"})
+    assert ("\x1b[31m✘\x1b[0m voting-app:2.0" in ran.out) is colored
+    assert ("\x1b[1;31m1 critical\x1b[0m" in ran.out) is colored
+    assert ("\x1b[31m✘\x1b[0m" in ran.err) is colored
+    assert ("\x1b" in ran.out + ran.err) is colored
+
+
+def test_without_a_gate_a_scan_ends_with_a_neutral_line_and_the_report(run) -> None:
+    scan = replace(samples.scan(*(samples.finding(number=number) for number in range(1, 13))), gated=False)
+    image = ImageOutcome(image=f"{samples.NAME}:1.0", reference=scan.reference, scan=scan)
+    ran = run("a", outcome=Outcome(command="scan", images=(image,)))
+    first, *rows = ran.out.splitlines()
+    assert first == (
+        "● voting-app:1.0 @ sha256:aaaaaaaaaaaa…   12 findings (12 high)   No gate was set (fail-on: none)   "
+        "report: out/report.html"
+    )
+    assert len(rows) == 11
+    assert rows[0] == "  HIGH  openssl  1.0 → 1.1  CVE-2026-0001  openssl"
+    assert rows[-1] == "  2 more: out/report.html"
+    assert "✔" not in ran.out
+
+
+def test_images_of_one_short_name_are_told_apart(run) -> None:
+    images = [replace(samples.refused(), image=f"{name}/voting-app:2.0") for name in ("a.example", "b.example")]
+    ran = run("a", outcome=samples.outcome(*images, command="scan"))
+    assert "✘ a.example/voting-app:2.0 @" in ran.out
+    assert "✘ b.example/voting-app:2.0 @" in ran.out
+
+
+def test_quiet_prints_references_in_place_of_a_story(run) -> None:
+    ran = run("--quiet", "a", outcome=Outcome(command="trace", images=(samples.chained(),), text="a story"))
+    assert ran.out == f"{samples.NAME}@{samples.PATCHED}\n"
+
+
+def test_json_prints_the_document_and_nothing_else(run) -> None:
+    outcome = samples.outcome(samples.chained(), samples.refused("the gate is closed"), command="scan")
+    ran = run("a", "--json", outcome=outcome)
+    assert json.loads(ran.out) == ran.result
+    assert ran.code == Exit.REFUSED
+    assert "the gate is closed" in ran.err
+    assert "✔ voting-app:1.0-1" in ran.err
+
+
+def test_json_in_a_workflow_leaves_standard_output_to_the_document(run, runner) -> None:
+    ran = run("--json", environment=runner)
+    assert json.loads(ran.out) == ran.result
+    assert "::group::" in ran.err
+
+
+@pytest.mark.parametrize("outcome", [OutsideError("down"), ValueError("bug")], ids=["failed", "bug"])
+def test_json_of_a_command_that_failed(run, outcome) -> None:
+    document = json.loads(run("a", "--json", outcome=outcome).out)
+    assert (document["verdict"], bool(document["error"]["what"])) == ("failed", True)
+
+
+def test_json_of_a_command_line_that_is_wrong(run) -> None:
+    ran = run("a", "--json", "--severty", "LOW")
+    document = json.loads(ran.out)
+    assert (document["exit_code"], document["command"]) == (2, "scan")
+    assert "--severty" in document["error"]["what"]
+    assert "--severty" in ran.err
+
+
 def test_an_answer_is_printed_and_nothing_else(run) -> None:
     ran = run("a", outcome=Outcome(command="scan", images=(samples.chained(),), text="NAME  PATH\ntrivy \x1b[31m/x"))
     assert ran.out == "NAME  PATH\ntrivy /x\n"
@@ -360,7 +444,12 @@ def test_a_step_of_a_workflow(run, runner, tmp_path) -> None:
     assert found["digest"] == samples.PATCHED
     assert found["verdict"] == "passed"
     assert "sarif-folder" not in found
-    assert (tmp_path / "summary").read_text() == (tmp_path / "s3c-out" / "summary.md").read_text() + "\n"
+    written = (tmp_path / "s3c-out" / "summary.md").read_text()
+    shown = (tmp_path / "summary").read_text()
+    # The file lies beside the pages, and links to them; what GitHub shows does not.
+    assert written.startswith(shown.rstrip("\n"))
+    assert "**Pages**" in written
+    assert "**Pages**" not in shown
     assert ran.err == ""
 
 
@@ -392,10 +481,12 @@ def test_the_pages_of_stories_are_laid_out_to_be_kept(run, runner, tmp_path) -> 
         (tmp_path / "output").write_text("")
         run(outcome=samples.outcome(*told, samples.refused()), environment=runner | {"GITHUB_JOB": job})
         found = outputs_of(tmp_path / "output")
-        assert {one.name: one.read_text() for one in Path(found["trace-folder"]).iterdir()} == {
-            "app.html": "app",
-            "db.html": "db",
-        }
+        kept = {one.name: one.read_text() for one in Path(found["trace-folder"]).iterdir()}
+        assert set(kept) == {"app.html", "db.html"}
+        # What is kept is the page without links: nothing lies beside it.
+        for name, page in kept.items():
+            assert page == story_page.render(stories.patched()).decode()
+            assert 'class="related"' in (tmp_path / name.removesuffix(".html") / "trace.html").read_text()
         names.append(found["trace-artifact"])
     assert re.fullmatch("s3c-trace-app-[0-9a-f]{8}", names[0])
     assert (names[0] == names[1], names[0] == names[2]) == (True, False)
@@ -437,7 +528,8 @@ def test_hostile_text_through_a_step(run, runner, tmp_path, text) -> None:
     )
     assert ran.code == Exit.OUTSIDE_FAILED
     acted = [line for line in commands(ran.out) if not line.startswith("::stop-commands::")]
-    assert [line.partition(" ")[0] for line in acted] == ["::error", "::error"]
+    tables = ["::group::✔", "::endgroup::", "::group::✘", "::endgroup::"]
+    assert [line.partition(" ")[0] for line in acted] == [*tables, "::error", "::error"]
     found = outputs_of(tmp_path / "output")
     assert json.loads(found["digest"]) == [samples.PATCHED, samples.DIGEST, None]
     assert found["verdict"] == "failed"

@@ -89,6 +89,14 @@ def test_a_kind_that_is_defined_in_the_set_is_known_as_such() -> None:
             apply.plan_targets([(other, "m.yaml"), (CRD, "m.yaml")], api, "shop")
 
 
+def test_a_generated_name_is_refused_with_the_way_round() -> None:
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"generateName": "migrate-"}}
+    with pytest.raises(InputError, match="migrate- has a generated name") as refused:
+        apply.plan_targets([(job, "m.yaml")], Api({}), "shop")
+    assert "Server-side apply needs a name" in refused.value.cause
+    assert "kubectl create" in refused.value.remedy
+
+
 def test_definitions_are_waited_for() -> None:
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.test"
     established = {"status": {"conditions": [{"type": "Established", "status": "True"}]}}

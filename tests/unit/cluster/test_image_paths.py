@@ -85,6 +85,9 @@ def test_images_of_known_kinds_are_replaced(row):
         ("Database", "data.example.test/v1", "spec.backup.sidecarImage"),
         ("Cluster", "postgresql.cnpg.io/v1", "spec.imageName"),
         ("Kafka", "kafka.strimzi.io/v1", "spec.kafka.image"),
+        ("Database", "data.example.test/v1", "spec.proxy_image"),
+        ("Database", "data.example.test/v1", "spec.image_name"),
+        ("Database", "data.example.test/v1", "spec.vars.PROXY_IMAGE"),
         ("ClusterPolicy", "kyverno.io/v1", "spec.rules[].mutate.patchStrategicMerge.spec.containers[].image"),
     ],
 )
@@ -118,6 +121,40 @@ def test_an_image_in_parts_or_beside_its_version_cannot_be_written():
     beside = manifest("ArgoCD", "argoproj.io/v1beta1", "spec.image", "quay.io/argo/argocd", ", version: v2.8")
     (use,) = manifests.parse(beside, source="x.yaml").candidates
     assert (use.image, use.fixed) == ("quay.io/argo/argocd", True)
+
+
+@pytest.mark.parametrize("images", ["[%s, other]", "\n  - %s # kept\n  - other", '["%s", other]'])
+def test_a_list_of_images_is_one_of_candidates_or_given_places(images):
+    head = "apiVersion: data.example.test/v1\nkind: Database\nmetadata: {name: x}\nspec:\n  images: "
+    text = head + images % OLD + "\n"
+    parsed = manifests.parse(text, source="x.yaml")
+    assert [(use.image, use.path) for use in parsed.candidates] == [
+        (OLD, "spec.images[0]"),
+        ("other", "spec.images[1]"),
+    ]
+    given = image_paths.parse_all(["Database.data.example.test=spec.images[]"])
+    parsed = manifests.parse(text, source="x.yaml", image_paths=given)
+    assert [use.image for use in parsed.uses] == [OLD, "other"]
+    assert parsed.rewritten({OLD: NEW}) == text.replace(OLD, NEW)
+    line = text[: text.index(OLD)].count("\n") + 1
+    assert parsed.uses[0].line == line
+    aliased = f"x: &x {OLD}\n{head}[*x]\n"
+    assert manifests.parse(aliased, source="x.yaml").candidates == ()
+    with pytest.raises(InputError, match="an alias"):
+        manifests.parse(aliased, source="x.yaml", image_paths=given)
+
+
+def test_a_mapping_of_images_has_candidates():
+    text = "apiVersion: data.example.test/v1\nkind: Database\nmetadata: {name: x}\nspec: {sidecarImages: {proxy: %s}}\n"
+    (use,) = manifests.parse(text % OLD, source="x.yaml").candidates
+    assert (use.image, use.path, use.fixed) == (OLD, "spec.sidecarImages.proxy", False)
+
+
+def test_an_image_in_the_parts_that_kustomize_has_cannot_be_written():
+    head = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: x}\nspec:\n"
+    text = head + "  images:\n  - {name: app, newName: r.test/app, newTag: v1}\n  - {name: app, digest: sha256:1}\n"
+    (use,) = manifests.parse(text, source="x.yaml").candidates
+    assert (use.image, use.fixed, use.line, use.path) == ("r.test/app:v1", True, 6, "spec.images[app]")
 
 
 def test_given_paths_come_first():

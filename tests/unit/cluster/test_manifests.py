@@ -237,10 +237,44 @@ def test_given_images_are_reported_where_they_stay_by_tag():
     assert [(use.image, use.where) for use in found_uses] == [
         ("r.test/app:1", "Pod x, spec.containers[].env[].value"),
         ("r.test/app:2", "Pod x, spec.containers[].args[]"),
+        ("r.test/app/other:1", "Pod x, spec.containers[].args[]"),
+        ("x.r.test/app:1", "Pod x, spec.containers[].args[]"),
         ("r.test/app:4", "ConfigMap c, data.x"),
     ]
     excluded = image_paths.parse_all(["!ConfigMap=data.*", "!Pod=spec.containers[].env[].value"])
-    assert [use.image for use in find_mentions(found(text), names, excluded)] == ["r.test/app:2"]
+    assert [use.image for use in find_mentions(found(text), names, excluded)] == [
+        "r.test/app:2",
+        "r.test/app/other:1",
+        "x.r.test/app:1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("place", "image"),
+    [
+        ("env: [{name: A, value: 'r.test/app:1'}]", "r.test/app:1"),
+        ("env: [{name: RELATED_IMAGE_PROXY, value: 'proxy:1'}]", "proxy:1"),
+        ("env: [{name: PROXY_IMAGE, value: ' r.test/proxy:1 '}]", "r.test/proxy:1"),
+        ("args: ['--reloader=r.test/reloader:1']", "r.test/reloader:1"),
+        ("args: [serve, 'IMAGE=localhost/a/b:1']", "localhost/a/b:1"),
+        ("command: ['r:5000/a:1']", "r:5000/a:1"),
+        ("env: [{name: PROXY_IMAGE, value: 'r.test/proxy@sha256:%s'}]" % ("0" * 64), ""),
+        (
+            "env: [{name: PROXY, value: 'proxy:1'}, {name: PROXY_IMAGE, value: 'true'}, {name: X_IMAGE, value: 'A:1'}]",
+            "",
+        ),
+        ("args: ['http://r.test/app:1', 'oci://r.test/app:1', '--x=r.test/App:1', 'see r.test/app:1', 'a/b:1']", ""),
+        ("args: ['--register-with-taints=node.test/x:NoSchedule', 'r.test/a:1/b', 'r.test:80', 'git@r.test/a:b']", ""),
+    ],
+)
+def test_images_by_tag_are_reported_where_nothing_is_replaced(place, image):
+    manifest = found(KINDS["Pod"] + f"      {place}\n")
+    assert [use.image for use in find_mentions(manifest, [])] == [image] * bool(image)
+    data = found(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, annotations: {a: 'r.test/a:1'}}\n"
+        "data: {i: 'r.test/a:1'}\n"
+    )
+    assert [use.where for use in find_mentions(data, [])] == ["ConfigMap c, data.i"]
 
 
 def test_an_address_in_brackets_is_quoted():

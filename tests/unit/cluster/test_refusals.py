@@ -55,6 +55,16 @@ IMMUTABLE = {
                      "cannot change roleRef", "The RoleBinding b exists, and its roleRef cannot", "delete the object"),
     "secret": ('Secret "s" is invalid: data: Forbidden: field is immutable when `immutable` is set',
                "The Secret s exists, and its data cannot be changed.", "delete the object"),
+    "pod": ('Pod "web" is invalid: spec: Forbidden: pod updates may not change fields other than `spec.tolerations` '
+            "(only additions to existing tolerations)\n  core.PodSpec{", "The Pod web exists", "Deploy a Deployment"),
+    "storage class": ('StorageClass.storage.k8s.io "s" is invalid: [parameters: Forbidden: updates to parameters are '
+                      "forbidden., provisioner: Forbidden: updates to provisioner are forbidden.]",
+                      "The StorageClass s exists, and its parameters cannot", "delete the object"),
+    "several": ('Service "web" is invalid: [spec.clusterIPs[0]: Invalid value: []string{"None"}: may not change once '
+                'set, spec.ipFamilies[0]: Invalid value: "IPv6": may not change once set]',
+                "its spec.clusterIPs[0] cannot", "delete the object"),
+    "rule of a custom kind": ('Widget.example.test "w" is invalid: <nil>: Invalid value: "null": spec is immutable',
+                              "The Widget w exists", "delete the object"),
 }  # fmt: skip
 
 
@@ -65,6 +75,15 @@ def test_a_fixed_field_is_explained(message, what, remedy):
     assert what in error.what
     assert remedy in error.remedy
     assert error.original == message
+
+
+def test_of_several_fields_the_fixed_one_is_named():
+    labels, selector = "spec.template.metadata.labels", "spec.selector"
+    causes = [("`selector` does not match template `labels`", labels), ("field is immutable", selector)]
+    listed = ", ".join(f"{field}: Invalid value: {{}}: {text}" for text, field in causes)
+    error = translated(422, "Invalid", f'Deployment.apps "web" is invalid: [{listed}]', *causes)
+    assert isinstance(error, ImmutableField)
+    assert error.what == "The Deployment web exists, and its spec.selector cannot be changed."
 
 
 def test_another_invalid_object_is_told_as_it_is():

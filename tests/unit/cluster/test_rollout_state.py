@@ -69,6 +69,7 @@ def test_a_workload_is_done_when_it_is_as_far_as_it_gets(kind, seen, done, notic
 
 ROLLOUT = ("argoproj.io", "Rollout")
 SERVICE = ("serving.knative.dev", "Service")
+WORKFLOW = ("argoproj.io", "Workflow")
 TASK = ("tekton.dev", "TaskRun")
 FIRST: dict[str, Any] = {"currentStepIndex": 0}
 OTHER = ("data.example.test", "Database")
@@ -109,6 +110,16 @@ def canary(*steps: dict[str, Any], **spec: Any) -> dict[str, Any]:
         (TASK, live({}, observed=None, **condition("Succeeded", "True")), "done"),
         (TASK, live({}, observed=None, **condition("Succeeded", "False")), "failed"),
         (TASK, live({}, observed=None, **condition("Succeeded", "Unknown")), "waits"),
+        (WORKFLOW, live({}, observed=None), None),
+        (WORKFLOW, live({}, observed=None, phase="Running", **condition("PodRunning", "True")), "waits"),
+        (WORKFLOW, live({}, observed=None, phase="Succeeded", **condition("Completed", "True")), "done"),
+        (WORKFLOW, live({}, observed=None, phase="Failed", **condition("Completed", "True")), "failed"),
+        (("argoproj.io", "Experiment"), live({}, observed=None, phase="Successful"), "done"),
+        (("argoproj.io", "AnalysisRun"), live({}, observed=None, phase="Inconclusive"), "failed"),
+        (("batch.volcano.sh", "Job"), live({}, observed=None, state={"phase": "Aborted"}), "failed"),
+        (("batch.volcano.sh", "Job"), live({}, observed=None, state="x"), None),
+        (("ray.io", "RayJob"), live({}, observed=None, jobStatus="SUCCEEDED"), "done"),
+        (("sparkoperator.k8s.io", "SparkApplication"), live({}, applicationState={"state": "FAILED"}), "failed"),
     ],
 )  # fmt: skip
 def test_a_custom_kind_is_read_by_its_phase_or_conditions(kind, seen, expected):

@@ -83,6 +83,7 @@ def test_every_declared_secret_is_known() -> None:
     import pkgutil
 
     from s3c_actions import options
+    from s3c_actions.options.command import COMMANDS, load
     from s3c_actions.options.declare import Group
 
     declared = set()
@@ -90,6 +91,7 @@ def test_every_declared_secret_is_known() -> None:
         for group in vars(importlib.import_module(f"s3c_actions.options.{module.name}")).values():
             if isinstance(group, type) and issubclass(group, Group):
                 declared |= {name for one in group.inputs() if one.secret for name in (one.name, *one.aliases)}
+    declared |= {other.name for name in COMMANDS for other in load(name).others if other.secret}
     assert declared == set(folders.SECRET_INPUTS)
 
 

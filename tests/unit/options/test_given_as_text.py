@@ -142,7 +142,7 @@ def test_a_policy_with_its_certificates_in_it(alone, pem):
 def test_what_is_wrong_with_a_text_is_told_without_a_path_that_nobody_gave(alone):
     code, said = ended(("policy", "check", PINNED), alone, S3C_POLICY="version: 1\nsignrs: []\n")
     assert code == Exit.WRONG_INPUT
-    assert "policy: the text given: at the top" in said
+    assert "S3C_POLICY: the text given, line 2: at the top" in said
     broken = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
     for argv, variable in ((("verify", IMAGE), "S3C_TRUST_STORE"), (("trust", "export"), "S3C_CERTIFICATE")):
         code, said = ended(argv, alone, **{variable: broken})
@@ -151,11 +151,10 @@ def test_what_is_wrong_with_a_text_is_told_without_a_path_that_nobody_gave(alone
 
 
 @pytest.mark.parametrize(
-    ("variable", "field"), [("S3C_CERTIFICATE", "certificate"), ("S3C_TRUST_STORE", "trust-store"), ("S3C_KEY", "key")]
+    ("variable", "command"), [("S3C_CERTIFICATE", "sign"), ("S3C_TRUST_STORE", "verify"), ("S3C_KEY", "sign")]
 )
-def test_a_key_beside_the_certificate_is_refused(variable, field, alone, pem):
+def test_a_key_beside_the_certificate_is_refused(variable, command, alone, pem):
     both = (alone / "signing.key").read_text() + pem
-    command = "verify" if field == "trust-store" else "sign"
     code, said = ended((command, IMAGE), alone, **{variable: both})
     assert code == Exit.WRONG_INPUT
-    assert f"{field}: it holds a private key, not a path." in said
+    assert f"{variable}: it holds a private key, not a path." in said

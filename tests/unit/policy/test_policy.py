@@ -63,7 +63,7 @@ def test_the_published_schema_takes_what_we_take():
         ("", "holds no mapping"),
         ("- 1", "holds no mapping"),
         ("version: 2", "at version"),
-        ("version: 1\nfinding: {}", "unknown field `finding`"),
+        ("version: 1\nfinding: {}", "there is no key 'finding' here"),
         ("version: 1\nfindings: {refuse: [SEVERE]}", "at findings.refuse[0]"),
         ("version: 1\nfindings: {fixable-only: maybe}", "at findings.fixable-only"),
         ("version: 1\nexceptions: [{id: CVE-1, until: never, why: because, who: me}]", "at exceptions[0].until"),

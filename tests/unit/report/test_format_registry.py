@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.cli import parser
+from s3c_actions.cli import help_text
 from s3c_actions.options.command import Command, load
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.report import format_registry, formats, rendering
@@ -19,18 +19,18 @@ from s3c_actions.steps import scan
 from tests.support import ROOT, outcomes
 from tools import docs
 
-JUNIT = Format("junit", "report.junit.xml", renderer="junit")
+XUNIT = Format("xunit", "report.xunit.xml", renderer="xunit")
 OPTIONS = ROOT / "s3c_actions" / "options" / "report.py"
 CORPUS = ROOT / "tests" / "unit" / "report" / "test_hostile.py"
 
 
 @pytest.fixture
-def junit(monkeypatch: pytest.MonkeyPatch) -> None:
+def xunit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A format more, added as a person adds it."""
-    module: Any = ModuleType("s3c_actions.report.formats.junit")
+    module: Any = ModuleType("s3c_actions.report.formats.xunit")
     module.render = lambda report, _rendering: f"<testsuites name='{report.image}'/>".encode()
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(format_registry, "FORMATS", (*FORMATS, JUNIT))
+    monkeypatch.setattr(format_registry, "FORMATS", (*FORMATS, XUNIT))
 
 
 def executed(path: Path) -> dict[str, Any]:
@@ -40,45 +40,45 @@ def executed(path: Path) -> dict[str, Any]:
 
 def help_of(one: Input[Any]) -> str:
     options = type("Options", (Group,), {"format": one})
-    return parser.help_text(Command(name="report", help="Reports.", options=options, implementation=""))
+    return help_text.command_help(Command(name="report", help="Reports.", options=options, implementation=""))
 
 
-@pytest.mark.usefixtures("junit")
+@pytest.mark.usefixtures("xunit")
 def test_it_is_a_word_of_the_input_and_of_its_help() -> None:
     given = executed(OPTIONS)["FormatOptions"].format
     (before,) = (one for one in load("report").inputs if one.name == "format")
-    assert given.parse("junit\ncsv") == ("junit", "csv")
-    assert "junit" not in help_of(before)
-    assert "junit" in help_of(given)
+    assert given.parse("xunit\ncsv") == ("xunit", "csv")
+    assert "xunit" not in help_of(before)
+    assert "xunit" in help_of(given)
 
 
-@pytest.mark.usefixtures("junit")
+@pytest.mark.usefixtures("xunit")
 def test_it_stands_in_the_tables_of_the_readmes() -> None:
     action = docs.Action("actions/trivy-scan", "scan", (executed(OPTIONS)["FormatOptions"].format,))
     before, after = (row for row in docs.parts(action)["inputs-table"] if row.startswith("| `format` |"))
-    assert "`junit`" not in before
-    assert "`spdx`, `junit`." in after
+    assert "`xunit`" not in before
+    assert "`cosign-vuln`, `xunit`." in after
 
 
-@pytest.mark.usefixtures("junit")
+@pytest.mark.usefixtures("xunit")
 def test_it_is_held_to_the_hostile_texts() -> None:
     corpus = executed(CORPUS)
     for name in ("test_format", "test_format_of_any_text"):
         ((_, forms),) = (mark.args for mark in corpus[name].pytestmark if mark.args[0] == "form")
-        assert forms[-1] == "junit"
+        assert forms[-1] == "xunit"
     # It has no check yet, and that is a failure.
-    with pytest.raises(KeyError, match="junit"):
-        corpus["CHECKS"][JUNIT.name]
+    with pytest.raises(KeyError, match="xunit"):
+        corpus["CHECKS"][XUNIT.name]
 
 
-@pytest.mark.usefixtures("junit")
+@pytest.mark.usefixtures("xunit")
 def test_it_is_written_and_cleared(tmp_path: Path) -> None:
     report = outcomes.report()
-    written = formats.write(("junit", "cyclonedx"), report, rendering.Rendering(), tmp_path)
-    assert written == {"junit": tmp_path / "report.junit.xml"}
-    assert written["junit"].read_text() == f"<testsuites name='{report.image}'/>"
+    written = formats.write(("xunit", "cyclonedx"), report, rendering.Rendering(), tmp_path)
+    assert written == {"xunit": tmp_path / "report.xunit.xml"}
+    assert written["xunit"].read_text() == f"<testsuites name='{report.image}'/>"
     scan.clear_reports(tmp_path)
-    assert not written["junit"].exists()
+    assert not written["xunit"].exists()
 
 
 def test_names_and_files_are_used_once() -> None:

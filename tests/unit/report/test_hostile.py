@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
@@ -23,11 +24,11 @@ from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity, rank_findings
 from s3c_actions.findings.threshold import Threshold
 from s3c_actions.report import format_registry
-from s3c_actions.report.formats import csv_file, html_page, sarif, text_table
+from s3c_actions.report.formats import csv_file, gitlab, gitlab_codequality, html_page, junit, sarif, text_table
 from s3c_actions.report.github import comment, summary
 from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.model import Outcome
-from tests.support import outcomes
+from tests.support import gitlab_schema, outcomes
 from tests.support.hostile import TEXTS
 
 ANY = st.text(max_size=60) | st.sampled_from(
@@ -137,7 +138,7 @@ def check_csv(text: str) -> None:
 def check_table(text: str) -> None:
     of = report(text)
     lines = text_table.render(of, rendering(of, text)).decode().split("\n")
-    assert all(text_table._columns(line) <= text_table.WIDTH + 1 for line in lines)
+    assert all(text_table.display_width(line) <= text_table.WIDTH + 1 for line in lines)
     assert not [line for line in lines if unprintable(line) or "\r" in line]
     assert sum(line.startswith(("CRITICAL", "LOW", "HIGH")) for line in lines) >= len(of.findings)
     assert len(lines) <= 60
@@ -183,8 +184,15 @@ def check_html(text: str) -> None:
     of = report(text)
     source = html_page.render(of, rendering(of, text)).decode()
     page, harmless = Page(source), harmless_page()
-    # A link appears only where the text is a URL; all other tags are those of a harmless report.
-    assert [tag for tag, _ in page.tags if tag != "a"] == [tag for tag, _ in harmless.tags if tag != "a"]
+    # A link appears only where the text is a URL, cells and versions where it is not empty; all other tags are those of
+    # a harmless report.
+    own = {"a", "th", "button", "td", "span"}
+    assert [tag for tag, _ in page.tags if tag not in own] == [tag for tag, _ in harmless.tags if tag not in own]
+    columns = sum(tag == "th" for tag, _ in page.tags)
+    assert [tag for tag, _ in page.tags].count("td") == columns * min(len(of.findings), html_page.STATIC_ROWS)
+    assert {frozenset(attributes) for tag, attributes in page.tags if tag in {"td", "span"}} <= {
+        frozenset(attributes) for tag, attributes in harmless.tags if tag in {"td", "span"}
+    } | {frozenset()}
     for tag, attributes in page.tags:
         assert not [name for name in attributes if name.startswith("on") or name in {"src", "srcdoc", "formaction"}]
         if tag == "a":
@@ -239,6 +247,52 @@ def check_sarif(text: str) -> None:
         assert place["region"]["startLine"] >= 1
 
 
+# JUnit
+
+
+def check_junit(text: str) -> None:
+    of = report(text)
+    data = junit.render(of, rendering(of, text)).decode()
+    assert "<!" not in data
+    root = ElementTree.fromstring(data)
+    tags = [element.tag for element in root.iter()]
+    assert {*tags} <= {"testsuites", "testsuite", "properties", "property", "testcase", "failure", "skipped"}
+    assert tags.count("failure") == len(of.findings)
+    assert tags.count("skipped") == len(of.suppressed)
+    for element in root.iter():
+        for shown in (element.text or "", *element.attrib.values()):
+            assert not unprintable(shown)
+        assert all("\n" not in value for value in element.attrib.values())
+
+
+# GitLab
+
+
+def check_gitlab(text: str) -> None:
+    of = report(text)
+    document = json.loads(gitlab.render(of, rendering(of, text)))
+    gitlab_schema.CONTAINER_SCANNING.validate(document)
+    rows = document["vulnerabilities"]
+    assert len(rows) == sum(finding.kind is FindingKind.VULNERABILITY for finding in of.findings)
+    assert len({row["id"] for row in rows}) == len(rows)
+    for row in rows:
+        check_inline(row["description"])
+        assert not unprintable(json.dumps(row, ensure_ascii=False).replace("\N{WORD JOINER}", ""))
+
+
+def check_codequality(text: str) -> None:
+    of = report(text)
+    rows = json.loads(gitlab_codequality.render(of, rendering(of, text)))
+    gitlab_schema.CODE_QUALITY.validate(rows)
+    assert len(rows) == len(of.findings)
+    assert len({row["fingerprint"] for row in rows}) == len(rows)
+    for row in rows:
+        assert not unprintable(json.dumps(row, ensure_ascii=False))
+        path = row["location"]["path"]
+        assert not path.startswith("/")
+        assert ".." not in path.split("/")
+
+
 # Every format of the registry
 
 CHECKS: dict[str, Callable[[str], None]] = {
@@ -246,6 +300,9 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "table": check_table,
     "html": check_html,
     "sarif": check_sarif,
+    "junit": check_junit,
+    "gitlab": check_gitlab,
+    "gitlab-codequality": check_codequality,
 }
 RENDERED = [form.name for form in format_registry.FORMATS if form.renderer]
 

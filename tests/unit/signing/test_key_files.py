@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -176,6 +177,49 @@ def test_of_several_issuers_of_one_name_the_one_that_signed_is_taken() -> None:
     leaf = make("leaf", issuer=renewed)
     text = b"".join(map(pem, (*other.chain, *leaf.chain)))
     assert key_files.read_signing_chain(text, leaf.key) == leaf.chain
+
+
+def test_of_several_certificates_of_one_authority_the_valid_one_is_taken() -> None:
+    """Renewed with the same key, the name and the signature fit both."""
+    root = make_authority("root")
+    renewed = make_authority("intermediate", issuer=root)
+    past, future = NOW - timedelta(days=1), NOW + timedelta(days=9)
+    expired = make("intermediate", issuer=root, key=renewed.key, authority=True, start=past - timedelta(9), end=past)
+    early = make("intermediate", issuer=root, key=renewed.key, authority=True, start=future, end=future + timedelta(9))
+    leaf = make("leaf", issuer=renewed)
+    for order in itertools.permutations([*leaf.chain, expired.certificate, early.certificate]):
+        assert key_files.read_signing_chain(b"".join(map(pem, order)), leaf.key) == leaf.chain
+    crowded = replace(leaf, chain=(leaf.certificate, expired.certificate, early.certificate, *leaf.chain[1:]))
+    assert key_files.read_pkcs12(crowded.pkcs12("geheim"), "geheim")[1] == leaf.chain
+    without = b"".join(map(pem, (leaf.certificate, expired.certificate, root.certificate)))
+    chain = key_files.read_signing_chain(without, leaf.key)
+    with pytest.raises(CertificateError) as caught:
+        certificates.check(chain, NOW)
+    assert caught.value.rule == "expired"
+
+
+def test_of_an_authority_that_another_one_certified_the_chain_to_a_root_is_taken() -> None:
+    """A new root is certified by the old one as well, until everybody trusts it."""
+    old, new = make_authority("old"), make_authority("new")
+    crossed = make("new", issuer=old, key=new.key, authority=True)
+    leaf = make("leaf", issuer=make_authority("intermediate", issuer=new))
+    for order in itertools.permutations([*leaf.chain, crossed.certificate]):
+        assert key_files.read_signing_chain(b"".join(map(pem, order)), leaf.key) == leaf.chain
+    by_old = (*leaf.chain[:2], crossed.certificate, old.certificate)
+    for order in itertools.permutations(by_old):
+        assert key_files.read_signing_chain(b"".join(map(pem, order)), leaf.key) == by_old
+
+
+def test_of_several_certificates_of_the_key_the_valid_one_signs() -> None:
+    authority, key = make_authority("root"), make_key()
+    past = NOW - timedelta(days=1)
+    expired = make("app", issuer=authority, key=key, start=past - timedelta(days=9), end=past)
+    renewed = make("app", issuer=authority, key=key)
+    for order in itertools.permutations((expired.certificate, *renewed.chain)):
+        assert key_files.read_signing_chain(b"".join(map(pem, order)), key) == renewed.chain
+    crowded = replace(renewed, chain=(expired.certificate, *renewed.chain))
+    assert key_files.read_pkcs12(crowded.pkcs12("geheim"), "geheim")[1] == renewed.chain
+    assert key_files.read_signing_chain(expired.chain_pem(), key) == expired.chain
 
 
 def test_the_leaf_is_the_certificate_of_the_key() -> None:

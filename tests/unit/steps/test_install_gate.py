@@ -25,6 +25,7 @@ from s3c_actions.options import gate as declared
 from s3c_actions.options.command import load
 from s3c_actions.programs.helm import charts
 from s3c_actions.programs.helm.helm import Chart, Helm
+from s3c_actions.programs.install.locate import Program
 from s3c_actions.steps.install_gate import is_status_current
 from s3c_actions.wiring import install_gate
 from s3c_actions.wiring.context import Context
@@ -242,7 +243,7 @@ def test_ratify_reads_the_vault_and_the_registries_of_the_cloud(context, monkeyp
 
 
 def test_one_source_of_trust(context, certificate):
-    with pytest.raises(InputError, match="beside trust-store"):
+    with pytest.raises(InputError, match="beside `trust-store`"):
         install_gate._objects(given(trust_store=str(certificate), **VAULT), context)
     with pytest.raises(InputError, match="nobody is trusted"):
         install_gate._objects(given(), context)
@@ -448,7 +449,13 @@ class Told(Runner):
 
 def helm(code, stdout="", stderr=""):
     runner = Told({}, code=code, stdout=stdout, stderr=stderr)
-    return Helm(Path("helm"), runner, kubeconfig="k", context="", timeout=5)
+    return Helm(
+        Program(name="helm", path=Path("helm"), version="4", origin="given"),
+        runner,
+        kubeconfig="k",
+        context="",
+        timeout=5,
+    )
 
 
 def status(word, description, began):

@@ -11,10 +11,10 @@ from msgspec.structs import replace
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.progress import Silent
 from s3c_actions.core.reference import Reference
+from s3c_actions.core.tag_template import TagTemplate
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity
 from s3c_actions.registry import OCI_INDEX, OCI_MANIFEST, Descriptor, ImageConfig
 from s3c_actions.registry.content import compute_digest, parse_manifest
-from s3c_actions.registry.tags import TagTemplate
 from s3c_actions.result.model import ScanResult
 from s3c_actions.steps import patch
 from tests.support.outcomes import PASSED

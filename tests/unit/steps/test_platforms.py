@@ -364,11 +364,10 @@ def test_the_whole_is_what_its_platforms_are() -> None:
         suppressed=(aside,),
     )
     scans = [
-        outcomes.scan(one, shown=one, refused=(AMD,)),
-        outcomes.scan(other, shown=other, blind="Nothing was checked.", missing=("os",), outdated="Old."),
+        outcomes.scan(one, refused=(AMD,)),
+        outcomes.scan(other, blind="Nothing was checked.", missing=("os",), outdated="Old."),
     ]
     whole = merge_scans("app", Reference.parse(f"{NAME}@{outcomes.AFTER}"), scans)
-    assert whole.shown is not None
     assert len(whole.report.findings) == len(whole.shown.findings) == 2
     assert (whole.report.counts[Severity.CRITICAL], whole.report.counts[Severity.LOW]) == (1, 1)
     assert len(whole.report.fixable) == 1

@@ -142,7 +142,8 @@ def test_trusted_time_stamps_are_exported_for_notation_and_ratify(tmp_path: Path
 @pytest.mark.parametrize(
     ("given", "field"),
     [
-        ({}, "vault"),
+        ({}, "task"),
+        ({"task": "export"}, "vault"),
         ({"vault": "kv-voting", "vault_certificate": "signing", "certificate": "CERTIFICATE"}, "certificate"),
         ({"certificate": "missing.crt"}, "certificate"),
         (

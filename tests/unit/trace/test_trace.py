@@ -26,7 +26,7 @@ from s3c_actions.signing import envelopes
 from s3c_actions.trace import document as story_json
 from s3c_actions.trace import page as story_page
 from s3c_actions.trace import text as story_text
-from s3c_actions.trace.model import Trace
+from s3c_actions.trace.model import AdmissionVerdict, Trace, TraceJudgement
 from tests.support import outcomes, stories
 from tests.support.hostile import HOSTILE, TEXTS
 from tests.unit.report.test_hostile import ANY, Page, unprintable
@@ -96,10 +96,26 @@ def test_the_text_begins_with_the_verdict_and_has_every_part() -> None:
     assert "Evidence, linux/arm64 sha256:888888888888…" in denied
 
 
+def test_a_command_to_copy_is_whole() -> None:
+    command = f"s3c trace registry.example/{'team/' * 30}app@{stories.DIGEST} --trust-store CERTIFICATE"
+    judgement = TraceJudgement(verdict=AdmissionVerdict.UNKNOWN, by="", reasons=("nobody is trusted",), remedy=command)
+    lines = story_text.render(replace(stories.patched(), judgement=judgement)).splitlines()
+    assert lines[1:4] == ["? not judged", "  nobody is trusted", f"  → {command}"]
+
+
+def test_a_report_that_lists_what_a_policy_refuses_alone_is_not_called_empty() -> None:
+    counts = {Severity.CRITICAL: 0, Severity.HIGH: 0}
+    assert story_text.describe_counts(counts) == "no critical or high; others not listed"
+    assert story_text.describe_counts({}) == "lists none, not all counted"
+    assert story_text.describe_counts(dict.fromkeys(Severity, 0)) == "no findings"
+
+
 def check_text(text: str) -> None:
     lines = story_text.render(stories.hostile(text)).split("\n")
     assert not [one for one in lines if unprintable(one) or "\r" in one]
-    assert not [one for one in lines if text_table._columns(one) > text_table.WIDTH + 1]
+    cut = [one for one in lines if not one.startswith("  → ")]  # a command to copy is whole
+    assert len(cut) >= len(lines) - 1
+    assert not [one for one in cut if text_table.display_width(one) > text_table.WIDTH + 1]
     assert len(lines) < 120
     checked(stories.hostile(text))
 
@@ -277,3 +293,23 @@ def test_any_bytes_are_an_envelope_or_told_as_none(content: bytes) -> None:
 @pytest.mark.slow
 def test_a_million_characters_do_not_make_a_large_page() -> None:
     assert len(story_page.render(stories.hostile(HOSTILE["long-line"]))) < 200_000
+
+
+@pytest.mark.parametrize(
+    ("asked", "tag", "named", "called"),
+    [
+        ("localhost:5000/voting-app:1.4.0", "1.4.0-1", f"{stories.NAME}:1.4.0@{stories.ORIGINAL}", "1.4.0-1"),
+        (f"{stories.NAME}:1.4.0@{stories.ORIGINAL}", "", f"{stories.NAME}:1.4.0@{stories.ORIGINAL}", ""),
+        # A tag of another repository or digest says nothing of this one.
+        ("localhost:5000/other:1.4.0", "1", f"{stories.NAME}@{stories.ORIGINAL}", "1"),
+        (f"{stories.NAME}:1.4.0@{stories.DIGEST}", "1", f"{stories.NAME}@{stories.ORIGINAL}", "1"),
+        (f"{stories.NAME}@{stories.ORIGINAL}", "no tag\n", f"{stories.NAME}@{stories.ORIGINAL}", ""),
+        ("not a reference", 7, f"{stories.NAME}@{stories.ORIGINAL}", ""),
+    ],
+)
+def test_an_attached_result_names_the_tags(asked: str, tag: Any, named: str, called: str) -> None:
+    patch = {"patched": True, "original": f"{stories.NAME}@{stories.ORIGINAL}", "tag": tag, "before": {}, "after": {}}
+    image = {"image": asked, "digest": stories.DIGEST, "verdict": "passed", "patch": patch}
+    content = json.dumps({"version": 1, "command": "chain", "images": [image]}).encode()
+    read = documents.read_attached_result(content, stories.DIGEST)
+    assert (read.original, read.tag) == (named, called)

@@ -87,6 +87,45 @@ def test_the_shipped_rules_fit_a_cluster_with_the_gate_alone():
     assert cluster_gate.webhook_values(Api(**own, assign=ratifys), OBJECTS) == {}
 
 
+def exempted(values: dict[str, Any]) -> list[list[str]]:
+    kinds = [values.get(f"{kind}WebhookExemptNamespacesLabels", {}) for kind in ("validating", "mutating")]
+    return [kind.get("kubernetes.io/metadata.name", []) for kind in kinds]
+
+
+def test_what_is_exempt_starts_without_gatekeeper():
+    """Such as a network plugin's Pods: without them no node is ready, and Gatekeeper cannot start."""
+    objects = manifests.exempt_namespaces(OBJECTS, ["calico-system", "team-*"])
+    names = ["kube-system", "calico-system"]
+    assert exempted(cluster_gate.webhook_values(Api(), objects)) == [names, names]
+    # Another constraint of the gate's own kind looks there: nothing is exempt from both.
+    own = copy.deepcopy(objects[-1])
+    own["metadata"]["name"] = "second"
+    own["spec"]["match"]["excludedNamespaces"] = ["kube-system"]
+    assert exempted(cluster_gate.webhook_values(Api(), [*objects, own])) == [[], []]
+    del own["spec"]["match"]
+    assert exempted(cluster_gate.webhook_values(Api(), [*objects, own])) == [[], []]
+
+
+def test_where_other_policies_look_at_what_is_exempt_the_webhook_is_still_asked():
+    template = {
+        "metadata": {"name": "labels"},
+        "spec": {"crd": {"spec": {"names": {"kind": "Labels"}}}, "targets": [{"rego": "package x"}]},
+    }
+    objects = manifests.exempt_namespaces(OBJECTS, ["calico-system"])
+    pods: dict[str, Any] = {
+        "metadata": {"name": "team"},
+        "spec": {"match": {"kinds": [{"apiGroups": [""], "kinds": ["Pod"]}]}},
+    }
+    cluster = Api(constrainttemplates=[*FACTS["templates"], template], labels=[pods])
+    assert exempted(cluster_gate.webhook_values(cluster, objects)) == [[], ["kube-system", "calico-system"]]
+    pods["spec"]["match"]["excludedNamespaces"] = ["other", "calico-system"]
+    both = [["kube-system", "calico-system"]] * 2
+    assert exempted(cluster_gate.webhook_values(cluster, objects)) == both
+    assign = {"metadata": {"name": "pods"}, "spec": {"applyTo": [{"groups": [""], "kinds": ["Pod"]}]}}
+    cluster = Api(assign=[assign])
+    assert exempted(cluster_gate.webhook_values(cluster, objects)) == [["kube-system", "calico-system"], []]
+
+
 def test_other_policies_and_mutations_of_the_same_gatekeeper_go_on():
     template = {
         "metadata": {"name": "labels"},

@@ -96,7 +96,7 @@ def test_what_cannot_be_taken_is_wrong_input(tmp_path):
     with pytest.raises(InputError, match=r"^results: it is given beside report"):
         earlier(values(results=folder, report="trivy.json"), {IMAGE: PATCHED})
     (folder / "result.json").write_text("{}")
-    with pytest.raises(InputError, match=r"^results: .* is not used"):
+    with pytest.raises(InputError, match=r"^results: .* is no result of s3c"):
         earlier(values(results=folder), {IMAGE: PATCHED})
 
 

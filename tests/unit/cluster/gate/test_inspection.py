@@ -17,7 +17,7 @@ from tests.support import ROOT
 
 DATA = ROOT / "tests" / "data" / "gate"
 RECORDED = json.loads((DATA / "facts.json").read_text())
-FACTS = RECORDED | {"templates": [manifests.template()]}
+FACTS = RECORDED | {"templates": [manifests.template()], "mutating": [], "mutated": []}
 """What was recorded, with the template of today."""
 WANTED = [("apps", "Deployment", "default")]
 

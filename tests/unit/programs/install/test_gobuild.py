@@ -11,8 +11,9 @@ from s3c_actions.core.progress import Silent
 from s3c_actions.core.records import Records, file_sha256
 from s3c_actions.programs.install import errors, gobuild
 from s3c_actions.programs.install.cache import lock_file
-from s3c_actions.programs.install.gobuild import build, discard_caches, find_toolchain, required_go
+from s3c_actions.programs.install.gobuild import build, build_together, discard_caches, find_toolchain, required_go
 from s3c_actions.programs.install.pins import BUILDKITD, COPA, NOTATION, PINS, TRIVY
+from s3c_lab.node.programs import NODE
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,11 @@ class Table(Runner):
             code, err = (1, self.failure) if self.failure else (0, "")
             on_line("example.com/x")
             if not code:
-                Path(args[args.index("-o") + 1]).write_text("program")
+                into = Path(args[args.index("-o") + 1])
+                for file in (
+                    [into / one.rpartition("/")[2] for one in args if "/cmd/" in one] if into.is_dir() else [into]
+                ):
+                    file.write_text("program")
             assert (cwd / "go.mod").exists()
             assert (cwd / "go.sum").exists()
         elif args[1:] == ["-I", "-m", "pip", "--version"]:
@@ -238,6 +243,20 @@ def test_a_build_that_fails_is_explained(tmp_path, with_go, said, cause):
         build(COPA, tmp_path / "out", cache=tmp_path / "cache", runner=runner, progress=Silent())
     assert caught.value.what == "copa 0.14.2 could not be built."
     assert caught.value.original == said
+
+
+def test_programs_of_one_recipe_are_built_by_one_command(tmp_path, with_go):
+    kubernetes = [pin for pin in NODE if pin.shared == "kubernetes"]
+    runner = Table(with_go)
+    (tmp_path / "out").mkdir()
+    build_together(kubernetes, tmp_path / "out", cache=tmp_path / "cache", runner=runner, progress=Silent())
+    (args,) = (args for args, _ in runner.ran if args[1] == "build")
+    assert args[-len(kubernetes) :] == [pin.package for pin in kubernetes]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(pin.name for pin in kubernetes)
+    with pytest.raises(OutsideError, match="kubelet") as caught:
+        failing = Table(with_go, failure="undefined: x")
+        build_together(kubernetes, tmp_path / "out", cache=tmp_path / "cache", runner=failing, progress=Silent())
+    assert caught.value.what.endswith(f"{kubernetes[0].version} could not be built.")
 
 
 def test_gos_caches_stay_while_another_builds(tmp_path):

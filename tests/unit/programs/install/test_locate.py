@@ -16,6 +16,7 @@ from s3c_actions.core.process import CompletedProgram, Runner
 from s3c_actions.core.progress import Silent
 from s3c_actions.programs.install import pins
 from s3c_actions.programs.install.locate import (
+    LateProgram,
     Program,
     ProgramRequest,
     ProgramSources,
@@ -554,3 +555,31 @@ def test_other_platforms_are_told(monkeypatch, system, machine):
     monkeypatch.setattr("platform.machine", lambda: machine)
     with pytest.raises(OutsideError, match="has no programs for"):
         Platform.here()
+
+
+def test_a_late_program_is_looked_for_when_it_is_used_and_once() -> None:
+    asked = []
+
+    def find() -> Program:
+        asked.append(1)
+        return Program(name="trivy", path=Path("/trivy"), version="1.0", origin="release")
+
+    late = LateProgram("trivy", find)
+    assert not asked
+    assert (late.path, late.version, len(asked)) == (Path("/trivy"), "1.0", 1)
+
+
+def test_each_use_of_a_late_program_that_cannot_be_had_has_an_error_of_its_own() -> None:
+    asked = []
+
+    def find() -> Program:
+        asked.append(1)
+        raise OutsideError("no", remedy="wait")
+
+    late, errors = LateProgram("trivy", find), []
+    for image in ("a", "b"):
+        with pytest.raises(OutsideError) as caught:
+            _ = late.path
+        caught.value.image = image
+        errors.append(caught.value)
+    assert ([error.image for error in errors], errors[1].remedy, len(asked)) == (["a", "b"], "wait", 1)

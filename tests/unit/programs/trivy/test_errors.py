@@ -94,7 +94,7 @@ def test_an_archive_that_is_not_there_is_told_as_such():
 def test_a_database_registry_that_is_too_busy_or_its_mirror_is_told(name):
     error = translate((DATA / f"{name}.txt").read_text(), ABOUT)
     assert ("too many requests (429)" in error.what) is (name == "db-busy")
-    assert "--db-repository" in error.remedy
+    assert "`db-repository`" in error.remedy
 
 
 def test_the_repository_that_failed_is_named():

@@ -91,6 +91,14 @@ def test_what_is_no_dockerfile_gives_no_lines() -> None:
         # What the base image has of the same kind stays the base image's.
         ("FROM node\nRUN x\n", ("rootfs", "COPY base /opt # buildkit", "RUN /bin/sh -c x # buildkit"), [1, 1, 2, 1]),
         ("FROM node\nCOPY x y\n", ("rootfs", "COPY base /opt # buildkit", "COPY x y # buildkit"), [1, 1, 2, 1]),
+        ("FROM node\nCOPY x /y\n", ("rootfs", "COPY x /z/y # buildkit", "COPY x /y # buildkit"), [1, 1, 2, 1]),
+        ("FROM node\nCOPY x /y\n", ("rootfs", "COPY base /opt # buildkit"), [1, 1, 1]),
+        ("FROM node\nCOPY a /b/\nCOPY c /d\n", ("rootfs", "COPY a /b/ # buildkit"), [1, 2, 1]),
+        (
+            'FROM node\nCOPY ["a", "/b c"]\nADD d /\n',
+            ("rootfs", "COPY a /b c # buildkit", "ADD d / # buildkit"),
+            [1, 2, 3, 1],
+        ),
         ("FROM node\nWORKDIR /app/\n", ("rootfs", "WORKDIR /base", "WORKDIR /app"), [1, 1, 2, 1]),
         (
             "FROM node\nWORKDIR /app\nWORKDIR sub\nWORKDIR $D\n",

@@ -160,7 +160,7 @@ def test_a_step_annotates_and_the_verdict_stands_first(tmp_path: Path, monkeypat
         "Fixed in 3.0.11-1~deb12u2. Patch the image (org/s3c/actions/patch), or build it on an updated base."
     ]
     verdict, about = step(samples.outcome(image(one, closed=True), command="scan"), tmp_path, monkeypatch)
-    assert verdict.startswith("::error title=s3c scan::s3c scan: the gate is closed")
+    assert verdict.startswith("::error title=s3c scan::✘ the gate is closed")
     assert about.startswith("::error title=openssl 3.0.9-1%3A 1 high,file=web/Dockerfile,line=2::")
     for inputs in ({"annotations": "false"}, {"quiet": "true"}):
         assert step(samples.outcome(image(one), command="scan"), tmp_path, monkeypatch, **inputs) == []

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 import pytest
 from msgspec.structs import replace
 
+from s3c_actions.core.errors import OutsideError, Refused
 from s3c_actions.findings import trivy_report
 from s3c_actions.findings.difference import compare_scans
 from s3c_actions.findings.model import FindingKind, Severity
@@ -138,3 +142,55 @@ def test_a_patch_names_the_file_of_each_package_that_it_upgraded() -> None:
     assert "Fixed (2 in 1 package)" in text
     for finding in fixed:
         assert f"`package0` in `{finding.path}`" in text
+
+
+def mixed(unrated: int = 0) -> ResultDocument:
+    """Three images: one patched, one that the gate refuses, one that could not be scanned."""
+    refused = outcomes.report(
+        outcomes.vulnerability(1, Severity.CRITICAL),
+        *(outcomes.vulnerability(9, Severity.UNKNOWN) for _ in range(unrated)),
+        image="localhost:5000/worker:1",
+    )
+    closing = outcomes.scan(refused, refused=refused.findings[:1])
+    images = (
+        outcomes.chain(),
+        ImageOutcome(image="localhost:5000/worker:1", scan=closing, failure=Refused("1 critical finding has a fix.")),
+        ImageOutcome(image="localhost:5000/db:1", failure=OutsideError("The registry did not answer.")),
+    )
+    return outcomes.document(Outcome(command="chain", images=images))
+
+
+RENDERERS = pytest.mark.parametrize("render", [lambda document: comment.render([document]), summary.render])
+
+
+@RENDERERS
+def test_what_is_in_the_way_stands_first_and_is_unfolded(render: Callable[[ResultDocument], str]) -> None:
+    source = render(mixed())
+    assert re.findall(r"^\| (✅|❌) \| \*\*([a-z-]+)", source, re.M) == [
+        ("❌", "db"), ("❌", "worker"), ("✅", "voting-app")
+    ]  # fmt: skip
+    folds = re.findall(r"<details( open)?><summary>(✅|❌) <b>([a-z-]+)</b>", source)
+    assert folds == [(" open", "❌", "db"), (" open", "❌", "worker"), ("", "✅", "voting-app")]
+
+
+@RENDERERS
+def test_the_overview_says_what_its_arrows_are(render: Callable[[ResultDocument], str]) -> None:
+    (head,) = [line for line in render(mixed()).splitlines() if line.startswith("|") and " Image |" in line]
+    assert head.count("<sub>before&nbsp;→&nbsp;after</sub>") == 4
+    scan = outcomes.scan(outcomes.report())
+    images = tuple(ImageOutcome(image=f"{name}:1", scan=scan) for name in "ab")
+    unpatched = outcomes.document(Outcome(command="scan", images=images))
+    assert "→" not in render(unpatched)
+
+
+@RENDERERS
+def test_unrated_findings_have_a_column_where_an_image_has_some(render: Callable[[ResultDocument], str]) -> None:
+    def cells(source: str, start: str) -> list[str]:
+        (row,) = [line for line in source.splitlines() if re.match(start, line)]
+        return [cell.strip() for cell in row.strip("|").split("|")]
+
+    with_some = render(mixed(unrated=2))
+    place = next(n for n, cell in enumerate(cells(with_some, r"\|  ?\| Image")) if cell.startswith("Unknown"))
+    assert cells(with_some, r"\| ❌ \| \*\*worker")[place] == "2"
+    assert "→" in cells(with_some, r"\| ✅ \| \*\*voting-app")[place]
+    assert "Unknown" not in render(mixed())

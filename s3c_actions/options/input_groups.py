@@ -1,0 +1,191 @@
+"""The headings under which help texts, action.yml and READMEs list the inputs of a command that has many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from s3c_actions.options import (
+    azure,
+    chain,
+    common,
+    deploy,
+    doctor,
+    evidence,
+    gate,
+    github,
+    mirror,
+    patch,
+    policy,
+    programs,
+    propose,
+    refresh,
+    report,
+    scan,
+    sign,
+    trust,
+    vault,
+    verify,
+)
+from s3c_actions.options.declare import Input
+from s3c_actions.options.registry import CredentialOptions
+from s3c_actions.options.sign import KeyOptions
+
+MANY = 13
+"""Minimum number of inputs of a command for which they are grouped."""
+
+_IMAGE = (
+    common.ImageOptions.image,
+    scan.ScanInputs.input,
+    scan.ScanInputs.image_source,
+    common.PlatformOptions.platform,
+    chain.ChainInputs.patch,
+    chain.ChainInputs.sign,
+    chain.ChainInputs.deploy,
+    doctor.DoctorInputs.push,
+    mirror.MirrorInputs.source,
+    mirror.MirrorInputs.target,
+    mirror.MirrorInputs.source_image,
+    mirror.MirrorInputs.platforms,
+    mirror.MirrorInputs.referrers,
+)
+_TASKS = (
+    gate.GateInputs.task,
+    policy.PolicyInputs.task,
+    trust.TrustInputs.task,
+    programs.ProgramsInputs.subcommand,
+    programs.ProgramsInputs.program,
+    github.UploadInputs.sarif,
+)
+_FROM = (deploy.DeployInputs.image, refresh.RefreshInputs.namespaces)
+_GATE = (
+    report.ThresholdOptions.fail_on,
+    report.ThresholdOptions.fixable_only,
+    report.PolicyOptions.policy,
+    report.UnscannedOptions.unscanned,
+    report.ExitCodeOptions.exit_code,
+    scan.BaselineOptions.baseline,
+    report.BaselineNameOptions.baseline_name,
+    github.GatingOptions.gate_label,
+)
+_REPORTS = (
+    report.FormatOptions.format,
+    report.ReportFileOptions.output,
+    common.OutputOptions.output_dir,
+    report.CodeScanningOptions.dockerfile,
+    report.CodeScanningOptions.sarif_category,
+    evidence.EarlierOptions.results,
+    evidence.EarlierOptions.report,
+)
+_CLUSTER = (
+    gate.GateInputs.exempt_namespaces,
+    gate.GateInputs.allow_tags,
+    gate.GateInputs.gatekeeper_chart,
+    gate.GateInputs.gatekeeper_values,
+    gate.GateInputs.ratify_chart,
+    gate.GateInputs.ratify_values,
+    gate.GateInputs.for_,
+    gate.GateInputs.reason,
+    gate.GateInputs.end,
+    gate.GateInputs.yes,
+)
+_CONVERSATION = (
+    *github.CommentingOptions.inputs(),
+    github.CommentInputs.merge,
+    github.CommentInputs.from_run,
+    github.CommentInputs.pull_request,
+    propose.ProposeInputs.branch,
+    propose.ProposeInputs.base,
+    propose.ProposeInputs.title,
+    refresh.RefreshInputs.issue,
+    refresh.RefreshInputs.issue_labels,
+)
+_PROGRAMS = (
+    *programs.TrivyProgram.own(),
+    *programs.CopaProgram.own(),
+    *programs.NotationProgram.own(),
+    *programs.BuildkitdProgram.own(),
+    *programs.HelmProgram.own(),
+    programs.ProgramsMirror.programs_mirror,
+    common.TimeoutOptions.timeout,
+)
+
+GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
+    ("Task", _TASKS),
+    ("Image", (*_IMAGE, *_FROM)),
+    ("Gate", _GATE),
+    ("Scan", tuple(option for option in scan.SCOPE_INPUTS if option is not report.UnscannedOptions.unscanned)),
+    ("Reports", _REPORTS),
+    ("Patch", (patch.PatchInputs.reuse_patched, *patch.PATCH_INPUTS)),
+    (
+        "Registry",
+        (
+            *CredentialOptions.own(),
+            mirror.MirrorInputs.source_username,
+            mirror.MirrorInputs.source_password,
+            mirror.MirrorInputs.source_insecure,
+        ),
+    ),
+    ("Key and signature", (*sign.KEY_INPUTS, *sign.SIGNATURE_INPUTS)),
+    ("Evidence", (*evidence.EvidenceOptions.own(), evidence.EarlierOptions.openvex)),
+    (
+        "Trust",
+        (
+            *verify.TrustOptions.own(),
+            trust.TrustInputs.trust_name,
+            trust.TrustInputs.registry_scope,
+            policy.PolicyInputs.ratify,
+        ),
+    ),
+    ("Deployment", (deploy.ManifestOptions.manifests, *deploy.DEPLOY_INPUTS, *_CLUSTER)),
+    (
+        "GitHub",
+        (
+            *_CONVERSATION,
+            github.RepositoryOptions.repository,
+            github.UploadInputs.commit,
+            github.UploadInputs.ref,
+            github.UploadInputs.checkout_path,
+            github.UploadInputs.wait,
+            common.AnnotationOptions.annotations,
+            common.UploadOptions.upload_sarif,
+            github.UPLOAD_REQUIRED,
+            common.SubmitOptions.submit_dependencies,
+            common.CACHE,
+            common.KEEP_TRACE,
+        ),
+    ),
+    (
+        "Azure",
+        (
+            *azure.IdentityOptions.own(),
+            *vault.VaultCertificateOptions.own(),
+            KeyOptions.vault_plugin,
+            gate.GateInputs.ratify_client_id,
+        ),
+    ),
+    ("Programs", _PROGRAMS),
+)
+"""Heading → its inputs, in the order of the lists. The last group that names an input counts: a vault's certificate is
+used to sign and to verify, and is in the group of Azure."""
+
+_PLACE = {option.name: (heading, place) for heading, inputs in GROUPS for place, option in enumerate(inputs)}
+
+
+def grouped(inputs: Iterable[Input[Any]]) -> list[tuple[str, list[Input[Any]]]]:
+    """Return heading and inputs of each group, in the order of GROUPS; few inputs are one group without a heading.
+
+    Raises:
+        KeyError: an input has no group.
+    """
+    options = list(inputs)
+    if len(options) < MANY:
+        return [("", options)]
+    groups: dict[str, list[Input[Any]]] = {heading: [] for heading, _ in GROUPS}
+    for option in options:
+        groups[_PLACE[option.name][0]].append(option)
+    return [
+        (heading, sorted(members, key=lambda option: _PLACE[option.name]))
+        for heading, members in groups.items()
+        if members
+    ]

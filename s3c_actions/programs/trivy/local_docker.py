@@ -1,0 +1,28 @@
+"""Whether the local Docker has an image: one question to its API, before Trivy is installed to ask the same.
+
+https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Image/operation/ImageInspect
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from s3c_actions.core.web import status_at_socket
+
+DEFAULT_SOCKET = "/var/run/docker.sock"
+_SECONDS = 5.0
+_NOT_FOUND = 404
+
+
+def lacks_image(image: str, environment: Mapping[str, str]) -> bool:
+    """Return whether the local Docker answers that it has no such image; of any other answer Trivy says what it means.
+
+    Args:
+        image: as given: a reference or an id.
+        environment: DOCKER_HOST names another socket. Another kind of address is not asked, and then this is False.
+    """
+    scheme, _, path = (environment.get("DOCKER_HOST") or f"unix://{DEFAULT_SOCKET}").partition("://")
+    if scheme != "unix":
+        return False
+    return status_at_socket(path, f"/images/{quote(image, safe='/:@')}/json", _SECONDS) == _NOT_FOUND

@@ -1,0 +1,146 @@
+"""Create a signing key with a self-signed certificate that the Notary Project's rules accept.
+
+https://github.com/notaryproject/specifications/blob/main/specs/signature-specification.md#certificate-requirements
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from s3c_actions.core.errors import InputError
+from s3c_actions.signing import certificates, identities, key_files
+
+if TYPE_CHECKING:
+    from cryptography.x509 import KeyUsage, Name
+
+_BACKDATED = timedelta(hours=1)
+"""Verifiers whose clocks are a little slow accept it at once."""
+_LIMITS = {"C": 2, "ST": 128, "L": 128, "O": 64, "OU": 64, "CN": 64}
+"""Upper bounds of RFC 5280, appendix A."""
+
+
+class KeyPair(msgspec.Struct, frozen=True, kw_only=True):
+    """A new key with its certificate, both in PEM.
+
+    Attributes:
+        key: unencrypted PKCS#8; a secret.
+        certificate: self-signed.
+        subject: for people.
+        ends: when the certificate expires.
+    """
+
+    key: bytes
+    certificate: bytes
+    subject: str
+    ends: datetime
+
+    def __repr__(self) -> str:
+        return f"KeyPair(subject={self.subject!r}, ends={self.ends!r})"
+
+
+def parse_subject(value: str) -> str:
+    """Check a subject: C, ST and O, which trusted identities name, and L, OU, CN; as `C=US, ST=WA, O=example`.
+
+    Raises:
+        ValueError: completes "NAME: 'TEXT' is not …".
+    """
+    try:
+        attributes = identities.parse(value)
+    except ValueError as error:
+        raise ValueError(f"a subject that verifiers accept: it {error}") from None
+    _check_attributes(attributes)
+    return value.strip()
+
+
+def _check_attributes(attributes: Mapping[str, str]) -> None:
+    for kind, text in attributes.items():
+        if kind not in _LIMITS:
+            raise ValueError(f"made of {', '.join(_LIMITS)}")
+        if not text.isprintable() or len(text) > _LIMITS[kind]:
+            raise ValueError(f"a subject whose {kind} has at most {_LIMITS[kind]} printable characters")
+    if not (attributes["C"].isascii() and attributes["C"].isalpha() and len(attributes["C"]) == 2):
+        raise ValueError("a subject whose C is a country's code of two letters")
+
+
+def create(subject: str, now: datetime, life: timedelta) -> KeyPair:
+    """Create an EC key on P-256 and its certificate.
+
+    Args:
+        subject: as `parse_subject` accepts it.
+        now: with a time zone.
+        life: of the certificate.
+
+    Raises:
+        InputError: the certificate would break a rule of the Notary Project.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = _name(subject)
+    start = now.replace(microsecond=0) - _BACKDATED
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(now.replace(microsecond=0) + life)
+        .add_extension(_key_usage(), critical=True)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    certificates.check((certificate,), now, key, field="subject")
+    return KeyPair(
+        key=key_files.encode_key_pem(key),
+        certificate=certificate.public_bytes(serialization.Encoding.PEM),
+        subject=certificates.subject(certificate),
+        ends=certificate.not_valid_after_utc,
+    )
+
+
+def _name(subject: str) -> Name:
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    kinds = {
+        "C": NameOID.COUNTRY_NAME,
+        "ST": NameOID.STATE_OR_PROVINCE_NAME,
+        "L": NameOID.LOCALITY_NAME,
+        "O": NameOID.ORGANIZATION_NAME,
+        "OU": NameOID.ORGANIZATIONAL_UNIT_NAME,
+        "CN": NameOID.COMMON_NAME,
+    }
+    attributes = identities.parse(subject)
+    try:
+        return x509.Name(
+            [x509.NameAttribute(oid, attributes[kind]) for kind, oid in kinds.items() if kind in attributes]
+        )
+    except ValueError as error:
+        raise InputError("subject", f"it cannot be written into a certificate: {error}.") from error
+
+
+def _key_usage() -> KeyUsage:
+    """Return a key usage of digitalSignature alone."""
+    from cryptography.x509 import KeyUsage
+
+    return KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )

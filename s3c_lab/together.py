@@ -1,0 +1,79 @@
+"""Programs of one module built by one command, so that one is linked while another is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from s3c_actions.core.process import Runner
+from s3c_actions.core.progress import Progress
+from s3c_actions.programs.install import gobuild
+from s3c_actions.programs.install.cache import open_scratch_folder
+from s3c_actions.programs.install.locate import (
+    Program,
+    ProgramRequest,
+    default_sources,
+    find_present,
+    locate_all,
+)
+from s3c_actions.programs.install.pins import Pin
+from s3c_lab.machine import Machine
+
+
+class Builder:
+    """Builds a program with those of its recipe that are wanted and missing, and keeps them until they are asked for.
+
+    Args:
+        wanted: the pins of all programs that will be asked for.
+        folder: for programs that were built before they were asked for.
+        is_missing: whether a program has to be installed.
+    """
+
+    def __init__(self, wanted: Sequence[Pin], folder: Path, is_missing: Callable[[Pin], bool]) -> None:
+        self._wanted, self._folder, self._is_missing = wanted, folder, is_missing
+
+    def build(self, pin: Pin, into: Path, *, cache: Path, runner: Runner, progress: Progress) -> None:
+        """Build one program to the file `into`; see `gobuild.build`.
+
+        Raises:
+            OutsideError: it could not be built.
+        """
+        built = self._folder / pin.name
+        if not built.exists():
+            siblings = [
+                other
+                for other in self._wanted
+                if other.name != pin.name and _recipe(other) == _recipe(pin) and self._is_missing(other)
+            ]
+            if not siblings:
+                gobuild.build(pin, into, cache=cache, runner=runner, progress=progress)
+                return
+            gobuild.build_together([pin, *siblings], self._folder, cache=cache, runner=runner, progress=progress)
+        built.replace(into)
+
+
+def locate_together(pins: Sequence[Pin], machine: Machine) -> Mapping[str, Program]:
+    """Find or build programs, those of one module by one command; they are by their names.
+
+    Raises:
+        OutsideError: one could neither be downloaded nor built.
+    """
+    cache, runner, progress = machine.cache, machine.runner, machine.progress
+
+    def is_missing(pin: Pin) -> bool:
+        return find_present(ProgramRequest(pin=pin), cache=cache, runner=runner, progress=progress) is None
+
+    with open_scratch_folder(cache, "together-") as folder:
+        builder = Builder(pins, folder, is_missing)
+        source = msgspec.structs.replace(default_sources(machine.environment), build=builder.build)
+        requests = (ProgramRequest(pin=pin) for pin in pins)
+        programs = locate_all(requests, cache=cache, runner=runner, progress=progress, source=source)
+    return {program.name: program for program in programs}
+
+
+def _recipe(pin: Pin) -> tuple[Any, ...]:
+    """What has to be the same for one command."""
+    return (pin.recipe, pin.version, pin.ldflags, pin.experiments, pin.tags, pin.cgo, pin.go_before)

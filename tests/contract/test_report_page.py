@@ -1,0 +1,116 @@
+"""The HTML report in Debian's Chromium: accessible, readable on a phone, filtered and completed by its buttons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec.structs import replace
+from playwright.sync_api import expect
+
+from s3c_actions.findings.model import ScanReport
+from s3c_actions.report.formats import html_page
+from s3c_actions.report.rendering import PageLink, Rendering
+from tests.support.browser import scenes
+from tests.support.browser.accessibility import problems
+from tests.support.browser.chromium import Heard, Theme, chromium, opened
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+LINKS = (PageLink("Before the patch", ""), PageLink("After the patch", "patched/report.html"))
+DEBIAN = scenes.recorded("debian", "acr.example/voting-db:15.0")
+PYTHON = scenes.recorded("python", "acr.example/tokens:2.0")
+LONG = replace(
+    DEBIAN,
+    findings=tuple(
+        replace(one, package="p" * 90, installed="1." + "0-rc" * 24, title="t" * 290, id="GHSA-" + "x" * 60)
+        for one in DEBIAN.findings[:5]
+    ),
+)
+REPORTS = {"debian": DEBIAN, "python": PYTHON, "long": LONG}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as made:
+        yield made
+
+
+def source(report: ScanReport) -> str:
+    return html_page.render(report, Rendering(links=LINKS)).decode()
+
+
+@pytest.mark.parametrize("width", [500, 1280])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", REPORTS)
+def test_the_rules_of_accessibility(browser: Browser, name: str, theme: Theme, width: int) -> None:
+    with opened(browser, source(REPORTS[name]), theme=theme, width=width) as (page, heard):
+        assert problems(page) == []
+        assert heard == Heard()
+
+
+@pytest.mark.parametrize("width", [320, 500])
+@pytest.mark.parametrize("name", REPORTS)
+def test_on_a_phone_each_finding_is_a_card_and_nothing_runs_out_of_it(browser: Browser, name: str, width: int) -> None:
+    with opened(browser, source(REPORTS[name]), width=width) as (page, _):
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        cards = page.locator("#rows tr")
+        boxes = cards.evaluate_all("""all => all.map(card => {
+            const outer = card.getBoundingClientRect();
+            const inner = [...card.querySelectorAll("*")].map(one => one.getBoundingClientRect());
+            return [outer.left, outer.right, outer.height,
+                    Math.min(...inner.filter(one => one.width).map(one => one.left)),
+                    Math.max(...inner.map(one => one.right))];
+        })""")
+        assert len(boxes) == min(len(REPORTS[name].findings), 200)
+        for left, right, height, first, last in boxes:
+            assert 0 <= left <= first
+            assert last <= right <= width
+            assert height < 500
+        # Every value of the table is there, with its name where it says nothing by itself.
+        assert cards.first.locator("td.version").first.evaluate("one => getComputedStyle(one, '::before').content")
+
+
+@pytest.mark.parametrize("width", [500, 1280])
+def test_a_version_stands_on_one_line(browser: Browser, width: int) -> None:
+    with opened(browser, source(DEBIAN), width=width) as (page, _):
+        heights = page.locator(".whole").evaluate_all("all => all.map(one => one.getClientRects().length)")
+        assert len(heights) >= 400
+        assert set(heights) == {1}
+
+
+def test_the_cards_of_severities_are_buttons_that_look_like_it(browser: Browser) -> None:
+    with opened(browser, source(DEBIAN), width=1280) as (page, _):
+        high, critical = page.locator(".tile.high"), page.locator(".tile.critical")
+        offer = "one => getComputedStyle(one, '::after').content"
+        assert high.evaluate(offer) == '"Show only these"'
+        expect(critical).to_be_disabled()
+        assert critical.evaluate(offer) == "none"
+        high.click()
+        assert high.evaluate(offer) == '"✕ Show all again"'
+        expect(high).to_have_attribute("aria-pressed", "true")
+        expect(page.locator("#rows tr")).to_have_count(sum(one.severity.name == "HIGH" for one in DEBIAN.findings))
+        expect(page.locator("#shown")).to_contain_text(f"({len(DEBIAN.findings)} without the filters)")
+
+
+def test_what_is_not_shown_is_one_click_away(browser: Browser) -> None:
+    total = len(DEBIAN.findings)
+    with opened(browser, source(DEBIAN), width=1280) as (page, _):
+        expect(page.locator("#shown")).to_have_text(f"200 of {total} shown")
+        rest = page.locator(".tools .rest")
+        expect(rest).to_have_text(f"Show the other {total - 200}")
+        expect(page.locator("#more")).to_have_text(f"Show the other {total - 200}")
+        rest.click()
+        expect(page.locator("#rows tr")).to_have_count(total)
+        expect(page.locator("#shown")).to_have_text(f"{total} of {total} shown")
+        expect(rest).to_be_hidden()
+        expect(page.locator("#more")).to_be_hidden()
+
+
+def test_columns_sort_on_a_phone_as_well(browser: Browser) -> None:
+    with opened(browser, source(DEBIAN), width=500) as (page, _):
+        page.get_by_role("button", name="Package or file").click()
+        names = page.locator("#rows td.package").all_inner_texts()
+        assert names[0] == min(names, key=str.casefold)

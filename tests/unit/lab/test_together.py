@@ -1,0 +1,60 @@
+"""Programs of one module are built by one command, and each is installed when it is asked for."""
+
+from pathlib import Path
+
+import pytest
+
+from s3c_actions.core.process import Runner
+from s3c_actions.core.progress import Silent
+from s3c_actions.programs.install import gobuild
+from s3c_lab.node.programs import ETCD, NODE
+from s3c_lab.together import Builder
+
+KUBERNETES = tuple(pin for pin in NODE if pin.shared == "kubernetes")
+
+
+@pytest.fixture
+def commands(monkeypatch):
+    """The programs of each build, in order."""
+    made = []
+
+    def build(pin, into, **_):
+        made.append([pin.name])
+        Path(into).write_text(pin.name)
+
+    def build_together(pins, folder, **_):
+        made.append([pin.name for pin in pins])
+        for pin in pins:
+            (folder / pin.name).write_text(pin.name)
+
+    monkeypatch.setattr(gobuild, "build", build)
+    monkeypatch.setattr(gobuild, "build_together", build_together)
+    return made
+
+
+def builds(folder, wanted, missing):
+    tools = {"cache": folder, "runner": Runner({}), "progress": Silent()}
+    (folder / "kept").mkdir()
+    builder = Builder(wanted, folder / "kept", lambda pin: pin in missing)
+    for pin in missing:
+        builder.build(pin, folder / "into", **tools)
+        assert (folder / "into").read_text() == pin.name
+    assert list((folder / "kept").iterdir()) == []
+
+
+def test_programs_of_one_recipe_are_built_at_once(tmp_path, commands):
+    builds(tmp_path, (*KUBERNETES, ETCD), (*KUBERNETES, ETCD))
+    assert commands == [[pin.name for pin in KUBERNETES], ["etcd"]]
+
+
+def test_what_is_there_is_not_built_again(tmp_path, commands):
+    builds(tmp_path, KUBERNETES, KUBERNETES[2:4])
+    assert commands == [[pin.name for pin in KUBERNETES[2:4]]]
+
+
+def test_another_recipe_is_another_command(tmp_path, commands):
+    builds(tmp_path, NODE, NODE)
+    assert sorted(name for names in commands for name in names) == sorted(pin.name for pin in NODE)
+    for names in commands:
+        recipes = {(pin.recipe, pin.ldflags, pin.tags, pin.cgo) for pin in NODE if pin.name in names}
+        assert len(recipes) == 1

@@ -1,0 +1,10 @@
+"""The inputs of `doctor`."""
+
+from s3c_actions.options.common import TimeoutOptions
+from s3c_actions.options.doctor import DoctorInputs
+
+
+def test_no_input_is_required_and_a_check_has_a_short_limit():
+    assert not [one.name for one in DoctorInputs.inputs() if one.required]
+    assert DoctorInputs.timeout.value(None) == 30.0 < TimeoutOptions.timeout.value(None)
+    assert DoctorInputs.push.value(None) is True

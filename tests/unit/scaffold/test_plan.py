@@ -1,0 +1,145 @@
+"""Which files fit a repository, and what they say."""
+
+import re
+from dataclasses import dataclass
+
+import pytest
+
+from s3c_actions.policy import model
+from s3c_actions.scaffold import inspection, plan
+from s3c_actions.scaffold.inspection import Dockerfile
+from s3c_actions.scaffold.plan import Signer
+from s3c_actions.scaffold.rendering import Pin
+from tests.support import repositories
+from tests.support.sources import parse_yaml
+
+PIN = Pin(commit="1" * 40)
+KEY = Signer(certificate="keys/signing.crt")
+
+
+@dataclass
+class Planned:
+    files: dict[str, str]
+    notes: tuple[str, ...]
+
+    def workflow(self, name):
+        return parse_yaml(self.files[f".github/workflows/{name}.yml"])
+
+
+def planned(name, tmp_path, signer=Signer(), **given):  # noqa: B008
+    made = plan.make_plan(inspection.inspect(repositories.write(name, tmp_path / name)), signer, PIN, **given)
+    return Planned({file.path: file.text for file in made.files}, made.notes)
+
+
+SETTINGS = {"s3c-policy.yaml", ".trivyignore.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("name", "signer", "names"),
+    [
+        ("plain", Signer(), {"images", "comment"}),
+        ("plain", KEY, {"images", "comment", "release"}),
+        ("monorepo", KEY, {"images", "comment", "release"}),
+        ("kustomize", KEY, {"refresh"}),
+        ("chart", Signer(), {"images", "comment", "refresh"}),
+        ("compose", Signer(), {"images", "comment", "refresh"}),
+        ("ecr", KEY, {"images", "comment"}),
+        ("ghcr", KEY, {"images", "comment", "release"}),
+        ("no-remote", KEY, {"images", "comment"}),
+        ("develop", KEY, {"images", "comment"}),
+    ],
+)
+def test_the_workflows_that_fit(name, signer, names, tmp_path):
+    settings = SETTINGS if "images" in names else {"s3c-policy.yaml"}
+    assert (
+        planned(name, tmp_path, signer).files.keys() == {f".github/workflows/s3c-{one}.yml" for one in names} | settings
+    )
+
+
+def test_the_branch_and_the_images_are_the_repositorys(tmp_path):
+    made = planned("develop", tmp_path / "first")
+    assert made.workflow("s3c-images")["on"]["push"]["branches"] == ["develop"]
+    made = planned("develop", tmp_path, KEY, prefix="registry.example/shop")
+    assert made.workflow("s3c-images")["on"] == {"pull_request": None}
+    assert made.workflow("s3c-release")["on"]["push"]["branches"] == ["develop"]
+    assert made.workflow("s3c-release")["jobs"]["image"]["strategy"]["matrix"]["include"] == [
+        {"name": "shop", "image": "registry.example/shop", "context": ".", "file": "./Containerfile"}
+    ]
+
+
+def test_images_of_a_monorepo_have_a_repository_each(tmp_path):
+    made = planned("monorepo", tmp_path, KEY)
+    assert {one["image"] for one in made.workflow("s3c-release")["jobs"]["image"]["strategy"]["matrix"]["include"]} == {
+        "ghcr.io/acme/shop/api",
+        "ghcr.io/acme/shop/web",
+        "ghcr.io/acme/shop/worker-worker",
+    }
+
+
+def test_an_image_that_is_built_here_is_not_refreshed(tmp_path):
+    images = planned("chart", tmp_path).workflow("s3c-refresh")["jobs"]["refresh"]["with"]["images"]
+    assert images.split() == ["quay.io/prometheus/statsd-exporter:v0.28.0"]
+
+
+def test_a_vault_signs_without_a_secret_and_the_policy_trusts_it(tmp_path):
+    signer = Signer(vault="kv-shop", vault_certificate="signing")
+    made = planned("plain", tmp_path, signer, prefix="shop.azurecr.io/shop")
+    job = made.workflow("s3c-release")["jobs"]["image"]
+    assert (job["with"]["vault"], job["with"]["vault-certificate"], "secrets" in job) == ("kv-shop", "signing", False)
+    (trusted,) = model.parse(made.files["s3c-policy.yaml"]).signers
+    assert trusted.certificate == "https://kv-shop.vault.azure.net/certificates/signing"
+
+
+@pytest.mark.parametrize("signer", [Signer(), KEY])
+def test_the_policy_is_one(signer, tmp_path):
+    text = planned("plain", tmp_path, signer).files["s3c-policy.yaml"]
+    policy = model.parse(text)
+    assert policy.findings == model.FindingRules(refuse=("CRITICAL",), fixable_only=True)
+    assert [one.certificate for one in policy.signers] == ([signer.certificate] if signer.certificate else [])
+    assert text.startswith(f"# yaml-language-server: $schema={plan.SCHEMA_URL}\n")
+    # The example is one, too.
+    example = re.sub(r"(?m)^# (?=exceptions:|  )", "", text)
+    assert model.parse(example).exceptions[0].package == "zlib1g"
+
+
+def test_an_ignore_file_that_is_there_is_used(tmp_path):
+    made = planned("plain", tmp_path, ignore_file=".trivyignore")
+    assert ".trivyignore.yaml" not in made.files
+    assert made.workflow("s3c-images")["jobs"]["scan"]["steps"][-1]["with"]["ignore-files"] == ".trivyignore"
+
+
+def test_the_workflow_that_comments_names_the_one_that_scans(tmp_path):
+    made = planned("plain", tmp_path)
+    assert made.workflow("s3c-comment")["on"]["workflow_run"]["workflows"] == [made.workflow("s3c-images")["name"]]
+
+
+def test_what_a_stranger_named_is_no_expression_and_no_line_of_its_own(tmp_path):
+    made = planned("hostile", tmp_path, KEY)
+    for path, text in made.files.items():
+        assert "github.token" not in text.replace("secrets.GITHUB_TOKEN", ""), path
+        assert "hunter2" not in text
+    include = made.workflow("s3c-images")["jobs"]["build"]["strategy"]["matrix"]["include"]
+    files = {one["file"] for one in include}
+    assert {'./say "hi"/Dockerfile', "./it's/Dockerfile", "./a: b # c/Dockerfile", "./true/Dockerfile"} <= files
+    assert all(re.fullmatch(r"[a-z0-9-]+", one["name"]) for one in include)
+    assert len({one["name"] for one in include}) == len(include)
+    assert all(one["context"].startswith("./") or one["context"] == "." for one in include)
+    assert "hunter2" not in "".join(made.notes)
+
+
+@pytest.mark.parametrize(
+    "bad", ["a\nb", "${{ github.token }}", "a,b", "\x1b[31m", "a\u202eb", "x" * 300, " a", "a\\b", "\ud800"]
+)
+def test_a_name_that_a_workflow_cannot_carry_is_left_out_and_reported(bad):
+    notes: list[str] = []
+    dockerfile = Dockerfile(path=f"{bad}/Dockerfile", context=bad)
+    assert plan.name_images([dockerfile, Dockerfile(path="ok/Dockerfile", context="ok")], "", notes)[0].name == "ok"
+    (note,) = notes
+    assert note.isprintable()
+
+
+def test_no_more_images_than_a_matrix_has_jobs():
+    notes: list[str] = []
+    many = [Dockerfile(path=f"{number}/Dockerfile", context=str(number)) for number in range(300)]
+    assert len(plan.name_images(many, "", notes)) == plan.MAX_IMAGES == 256
+    assert notes == ["Of 300 Dockerfiles, the first 256 are built: GitHub runs no more at once."]

@@ -1,0 +1,136 @@
+"""The checks that inputs and environment ask for, on a machine where nothing answers."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from s3c_actions.core.errors import S3CError
+from s3c_actions.core.process import Runner, Secrets
+from s3c_actions.core.progress import Silent
+from s3c_actions.options import declare
+from s3c_actions.options.doctor import DoctorInputs
+from s3c_actions.steps.doctor import Status
+from s3c_actions.wiring import diagnosing
+from s3c_actions.wiring.context import Context
+from s3c_lab.certificates import make
+from tests.support.azure import vault as stand_in
+from tests.support.azure.in_process import network
+from tests.support.bare import GITHUB, IMAGE, ended
+
+
+@pytest.fixture
+def results(alone, monkeypatch):
+    """A function that runs `s3c doctor --json`, and returns exit code and name → result."""
+    monkeypatch.setenv("HOME", str(alone))
+
+    def run(*argv, **environment):
+        code, said = ended(("doctor", "--json", *argv), alone, **environment)
+        start, end = said.index("{"), said.rindex("}") + 1
+        return code, {one["name"]: one for one in json.loads(said[start:end])["checks"]}
+
+    return run
+
+
+def test_what_is_not_configured_is_no_failure(results):
+    _, found = results(KUBECONFIG="")
+    assert {name for name, one in found.items() if one["status"] == "not-configured"} >= {
+        "trivy",
+        "registry",
+        "oidc",
+        "azure",
+        "vault",
+        "clock",
+        "proxy",
+    }
+
+
+def test_a_registry_that_does_not_answer_fails_and_the_others_are_told(results):
+    code, found = results(IMAGE)
+    assert code == 3
+    for name in ("pull", "push"):
+        one = found[f"{name} registry.example/voting-app"]
+        assert one["status"] == "failed"
+        assert "registry.example" in one["text"]
+        assert one["remedy"]
+    assert found["disk"]["status"] in {"passed", "failed"}
+
+
+def test_push_is_not_asked_where_it_is_not_wanted(results):
+    _, found = results(IMAGE, "--no-push")
+    assert "pull registry.example/voting-app" in found
+    assert not any(name.startswith("push ") for name in found)
+
+
+def test_a_token_is_tried_and_never_shown(results):
+    code, found = results(**GITHUB)
+    assert (code, found["github"]["status"]) == (3, "failed")
+    assert "abcdef" not in json.dumps(found)
+
+
+def test_a_job_without_the_permission_is_told_so(results):
+    _, found = results(ACTIONS_ID_TOKEN_REQUEST_URL="", CI="true")
+    assert found["oidc"]["status"] == "not-configured"
+
+
+def test_a_cluster_that_does_not_answer_fails(results):
+    code, found = results("--kubeconfig", "kubeconfig")
+    assert code == 3
+    for name in ("cluster", "gate"):
+        assert found[name]["status"] == "failed"
+        assert "abcdef" not in found[name]["text"]
+
+
+def test_a_program_at_a_path_that_is_none_fails(results):
+    code, found = results("--trivy-path", "no-such-file")
+    assert code == 3
+    assert "no-such-file is not a file that may be executed" in found["trivy"]["text"]
+
+
+@pytest.mark.parametrize("argv", [("--vault", "kv"), ("HTTP://x",), ("--registry-username", "u", IMAGE)])
+def test_a_wrong_input_is_one_before_anything_is_checked(alone, argv):
+    code, said = ended(("doctor", *argv), alone)
+    assert code == 2
+    assert "✔" not in said
+
+
+@pytest.fixture
+def net(monkeypatch):
+    return network(monkeypatch)
+
+
+def azure_checks(net, folder, *flags):
+    """Name → function that makes the check, as an identity of Azure's stand-in."""
+    given = dict(zip(flags[::2], flags[1::2], strict=True))
+    options = declare.read(DoctorInputs, given, {}, lambda _notice: None)
+    context = Context(
+        environment={},
+        runner=Runner({}),
+        progress=Silent(),
+        secrets=Secrets(),
+        output=folder,
+        cache=folder,
+        temp=folder,
+        cwd=folder,
+        now=datetime.now(UTC),
+        shared={"azure identity": net.identity()},
+    )
+    return {check.name: check.look for check in diagnosing.create_checks(options, context)}
+
+
+def test_a_vault_whose_certificate_may_sign(net, tmp_path):
+    vault = stand_in.Vault("kv-voting", net.entra, rights={net.application.object: stand_in.ALL})
+    vault.add("signing", make("signing", authority=False))
+    net.sites.applications[vault.host] = vault
+    finding = azure_checks(net, tmp_path, "vault", "kv-voting", "vault-certificate", "signing")["vault"]()
+    assert finding.status is Status.PASSED
+    assert finding.text.startswith("signing of kv-voting.vault.azure.net may sign, and is valid until 20")
+
+
+@pytest.mark.parametrize("certificate", ["signing", "missing"])
+def test_a_vault_whose_certificate_may_not_sign_or_is_not_there(net, tmp_path, certificate):
+    vault = stand_in.Vault("kv-voting", net.entra, rights={net.application.object: stand_in.ALL})
+    vault.add("signing", make("signing", authority=True))
+    net.sites.applications[vault.host] = vault
+    with pytest.raises(S3CError):
+        azure_checks(net, tmp_path, "vault", "kv-voting", "vault-certificate", certificate)["vault"]()
