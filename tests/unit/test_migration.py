@@ -67,7 +67,8 @@ def test_a_step_after_is_understood(step: dict[str, Any]) -> None:
 def test_the_setup_of_notation_takes_their_inputs_and_says_that_it_does_nothing() -> None:
     action = parse_yaml((ROOT / "actions" / "notation-setup" / "action.yml").read_text())
     assert {*action["inputs"]} == {"version", "url", "checksum"}
-    [step] = action["runs"]["steps"]
+    [windows, step] = action["runs"]["steps"]
+    assert windows["run"].rstrip().endswith("exit 3")
     assert step["run"].startswith('set -eu\necho "::notice title=s3c::This step has no effect: ')
     assert "${{" not in step["run"]
 
