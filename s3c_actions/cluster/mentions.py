@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -46,7 +47,14 @@ def find_mentions(
     )
     places = (*manifest.uses, *manifest.candidates, *manifest.hook_uses)
     hits = itertools.chain.from_iterable(one.finditer(manifest.text) for one in (given, _IMAGE, _VARIABLE) if one)
-    if all(any(use.start <= hit.start() <= use.end for use in places) for hit in hits):
+    spans = sorted((use.start, use.end) for use in places)
+    starts, ends = [start for start, _ in spans], list(itertools.accumulate((end for _, end in spans), max))
+
+    def is_known(position: int) -> bool:
+        before = bisect_right(starts, position)
+        return before > 0 and position <= ends[before - 1]
+
+    if all(is_known(hit.start()) for hit in hits):
         return ()
     known = {(use.line, use.image) for use in places}
     found = []
