@@ -111,6 +111,9 @@ class Finder:
         self._paths = paths
         self._line = line
         self._classifiers: dict[tuple[str, str], Classifier] = {}
+        # Of the nodes of the document that is looked at, by their identity: each is asked for several times.
+        self._entries: dict[int, dict[str, tuple[Node, Node]]] = {}
+        self._values: dict[int, dict[str, Node]] = {}
         self._uses: dict[int, ImageUse] = {}
         self._candidates: dict[int, ImageUse] = {}
         self._hook_uses: dict[int, ImageUse] = {}
@@ -137,6 +140,8 @@ class Finder:
         """Find the images of one document."""
         if root is not None and not is_null(root):
             self.empty = False
+            self._entries.clear()
+            self._values.clear()
             self._object(root, ())
 
     def _object(self, node: Node, enclosing: tuple[Node, ...]) -> None:
@@ -374,14 +379,21 @@ class Finder:
         return self._fields(node)
 
     def _fields(self, node: Node | None) -> dict[str, Node]:
-        return {name: value for name, (_, value) in self._keys(node).items()}
+        values = self._values.get(id(node))
+        if values is None:
+            values = {name: value for name, (_, value) in self._keys(node).items()}
+            if node is not None:
+                self._values[id(node)] = values
+        return values
 
     def _keys(self, node: Node | None) -> dict[str, tuple[Node, Node]]:
         """Return a mapping's keys and values, including merged ones (`<<`); nothing for other nodes."""
+        if node is None or not _is_mapping(node):
+            return {}
+        if (known := self._entries.get(id(node))) is not None:
+            return known
         entries: dict[str, tuple[Node, Node]] = {}
         merged: list[Node] = []
-        if node is None or not _is_mapping(node):
-            return entries
         for key, value in node.value:
             if key.tag == _MERGE:
                 merged += sequence(value) or [value]
@@ -392,6 +404,7 @@ class Finder:
         for merged_node in merged:
             for name, entry in self._keys(merged_node).items():
                 entries.setdefault(name, entry)
+        self._entries[id(node)] = entries
         return entries
 
     def _error(self, node: Node, what: str, *, remedy: str = "") -> InputError:
