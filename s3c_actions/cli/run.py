@@ -266,7 +266,7 @@ class _Run(msgspec.Struct):
         given = {
             name: text
             for option in declared
-            for name in (option.name, *option.aliases)
+            for name in option.names
             if (text := self.flags.get(name) or self.environment.get(declare.variable(name)))
         }
         if not any(other.name in given for other in self.command.others):
@@ -275,9 +275,9 @@ class _Run(msgspec.Struct):
             kind = option.content(given.get(option.name, ""))
             if pasted_content.is_secret_kind(kind):
                 # Before anything is done with it: an error about its meaning would quote it, or pass over what it is.
-                raise InputError(option.name, f"it holds {kind}, which does not belong here.", remedy=_WHERE_IT_BELONGS)
+                raise option.content_error(kind)
         ours = [option for option in declared if option not in self.command.other_inputs]
-        same = {name: option.name for option in ours for name in (option.name, *option.aliases)}
+        same = {name: option.name for option in ours for name in option.names}
         translated = other_actions.translate(self.command.others, given, same)
         for sentence in translated.notices:
             self.console.progress.notice(sentence)
@@ -296,7 +296,7 @@ class _Run(msgspec.Struct):
         """Return the environment without secret inputs of any command, and without content given in place of a path."""
         excluded = {declare.variable(name) for name in folders.SECRET_INPUTS}
         for option in self._all_inputs():
-            names = [declare.variable(name) for name in (option.name, *option.aliases)] if not option.secret else []
+            names = [declare.variable(name) for name in option.names] if not option.secret else []
             excluded.update(name for name in names if option.content(self.environment.get(name, "")))
         # That one is there and empty is no secret, and says why there is no key.
         return {name: text for name, text in self.environment.items() if name not in excluded or not text}
@@ -467,7 +467,6 @@ def cache_path(environment: Mapping[str, str]) -> Path:
     return folders.cache_folder(environment).path
 
 
-_WHERE_IT_BELONGS = "Give it where it belongs."
 _OWN_FILES = ("summary.md", "result.json")
 
 

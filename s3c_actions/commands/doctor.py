@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from s3c_actions.core.errors import Exit
 from s3c_actions.options import doctor as inputs
 from s3c_actions.result.model import CheckFacts, Outcome
 from s3c_actions.steps import doctor
-from s3c_actions.steps.doctor import CheckResult, Status
+from s3c_actions.steps.doctor import Status
 from s3c_actions.wiring import diagnosing
 from s3c_actions.wiring.context import Context
 
-SIGNS = {Status.PASSED: "✔", Status.FAILED: "✘", Status.NOT_CONFIGURED: "–"}
+SIGNS: Mapping[str, str] = {Status.PASSED: "✔", Status.FAILED: "✘", Status.NOT_CONFIGURED: "–"}
 
 
 def run(options: inputs.DoctorInputs, context: Context) -> Outcome:
@@ -27,20 +27,10 @@ def run(options: inputs.DoctorInputs, context: Context) -> Outcome:
         failures = sum(result.status is Status.FAILED for result in results)
         step.done(f"{len(results)} checks, {failures} failed")
     code = Exit.OUTSIDE_FAILED if failures else Exit.DONE
-    facts = tuple(
-        CheckFacts(
-            name=result.name,
-            status=result.status,
-            text=result.text,
-            remedy=result.remedy,
-            seconds=round(result.seconds, 3),
-        )
-        for result in results
-    )
-    return Outcome(command="doctor", images=(), checks=facts, text=render(results), exit_code=int(code))
+    return Outcome(command="doctor", images=(), checks=results, text=render(results), exit_code=int(code))
 
 
-def render(results: Sequence[CheckResult]) -> str:
+def render(results: Sequence[CheckFacts]) -> str:
     """Return a line for each result, and one for its remedy."""
     width = max(len(result.name) for result in results)
     lines = []

@@ -146,7 +146,13 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         else:
             if not kind:
                 return parsed
-        raise InputError(self.name, f"it holds {kind}, which does not belong here.", remedy="Give it where it belongs.")
+        raise self.content_error(kind)
+
+    def content_error(self, kind: str) -> InputError:
+        """Return the error of a value that holds content of this kind, see `content`."""
+        return InputError(
+            self.name, f"it holds {kind}, which does not belong here.", remedy="Give it where it belongs."
+        )
 
     def content(self, text: str) -> str:
         """Return the kind of content that a value holds instead of a path, a name or a setting; empty for none.

@@ -10,6 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from s3c_actions.core.errors import S3CError
+from s3c_actions.result.model import CheckFacts
 
 
 class Status(StrEnum):
@@ -46,16 +47,6 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     look: Callable[[], Finding]
 
 
-class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of one check."""
-
-    name: str
-    status: Status
-    text: str
-    remedy: str
-    seconds: float
-
-
 def passed(text: str) -> Finding:
     """Return the finding of a check that passed."""
     return Finding(status=Status.PASSED, text=text)
@@ -71,7 +62,7 @@ def not_configured(text: str, remedy: str = "") -> Finding:
     return Finding(status=Status.NOT_CONFIGURED, text=text, remedy=remedy)
 
 
-def run(checks: Sequence[Check], seconds: float) -> tuple[CheckResult, ...]:
+def run(checks: Sequence[Check], seconds: float) -> tuple[CheckFacts, ...]:
     """Run all checks at once.
 
     Args:
@@ -103,7 +94,7 @@ def run(checks: Sequence[Check], seconds: float) -> tuple[CheckResult, ...]:
     for check, entry in zip(checks, tuple(findings), strict=True):
         finding, took = entry or (late, seconds)
         results.append(
-            CheckResult(
+            CheckFacts(
                 name=check.name,
                 status=finding.status,
                 text=finding.text,

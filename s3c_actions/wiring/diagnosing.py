@@ -47,13 +47,13 @@ def create_checks(options: DoctorInputs, context: Context) -> tuple[Check, ...]:
     Raises:
         InputError: an image is not a reference, or one of two inputs that belong together is missing.
     """
-    _import_libraries(options, context)
     # Checks run at once: what each reports on its way would be mixed.
     quiet = msgspec.structs.replace(context, progress=Silent())
     images = tuple(Reference.parse(image) for image in options.image)
     vault.names_certificate(options)
     if bool(options.registry_username) != bool(options.registry_password):
         raise InputError("registry-password", "only one of user name and password is given.", remedy="Give both.")
+    _import_libraries(options, context)
 
     def bind(check: Callable[[DoctorInputs, Context], Finding]) -> Callable[[], Finding]:
         return lambda: check(options, quiet)

@@ -1,12 +1,13 @@
 """The lines of `s3c doctor`."""
 
 from s3c_actions.commands import doctor
-from s3c_actions.steps.doctor import CheckResult, Status
+from s3c_actions.result.model import CheckFacts
+from s3c_actions.steps.doctor import Status
 from tests.support.bare import ended
 
 
 def result(name, status, text, remedy=""):
-    return CheckResult(name=name, status=status, text=text, remedy=remedy, seconds=0.0)
+    return CheckFacts(name=name, status=status, text=text, remedy=remedy, seconds=0.0)
 
 
 def test_a_line_for_each_check_and_its_remedy():
