@@ -108,7 +108,7 @@ def read(command: Command[Any], argv: Sequence[str]) -> dict[str, str] | None:
             remedy=f"Write `s3c help {command.name}`; an image of that name is help:latest.",
         )
     parser = create_parser(command)
-    declared = (*command.inputs, *_shell_inputs(command))
+    declared = (*command.inputs, *shell_flags(command))
     parsed, extra = parser.parse_known_intermixed_args(_rewrite_switches(argv, declared))
     if parsed.help:
         return None
@@ -153,14 +153,14 @@ def create_parser(
     for option in command.other_inputs:
         parser.add_argument(option.flag, dest=option.name, action="append", help=argparse.SUPPRESS)
     everywhere = parser.add_argument_group("Everywhere")
-    for option in _shell_inputs(command):
+    for option in shell_flags(command):
         _add_input(everywhere, option, describe if groups else None)
     everywhere.add_argument("-h", dest="help", action="store_true", help="Show the inputs that matter most.")
     everywhere.add_argument("--help", dest="help", action="store_true", help="Show every input.")
     return parser
 
 
-def _shell_inputs(command: Command[Any]) -> tuple[Input[Any], ...]:
+def shell_flags(command: Command[Any]) -> tuple[Input[Any], ...]:
     """Return the inputs that are flags and read by the shell, not by the command."""
     return (*COMMON_INPUTS, *(SubmitOptions.inputs() if command.submits else ()))
 
@@ -259,7 +259,7 @@ def _rewrite_switches(argv: Sequence[str], declared: Iterable[Input[Any]]) -> li
 
 def _input_texts(command: Command[Any], parsed: Mapping[str, Any]) -> dict[str, str]:
     texts: dict[str, str] = {}
-    for option in (*command.inputs, *command.other_inputs, *_shell_inputs(command)):
+    for option in (*command.inputs, *command.other_inputs, *shell_flags(command)):
         positional = parsed.get(f"bare {option.name}")
         values = [positional] if isinstance(positional, str) else list(positional or [])
         for name in option.names:
@@ -328,7 +328,7 @@ def _unknown_argument_error(command: Command[Any], argument: str) -> InputError:
             return InputError(option.name, "it takes a value.", remedy=f"Write `{option.flag} false`.")
     if flag in _EARLY_FLAGS:
         return InputError("command line", f"{flag} stands before a command.", remedy="Write `s3c version`.")
-    declared = (*command.inputs, *_shell_inputs(command))
+    declared = (*command.inputs, *shell_flags(command))
     flags = [name for option in declared for name in (option.flag, *(f"--{alias}" for alias in option.aliases))]
     return InputError(
         "command line",

@@ -105,12 +105,13 @@ def _in_action(argv: Sequence[str], environment: Mapping[str, str]) -> bool:
 
 
 def _name_inputs(command: Command[Any], flags: Mapping[str, str], environment: Mapping[str, str]) -> InputNames:
-    return name_on_command_line((*command.inputs, *parser.COMMON_INPUTS), _shell_inputs(command), flags, environment)
+    typed = (*command.inputs, *parser.shell_flags(command))
+    return name_on_command_line(typed, _inputs_without_flag(command), flags, environment)
 
 
-def _shell_inputs(command: Command[Any]) -> tuple[Input[Any], ...]:
+def _inputs_without_flag(command: Command[Any]) -> tuple[Input[Any], ...]:
     """Return the inputs of the shell itself that are not flags of the command."""
-    names = {option.name for option in command.inputs}
+    names = {option.name for option in (*command.inputs, *parser.shell_flags(command))}
     commenting_inputs = (*commenting.CommentingOptions.inputs(), *commenting.GatingOptions.inputs())
     inputs = (
         AnnotationOptions.annotations,
@@ -237,7 +238,8 @@ class _Run(msgspec.Struct):
     def _all_inputs(self) -> tuple[Input[Any], ...]:
         """Return every input of this command, including those of the shell itself."""
         command = self.command
-        return (*command.inputs, *command.other_inputs, *parser.COMMON_INPUTS, *_shell_inputs(command))
+        flags = parser.shell_flags(command)
+        return (*command.inputs, *command.other_inputs, *flags, *_inputs_without_flag(command))
 
     def _hide_secrets(self) -> None:
         """Hide every secret before an input is used, including secrets given in the wrong input."""
