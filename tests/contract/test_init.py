@@ -20,7 +20,15 @@ from tests.support import ROOT, repositories, workflow_rules
 from tests.support.sources import parse_yaml
 from tools import lint
 
-ZIZMOR = (str(Path(sys.executable).parent / "zizmor"), "--pedantic", "--offline", "--no-progress", "--quiet")
+ZIZMOR = (
+    str(Path(sys.executable).parent / "zizmor"),
+    "--pedantic",
+    "--offline",
+    "--no-progress",
+    "--quiet",
+    "--color",
+    "never",
+)
 SIGNERS: dict[str, tuple[str, ...]] = {
     "file": (),
     "key": ("--key", "--image-prefix", "ghcr.io/acme/shop"),
