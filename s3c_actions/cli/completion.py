@@ -11,7 +11,7 @@ from typing import Any
 import shtab
 
 from s3c_actions.cli.parser import COMMON_INPUTS, SHELLS, WORDS
-from s3c_actions.options.command import COMMANDS, Command, load
+from s3c_actions.options.command import COMMANDS, FAMILIES, Command, load
 from s3c_actions.options.declare import Input
 from s3c_actions.options.parse import boolean
 
@@ -27,8 +27,14 @@ def _create_parser() -> argparse.ArgumentParser:
     parser.add_argument("-h", "--help", action="store_true", help="Show what s3c does.")
     parser.add_argument("-V", "--version", action="store_true", help="Show the version.")
     commands = parser.add_subparsers()
+    families: dict[str, argparse._SubParsersAction[argparse.ArgumentParser]] = {}
     for name, text in COMMANDS.items():
-        _add_command(commands.add_parser(name, help=text, add_help=False), load(name))
+        first, _, second = name.partition(" ")
+        if second and first not in families:
+            word = commands.add_parser(first, help=FAMILIES[first], add_help=False)
+            families[first] = word.add_subparsers()
+        place = families[first] if second else commands
+        _add_command(place.add_parser(second or first, help=text, add_help=False), load(name))
     for name, text in WORDS.items():
         word = commands.add_parser(name, help=text, add_help=False)
         if name != "version":

@@ -6,6 +6,7 @@ import argparse
 import re
 import shutil
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 from s3c_actions.cli.parser import COMMON_INPUTS, WORDS, create_parser
@@ -36,6 +37,18 @@ Examples:
   s3c chain registry.example/app:1.0 --key signing.key --certificate signing.crt
 
 Exit codes: 0 done · 1 the policy said no · 2 wrong input · 3 something outside failed · 4 a bug of s3c
+"""
+
+
+def family_help(first: str, names: Sequence[str]) -> str:
+    """Return the text of `s3c WORD --help`, where the names of several commands begin with the word."""
+    width = max(map(len, names))
+    listed = "\n".join(f"  {name:<{width}}  {COMMANDS[name]}" for name in names)
+    return f"""Usage: s3c {first} COMMAND [--flags]
+
+{listed}
+
+  s3c help {first} COMMAND   every input, with examples
 """
 
 

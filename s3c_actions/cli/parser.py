@@ -60,12 +60,33 @@ def command_name(given: str) -> str:
     """
     if given in COMMANDS:
         return given
-    suggestion = did_you_mean(given, (*COMMANDS, *WORDS), "`s3c {}`")
-    raise InputError(
-        "command",
-        f"{quote_value(given)} is not a command of s3c.",
-        remedy=f"{suggestion}There are {', '.join((*COMMANDS, *WORDS))}.",
-    )
+    first, _, second = given.partition(" ")
+    listed = family(first) or (*COMMANDS, *WORDS)
+    if family(first) and not second:
+        problem = "it is the first word of several commands, and none of them is given"
+    else:
+        problem = f"{quote_value(given)} is not a command of s3c"
+    suggestion = did_you_mean(given, listed, "`s3c {}`") if second or not family(first) else ""
+    raise InputError("command", f"{problem}.", remedy=f"{suggestion}There are {', '.join(listed)}.")
+
+
+def family(first: str) -> tuple[str, ...]:
+    """Return the commands of two words that begin with a word."""
+    return tuple(name for name in COMMANDS if name.startswith(f"{first} "))
+
+
+def join_words(given: str, argv: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the name of a command and its arguments, where its name may have two words.
+
+    Args:
+        given: the first word of the command line that is no flag.
+        argv: the rest of the command line.
+    """
+    if family(given):
+        for position, word in enumerate(argv):
+            if not word.startswith("-"):
+                return f"{given} {word}", [*argv[:position], *argv[position + 1 :]]
+    return given, list(argv)
 
 
 def reject_flags(given: Sequence[str]) -> InputError:

@@ -47,7 +47,7 @@ def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: 
     """Run one command.
 
     Args:
-        name: of the command, as typed.
+        name: of the command, as typed; of a name of two words, the first or both.
         argv: its arguments.
         environment: the process's.
         stdout: where results go.
@@ -58,6 +58,7 @@ def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: 
     """
     console = open_console(environment, stdout, stderr)
     names = InputNames()
+    name, argv = parser.join_words(name, argv)
     try:
         command = load(parser.command_name(name))
         names = _name_inputs(command, {}, {})

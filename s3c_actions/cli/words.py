@@ -10,7 +10,7 @@ from typing import TextIO
 
 from s3c_actions import __version__
 from s3c_actions.cli import parser
-from s3c_actions.cli.help_text import command_help, overview
+from s3c_actions.cli.help_text import command_help, family_help, overview
 from s3c_actions.core.errors import Exit, InputError
 from s3c_actions.core.pasted_content import quote_value
 from s3c_actions.core.suggest import did_you_mean
@@ -32,9 +32,10 @@ def run(words: Sequence[str], environment: Mapping[str, str], stdout: TextIO, st
     Returns:
         The exit code, see `errors.Exit`.
     """
-    name = next((word for word in words if not word.startswith("-")), "")
+    bare = [word for word in words if not word.startswith("-")]
+    name, arguments = parser.join_words(bare[0], bare[1:]) if bare else ("", [])
     try:
-        stdout.write(_respond(name, words))
+        stdout.write(_respond(name, arguments, words))
     except InputError as error:
         from s3c_actions.cli.streams import open_console
 
@@ -47,8 +48,7 @@ def run(words: Sequence[str], environment: Mapping[str, str], stdout: TextIO, st
     return Exit.DONE
 
 
-def _respond(name: str, words: Sequence[str]) -> str:
-    arguments = [word for word in words if not word.startswith("-")][1:]
+def _respond(name: str, arguments: Sequence[str], words: Sequence[str]) -> str:
     asks_help = bool(_HELP.intersection(words))
     if name == "" and asks_help:
         return overview(__version__)
@@ -57,7 +57,7 @@ def _respond(name: str, words: Sequence[str]) -> str:
     if name == "version":
         return f"s3c {__version__}\n"
     if name not in parser.WORDS:
-        return command_help(load(parser.command_name(name)), full="--help" in words)
+        return _command_help(name, full="--help" in words)
     unknown = [word for word in words if word.startswith("-") and word not in _HELP]
     if unknown:
         raise InputError("command line", f"`s3c {name}` takes no flags.", remedy=_USAGE[name])
@@ -75,13 +75,21 @@ _USAGE = {
 
 
 def _help(arguments: Sequence[str]) -> str:
-    if len(arguments) > 1:
+    name, more = parser.join_words(arguments[0], arguments[1:]) if arguments else ("", [])
+    if more:
         raise InputError("command line", "help is shown of one command.", remedy=_USAGE["help"])
-    if not arguments or arguments[0] == "help":
+    if name in ("", "help"):
         return overview(__version__)
-    if arguments[0] in parser.WORDS:
-        return f"{parser.WORDS[arguments[0]]}\n{_USAGE.get(arguments[0], '')}".rstrip() + "\n"
-    return command_help(load(parser.command_name(arguments[0])))
+    if name in parser.WORDS:
+        return f"{parser.WORDS[name]}\n{_USAGE.get(name, '')}".rstrip() + "\n"
+    return _command_help(name)
+
+
+def _command_help(name: str, *, full: bool = True) -> str:
+    """Return the help text of a command, or of the first word of several."""
+    if parser.family(name):
+        return family_help(name, parser.family(name))
+    return command_help(load(parser.command_name(name)), full=full)
 
 
 def _completion(arguments: Sequence[str]) -> str:

@@ -38,7 +38,13 @@ COMMANDS: Mapping[str, str] = {
     "doctor": "Check programs, registries, tokens, cluster and machine; change nothing.",
     "programs": "List and install the programs that do the work.",
 }
-"""Every command, in the order of the help text; a module of this package, which declares it, has its name."""
+"""Every command, in the order of the help text. A module of this package declares it and has its name: that of
+`fleet plan` is `fleet_plan`."""
+
+FAMILIES: Mapping[str, str] = {
+    "fleet": "Keep many images scanned, patched and signed: plan, run, report.",
+}
+"""The first words of commands of two words, with what they do together."""
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,4 +124,5 @@ class Command(msgspec.Struct, Generic[G], frozen=True, kw_only=True):
 
 def load(name: str) -> Command[Any]:
     """Load the command of a name, one of COMMANDS."""
-    return cast(Command[Any], importlib.import_module(f"s3c_actions.options.{name}").COMMAND)
+    module = name.replace(" ", "_")
+    return cast(Command[Any], importlib.import_module(f"s3c_actions.options.{module}").COMMAND)

@@ -6,9 +6,9 @@ import pytest
 
 from s3c_actions import __main__ as main
 from s3c_actions import __version__
-from s3c_actions.cli import parser, words
-from s3c_actions.core.errors import Exit
-from s3c_actions.options.command import COMMANDS
+from s3c_actions.cli import help_text, parser, words
+from s3c_actions.core.errors import Exit, InputError
+from s3c_actions.options.command import COMMANDS, load
 
 
 def said(*argv: str) -> tuple[int, str, str]:
@@ -92,3 +92,50 @@ def test_a_wrong_command_line_says_in_words_what_is_wrong(argv, problem, remedy,
     assert (code, out) == (Exit.WRONG_INPUT, "")
     assert problem in err
     assert remedy in err
+
+
+@pytest.fixture
+def _family(monkeypatch):
+    """A name of two words for a command that there is."""
+    names = {"gate": "Install.", "more scan": "Find.", "more sign": "Sign."}
+    for module in (parser, help_text):
+        monkeypatch.setattr(module, "COMMANDS", names)
+    monkeypatch.setattr(words, "load", lambda name: load(name.removeprefix("more ")))
+
+
+@pytest.mark.usefixtures("_family")
+@pytest.mark.parametrize("argv", [("help", "more", "scan"), ("more", "scan", "--help"), ("--help", "more", "scan")])
+def test_help_of_a_command_of_two_words(argv) -> None:
+    assert said(*argv) == (Exit.DONE, help_text.command_help(load("scan")), "")
+
+
+@pytest.mark.usefixtures("_family")
+@pytest.mark.parametrize("argv", [("help", "more"), ("more", "-h"), ("more", "--help")])
+def test_help_of_the_first_word_lists_its_commands(argv) -> None:
+    code, out, _ = said(*argv)
+    assert (code, "more scan  Find." in out, "gate" in out) == (Exit.DONE, True, False)
+
+
+@pytest.mark.usefixtures("_family")
+@pytest.mark.parametrize(
+    ("argv", "problem", "remedy"),
+    [
+        (("help", "more", "scna"), "'more scna' is not a command", "Did you mean `s3c more scan`?"),
+        (("help", "more", "scan", "gate"), "help is shown of one command", "s3c help COMMAND"),
+        (("more", "scna", "-h"), "'more scna' is not a command", "There are more scan, more sign."),
+    ],
+)
+def test_a_wrong_second_word_says_which_there_are(argv, problem, remedy) -> None:
+    code, out, err = said(*argv)
+    assert (code, out) == (Exit.WRONG_INPUT, "")
+    assert problem in err
+    assert remedy in err
+
+
+@pytest.mark.usefixtures("_family")
+def test_a_name_of_two_words_is_joined_and_flags_before_it_stay() -> None:
+    assert parser.join_words("more", ["-q", "scan", "x"]) == ("more scan", ["-q", "x"])
+    assert parser.join_words("more", ["-q"]) == ("more", ["-q"])
+    assert parser.join_words("gate", ["install"]) == ("gate", ["install"])
+    with pytest.raises(InputError, match="first word of several commands"):
+        parser.command_name("more")
