@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from s3c_actions.core import web
 from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.progress import format_share
 from s3c_actions.core.records import file_sha256
 
 if TYPE_CHECKING:
@@ -77,6 +78,20 @@ def download(url: str, sha256: str, into: Path, progress: Progress) -> None:
     if actual != sha256.lower():
         into.unlink()
         raise WrongChecksum(url, sha256.lower(), actual)
+
+
+def check_host(url: str, seconds: float = 3.0) -> str:
+    """Return why a host does not answer within that time; empty when it answers, whatever it says."""
+    import requests
+
+    try:
+        with (
+            web.create_session() as session,
+            session.head(url, timeout=(seconds, seconds), allow_redirects=False),
+        ):
+            return ""
+    except requests.RequestException as error:
+        return _failure_reason(error, seconds)
 
 
 def _receive_whole(url: str, into: Path, progress: Progress) -> bool:
@@ -150,11 +165,11 @@ def _content_length(header: str) -> int | None:
     return int(header) if header.isdecimal() and len(header) < 16 else None
 
 
-def _failure_reason(error: Exception) -> str:
+def _failure_reason(error: Exception, connect: float = CONNECT) -> str:
     import requests
 
     known = (
-        (requests.ConnectTimeout, f"no connection within {CONNECT:g} s"),
+        (requests.ConnectTimeout, f"no connection within {connect:g} s"),
         (requests.ReadTimeout, f"nothing was received for {READ:g} s"),
         (requests.exceptions.SSLError, "its certificate is not trusted here"),
         (requests.exceptions.ProxyError, "the proxy refused"),
@@ -179,5 +194,5 @@ class DownloadProgress:
         self._last = now
         done = f"{received / 1e6:.1f} MB"
         if self._total:
-            done += f" of {self._total / 1e6:.1f} MB ({100 * received // self._total} %)"
+            done += f" of {self._total / 1e6:.1f} MB {format_share(received, self._total)}"
         self._progress.note(f"{self._name}: {done}")
