@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 TERMINAL_SECONDS, LINE_SECONDS = 0.5, 20.0
 """Between two updates of the bar: on a terminal, and in a log, where each is a line."""
+BAR_WIDTH = 16
+"""Of the bar alone, in characters; percent and words follow it."""
 
 
 class BarProgress(PieceProgress):
@@ -122,6 +124,10 @@ class BarProgress(PieceProgress):
     def note(self, text: str) -> None:
         """Show the current activity beside the bar, and keep it in the log."""
         self.report_note(text)
+        self.relay(text)
+
+    def relay(self, text: str) -> None:
+        """Show a note of another process in the same way; it counts for no piece of this one."""
         self._activity = plain_line(text)
         self._write_log(text)
         if not self._paused.is_set():
@@ -142,9 +148,10 @@ class BarProgress(PieceProgress):
         """The bar in words: percent, time and what is being done."""
         left = self._whole.left()
         running = ", ".join(self._whole.running())
-        rest = f"about {max(1, round(left / 60))} min left" if left >= 30 else "less than a minute left"
-        told = [f"{self._percent():3} %", f"{_minutes(self._whole.elapsed())} elapsed", rest, running, self._activity]
-        return "  ".join(part for part in told if part)
+        rest = f"about {max(1, round(left / 60))} min left" if left >= 30 else "under 1 min left"
+        elapsed = _minutes(self._whole.elapsed())
+        doing = ": ".join(part for part in (running, self._activity) if part)
+        return f"{self._percent():3} %  {elapsed}, {rest}  {doing}".rstrip()
 
     def write_above(self, text: str) -> None:
         """Write lines above the bar, or where there is none, as they are."""
@@ -167,7 +174,7 @@ class BarProgress(PieceProgress):
         from rich.progress import Progress as RichProgress
 
         console = Console(file=self._stream, no_color=not self._color, highlight=False)
-        columns = (BarColumn(20), TaskProgressColumn(), TextColumn("{task.description}", markup=False))
+        columns = (BarColumn(BAR_WIDTH), TaskProgressColumn(), TextColumn("{task.description}", markup=False))
         self._rich = RichProgress(*columns, console=console, transient=True)
         self._rich.add_task("", total=100)
         self._rich.start()
@@ -188,7 +195,7 @@ class BarProgress(PieceProgress):
             self._stream.flush()
         elif (rich := self._rich) is not None:
             words = self.state().partition(" %")[2].strip()
-            width = max(20, shutil.get_terminal_size().columns - 30)
+            width = max(20, shutil.get_terminal_size().columns - BAR_WIDTH - 8)
             rich.update(rich.task_ids[0], completed=self._percent(), description=words[:width])
 
     def _write_log(self, text: str) -> None:

@@ -29,6 +29,10 @@ class PieceProgress:
         """End a piece."""
         raise NotImplementedError
 
+    def relay(self, text: str) -> None:
+        """Show a note of another process, which reports its shares itself."""
+        raise NotImplementedError
+
     @contextmanager
     def piece(self, name: str) -> Iterator[None]:
         """Begin a piece, and end it with the block: done, unless that raises."""
@@ -84,11 +88,15 @@ class EventProgress(PieceProgress):
 
     def about(self, image: str) -> None:
         """Hand on a note."""
-        self.note(image)
+        self.relay(image)
 
     def note(self, text: str) -> None:
         """Hand on a note, and the share that it reports."""
         self.report_note(text)
+        self.relay(text)
+
+    def relay(self, text: str) -> None:
+        """Hand on a note."""
         self._write(event="note", text=text)
 
     def notice(self, text: str) -> None:
@@ -122,13 +130,14 @@ class _NotedStep:
 
 def read_event(line: str, progress: Progress) -> None:
     """Show an event of an EventProgress on a progress; a line that is none, such as a traceback's, is a note."""
+    note = progress.relay if isinstance(progress, PieceProgress) else progress.note
     try:
         event: dict[str, Any] = json.loads(line)
         kind = event["event"]
         if kind == "warning":
             progress.warning(event["text"])
         elif kind == "note":
-            progress.note(f"in the background: {event['text']}")
+            note(str(event["text"]))
         elif isinstance(progress, PieceProgress):
             if kind == "begin":
                 progress.begin(event["piece"])
@@ -137,4 +146,4 @@ def read_event(line: str, progress: Progress) -> None:
             elif kind == "end":
                 progress.end(event["piece"], done=bool(event["done"]))
     except (ValueError, TypeError, KeyError):
-        progress.note(f"in the background: {line}")
+        note(line)

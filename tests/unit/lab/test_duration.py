@@ -17,7 +17,7 @@ from s3c_lab.programs import TRIVY_DB
 @pytest.fixture(autouse=True)
 def hosts(monkeypatch):
     """What is wrong with the hosts of releases, by URL: nothing, unless a test says so."""
-    wrong = {}
+    wrong: dict[str, str] = {}
     monkeypatch.setattr(duration, "check_host", lambda url: wrong.get(url, ""))
     monkeypatch.setattr(locate, "_UNREACHABLE", {})
     monkeypatch.setattr(vulnerabilities, "reachable", lambda: False)

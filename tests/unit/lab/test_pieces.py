@@ -27,6 +27,9 @@ class Recorded(Silent, PieceProgress):
         self.report_note(text)
         self.seen.append(("note", text))
 
+    def relay(self, text):
+        self.seen.append(("note", text))
+
     def warning(self, text):
         self.seen.append(("warning", text))
 
@@ -61,13 +64,15 @@ def test_a_note_reports_the_share_of_the_piece_it_is_in():
 def test_events_arrive_in_another_process_as_they_were_sent():
     stream, there = io.StringIO(), Recorded()
     work(EventProgress(stream))
-    for line in stream.getvalue().splitlines():
-        read_event(line, there)
+    with piece(there, "of its own"):
+        for line in stream.getvalue().splitlines():
+            read_event(line, there)
+    there.seen = [event for event in there.seen if event[1] != "of its own"]
     here = Recorded()
     work(here)
     sent = [event for event in here.seen if event[0] != "note"]
     assert [event for event in there.seen if event[0] != "note"] == sent
-    assert ("note", "in the background: no share") in there.seen
+    assert ("note", "no share") in there.seen
 
 
 def test_a_step_and_a_notice_of_the_other_process_are_notes():
@@ -88,7 +93,7 @@ def test_a_step_and_a_notice_of_the_other_process_are_notes():
 def test_what_is_no_event_is_a_note(line):
     progress = Recorded()
     read_event(line, progress)
-    assert progress.seen == [("note", f"in the background: {line}")]
+    assert progress.seen == [("note", line)]
 
 
 def test_any_other_progress_has_no_pieces():

@@ -5,6 +5,7 @@ import hashlib
 import json
 import shutil
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from s3c_actions.programs.install.locate import (
     find_present,
     locate_all,
 )
-from s3c_actions.programs.install.pins import COPA, HELM, PINS, TRIVY, Platform
+from s3c_actions.programs.install.pins import COPA, HELM, NOTATION, PINS, TRIVY, Platform
 from s3c_actions.programs.install.releases import DownloadFailed, WrongChecksum
 from s3c_lab import programs as lab
 
@@ -248,6 +249,27 @@ def test_without_a_pinned_checksum_it_is_built(world):
     world.built = "copa version 0.14.2"
     assert world.locate(ProgramRequest(pin=COPA)).origin == "module"
     assert world.calls == ["build copa", "discard"]
+
+
+def test_an_interrupted_run_is_continued_with_what_it_had_finished(world):
+    world.failure = DownloadFailed("x", "down", host_down=True)
+    finish, wanted = world.source().build, (ProgramRequest(pin=TRIVY), ProgramRequest(pin=NOTATION))
+
+    def interrupted(pin, into, **_):
+        into.write_text("half")
+        raise KeyboardInterrupt
+
+    def built(pin, into, **more):
+        world.built = f"Version: {pin.version}"
+        (interrupted if pin is NOTATION and interruptions else finish)(pin, into, **more)
+
+    for interruptions in (1, 0):
+        source = replace(world.source(), build=built)
+        with pytest.raises(KeyboardInterrupt) if interruptions else nullcontext():
+            locate_all(wanted, cache=world.tmp / "cache", runner=world.reader, progress=world.told, source=source)
+        assert not world.leftovers()
+        assert ("discard" in world.calls) is (not interruptions)
+    assert [call for call in world.calls if call.startswith("build")] == ["build trivy", "build notation"]
 
 
 def test_gos_caches_are_discarded_once_after_all(world):
