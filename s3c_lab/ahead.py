@@ -59,9 +59,8 @@ class Ahead:
         """Wait for the end of all. A failure does not matter: `lab.up` makes what is missing, or reports it."""
         if self._children:
             with self._machine.progress.step("programs") as step:
-                for child in self._children.values():
-                    child.wait()
-                step.done("everything for the node is there")
+                codes = [child.wait() for child in self._children.values()]
+                step.done("something failed, and is tried again" if any(codes) else "everything for the node is there")
 
     def _start(self, what: tuple[str, ...], prefix: list[str]) -> None:
         if what in self._children:

@@ -8,14 +8,16 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
+from s3c_actions.core import process
 from s3c_actions.core.errors import Exit, S3CError
 from s3c_actions.report.render.terminal import plain_line
 from s3c_lab import duration, lab, refused, registry_server, voting
-from s3c_lab.ahead import Ahead
+from s3c_lab.ahead import PATIENCE, Ahead
 from s3c_lab.bar import shown_as_bar, without_bar
 from s3c_lab.machine import Machine
 from s3c_lab.pieces import piece
@@ -44,7 +46,20 @@ def run(name: str, port: int | None, output: Path, machine: Machine, *, keep: bo
     Raises:
         InputError, OutsideError: as `lab.up` and `lab.down` do; the app does not answer.
     """
-    output = output.absolute()
+    with _interrupted_once(machine) as hold:
+        return _run(name, port, output.absolute(), machine, hold, keep=keep, cluster=cluster)
+
+
+def _run(
+    name: str,
+    port: int | None,
+    output: Path,
+    machine: Machine,
+    hold: Callable[[], None],
+    *,
+    keep: bool,
+    cluster: bool,
+) -> int:
     if port is None and lab.read(lab.folder_of(name, machine)) is None and not registry_server.is_free(lab.PORT):
         machine.progress.notice(f"port {lab.PORT} is taken, so the registry gets another one")
         port = 0
@@ -60,13 +75,14 @@ def run(name: str, port: int | None, output: Path, machine: Machine, *, keep: bo
             _show_markdown((output / "summary.md").read_text())
         paths = voting.paths(output / "result.json") if code == Exit.DONE else []
     except BaseException as error:
+        hold()
         if not keep:
-            with _uninterrupted(machine):
-                _down_after_failure(name, machine)
+            _down_after_failure(name, machine)
         if isinstance(error, Exception):
             machine.progress.notice(f"what each piece printed is in {log}")
         raise
     if not keep:
+        hold()
         lab.down(name, machine)
     _print_result(demo_lab, output, code, paths, keep=keep, cluster=cluster)
     return code
@@ -118,15 +134,29 @@ def _bring_up(
 
 
 @contextmanager
-def _uninterrupted(machine: Machine) -> Iterator[None]:
-    """Finish the block though Ctrl-C is pressed again: what it removes would stay behind otherwise."""
+def _interrupted_once(machine: Machine) -> Iterator[Callable[[], None]]:
+    """Let the first signal interrupt the block, and no other: what is being removed would stay behind otherwise.
 
-    def show_wait(_signal: int, _frame: object) -> None:
+    Yields:
+        A function after which no signal interrupts it, not even the first.
+    """
+    numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
+
+    def show_wait(_signal: int, _frame: FrameType | None) -> None:
         machine.progress.notice("the lab is being taken down: a moment")
 
-    before = {number: signal.signal(number, show_wait) for number in (signal.SIGINT, signal.SIGTERM)}
+    def hold() -> None:
+        for number in numbers:
+            signal.signal(number, show_wait)
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        hold()
+        process.interrupt()
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
-        yield
+        yield hold
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -157,12 +187,18 @@ def _run_s3c(arguments: Sequence[str], machine: Machine) -> int:
     print(f"\n$ s3c {shlex.join(arguments)}", flush=True)
     root = Path(__file__).parent.parent
     path = os.pathsep.join(filter(None, [str(root), machine.environment.get("PYTHONPATH", "")]))
-    child = subprocess.run(
-        [sys.executable, "-P", "-m", "s3c_actions", *arguments],
-        env={**machine.environment, "PYTHONPATH": path},
-        check=False,
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", "s3c_actions", *arguments], env={**machine.environment, "PYTHONPATH": path}
     )
-    return child.returncode
+    try:
+        return child.wait()
+    except BaseException:
+        # Killed, it would leave its programs running. Ctrl-C has reached it as well, a signal to this process has not.
+        child.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(PATIENCE)
+        child.kill()
+        raise
 
 
 def _show_markdown(summary: str) -> None:

@@ -18,7 +18,7 @@ from s3c_lab.node.programs import GATE, NODE
 from s3c_lab.programs import TRIVY_DB
 
 CHAIN = (TRIVY, COPA, NOTATION, BUILDKITD)
-"""The programs of a demo that does not go to a cluster. Where there is no public database, trivy-db makes one."""
+"""The programs of every lab."""
 BUILD_SECONDS = {
     **{"trivy": 350, "copa": 63, "notation": 7, "buildkitd": 76, "trivy-db": 23},
     **{"containerd": 56, "runc": 8, "etcd": 19, "coredns": 95, "helm": 66, "gatekeeper": 130, "ratify": 130},
@@ -30,7 +30,7 @@ Measured in the order of the node's programs: those of Kubernetes share what the
 """
 LINK_SECONDS = 5
 DOWNLOAD_SECONDS = 10
-OTHER_SECONDS = {"images": 180, "database": 60, "node image": 30, "chain": 45, "cluster": 75}
+OTHER_SECONDS = {"docker": 60, "images": 180, "database": 60, "node image": 30, "chain": 45, "cluster": 75}
 """Of the pieces that are no programs. The chain and the cluster are part of every demo, the others are kept.
 
 Estimated for idle cores: with eight times the work that two cores can do, the images took 400 s, the node's image 37 s.
@@ -67,6 +67,11 @@ def recipe_name(pin: Pin) -> str:
     return pin.shared or pin.name
 
 
+def chain_programs(machine: Machine) -> tuple[Pin, ...]:
+    """The programs of a demo that does not go to a cluster; trivy-db is one where the database has to be built."""
+    return (*CHAIN, *([TRIVY_DB] if vulnerabilities.is_built(machine) else []))
+
+
 def missing(pins: Iterable[Pin], machine: Machine) -> tuple[Pin, ...]:
     """The programs that are neither on PATH nor in the cache."""
     return tuple(
@@ -87,8 +92,7 @@ def expect(machine: Machine, *, cluster: bool) -> Expectation:
         cluster: the demo goes on to a cluster.
     """
     database = vulnerabilities.is_kept(machine)
-    database_program = [] if database or vulnerabilities.reachable() else [TRIVY_DB]
-    wanted = [*CHAIN, *database_program, *(NODE + GATE if cluster else ())]
+    wanted = [*chain_programs(machine), *(NODE + GATE if cluster else ())]
     pins = missing(wanted, machine)
     down = _hosts_down(filter(_is_released, pins), machine)
     sources = {pin.name: _host(pin, machine) if _is_released(pin) else "" for pin in pins}
@@ -98,6 +102,8 @@ def expect(machine: Machine, *, cluster: bool) -> Expectation:
         took = DOWNLOAD_SECONDS if host and host not in down else BUILD_SECONDS.get(pin.name, LINK_SECONDS)
         seconds[recipe_name(pin)] = seconds.get(recipe_name(pin), 0) + took
     kept = {"images": images.is_kept(machine), "database": database, "chain": False}
+    if not machine.find("dockerd"):
+        kept["docker"] = False
     if cluster:
         kept |= {"node image": NODE_IMAGE.is_kept(machine), "cluster": False}
     seconds |= {name: OTHER_SECONDS[name] for name, there in kept.items() if not there}

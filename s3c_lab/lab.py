@@ -14,7 +14,7 @@ from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.reference import Reference
 from s3c_actions.programs.install.cache import lock_file, translate_disk_errors
 from s3c_lab import buildkit_server, certificates, daemons, docker_engine, images, registry_server, vulnerabilities
-from s3c_lab.duration import CHAIN
+from s3c_lab.duration import chain_programs
 from s3c_lab.machine import Machine
 from s3c_lab.node import cluster
 from s3c_lab.pieces import piece
@@ -186,11 +186,11 @@ def _up(name: str, folder: Path, port: int | None, machine: Machine, milestones:
     progress = machine.progress
 
     folder.mkdir(parents=True, exist_ok=True)
-    with progress.step("docker") as step:
+    with progress.step("docker") as step, piece(progress, "docker"):
         step.done(f"Docker {docker_engine.ensure(machine)}")
     milestones.docker_there()
     with progress.step("programs") as step:
-        programs = locate_together(CHAIN, machine).values()
+        programs = locate_together(chain_programs(machine), machine).values()
         step.done(", ".join(f"{program.name} {program.version}" for program in programs))
     milestones.programs_there()
     with progress.step("images") as step, piece(progress, "images"):

@@ -91,6 +91,11 @@ def is_kept(machine: Machine) -> bool:
     )
 
 
+def is_built(machine: Machine) -> bool:
+    """Whether `database` will build one, with trivy-db: there is none, and the public one is out of reach."""
+    return not is_kept(machine) and not reachable()
+
+
 def _kept(machine: Machine) -> Path:
     return machine.cache / "lab" / "trivy-db"
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -272,6 +273,19 @@ def test_download_tells_a_host_that_is_down(tmp_path):
     with pytest.raises(DownloadFailed, match="could not be reached") as caught:
         download(f"{CLOSED}/f", "0" * 64, tmp_path / "out", Silent())
     assert caught.value.host_down
+
+
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_a_host_that_answers_is_there_whatever_it_answers(host, status):
+    host.status = status
+    assert releases.check_host(host.url) == ""
+
+
+def test_a_host_that_does_not_answer_is_not_waited_for():
+    assert releases.check_host(CLOSED) == "the host could not be reached"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        assert releases.check_host(address, seconds=0.2) == "nothing was received for 0.2 s"
 
 
 def test_download_stops_at_its_limit(host, tmp_path, monkeypatch):

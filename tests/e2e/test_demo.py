@@ -104,7 +104,9 @@ def interrupted(environment: Mapping[str, str], name: str, folder: Path, due: Ca
             assert child.poll() is None, output.read_text()
             assert time.monotonic() < until, output.read_text()
             time.sleep(0.05)
-        os.killpg(child.pid, signal.SIGINT)
+        for _ in range(3):  # by somebody impatient
+            os.killpg(child.pid, signal.SIGINT)
+            time.sleep(0.3)
         assert child.wait(120) == 130, output.read_text()
         yield output.read_text()
     finally:

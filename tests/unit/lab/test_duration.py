@@ -27,6 +27,7 @@ def hosts(monkeypatch):
 
 @pytest.fixture
 def machine(tmp_path):
+    (tmp_path / "dockerd").touch(mode=0o755)
     environment = {"PATH": str(tmp_path), "HOME": str(tmp_path), "S3C_STATE": str(tmp_path / "state")}
     return Machine(runner=Runner(environment=environment), progress=Silent(), cache=tmp_path / "cache")
 
@@ -80,6 +81,12 @@ def test_without_a_cluster_nothing_of_it_is_counted(machine):
     told = duration.expect(machine, cluster=False)
     assert told.seconds.keys() == {"trivy", "copa", "notation", "buildkitd", "trivy-db", "images", "database", "chain"}
     assert " of 5 programs." in told.reason
+
+
+def test_a_docker_that_has_to_be_installed_takes_time(machine, tmp_path):
+    assert "docker" not in duration.expect(machine, cluster=False).seconds
+    (tmp_path / "dockerd").unlink()
+    assert "docker" in duration.expect(machine, cluster=False).seconds
 
 
 def test_where_there_is_a_public_database_none_is_built(machine, monkeypatch):
