@@ -198,6 +198,7 @@ def locate_all(
             programs.append(finder.find(request))
     finally:
         if finder.built and len(programs) == finder.asked:
+            progress.note("removing what Go compiled")  # gigabytes: a minute on a slow disk
             source.discard(cache)
     return tuple(programs)
 
