@@ -22,10 +22,12 @@ from s3c_actions.core.errors import Exit, InputError, S3CError
 from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Progress
 from s3c_actions.programs.install.locate import ProgramRequest, find_present
-from s3c_lab import demo, docker_engine, lab
+from s3c_lab import demo, docker_engine, images, lab
+from s3c_lab.bar import BarProgress
 from s3c_lab.machine import Machine, with_system_path
 from s3c_lab.node import cluster
 from s3c_lab.node.programs import KUBECTL
+from s3c_lab.pieces import EventProgress, piece
 from s3c_lab.runner.image import RUNNER_IMAGE
 
 _BIN = next((folder for folder in [Path(__file__).parent.parent / "bin"] if (folder / "s3c").is_file()), None)
@@ -49,8 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_args(argv)
     environment = with_system_path(places.program_environment(os.environ, places.working_folder()))
-    progress = _progress(options.quiet, options.verbose)
+    progress = _progress(options)
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not under nohup
+        signal.signal(signal.SIGHUP, _interrupt)
     machine = Machine(
         runner=Runner(environment=environment, echo=progress.note), progress=progress, cache=cache_path(environment)
     )
@@ -60,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\n".join(error_lines(f"lab {options.command}", error)).replace("s3c lab", "s3c-lab", 1), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print(f"s3c-lab: interrupted. `s3c-lab down --name {options.name}` removes what was made.", file=sys.stderr)
+        print(f"s3c-lab: interrupted. {_after_interruption(options)}", file=sys.stderr)
         return Exit.INTERRUPTED
     except Exception:
         traceback.print_exc()
@@ -102,7 +106,11 @@ def parser() -> argparse.ArgumentParser:
     down.add_argument("--all", action="store_true", help="every lab of this cache")
     env_description = 'Print what a shell needs to work on the lab that is up: `eval "$(bin/s3c-lab env)"`.'
     command("env", env_description, _env)
-    command("prepare", "Bring into the cache what `up --node` needs: tens of minutes the first time.", _prepare)
+    ahead = command("prepare", "Bring into the cache what `up --node` needs: tens of minutes the first time.", _prepare)
+    parts = ahead.add_mutually_exclusive_group()
+    parts.add_argument("--images", action="store_true", help="the images alone")
+    parts.add_argument("--node", action="store_true", help="the parts of a node alone")
+    ahead.add_argument("--events", action="store_true", help=argparse.SUPPRESS)  # for the demo, which shows them
     show = command(
         "demo",
         "Scan, patch, rescan, sign, verify and deploy the example's images, and show what came of it.",
@@ -195,7 +203,14 @@ def _demo(options: argparse.Namespace, machine: Machine) -> int:
 def _prepare(options: argparse.Namespace, machine: Machine) -> int:
     docker_engine.ensure(machine)
     try:
+        if options.images:
+            with machine.progress.step("images") as step, piece(machine.progress, "images"):
+                images.stored(machine)
+                step.done("those of the example, and their Debian base")
+            return Exit.DONE
         cluster.prepare(machine)
+        if options.node:
+            return Exit.DONE
         with machine.progress.step("runner") as step:
             RUNNER_IMAGE.tarball(machine)
             step.done("a root like a hosted runner's, for the end-to-end tests")
@@ -209,12 +224,24 @@ def _name_flag(name: str) -> str:
     return "" if name == lab.NAME else f" --name {name}"
 
 
-def _progress(quiet: bool, verbose: bool) -> Progress:
-    if quiet:
+def _after_interruption(options: argparse.Namespace) -> str:
+    if options.command == "demo" and not options.keep:
+        return "Nothing of it runs any more. What was finished is kept: the same command goes on from there."
+    return f"`s3c-lab down{_name_flag(options.name)}` removes what was made; the same command goes on."
+
+
+def _progress(options: argparse.Namespace) -> Progress:
+    if options.quiet:
         return QuietProgress(sys.stderr)
-    if sys.stderr.isatty() and not os.environ.get("CI"):
-        return TerminalProgress(sys.stderr, color=not os.environ.get("NO_COLOR"), verbose=verbose)
-    return LogProgress(sys.stderr, verbose=verbose)
+    if getattr(options, "events", False):
+        return EventProgress(sys.stderr)
+    terminal = sys.stderr.isatty() and not os.environ.get("CI")
+    color = not os.environ.get("NO_COLOR")
+    if options.command == "demo":
+        return BarProgress(sys.stderr, terminal=terminal, color=color, verbose=options.verbose)
+    if terminal:
+        return TerminalProgress(sys.stderr, color=color, verbose=options.verbose)
+    return LogProgress(sys.stderr, verbose=options.verbose)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -1,24 +1,24 @@
-"""Preparation of a node's parts by a separate process, while the demo shows the steps without a node."""
+"""Preparation of parts of a lab by separate processes, while the demo does what comes first."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from s3c_actions.report.render.terminal import plain_line
 from s3c_lab.machine import Machine
+from s3c_lab.pieces import read_event
 
 PATIENCE = 20.0
-"""Seconds for the process to end its own children."""
+"""Seconds for a process to end its own children."""
+IMAGES, NODE = ("--images",), ("--node",)
+"""What `s3c-lab prepare` can be asked for alone."""
 
 
 class Ahead:
-    """`s3c-lab prepare` in the background; a context manager, which ends it.
+    """`s3c-lab prepare` in the background; a context manager, which ends its processes.
 
     Args:
         machine: its environment and progress.
@@ -26,9 +26,8 @@ class Ahead:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._child: subprocess.Popen[str] | None = None
-        self._reader: threading.Thread | None = None
-        self._audible = threading.Event()
+        self._children: dict[tuple[str, ...], subprocess.Popen[str]] = {}
+        self._readers: list[threading.Thread] = []
 
     def __enter__(self) -> Ahead:
         return self
@@ -36,24 +35,38 @@ class Ahead:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._child is not None and self._child.poll() is None:
-            self._child.terminate()
+        running = [child for child in self._children.values() if child.poll() is None]
+        for child in running:
+            child.terminate()
+        for child in running:
             try:
-                self._child.wait(PATIENCE)
+                child.wait(PATIENCE)
             except subprocess.TimeoutExpired:
-                self._child.kill()
-                self._child.wait()
-        if self._reader is not None:
-            self._reader.join(PATIENCE)
+                child.kill()
+                child.wait()
+        for reader in self._readers:
+            reader.join(PATIENCE)
 
-    def start(self) -> None:
-        """Start the process, once."""
-        if self._child is not None:
+    def start_images(self) -> None:
+        """Make the images, while programs are compiled: what they wait for is the network and the disk."""
+        self._start(IMAGES, [])
+
+    def start_node(self) -> None:
+        """Bring the parts of a node. What is compiled for it takes what everything else leaves of the processors."""
+        self._start(NODE, ["nice", "-n", "19"])
+
+    def wait(self) -> None:
+        """Wait for the end of all. A failure does not matter: `lab.up` makes what is missing, or reports it."""
+        if self._children:
+            with self._machine.progress.step("programs") as step:
+                codes = [child.wait() for child in self._children.values()]
+                step.done("something failed, and is tried again" if any(codes) else "everything for the node is there")
+
+    def _start(self, what: tuple[str, ...], prefix: list[str]) -> None:
+        if what in self._children:
             return
-        self._audible.set()
-        self._child = subprocess.Popen(
-            # The images come first: what is compiled meanwhile takes what they leave of the processors.
-            ["nice", "-n", "19", sys.executable, "-P", "-m", "s3c_lab", "prepare"],
+        child = subprocess.Popen(
+            [*prefix, sys.executable, "-P", "-m", "s3c_lab", "prepare", *what, "--events"],
             env={**self._machine.environment, "PYTHONPATH": str(Path(__file__).parent.parent)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -62,27 +75,12 @@ class Ahead:
             errors="replace",
             start_new_session=True,
         )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._children[what] = child
+        reader = threading.Thread(target=self._read, args=(child,), daemon=True)
+        self._readers.append(reader)
+        reader.start()
 
-    @contextmanager
-    def silent(self) -> Iterator[None]:
-        """Show nothing of its progress in this block, in which another program uses the terminal."""
-        self._audible.clear()
-        try:
-            yield
-        finally:
-            self._audible.set()
-
-    def wait(self) -> None:
-        """Wait for its end. A failure does not matter: `lab.up` installs what is missing, or reports it."""
-        if self._child is not None:
-            with self._machine.progress.step("programs") as step:
-                self._child.wait()
-                step.done("everything for the node is there")
-
-    def _read(self) -> None:
-        assert self._child is not None and self._child.stderr is not None  # noqa: S101 - `start` made both
-        for line in self._child.stderr:
-            if self._audible.is_set():
-                self._machine.progress.note(f"for the node: {plain_line(line.strip())}")
+    def _read(self, child: subprocess.Popen[str]) -> None:
+        assert child.stderr is not None  # noqa: S101 - `_start` made it
+        for line in child.stderr:
+            read_event(line.strip(), self._machine.progress)

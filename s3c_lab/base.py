@@ -52,9 +52,8 @@ def base(machine: Machine, suite: Suite = BOOKWORM) -> Path:
     Raises:
         OutsideError: debootstrap failed, and there is no older base.
     """
-    folder = machine.cache / "lab" / "base"
-    tarball = folder / f"{suite.codename}-{machine.architecture}.tar"
-    with lock_file(folder / ".lock", notice=lambda: machine.progress.note("another lab makes the base")):
+    tarball = base_path(machine, suite)
+    with lock_file(tarball.with_name(".lock"), notice=lambda: machine.progress.note("another lab makes the base")):
         if fresh(tarball, DAYS):
             return tarball
         try:
@@ -64,6 +63,11 @@ def base(machine: Machine, suite: Suite = BOOKWORM) -> Path:
                 raise
             machine.progress.warning(f"The Debian base is older than {DAYS} days and could not be made anew: {error}")
         return tarball
+
+
+def base_path(machine: Machine, suite: Suite = BOOKWORM) -> Path:
+    """Where the base of a suite is kept."""
+    return machine.cache / "lab" / "base" / f"{suite.codename}-{machine.architecture}.tar"
 
 
 def fresh(file: Path, days: float) -> bool:
@@ -97,5 +101,6 @@ def _build_base(target: Path, suite: Suite, machine: Machine) -> None:
                 original=error.completed.stdout[-2000:] + error.completed.stderr[-2000:],
             ) from error
         finally:
+            machine.unmount_below(root)  # those of a debootstrap that was interrupted
             machine.runner.run(machine.as_root(["rm", "-rf", "--one-file-system", str(root)]), check=False)
         tarball.replace(target)

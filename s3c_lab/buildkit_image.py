@@ -19,9 +19,9 @@ from s3c_actions.registry.reading import Registry
 from s3c_actions.registry.writing import Writer
 from s3c_lab.images import TOOLING
 from s3c_lab.machine import Machine
-from s3c_lab.node.cluster import locate_programs
 from s3c_lab.node.programs import RUNC
 from s3c_lab.programs import BUILDCTL
+from s3c_lab.together import locate_together
 
 PROGRAMS = {"buildkitd": BUILDKITD, "buildctl": BUILDCTL, "buildkit-runc": RUNC}
 LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
@@ -49,7 +49,7 @@ def push(registry: str, machine: Machine) -> str:
     writer = Writer(client)
     below = client.manifest(base)
     config = dict(client.config(base).document)
-    layer, content_digest = _layer(locate_programs(tuple(PROGRAMS.values()), machine), machine)
+    layer, content_digest = _layer(locate_together(tuple(PROGRAMS.values()), machine), machine)
 
     config["config"] = {**config["config"], **_SETTINGS}
     config["rootfs"] = {"type": "layers", "diff_ids": [*config["rootfs"]["diff_ids"], content_digest]}

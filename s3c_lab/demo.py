@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
+from s3c_actions.core import process
 from s3c_actions.core.errors import Exit, S3CError
 from s3c_actions.report.render.terminal import plain_line
 from s3c_lab import duration, lab, refused, registry_server, voting
-from s3c_lab.ahead import Ahead
+from s3c_lab.ahead import PATIENCE, Ahead
+from s3c_lab.bar import shown_as_bar, without_bar
 from s3c_lab.machine import Machine
+from s3c_lab.pieces import piece
 
 LONGEST_SHOWN = 12
 """Lines of a folded part of the summary that a terminal is given."""
@@ -23,7 +29,8 @@ LONGEST_SHOWN = 12
 def run(name: str, port: int | None, output: Path, machine: Machine, *, keep: bool, cluster: bool = True) -> int:
     """Bring a lab up, run the chain on it, deploy the result, show the summary, and take the lab down again.
 
-    The parts of the node are built in the background while the chain runs.
+    In the background the images are made while the programs of the chain are built, and the parts of the node while it
+    runs. Interrupted or failed, the lab is taken down all the same; the next run goes on with what was finished.
 
     Args:
         name: of the lab.
@@ -39,35 +46,120 @@ def run(name: str, port: int | None, output: Path, machine: Machine, *, keep: bo
     Raises:
         InputError, OutsideError: as `lab.up` and `lab.down` do; the app does not answer.
     """
-    output = output.absolute()
+    with _interrupted_once(machine) as hold:
+        return _run(name, port, output.absolute(), machine, hold, keep=keep, cluster=cluster)
+
+
+def _run(
+    name: str,
+    port: int | None,
+    output: Path,
+    machine: Machine,
+    hold: Callable[[], None],
+    *,
+    keep: bool,
+    cluster: bool,
+) -> int:
     if port is None and lab.read(lab.folder_of(name, machine)) is None and not registry_server.is_free(lab.PORT):
         machine.progress.notice(f"port {lab.PORT} is taken, so the registry gets another one")
         port = 0
-    if expectation := duration.expect(machine, cluster=cluster):
-        machine.progress.notice(expectation)
+    expectation = duration.expect(machine, cluster=cluster)
+    machine.progress.notice(expectation.sentence)
+    log = log_file(name, machine)
     try:
-        with Ahead(machine) as ahead:
-            demo_lab = lab.up(name, port, machine, programs_there=ahead.start if cluster else lambda: None)
-            chain = _chain_arguments(demo_lab, output)
-            with ahead.silent():
-                code = _run_s3c(chain, machine)
-            if code == Exit.DONE and cluster:
-                print(flush=True)
-                ahead.wait()
-                demo_lab = lab.up(name, None, machine, node=True)
-                stage = _stage(demo_lab, output, machine)
-                code = voting.show(stage, chain) or refused.show(stage, chain, output)
+        with shown_as_bar(machine.progress, expectation.seconds, log), Ahead(machine) as ahead:
+            demo_lab, code = _bring_up(
+                name, port, output, machine, ahead=ahead, expectation=expectation, cluster=cluster
+            )
         if (output / "summary.md").is_file():
             _show_markdown((output / "summary.md").read_text())
         paths = voting.paths(output / "result.json") if code == Exit.DONE else []
-    except BaseException:
+    except BaseException as error:
+        hold()
         if not keep:
             _down_after_failure(name, machine)
+        if isinstance(error, Exception):
+            machine.progress.notice(f"what each piece printed is in {log}")
         raise
     if not keep:
+        hold()
         lab.down(name, machine)
     _print_result(demo_lab, output, code, paths, keep=keep, cluster=cluster)
     return code
+
+
+def log_file(name: str, machine: Machine) -> Path:
+    """The file with everything that the last demo of a name printed beside its bar."""
+    return machine.cache / "lab" / "logs" / f"{name}.log"
+
+
+def _bring_up(
+    name: str,
+    port: int | None,
+    output: Path,
+    machine: Machine,
+    *,
+    ahead: Ahead,
+    expectation: duration.Expectation,
+    cluster: bool,
+) -> tuple[lab.Lab, int]:
+    """Bring the lab up and run everything on it; returns the lab and the exit code."""
+    progress = machine.progress
+    try:
+        demo_lab = lab.up(
+            name,
+            port,
+            machine,
+            milestones=lab.Milestones(
+                docker_there=ahead.start_images if "images" in expectation.seconds else lambda: None,
+                programs_there=ahead.start_node if cluster else lambda: None,
+            ),
+        )
+        chain = _chain_arguments(demo_lab, output)
+        with piece(progress, "chain"), without_bar(progress):
+            code = _run_s3c(chain, machine)
+        if code == Exit.DONE and cluster:
+            print(flush=True)
+            ahead.wait()
+            with piece(progress, "cluster"):
+                demo_lab = lab.up(name, None, machine, node=True)
+                stage = _stage(demo_lab, output, machine)
+                with without_bar(progress):
+                    code = voting.show(stage, chain) or refused.show(stage, chain, output)
+    except S3CError as error:
+        for line in error.original.splitlines():
+            progress.note(line)
+        raise
+    return demo_lab, code
+
+
+@contextmanager
+def _interrupted_once(machine: Machine) -> Iterator[Callable[[], None]]:
+    """Let the first signal interrupt the block, and no other: what is being removed would stay behind otherwise.
+
+    Yields:
+        A function after which no signal interrupts it, not even the first.
+    """
+    numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
+
+    def show_wait(_signal: int, _frame: FrameType | None) -> None:
+        machine.progress.notice("the lab is being taken down: a moment")
+
+    def hold() -> None:
+        for number in numbers:
+            signal.signal(number, show_wait)
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        hold()
+        process.interrupt()
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield hold
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _stage(demo_lab: lab.Lab, output: Path, machine: Machine) -> voting.Stage:
@@ -95,12 +187,18 @@ def _run_s3c(arguments: Sequence[str], machine: Machine) -> int:
     print(f"\n$ s3c {shlex.join(arguments)}", flush=True)
     root = Path(__file__).parent.parent
     path = os.pathsep.join(filter(None, [str(root), machine.environment.get("PYTHONPATH", "")]))
-    child = subprocess.run(
-        [sys.executable, "-P", "-m", "s3c_actions", *arguments],
-        env={**machine.environment, "PYTHONPATH": path},
-        check=False,
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", "s3c_actions", *arguments], env={**machine.environment, "PYTHONPATH": path}
     )
-    return child.returncode
+    try:
+        return child.wait()
+    except BaseException:
+        # Killed, it would leave its programs running. Ctrl-C has reached it as well, a signal to this process has not.
+        child.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(PATIENCE)
+        child.kill()
+        raise
 
 
 def _show_markdown(summary: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
 from s3c_lab import daemons, docker_engine, registry_server
-from s3c_lab.base import CODENAME, base
+from s3c_lab.base import CODENAME, DAYS, base, base_path, fresh
 from s3c_lab.machine import Machine
 
 if TYPE_CHECKING:
@@ -48,6 +48,13 @@ def stored(machine: Machine) -> Path:
                     shutil.rmtree(old)
             (temp / "registry").replace(storage)
     return storage
+
+
+def is_kept(machine: Machine) -> bool:
+    """Whether a base of these days and images made of one are there; a new mirror or Dockerfile is not looked at."""
+    folder = machine.cache / "lab" / "images"
+    made = folder.is_dir() and any(path.is_dir() and not path.name.startswith(".") for path in folder.iterdir())
+    return made and fresh(base_path(machine), DAYS)
 
 
 def _key(tarball: Path, *facts: str) -> str:

@@ -13,11 +13,12 @@ from pathlib import Path
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.reference import Reference
 from s3c_actions.programs.install.cache import lock_file, translate_disk_errors
-from s3c_actions.programs.install.locate import ProgramRequest, locate_all
-from s3c_actions.programs.install.pins import BUILDKITD, COPA, NOTATION, TRIVY
 from s3c_lab import buildkit_server, certificates, daemons, docker_engine, images, registry_server, vulnerabilities
+from s3c_lab.duration import chain_programs
 from s3c_lab.machine import Machine
 from s3c_lab.node import cluster
+from s3c_lab.pieces import piece
+from s3c_lab.together import locate_together
 
 NAME = "lab"
 PORT = 5000
@@ -85,6 +86,22 @@ class Part:
     told: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Milestones:
+    """What a caller of `up` does meanwhile.
+
+    Attributes:
+        docker_there: called once Docker runs, before anything that takes long.
+        programs_there: called once only the parts of a node are left to build.
+    """
+
+    docker_there: Callable[[], None] = lambda: None
+    programs_there: Callable[[], None] = lambda: None
+
+
+NOT_WATCHED = Milestones()
+
+
 def folder_of(name: str, machine: Machine) -> Path:
     """The folder of a lab's state.
 
@@ -113,7 +130,7 @@ def up(
     *,
     node: bool = False,
     kubeconfig: Path | None = None,
-    programs_there: Callable[[], None] = lambda: None,
+    milestones: Milestones = NOT_WATCHED,
 ) -> Lab:
     """Bring a lab up, or its missing parts; a running lab is not changed.
 
@@ -123,7 +140,7 @@ def up(
         machine: of the lab.
         node: with a Kubernetes node and the gate on it.
         kubeconfig: of a cluster to install the gate on instead.
-        programs_there: called once only the parts of a node are left to build.
+        milestones: called when they are reached.
 
     Raises:
         InputError: a wrong name, a port that is taken, a kubeconfig that does not exist.
@@ -134,7 +151,7 @@ def up(
         raise InputError("kubeconfig", f"{kubeconfig} is not a file.", remedy="Look at the path.")
     with translate_disk_errors(machine.cache), _locked(folder, machine):
         before = read(folder)
-        lab = _up(name, folder, port, machine, programs_there)
+        lab = _up(name, folder, port, machine, milestones)
         if kubeconfig is not None:
             cluster.use(kubeconfig, Path(lab.certificate), machine)
             lab = replace(lab, kubeconfig=str(kubeconfig.absolute()), node=False)
@@ -147,7 +164,7 @@ def up(
     return lab
 
 
-def _up(name: str, folder: Path, port: int | None, machine: Machine, programs_there: Callable[[], None]) -> Lab:
+def _up(name: str, folder: Path, port: int | None, machine: Machine, milestones: Milestones) -> Lab:
     before = read(folder)
     registry_pid, buildkit_pid = folder / "registry.pid", folder / "buildkitd.pid"
     previous_port = _port(before) if before else None
@@ -157,7 +174,7 @@ def _up(name: str, folder: Path, port: int | None, machine: Machine, programs_th
         port = PORT
     if before and previous_port and port in (0, previous_port) and all(part.there for part in parts(before, machine)):
         machine.progress.notice(f"the lab {name} is up already")
-        programs_there()
+        milestones.programs_there()
         return before
     if daemons.running(registry_pid) is None and port:
         registry_server.check_port(port)  # before anything that takes long
@@ -169,14 +186,14 @@ def _up(name: str, folder: Path, port: int | None, machine: Machine, programs_th
     progress = machine.progress
 
     folder.mkdir(parents=True, exist_ok=True)
-    with progress.step("docker") as step:
+    with progress.step("docker") as step, piece(progress, "docker"):
         step.done(f"Docker {docker_engine.ensure(machine)}")
+    milestones.docker_there()
     with progress.step("programs") as step:
-        requests = (ProgramRequest(pin=pin) for pin in (TRIVY, COPA, NOTATION, BUILDKITD))
-        programs = locate_all(requests, cache=machine.cache, runner=machine.runner, progress=progress)
+        programs = locate_together(chain_programs(machine), machine).values()
         step.done(", ".join(f"{program.name} {program.version}" for program in programs))
-    programs_there()
-    with progress.step("images") as step:
+    milestones.programs_there()
+    with progress.step("images") as step, piece(progress, "images"):
         stored = images.stored(machine)
         step.done(f"{images.APP}, {images.DATABASE} and their Debian base, none of them updated")
     with progress.step("registry") as step:
@@ -191,7 +208,7 @@ def _up(name: str, folder: Path, port: int | None, machine: Machine, programs_th
             address = buildkit_server.start(folder, registry, machine)
         step.done(address)
     references = tuple(f"{registry}/{image}" for image in (images.APP, images.DATABASE))
-    with progress.step("database") as step:
+    with progress.step("database") as step, piece(progress, "database"):
         database = vulnerabilities.database(references, stored.name, machine)
         vulnerabilities.copy(database, folder / "trivy")
         step.done(f"vulnerability data: {database.origin}")
@@ -276,9 +293,7 @@ def down(name: str, machine: Machine) -> bool:
             with machine.progress.step("node") as step:
                 step.done("removed" if cluster.down(name, machine) else "was not there")
         _stop_daemons(folder, machine)
-        for mount in reversed(_mounts(folder)):
-            machine.runner.run(machine.as_root(["umount", mount]), check=False)
-        if remaining := _mounts(folder):
+        if remaining := machine.unmount_below(folder):
             raise OutsideError(
                 f"{remaining[0]} could not be unmounted.",
                 cause="A program still uses it.",
@@ -296,13 +311,6 @@ def _stop_daemons(folder: Path, machine: Machine) -> None:
     for daemon in _DAEMONS:
         with machine.progress.step(daemon) as step:
             step.done("ended" if daemons.stop(folder / f"{daemon}.pid", machine) else "was not running")
-
-
-def _mounts(folder: Path) -> list[str]:
-    """Mount points below the folder, outer ones first (proc(5), mountinfo)."""
-    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    plain = [point.encode().decode("unicode_escape") for point in points]
-    return [point for point in plain if Path(point).is_relative_to(folder)]
 
 
 def _copy_storage(stored: Path, storage: Path) -> None:

@@ -125,6 +125,12 @@ class Machine:
             on_line=self.progress.note,
         )
 
+    def unmount_below(self, folder: Path) -> list[str]:
+        """Unmount whatever is mounted below a folder, inner mounts first; returns the mount points that remain."""
+        for mount in reversed(mount_points(folder)):
+            self.runner.run(self.as_root(["umount", mount]), check=False)
+        return mount_points(folder)
+
     def mirrors(self, codename: str) -> tuple[str, str]:
         """Find the mirrors of a Debian release for this machine: URLs of the archive and of its security archive.
 
@@ -151,6 +157,13 @@ class Machine:
                 remedy=f"Add Debian {codename} to apt's sources.",
             )
         return archive, security or f"{archive}-security"
+
+
+def mount_points(folder: Path) -> list[str]:
+    """Mount points below a folder, outer ones first (proc(5), mountinfo)."""
+    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    plain = [point.encode().decode("unicode_escape") for point in points]
+    return [point for point in plain if Path(point).is_relative_to(folder)]
 
 
 def read_mirrors(targets: Iterable[str], codename: str) -> tuple[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,12 @@ from s3c_actions.programs.install.locate import (
     locate_all,
 )
 from s3c_actions.programs.install.pins import Pin
+from s3c_lab.duration import recipe_name
 from s3c_lab.machine import Machine
+from s3c_lab.pieces import piece
+
+# For building runc, the only program that is partly in C.
+_C_PACKAGES = ("gcc", "libc6-dev", "libseccomp-dev", "pkg-config")
 
 
 class Builder:
@@ -30,10 +36,18 @@ class Builder:
         wanted: the pins of all programs that will be asked for.
         folder: for programs that were built before they were asked for.
         is_missing: whether a program has to be installed.
+        install_compiler: makes sure that there is a compiler of C, for the programs that are partly in C.
     """
 
-    def __init__(self, wanted: Sequence[Pin], folder: Path, is_missing: Callable[[Pin], bool]) -> None:
+    def __init__(
+        self,
+        wanted: Sequence[Pin],
+        folder: Path,
+        is_missing: Callable[[Pin], bool],
+        install_compiler: Callable[[], None] = lambda: None,
+    ) -> None:
         self._wanted, self._folder, self._is_missing = wanted, folder, is_missing
+        self._install_compiler = install_compiler
 
     def build(self, pin: Pin, into: Path, *, cache: Path, runner: Runner, progress: Progress) -> None:
         """Build one program to the file `into`; see `gobuild.build`.
@@ -43,6 +57,8 @@ class Builder:
         """
         built = self._folder / pin.name
         if not built.exists():
+            if pin.cgo:
+                self._install_compiler()
             siblings = [
                 other
                 for other in self._wanted
@@ -56,7 +72,9 @@ class Builder:
 
 
 def locate_together(pins: Sequence[Pin], machine: Machine) -> Mapping[str, Program]:
-    """Find or build programs, those of one module by one command; they are by their names.
+    """Find, download or build programs, those of one module by one command; they are by their names.
+
+    Each recipe is a piece of the machine's progress (`duration.recipe_name`).
 
     Raises:
         OutsideError: one could neither be downloaded nor built.
@@ -66,12 +84,36 @@ def locate_together(pins: Sequence[Pin], machine: Machine) -> Mapping[str, Progr
     def is_missing(pin: Pin) -> bool:
         return find_present(ProgramRequest(pin=pin), cache=cache, runner=runner, progress=progress) is None
 
+    def requests() -> Iterator[ProgramRequest]:
+        for name, group in itertools.groupby(pins, recipe_name):
+            with piece(progress, name):
+                for pin in group:
+                    yield ProgramRequest(pin=pin)
+
     with open_scratch_folder(cache, "together-") as folder:
-        builder = Builder(pins, folder, is_missing)
+        builder = Builder(pins, folder, is_missing, lambda: install_compiler(machine))
         source = msgspec.structs.replace(default_sources(machine.environment), build=builder.build)
-        requests = (ProgramRequest(pin=pin) for pin in pins)
-        programs = locate_all(requests, cache=cache, runner=runner, progress=progress, source=source)
+        programs = locate_all(requests(), cache=cache, runner=runner, progress=progress, source=source)
     return {program.name: program for program in programs}
+
+
+def install_compiler(machine: Machine) -> None:
+    """Make sure that a static program can be linked with libseccomp.
+
+    Raises:
+        OutsideError: the packages cannot be installed.
+    """
+    if not _links_seccomp(machine):
+        machine.install_packages(_C_PACKAGES)
+
+
+def _links_seccomp(machine: Machine) -> bool:
+    """Whether a static program can be linked with libseccomp here."""
+    if not (machine.find("gcc") and machine.find("pkg-config")):
+        return False
+    if machine.runner.run(["pkg-config", "--exists", "libseccomp"], check=False).code != 0:
+        return False
+    return machine.runner.run(["gcc", "-print-file-name=libc.a"]).stdout.startswith("/")
 
 
 def _recipe(pin: Pin) -> tuple[Any, ...]:

@@ -22,6 +22,7 @@ from s3c_lab import advisories, docker_engine
 from s3c_lab.advisories import Advisory, fixes, read_installed, write_tracker
 from s3c_lab.base import CODENAME, RELEASE, fresh
 from s3c_lab.machine import Machine
+from s3c_lab.pieces import piece
 from s3c_lab.programs import TRIVY_DB
 
 PUBLIC = "mirror.gcr.io"
@@ -68,7 +69,7 @@ def database(images: Iterable[str], key: str, machine: Machine) -> Database:
     Raises:
         OutsideError: it can neither be downloaded nor built.
     """
-    parent = machine.cache / "lab" / "trivy-db"
+    parent = _kept(machine)
     key = hashlib.sha256(key.encode() + Path(advisories.__file__).read_bytes()).hexdigest()[:16]
     with lock_file(parent / ".lock", notice=lambda: machine.progress.note("another lab makes the database")):
         for folder, days in ((parent / "public", PUBLIC_DAYS), (parent / f"built-{key}", BUILT_DAYS)):
@@ -80,6 +81,23 @@ def database(images: Iterable[str], key: str, machine: Machine) -> Database:
             except OutsideError as error:
                 machine.progress.warning(f"Trivy's public database could not be downloaded: {error.what}")
         return _build_database(parent / f"built-{key}", tuple(images), machine)
+
+
+def is_kept(machine: Machine) -> bool:
+    """Whether a recent database is there; that it was built of other images is not looked at."""
+    parent = _kept(machine)
+    return fresh(parent / "public" / "origin", PUBLIC_DAYS) or any(
+        fresh(file, BUILT_DAYS) for file in parent.glob("built-*/origin")
+    )
+
+
+def is_built(machine: Machine) -> bool:
+    """Whether `database` will build one, with trivy-db: there is none, and the public one is out of reach."""
+    return not is_kept(machine) and not reachable()
+
+
+def _kept(machine: Machine) -> Path:
+    return machine.cache / "lab" / "trivy-db"
 
 
 def reachable(seconds: float = 3.0) -> bool:
@@ -162,7 +180,8 @@ def _build_database(target: Path, images: tuple[str, ...], machine: Machine) -> 
                 remedy="Look at this machine's apt sources: the lab takes the same mirror.",
             )
         write_tracker(known.values(), temp, codename=CODENAME, release=RELEASE)
-        program = locate(TRIVY_DB, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+        with piece(machine.progress, "trivy-db"):
+            program = locate(TRIVY_DB, cache=machine.cache, runner=machine.runner, progress=machine.progress)
         # It asks Go for the names of the standard library's packages before it reads its arguments.
         go = find_toolchain(
             required_go(TRIVY_DB), cache=machine.cache, runner=machine.runner, progress=machine.progress

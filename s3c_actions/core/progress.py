@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
+
+_SHARE = re.compile(r"\((\d{1,3}) %\)$")
+
+
+def format_share(done: int, total: int) -> str:
+    """Return the end of a note that reports how much is done, such as `(13 %)`."""
+    return f"({100 * done // total} %)"
+
+
+def parse_share(note: str) -> float | None:
+    """Return the share from 0 to 1 that a note ends with (`format_share`); None when it reports none."""
+    match = _SHARE.search(note)
+    return int(match[1]) / 100 if match else None
 
 
 class Progress(Protocol):

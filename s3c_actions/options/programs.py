@@ -62,7 +62,7 @@ class ProgramsMirror(Group):
 
     programs_mirror = Input(
         name="programs-mirror",
-        help="Base URL to download release archives from, in place of GitHub's: a mirror with the same "
+        help="Base URL to download releases from, in place of GitHub's and Helm's hosts: a mirror with the same "
         "paths. The checksums stay the pinned ones.",
         parse=_url,
         absent="",

@@ -11,20 +11,19 @@ from tempfile import TemporaryDirectory
 from s3c_actions.core.errors import InputError
 from s3c_actions.programs.helm.charts import fetch_chart
 from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
-from s3c_actions.programs.install.locate import Program, ProgramRequest, find_present
-from s3c_actions.programs.install.pins import CHARTS, GATEKEEPER, HELM, RATIFY, Pin
+from s3c_actions.programs.install.locate import Program
+from s3c_actions.programs.install.pins import CHARTS, GATEKEEPER, HELM, RATIFY
 from s3c_lab.machine import Machine
 from s3c_lab.node import archives, container
 from s3c_lab.node.files import PAUSE
 from s3c_lab.node.image import NODE_IMAGE
 from s3c_lab.node.programs import GATE, KUBECTL, NODE, RATIFY_PLUGINS
 from s3c_lab.node.programs import PAUSE as PAUSE_PIN
+from s3c_lab.pieces import piece
 from s3c_lab.together import locate_together
 
 FOLDER = "node"
 VALUES = Path(__file__).parent
-# For building runc, the only program that is partly in C.
-_C_PACKAGES = ("gcc", "libc6-dev", "libseccomp-dev", "pkg-config")
 _HOST_NETWORK = """\
 resources: [all.yaml]
 patches:
@@ -52,7 +51,7 @@ def up(name: str, folder: Path, registry: str, certificate: Path, machine: Machi
     progress = machine.progress
     own = folder / FOLDER
     with progress.step("programs") as step:
-        programs = locate_programs((*NODE, *GATE), machine)
+        programs = locate_together((*NODE, *GATE), machine)
         step.done(f"Kubernetes {KUBECTL.version}, Gatekeeper {GATEKEEPER.version}, Ratify {RATIFY.version}")
     with progress.step("node") as step:
         kubeconfig = own / "kubeconfig"
@@ -80,14 +79,14 @@ def prepare(machine: Machine) -> None:
         OutsideError: something could not be built or downloaded.
     """
     with machine.progress.step("programs") as step:
-        programs = locate_programs((*NODE, *GATE), machine)
+        programs = locate_together((*NODE, *GATE), machine)
         _pod_archives(programs, machine)
         step.done(f"Kubernetes {KUBECTL.version}, Gatekeeper {GATEKEEPER.version}, Ratify {RATIFY.version}")
     with machine.progress.step("charts") as step:
         for pin in CHARTS:
             fetch_chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
         step.done("Gatekeeper's and Ratify's, from their modules")
-    with machine.progress.step("image") as step:
+    with machine.progress.step("image") as step, piece(machine.progress, "node image"):
         NODE_IMAGE.tarball(machine)
         step.done("the node's, of the lab's Debian")
 
@@ -102,7 +101,7 @@ def use(kubeconfig: Path, certificate: Path, machine: Machine) -> Path:
     if not kubeconfig.is_file():
         raise InputError("kubeconfig", f"{kubeconfig} is not a file.", remedy="Name the kubeconfig of the cluster.")
     with machine.progress.step("programs") as step:
-        programs = locate_programs((HELM,), machine)
+        programs = locate_together((HELM,), machine)
         step.done(", ".join(f"{program.name} {program.version}" for program in programs.values()))
     _install_gate(kubeconfig, certificate, programs, machine, own=None)
     return kubeconfig
@@ -174,29 +173,6 @@ def _write_post_renderer(folder: Path, kubectl: Path) -> Path:
     script.write_text(f'#!/bin/sh\ncat >"{home}/all.yaml" && exec "{kubectl}" kustomize "{home}"\n')
     script.chmod(0o700)
     return script
-
-
-def locate_programs(pins: tuple[Pin, ...], machine: Machine) -> Mapping[str, Program]:
-    """Find or build programs, with what C needs installed first where one is to be built; they are by their names."""
-    if any(pin.cgo and not _is_built(pin, machine) for pin in pins) and not _links_seccomp(machine):
-        machine.install_packages(_C_PACKAGES)
-    return locate_together(pins, machine)
-
-
-def _is_built(pin: Pin, machine: Machine) -> bool:
-    return (
-        find_present(ProgramRequest(pin=pin), cache=machine.cache, runner=machine.runner, progress=machine.progress)
-        is not None
-    )
-
-
-def _links_seccomp(machine: Machine) -> bool:
-    """Whether a static program can be linked with libseccomp here."""
-    if not (machine.find("gcc") and machine.find("pkg-config")):
-        return False
-    if machine.runner.run(["pkg-config", "--exists", "libseccomp"], check=False).code != 0:
-        return False
-    return machine.runner.run(["gcc", "-print-file-name=libc.a"]).stdout.startswith("/")
 
 
 def _pod_archives(programs: Mapping[str, Program], machine: Machine) -> tuple[Path, ...]:

@@ -1,15 +1,25 @@
-"""The programs of a lab node, each built static from its pinned Go module.
+"""The programs of a lab node: static ones, of a release or built from the pinned Go module.
 
-None is taken from PATH: they are mounted into a container without this machine's libraries.
+None is taken from PATH: they are mounted into a container without this machine's libraries. A release is without a
+checksum where no two independent sources confirm any: its program is built.
 """
 
 from __future__ import annotations
 
-from s3c_actions.programs.install.pins import GATEKEEPER, HELM, RATIFY, Pin
+from s3c_actions.programs.install.pins import (
+    GATEKEEPER,
+    HELM,
+    LINUX_AMD64,
+    LINUX_ARM64,
+    RATIFY,
+    Pin,
+    ReleaseArchives,
+)
 from s3c_lab.programs import MODULES
 
 KUBERNETES = "1.37.2"
 _CONTAINERD = "github.com/containerd/containerd/v2"
+_ARCHITECTURES = {LINUX_AMD64: "amd64", LINUX_ARM64: "arm64"}
 
 
 def _kubernetes(name: str) -> Pin:
@@ -21,6 +31,12 @@ def _kubernetes(name: str) -> Pin:
         module="k8s.io/kubernetes",
         package=f"k8s.io/kubernetes/cmd/{name}",
         licence="Apache-2.0",
+        release=ReleaseArchives(
+            host="https://dl.k8s.io",
+            path=f"release/v{{version}}/bin/linux/{{platform}}/{name}",
+            member="",
+            platforms=_ARCHITECTURES,
+        ),
         ldflags=tuple(f"-X k8s.io/component-base/version.{key}={value}" for key, value in version_variables.items()),
         modules=MODULES,
         shared="kubernetes",
@@ -34,6 +50,11 @@ def _containerd(name: str) -> Pin:
         module=_CONTAINERD,
         package=f"{_CONTAINERD}/cmd/{name}",
         licence="Apache-2.0",
+        release=ReleaseArchives(
+            path="containerd/containerd/releases/download/v{version}/containerd-static-{version}-linux-{platform}.tar.gz",
+            member=f"bin/{name}",
+            platforms=_ARCHITECTURES,
+        ),
         ldflags=(f"-X {_CONTAINERD}/version.Version=v2.4.2",),
         tags=("no_btrfs", "no_devmapper", "no_zfs"),
         modules=MODULES,
@@ -58,6 +79,11 @@ ETCD = Pin(
     module="go.etcd.io/etcd/server/v3",
     package="go.etcd.io/etcd/server/v3",
     licence="Apache-2.0",
+    release=ReleaseArchives(
+        path="etcd-io/etcd/releases/download/v{version}/etcd-v{version}-linux-{platform}.tar.gz",
+        member="etcd-v{version}-linux-{platform}/etcd",
+        platforms=_ARCHITECTURES,
+    ),
     modules=MODULES,
 )
 RUNC = Pin(
@@ -66,6 +92,15 @@ RUNC = Pin(
     module="github.com/opencontainers/runc",
     package="github.com/opencontainers/runc",
     licence="Apache-2.0",
+    release=ReleaseArchives(
+        path="opencontainers/runc/releases/download/v{version}/runc.{platform}",
+        member="",
+        platforms=_ARCHITECTURES,
+        checksums={
+            LINUX_AMD64: "599f6f94ff8c5057241eff0d54c3c74f95c34935b6457b33fe545defc61e9488",
+            LINUX_ARM64: "d10ecae898361832a059be2089bab92d158aec54661b18ed7346ed79628b46b0",
+        },
+    ),
     ldflags=("-X main.version=1.5.2", "-extldflags=-static"),
     tags=("seccomp", "netgo", "osusergo"),
     cgo=True,
@@ -77,6 +112,11 @@ COREDNS = Pin(
     module="github.com/coredns/coredns",
     package="s3c.invalid/programs/coredns",
     licence="Apache-2.0",
+    release=ReleaseArchives(
+        path="coredns/coredns/releases/download/v{version}/coredns_{version}_linux_{platform}.tgz",
+        member="coredns",
+        platforms=_ARCHITECTURES,
+    ),
     modules=MODULES,
 )
 PAUSE = Pin(

@@ -76,7 +76,7 @@ class SystemImage:
         from docker.errors import APIError
 
         debian = base(machine, self.suite)
-        folder = machine.cache / "lab" / self.name
+        folder = self._folder(machine)
         archive = folder / f"image-{self._key(debian)}.tar"
         waiting = f"another lab makes the {self.name}'s image"
         with lock_file(folder / ".lock", notice=lambda: machine.progress.note(waiting)):
@@ -94,6 +94,13 @@ class SystemImage:
                     old.unlink()
                 (temp / "image.tar").replace(archive)
         return archive
+
+    def is_kept(self, machine: Machine) -> bool:
+        """Whether the cache has an image; that it is of this base and these packages is not looked at."""
+        return any(self._folder(machine).glob("image-*.tar"))
+
+    def _folder(self, machine: Machine) -> Path:
+        return machine.cache / "lab" / self.name
 
     def _export_system(self, docker: DockerClient, debian: Path, into: Path) -> None:
         name = f"{self.repository}-making:{os.getpid()}"

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import os
+import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
-import tarfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -26,82 +23,16 @@ from s3c_actions.core.progress import Silent
 from s3c_actions.programs.install import releases
 from s3c_actions.programs.install.pins import NOTATION, TRIVY
 from s3c_actions.programs.install.releases import DownloadFailed, WrongChecksum, download
+from tests.support.release_host import Host, archive, release_host, script, sha256
 
 ROOT = Path(__file__).parents[2]
 CLOSED = "http://127.0.0.1:9"
 
 
-@dataclass
-class Host:
-    """A release host on this machine: path → body, or a status, or a body that breaks off or hangs."""
-
-    url: str = ""
-    files: dict[str, bytes] = field(default_factory=dict)
-    status: int = 200
-    cut: bool = False
-    hang: threading.Event | None = None
-    reached: threading.Event = field(default_factory=threading.Event)
-    asked: list[str] = field(default_factory=list)
-
-
 @pytest.fixture
 def host() -> Iterator[Host]:
-    state = Host()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            state.asked.append(self.path)
-            if self.path.startswith("/moved"):
-                self.send_response(302)
-                self.send_header("Location", self.path.removeprefix("/moved"))
-                self.end_headers()
-                return
-            body = state.files.get(self.path)
-            status = 404 if body is None and state.status == 200 else state.status
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body or b"")))
-            self.end_headers()
-            half = (body or b"")[: len(body or b"") // 2]
-            if state.hang is not None:
-                self.wfile.write(half)
-                self.wfile.flush()
-                state.reached.set()
-                state.hang.wait(30)
-            elif state.cut:
-                self.wfile.write(half)
-            else:
-                self.wfile.write(body or b"")
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    state.url = f"http://127.0.0.1:{server.server_address[1]}"
-    yield state
-    if state.hang is not None:
-        state.hang.set()
-    server.shutdown()
-    server.server_close()
-
-
-def script(says: str) -> bytes:
-    return f"#!/bin/sh\necho '{says}'\n".encode()
-
-
-def archive(program: bytes, member: str = "trivy") -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as packed:
-        for name, content in (("LICENSE", b"text"), (member, program)):
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            packed.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+    with release_host() as state:
+        yield state
 
 
 def command(*arguments: str) -> list[str]:
@@ -200,7 +131,7 @@ def test_what_says_another_version_is_not_installed(host, tmp_path):
 
 
 def test_killed_in_the_middle_of_a_download_and_run_again(host, tmp_path):
-    checksum = serve(host, script(f"Version: {VERSION}"))
+    checksum = serve(host, script(f"Version: {VERSION}\n") + b"exit\n" + os.urandom(4_000_000))
     host.hang = threading.Event()
     child = subprocess.Popen(
         command(
@@ -212,13 +143,21 @@ def test_killed_in_the_middle_of_a_download_and_run_again(host, tmp_path):
         stderr=subprocess.DEVNULL,
     )
     assert host.reached.wait(30)
+    part, until = tmp_path / "downloads" / checksum, time.monotonic() + 30
+    while not part.exists() or part.stat().st_size < 1_000_000:
+        assert time.monotonic() < until
+        time.sleep(0.05)
     child.send_signal(signal.SIGKILL)
     child.wait()
     assert leftovers(tmp_path)
     assert facts_of_where(tmp_path, checksum)["path"] is None
     host.hang.set()
     host.hang = None
+    host.ranges = True
     assert facts(release(host, tmp_path, checksum))["origin"] == "release"
+    assert host.wanted[0] == ""
+    assert re.fullmatch(r"bytes=\d{7}-", host.wanted[1])
+    assert not part.exists()
     assert not leftovers(tmp_path)
 
 
@@ -281,6 +220,47 @@ def test_download_tells_an_answer_that_broke_off(host, tmp_path):
         download(f"{host.url}/f", sha256(host.files["/f"]), tmp_path / "out", Silent())
 
 
+def test_download_continues_an_answer_that_broke_off(host, tmp_path):
+    host.files["/f"] = os.urandom(64 * releases.CHUNK)
+    host.cut = host.ranges = True  # half of what is left comes with each answer
+    with pytest.raises(DownloadFailed, match="broke off"):
+        download(f"{host.url}/f", sha256(host.files["/f"]), tmp_path / "out", Silent())
+    starts = [f"bytes={count * releases.CHUNK}-" for count in (32, 48, 56)]
+    assert host.wanted == ["", *starts[:2]]
+    host.cut = False
+    download(f"{host.url}/f", sha256(host.files["/f"]), tmp_path / "out", Silent())
+    assert host.wanted[3:] == starts[2:]
+    assert (tmp_path / "out").read_bytes() == host.files["/f"]
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("left", [b"con", b"content", b"content and more", b"other"])
+def test_download_goes_on_from_whatever_an_earlier_run_left(host, tmp_path, left, ranges):
+    host.files["/f"], host.ranges = b"content", ranges
+    (tmp_path / "out").write_bytes(left)
+    download(f"{host.url}/f", sha256(b"content"), tmp_path / "out", Silent())
+    assert (tmp_path / "out").read_bytes() == b"content"
+    whole = b"content".startswith(left) or not ranges
+    assert host.wanted == [f"bytes={len(left)}-"] + [""] * (not whole)
+
+
+def test_download_of_another_file_is_refused_though_a_part_was_left(host, tmp_path):
+    host.files["/f"], host.ranges = b"content", True
+    (tmp_path / "out").write_bytes(b"con")
+    with pytest.raises(WrongChecksum):
+        download(f"{host.url}/f", sha256(b"other"), tmp_path / "out", Silent())
+    assert not (tmp_path / "out").exists()
+
+
+def test_download_refuses_an_answer_of_another_range(host, tmp_path, monkeypatch):
+    host.files["/f"], host.ranges = b"content", True
+    (tmp_path / "out").write_bytes(b"con")
+    monkeypatch.setattr(releases, "_extent", lambda *_: (1, 7))
+    with pytest.raises(DownloadFailed, match="HTTP 206"):
+        download(f"{host.url}/f", sha256(b"content"), tmp_path / "out", Silent())
+    assert (tmp_path / "out").read_bytes() == b"con"
+
+
 def test_download_does_not_wait_for_ever(host, tmp_path, monkeypatch):
     monkeypatch.setattr(releases, "READ", 0.3)
     host.files["/f"] = b"content" * 100  # each 8 KiB that arrive would buy it one more second
@@ -293,6 +273,19 @@ def test_download_tells_a_host_that_is_down(tmp_path):
     with pytest.raises(DownloadFailed, match="could not be reached") as caught:
         download(f"{CLOSED}/f", "0" * 64, tmp_path / "out", Silent())
     assert caught.value.host_down
+
+
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_a_host_that_answers_is_there_whatever_it_answers(host, status):
+    host.status = status
+    assert releases.check_host(host.url) == ""
+
+
+def test_a_host_that_does_not_answer_is_not_waited_for():
+    assert releases.check_host(CLOSED) == "the host could not be reached"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        assert releases.check_host(address, seconds=0.2) == "nothing was received for 0.2 s"
 
 
 def test_download_stops_at_its_limit(host, tmp_path, monkeypatch):

@@ -5,14 +5,22 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from s3c_lab import lab as labs
-from s3c_lab.machine import Machine
+from s3c_lab.lab import folder_of
+from s3c_lab.machine import Machine, mount_points
 from s3c_lab.node.cluster import node_name
 from tests.e2e.conftest import PREFIX
+from tests.support.processes import command_lines
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,3 +79,80 @@ def test_the_demo_ends_in_a_cluster_and_leaves_nothing(machine: Machine, tmp_pat
 
 
 STEPS = ("scan", "patch", "sign")
+
+
+@contextmanager
+def interrupted(environment: Mapping[str, str], name: str, folder: Path, due: Callable[[str], bool]) -> Iterator[str]:
+    """A demo that is interrupted as by Ctrl-C on a terminal, once that is due by what it printed.
+
+    Yields:
+        What it printed in all.
+    """
+    output = folder / "printed"
+    with output.open("w") as file:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "s3c_lab", "demo", "--name", name, "--port", "0", "--output-dir", folder / "out"],
+            cwd=folder,
+            env={**environment, "PYTHONPATH": str(ROOT)},
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    try:
+        until = time.monotonic() + 600
+        while not due(output.read_text()):
+            assert child.poll() is None, output.read_text()
+            assert time.monotonic() < until, output.read_text()
+            time.sleep(0.05)
+        for _ in range(3):  # by somebody impatient
+            os.killpg(child.pid, signal.SIGINT)
+            time.sleep(0.3)
+        assert child.wait(120) == 130, output.read_text()
+        yield output.read_text()
+    finally:
+        if child.poll() is None:
+            child.terminate()
+            child.wait(120)
+
+
+def left_behind(name: str, folder: Path) -> list[str]:
+    """Processes and mounts of a folder, and containers of a demo."""
+    listed = subprocess.run(
+        ["docker", "ps", "--all", "--format", "{{.Names}}"], capture_output=True, text=True, check=False
+    )
+    return [
+        *(line for line in command_lines() if str(folder) in line),
+        *mount_points(folder),
+        *(container for container in listed.stdout.split() if container.startswith(node_name(name))),
+    ]
+
+
+@pytest.mark.parametrize("words", ["\n$ s3c chain ", "\nnode     Ready"], ids=["in the chain", "in the cluster"])
+def test_an_interrupted_demo_leaves_nothing_and_says_that_the_next_goes_on(
+    machine: Machine, tmp_path: Path, words: str
+) -> None:
+    name = f"{PREFIX}{os.getpid()}-stop"
+    with interrupted(machine.environment, name, tmp_path, lambda printed: words in printed) as printed:
+        assert "interrupted. Nothing of it runs any more. What was finished is kept" in printed
+    assert name not in labs.names(machine)
+    assert left_behind(name, folder_of(name, machine)) == []
+
+
+def test_a_demo_on_a_new_machine_is_interrupted_while_it_builds_and_makes_the_base(
+    machine: Machine, tmp_path: Path
+) -> None:
+    """Its modules are kept for the next run; of the half-made base, nothing is."""
+    name, cache = f"{PREFIX}{os.getpid()}-new", tmp_path / "cache"
+    environment = {**machine.environment, "S3C_CACHE": str(cache), "S3C_STATE": str(tmp_path / "state")}
+
+    def in_the_middle(_printed: str) -> bool:
+        root = any(path.is_dir() for path in cache.glob("lab/base/.tmp-base-*/root/usr/bin"))
+        return root and any(cache.glob("go/mod/*")) and any("debootstrap" in line for line in command_lines())
+
+    with interrupted(environment, name, tmp_path, in_the_middle) as printed:
+        assert re.search(r"^note: This takes about \d+ minutes on two idle cores\. ", printed, re.MULTILINE)
+        assert re.search(r"^ +\d+ %  \d+:\d\d, about \d+ min left", printed, re.MULTILINE)
+    assert left_behind(name, cache) == []
+    assert any((cache / "go" / "mod").iterdir())
+    assert [path.name for path in (cache / "lab" / "base").iterdir()] == [".lock"]
+    assert not list((cache / "lab" / "labs").glob("[!.]*"))

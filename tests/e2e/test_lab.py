@@ -28,6 +28,7 @@ from s3c_lab.base import base
 from s3c_lab.lab import Lab, folder_of, names
 from s3c_lab.machine import Machine
 from tests.support import ROOT
+from tests.support.processes import command_lines
 from tests.support.signing import Ended
 
 
@@ -273,7 +274,7 @@ def test_up_after_an_up_that_was_killed(other: str, machine: Machine) -> None:
     up = s3c_lab("up", "--name", other, "--port", "0", "--json")
     assert up.returncode == 0, up.stderr
     assert s3c_lab("status", "--name", other).returncode == 0
-    serving = [line for line in _processes() if f"/{other}/registry.json" in line]
+    serving = [line for line in command_lines() if f"/{other}/registry.json" in line]
     assert len(serving) == 1
 
 
@@ -313,15 +314,5 @@ def _traces(name: str, port: str, machine: Machine) -> dict[str, list[str]]:
         return {
             "tags": [tag for image in docker.images.list() for tag in image.tags if f":{port}/" in tag],
             "mounts": [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if f"/{name}/" in line],
-            "processes": [line for line in _processes() if f"/labs/{name}/" in line],
+            "processes": [line for line in command_lines() if f"/labs/{name}/" in line],
         }
-
-
-def _processes() -> list[str]:
-    found = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            found.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-        except OSError:
-            continue
-    return found

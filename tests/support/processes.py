@@ -31,3 +31,14 @@ def gone(path: Path) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+def command_lines() -> list[str]:
+    """The command lines of all processes."""
+    lines = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            lines.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue
+    return lines

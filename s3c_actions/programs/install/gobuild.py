@@ -21,7 +21,7 @@ import msgspec
 
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.process import ProgramFailed, Runner, find
-from s3c_actions.core.progress import Progress
+from s3c_actions.core.progress import Progress, format_share
 from s3c_actions.core.records import Records, file_sha256
 from s3c_actions.programs.install import errors
 from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
@@ -301,7 +301,7 @@ class _Counter:
         self._count += 1
         if time.monotonic() - self._last >= PROGRESS_SECONDS:
             self._last = time.monotonic()
-            of = f" of {self._total:,} ({100 * self._count // self._total} %)" if self._total else ""
+            of = f" of {self._total:,} {format_share(self._count, self._total)}" if self._total else ""
             self._progress.note(f"{self._what}: {self._count:,}{of}")
 
 

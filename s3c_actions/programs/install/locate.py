@@ -32,7 +32,6 @@ from s3c_actions.programs.install.cache import (
 )
 from s3c_actions.programs.install.pins import Pin, Platform
 
-RELEASES = "https://github.com"
 MIRROR_VARIABLE = "S3C_PROGRAMS_MIRROR"
 _VERSION = re.compile(r"v?(\d{1,6}(?:\.\d{1,6}){1,3}(?:[-+][0-9A-Za-z.-]{1,40})?)")
 
@@ -105,19 +104,19 @@ class ProgramSources(msgspec.Struct, frozen=True, kw_only=True):
     """The sources of programs; replaced in tests.
 
     Attributes:
-        releases: base URL of the release host or of a mirror with the same paths.
-        unreachable: hosts that did not answer in this process, so that they are not waited for again.
+        mirror: base URL of a mirror with the paths of every release host; empty: each pin's own host.
+        unreachable: hosts that did not answer in this process, each with the reason: they are not waited for again.
     """
 
-    releases: str
+    mirror: str
     download: Callable[[str, str, Path, Progress], None]
     extract: Callable[[Path, str, Path], None]
     build: Callable[..., None]
     discard: Callable[[Path], None]
-    unreachable: set[str] = msgspec.field(default_factory=set)
+    unreachable: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-_UNREACHABLE: set[str] = set()
+_UNREACHABLE: dict[str, str] = {}
 
 
 def default_sources(environment: Mapping[str, str], mirror: str = "") -> ProgramSources:
@@ -126,11 +125,11 @@ def default_sources(environment: Mapping[str, str], mirror: str = "") -> Program
     Raises:
         InputError: the mirror is not an http or https URL.
     """
-    base = (mirror or environment.get(MIRROR_VARIABLE, "") or RELEASES).rstrip("/")
-    if urlsplit(base).scheme not in ("http", "https") or not urlsplit(base).hostname:
+    base = (mirror or environment.get(MIRROR_VARIABLE, "")).rstrip("/")
+    if base and (urlsplit(base).scheme not in ("http", "https") or not urlsplit(base).hostname):
         raise InputError("programs-mirror", f"{quote_value(base)} is not an http or https URL.")
     return ProgramSources(
-        releases=base,
+        mirror=base,
         download=_import_on_call("releases", "download"),
         extract=_import_on_call("archives", "extract"),
         build=_import_on_call("gobuild", "build"),
@@ -182,7 +181,7 @@ def locate_all(
         cache: folder that is kept between runs.
         runner: runs the programs to query their versions, and Go; its environment's PATH is searched.
         progress: receives downloads, builds and skipped programs.
-        mirror: base URL instead of RELEASES; else the environment's S3C_PROGRAMS_MIRROR.
+        mirror: base URL instead of the release hosts; else the environment's S3C_PROGRAMS_MIRROR.
         source: other sources of programs.
 
     Raises:
@@ -199,6 +198,7 @@ def locate_all(
             programs.append(finder.find(request))
     finally:
         if finder.built and len(programs) == finder.asked:
+            progress.note("removing what Go compiled")  # gigabytes: a minute on a slow disk
             source.discard(cache)
     return tuple(programs)
 
@@ -403,24 +403,24 @@ class _Finder(msgspec.Struct, kw_only=True):
         here = Platform.here()
         path = pin.release.path_of(version, here) if pin.release else None
         checksum = request.checksum or (pin.release.checksums.get(here, "") if pin.release else "")
-        url, host = f"{source.releases}/{path}", urlsplit(source.releases).netloc
-        why = ""
-        archived = self.cache / "archives" / checksum
-        archive = folder / url.rpartition("/")[2]
-        if path and checksum and (_copy_archived(archived, archive, checksum) or host not in source.unreachable):
+        base = source.mirror or (pin.release.host if pin.release else "")
+        member = pin.release.member_of(version, here) if pin.release else ""
+        url, host = f"{base}/{path}", urlsplit(base).netloc
+        file = folder / url.rpartition("/")[2] if member else into
+        why = "no checksum of its release is pinned" if path and not checksum else ""
+        if path and checksum:
             try:
-                if not archive.exists():
-                    self.progress.note(f"downloading {url}")
-                    source.download(url, checksum, archive, self.progress)
-                    make_private_folders(archived.parent)
-                    Path(shutil.copyfile(archive, folder / "kept")).replace(archived)
-                source.extract(archive, pin.release.member if pin.release else "", into)
+                self._download(url, checksum, file)
+                if member:
+                    source.extract(file, member, into)
+                else:
+                    into.chmod(0o755)
             except DownloadFailed as error:
                 if error.host_down:
-                    source.unreachable.add(host)
+                    source.unreachable[host] = error.why
                 if version != pin.version:
                     raise
-                why = f" because its release cannot be downloaded ({error.why})"
+                why = f"its release cannot be downloaded ({error.why})"
             else:
                 return "release"
         if version != pin.version:
@@ -428,10 +428,35 @@ class _Finder(msgspec.Struct, kw_only=True):
                 f"{pin.name} {version} cannot be downloaded: {host} is out of reach, or has no archive for {here}.",
                 remedy=f"Use {pin.name} {pin.version}, which can be built, or give a path in {pin.name}-path.",
             )
-        self.progress.notice(f"{pin.name} {version} is built from its Go module{why}. This takes some minutes, once.")
+        reason = f" because {why}" if why else ""
+        self.progress.notice(
+            f"{pin.name} {version} is built from its Go module{reason}. This takes some minutes, once."
+        )
         self.built = True
         source.build(pin, into, cache=self.cache, runner=self.runner, progress=self.progress)
         return "module"
+
+    def _download(self, url: str, checksum: str, into: Path) -> None:
+        """Get a release from the kept ones or its host; what an interrupted run left of it is continued.
+
+        Raises:
+            DownloadFailed, WrongChecksum: as `releases.download` does; the host did not answer earlier in this process.
+        """
+        from s3c_actions.programs.install.releases import DownloadFailed
+
+        source, host = self.source, urlsplit(url).netloc
+        assert source is not None  # noqa: S101 - as in `_fetch`
+        kept, part = self.cache / "archives" / checksum, self.cache / "downloads" / checksum
+        with lock_file(part.with_name(f"{checksum}.lock")):  # several programs may be in one archive
+            if _copy_archived(kept, into, checksum):
+                return
+            if host in source.unreachable:
+                raise DownloadFailed(url, source.unreachable[host])
+            self.progress.note(f"downloading {url}")
+            source.download(url, checksum, part, self.progress)
+            shutil.copyfile(part, into)
+            make_private_folders(kept.parent)
+            part.replace(kept)
 
 
 def _copy_archived(archived: Path, into: Path, checksum: str) -> bool:

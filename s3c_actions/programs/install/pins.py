@@ -19,6 +19,7 @@ import msgspec
 from s3c_actions.core.errors import InputError, OutsideError
 
 MODULES = Path(__file__).parent / "modules"
+GITHUB = "https://github.com"
 
 
 class Platform(msgspec.Struct, frozen=True, order=True):
@@ -53,24 +54,30 @@ MACOS_AMD64, MACOS_ARM64 = Platform("darwin", "amd64"), Platform("darwin", "arm6
 
 
 class ReleaseArchives(msgspec.Struct, frozen=True, kw_only=True):
-    """The paths of a program's release archives, below the release host.
+    """The files in which a project releases its program: archives, or the program itself.
 
     Attributes:
-        path: `{version}` and `{platform}` are filled in.
-        member: the program's path in the archive.
+        path: below the host or a mirror of it; `{version}` and `{platform}` are filled in.
+        member: the program's path in the archive, filled in likewise; empty: the file is the program.
         platforms: this project's name for each platform it releases for.
-        checksums: SHA-256 of the pinned version's archives; a platform without one is built from the module.
+        checksums: SHA-256 of the pinned version's files; a platform without one is built from the module.
+        host: base URL of the publisher.
     """
 
     path: str
     member: str
     platforms: Mapping[Platform, str]
     checksums: Mapping[Platform, str] = msgspec.field(default_factory=dict)
+    host: str = GITHUB
 
     def path_of(self, version: str, where: Platform) -> str | None:
-        """Return the archive of a version, None where the project releases none."""
+        """Return the path of a version's file, None where the project releases none."""
         word = self.platforms.get(where)
         return self.path.format(version=version, platform=word) if word else None
+
+    def member_of(self, version: str, where: Platform) -> str:
+        """Return the program's path in a version's archive; empty where the file is the program."""
+        return self.member.format(version=version, platform=self.platforms.get(where, ""))
 
 
 class Pin(msgspec.Struct, frozen=True, kw_only=True):
@@ -257,6 +264,23 @@ HELM = Pin(
     package="helm.sh/helm/v3/cmd/helm",
     licence="Apache-2.0",
     ldflags=("-X helm.sh/helm/v3/internal/version.version=v3.22.0",),
+    release=ReleaseArchives(
+        path="helm-v{version}-{platform}.tar.gz",
+        member="{platform}/helm",
+        platforms={
+            LINUX_AMD64: "linux-amd64",
+            LINUX_ARM64: "linux-arm64",
+            MACOS_AMD64: "darwin-amd64",
+            MACOS_ARM64: "darwin-arm64",
+        },
+        checksums={
+            LINUX_AMD64: "1e4ab49e429626cf6c6958d914248b78c9730803c2751b87627e171dc800e7bb",
+            LINUX_ARM64: "f14e804dfee240f55525b667488fe9adca349e63e00c9af634c0beb1421ac310",
+            MACOS_AMD64: "bd1d09f316558dda23698527859600936fed1371021ce0f2272d66b2fdcfa69c",
+            MACOS_ARM64: "4c9982a6cdeb458b60258df66b55398ca5b19293f6877faffe2909ad6f23dfe0",
+        },
+        host="https://get.helm.sh",
+    ),
     asks=("version", "--template", "{{.Version}}"),
     says=r"^v?(\d\S*)$",
 )

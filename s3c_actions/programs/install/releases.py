@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-import hashlib
+import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from s3c_actions.core import web
 from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.progress import format_share
+from s3c_actions.core.records import file_sha256
 
 if TYPE_CHECKING:
     from s3c_actions.core.progress import Progress
 
 CONNECT, READ = 5.0, 60.0
 MAX_ARCHIVE = 512 * 1024 * 1024
-CHUNK = 256 * 1024
+CHUNK = 64 * 1024
+"""Bytes that are read at once: so much is lost at most where an answer breaks off."""
 PROGRESS_SECONDS = 2.0
+ATTEMPTS = 3
 
 
 class DownloadFailed(OutsideError):
     """The host did not answer, answered with an error, or broke off: nothing was received that could be checked.
 
-    `host_down`: the host cannot be reached, not only this one file.
+    Attributes:
+        why: the reason, a clause.
+        host_down: the host cannot be reached, not only this one file.
+        broke_off: a part was received.
     """
 
-    def __init__(self, url: str, why: str, *, host_down: bool = False, original: str = "") -> None:
-        self.why, self.host_down = why, host_down
+    def __init__(
+        self, url: str, why: str, *, host_down: bool = False, broke_off: bool = False, original: str = ""
+    ) -> None:
+        self.why, self.host_down, self.broke_off = why, host_down, broke_off
         super().__init__(
             f"{url} could not be downloaded: {why}.",
             cause="The network, a proxy or the host is in the way.",
@@ -50,52 +60,117 @@ class WrongChecksum(OutsideError):
 def download(url: str, sha256: str, into: Path, progress: Progress) -> None:
     """Download `url` to the file `into`, which has the SHA-256 (64 hexadecimal digits) afterwards.
 
+    What an earlier attempt left in `into` is continued, where the host can (RFC 9110, 14), and so is an answer that
+    breaks off, ATTEMPTS times in all. What was continued and has another checksum is downloaded once more as a whole.
+
     Raises:
-        DownloadFailed: no answer within CONNECT seconds, an HTTP error, or an answer that broke off.
-        WrongChecksum: it is another file.
+        DownloadFailed: no answer within CONNECT seconds, an HTTP error, or answers that broke off. `into` is kept for
+            the next attempt.
+        WrongChecksum: it is another file; `into` is removed.
         OSError: `into` cannot be written.
     """
+    continued = _receive_whole(url, into, progress)
+    actual = file_sha256(into)
+    if continued and actual != sha256.lower():
+        into.unlink()
+        _receive_whole(url, into, progress)
+        actual = file_sha256(into)
+    if actual != sha256.lower():
+        into.unlink()
+        raise WrongChecksum(url, sha256.lower(), actual)
+
+
+def check_host(url: str, seconds: float = 3.0) -> str:
+    """Return why a host does not answer within that time; empty when it answers, whatever it says."""
     import requests
 
-    digest, received = hashlib.sha256(), 0
     try:
         with (
             web.create_session() as session,
-            session.get(url, stream=True, timeout=(CONNECT, READ), headers={"Accept-Encoding": "identity"}) as response,
+            session.head(url, timeout=(seconds, seconds), allow_redirects=False),
         ):
-            if response.status_code != 200:
+            return ""
+    except requests.RequestException as error:
+        return _failure_reason(error, seconds, seconds)
+
+
+def _receive_whole(url: str, into: Path, progress: Progress) -> bool:
+    """Receive a file to its end; return whether it was put together from several answers."""
+    before, attempt = _size(into), 1
+    while True:
+        had = _size(into)
+        try:
+            _receive(url, into, progress)
+        except DownloadFailed as error:
+            if not error.broke_off or _size(into) <= had or attempt == ATTEMPTS:
+                raise
+            progress.note(f"{url} broke off: it is continued")
+            attempt += 1
+        else:
+            return before > 0 or attempt > 1
+
+
+def _receive(url: str, into: Path, progress: Progress) -> None:
+    """Receive a file, or what `into` lacks of it, in one answer."""
+    import requests
+
+    had, response = _size(into), None
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={had}-"} if had else {})
+    try:
+        with (
+            web.create_session() as session,
+            session.get(url, stream=True, timeout=(CONNECT, READ), headers=headers) as response,
+        ):
+            if had and response.status_code == 416:
+                return  # nothing is lacking, or it is another file by now: its checksum decides
+            start, total = _extent(response.status_code, response.headers)
+            if start not in (0, had) or response.status_code not in (200, 206):
                 raise DownloadFailed(url, f"HTTP {response.status_code} {response.reason}")
-            total = _content_length(response.headers.get("Content-Length", ""))
+            received = start
             shown = DownloadProgress(progress, urlsplit(url).path.rpartition("/")[2], total)
-            with into.open("wb") as out:
+            with into.open("ab" if start else "wb") as out:
                 for chunk in response.iter_content(CHUNK):
                     received += len(chunk)
                     if received > MAX_ARCHIVE:
+                        out.truncate(0)
                         raise DownloadFailed(url, f"it is larger than {MAX_ARCHIVE // 1024**2} MiB")
-                    digest.update(chunk)
                     out.write(chunk)
                     shown.update(received)
     except requests.RequestException as error:
-        down = isinstance(error, requests.ConnectionError)
-        raise DownloadFailed(url, _failure_reason(error), host_down=down, original=str(error)) from error
+        answered = response is not None
+        down = isinstance(error, requests.ConnectionError) and not answered
+        raise DownloadFailed(
+            url, _failure_reason(error, CONNECT, READ), host_down=down, broke_off=answered, original=str(error)
+        ) from error
     if total is not None and received != total:
-        raise DownloadFailed(url, f"it broke off after {received:,} of {total:,} bytes")
-    actual = digest.hexdigest()
-    if actual != sha256.lower():
-        into.unlink(missing_ok=True)
-        raise WrongChecksum(url, sha256.lower(), actual)
+        raise DownloadFailed(url, f"it broke off after {received:,} of {total:,} bytes", broke_off=True)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _extent(status: int, headers: Mapping[str, str]) -> tuple[int, int | None]:
+    """Return the offset of an answer's body in the file, and the file's size if it is known."""
+    if status != 206:
+        return 0, _content_length(headers.get("Content-Length", ""))
+    given = re.fullmatch(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15}|\*)", headers.get("Content-Range", ""))
+    return (int(given[1]), _content_length(given[2])) if given else (-1, None)
 
 
 def _content_length(header: str) -> int | None:
     return int(header) if header.isdecimal() and len(header) < 16 else None
 
 
-def _failure_reason(error: Exception) -> str:
+def _failure_reason(error: Exception, connect: float, read: float) -> str:
     import requests
 
     known = (
-        (requests.ConnectTimeout, f"no connection within {CONNECT:g} s"),
-        (requests.ReadTimeout, f"nothing was received for {READ:g} s"),
+        (requests.ConnectTimeout, f"no connection within {connect:g} s"),
+        (requests.ReadTimeout, f"nothing was received for {read:g} s"),
         (requests.exceptions.SSLError, "its certificate is not trusted here"),
         (requests.exceptions.ProxyError, "the proxy refused"),
         (requests.exceptions.ChunkedEncodingError, "the answer broke off"),
@@ -119,5 +194,5 @@ class DownloadProgress:
         self._last = now
         done = f"{received / 1e6:.1f} MB"
         if self._total:
-            done += f" of {self._total / 1e6:.1f} MB ({100 * received // self._total} %)"
+            done += f" of {self._total / 1e6:.1f} MB {format_share(received, self._total)}"
         self._progress.note(f"{self._name}: {done}")

@@ -7,7 +7,7 @@ import pytest
 from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
 from s3c_actions.programs.install import gobuild
-from s3c_lab.node.programs import ETCD, NODE
+from s3c_lab.node.programs import ETCD, NODE, PAUSE, RUNC
 from s3c_lab.together import Builder
 
 KUBERNETES = tuple(pin for pin in NODE if pin.shared == "kubernetes")
@@ -30,6 +30,15 @@ def commands(monkeypatch):
     monkeypatch.setattr(gobuild, "build", build)
     monkeypatch.setattr(gobuild, "build_together", build_together)
     return made
+
+
+def test_a_compiler_of_c_is_installed_for_what_needs_it_alone(tmp_path, commands):
+    built_before = []
+    tools = {"cache": tmp_path, "runner": Runner({}), "progress": Silent()}
+    builder = Builder(NODE, tmp_path, lambda _: False, lambda: built_before.append(list(commands)))
+    for pin in (ETCD, RUNC, PAUSE):
+        builder.build(pin, tmp_path / "into", **tools)
+    assert built_before == [[["etcd"]]]
 
 
 def builds(folder, wanted, missing):

@@ -5,6 +5,7 @@ import hashlib
 import json
 import shutil
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from s3c_actions.programs.install.locate import (
     find_present,
     locate_all,
 )
-from s3c_actions.programs.install.pins import COPA, PINS, TRIVY, Platform
+from s3c_actions.programs.install.pins import COPA, HELM, NOTATION, PINS, TRIVY, Platform
 from s3c_actions.programs.install.releases import DownloadFailed, WrongChecksum
 from s3c_lab import programs as lab
 
@@ -61,10 +62,11 @@ class World:
     built: str = "Version: 0.74.0"
     failure: Exception | None = None
     path: str = ""
+    mirror: str = "https://releases.example"
     calls: list[str] = field(default_factory=list)
     told: Told = field(default_factory=Told)
     reader: Reader = field(default_factory=lambda: Reader(environment={}))
-    unreachable: set[str] = field(default_factory=set)
+    unreachable: dict[str, str] = field(default_factory=dict)
 
     def source(self):
         def download(url, sha256, into, _progress):
@@ -84,7 +86,7 @@ class World:
             into.chmod(0o755)
 
         return ProgramSources(
-            releases="https://releases.example",
+            mirror=self.mirror,
             download=download,
             extract=extract,
             build=build,
@@ -117,6 +119,13 @@ class World:
 def world(tmp_path, monkeypatch):
     monkeypatch.setattr(Platform, "here", classmethod(lambda _cls: pins.LINUX_AMD64))
     return World(tmp_path)
+
+
+def pinned_to(content):
+    """Trivy's pin with the checksum of another release."""
+    assert TRIVY.release is not None
+    checksums = {pins.LINUX_AMD64: hashlib.sha256(content.encode()).hexdigest()}
+    return replace(TRIVY, release=replace(TRIVY.release, checksums=checksums))
 
 
 def test_the_release_comes_first_and_is_found_the_next_time(world):
@@ -155,10 +164,71 @@ def test_an_unreachable_host_is_asked_once_in_a_process(world):
     assert [call.split()[0] for call in world.calls] == ["download", "build", "discard", "build", "discard"]
 
 
+def test_a_host_that_did_not_answer_is_named_as_the_reason_of_each_build(world):
+    world.failure = DownloadFailed("x", "no connection within 5 s", host_down=True)
+    for _ in range(2):
+        world.locate(ProgramRequest(pin=TRIVY))
+        assert "because its release cannot be downloaded (no connection within 5 s)" in world.told.lines[-2]
+        shutil.rmtree(world.tmp / "cache")
+    assert [call.split()[0] for call in world.calls].count("download") == 1
+
+
+def test_each_publisher_is_asked_at_its_own_host(world):
+    world.mirror, world.released = "", "v3.22.0"
+    assert world.locate(ProgramRequest(pin=HELM)).origin == "release"
+    assert world.calls == ["download https://get.helm.sh/helm-v3.22.0-linux-amd64.tar.gz 1e4a"]
+
+
+def test_a_host_that_is_down_does_not_condemn_another(world):
+    world.mirror = ""
+    world.failure = DownloadFailed("x", "no connection within 5 s", host_down=True)
+    world.locate(ProgramRequest(pin=TRIVY))
+    world.failure, world.released = None, "v3.22.0"
+    assert world.locate(ProgramRequest(pin=HELM)).origin == "release"
+    assert set(world.unreachable) == {"github.com"}
+
+
+def test_a_release_that_is_the_program_itself_is_not_unpacked(world):
+    assert TRIVY.release is not None
+    pin = replace(TRIVY, release=replace(TRIVY.release, path="v{version}/trivy", member=""))
+    program = world.locate(ProgramRequest(pin=pin))
+    assert program.origin == "release"
+    assert program.path.read_text() == "Version: 0.74.0"
+    assert program.path.stat().st_mode & 0o777 == 0o755
+    assert sorted(p.name for p in program.path.parent.iterdir()) == ["origin.json", "trivy"]
+
+
+def test_programs_of_one_archive_are_downloaded_once(world):
+    pin = pinned_to(world.released)
+    other = replace(pin, name="other", shared="trivy", release=replace(pin.release, member="other"))
+    world.locate(ProgramRequest(pin=pin), ProgramRequest(pin=other))
+    assert len(world.calls) == 1
+
+
+def test_what_is_kept_with_another_content_is_downloaded_anew(world):
+    pin = pinned_to(world.released)
+    for planted in (False, True):
+        if planted:
+            (kept,) = (world.tmp / "cache" / "archives").iterdir()
+            kept.write_text("planted")
+        world.locate(ProgramRequest(pin=pin))
+        shutil.rmtree(world.tmp / "cache" / "programs")
+    assert len(world.calls) == 2
+    assert kept.read_text() == world.released
+
+
+def test_what_was_received_before_a_failure_is_left_for_the_next_run(world):
+    world.failure = DownloadFailed("x", "it broke off", broke_off=True)
+    world.locate(ProgramRequest(pin=TRIVY))
+    (part,) = (path for path in (world.tmp / "cache" / "downloads").iterdir() if path.suffix != ".lock")
+    assert part.read_text() == "part"
+    assert not (world.tmp / "cache" / "archives").exists()
+
+
 def test_one_file_that_is_missing_does_not_condemn_the_host(world):
     world.failure = DownloadFailed("x", "HTTP 404 Not Found")
     world.locate(ProgramRequest(pin=TRIVY))
-    assert world.unreachable == set()
+    assert world.unreachable == {}
 
 
 def test_a_wrong_checksum_is_refused_and_nothing_else_is_tried(world):
@@ -179,6 +249,27 @@ def test_without_a_pinned_checksum_it_is_built(world):
     world.built = "copa version 0.14.2"
     assert world.locate(ProgramRequest(pin=COPA)).origin == "module"
     assert world.calls == ["build copa", "discard"]
+
+
+def test_an_interrupted_run_is_continued_with_what_it_had_finished(world):
+    world.failure = DownloadFailed("x", "down", host_down=True)
+    finish, wanted = world.source().build, (ProgramRequest(pin=TRIVY), ProgramRequest(pin=NOTATION))
+
+    def interrupted(pin, into, **_):
+        into.write_text("half")
+        raise KeyboardInterrupt
+
+    def built(pin, into, **more):
+        world.built = f"Version: {pin.version}"
+        (interrupted if pin is NOTATION and interruptions else finish)(pin, into, **more)
+
+    for interruptions in (1, 0):
+        source = replace(world.source(), build=built)
+        with pytest.raises(KeyboardInterrupt) if interruptions else nullcontext():
+            locate_all(wanted, cache=world.tmp / "cache", runner=world.reader, progress=world.told, source=source)
+        assert not world.leftovers()
+        assert ("discard" in world.calls) is (not interruptions)
+    assert [call for call in world.calls if call.startswith("build")] == ["build trivy", "build notation"]
 
 
 def test_gos_caches_are_discarded_once_after_all(world):
@@ -501,8 +592,9 @@ def test_a_mirror_is_an_http_url(mirror):
 
 
 def test_the_mirror_is_read_from_the_environment_too():
-    assert default_sources({"S3C_PROGRAMS_MIRROR": "https://mirror.example/x/"}).releases == "https://mirror.example/x"
-    assert default_sources({}).releases == "https://github.com"
+    assert default_sources({"S3C_PROGRAMS_MIRROR": "https://mirror.example/x/"}).mirror == "https://mirror.example/x"
+    assert default_sources({}).mirror == ""
+    assert {pin.release.host for pin in PINS if pin.release} == {"https://github.com", "https://get.helm.sh"}
 
 
 def test_origin_tells_the_hash_of_what_was_installed(world):
