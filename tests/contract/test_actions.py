@@ -114,8 +114,8 @@ def test_no_expression_in_a_script_and_every_script_strict(action) -> None:
             assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step["uses"])
 
 
-# https://docs.github.com/actions/reference/workflows-and-actions/metadata-syntax#branding. The length is that of the form
-# which publishes a release: "Description must be less than 125 characters."
+# https://docs.github.com/actions/reference/workflows-and-actions/metadata-syntax#branding. The length is that of
+# the form that publishes a release: "Description must be less than 125 characters."
 COLORS = {"white", "black", "yellow", "blue", "green", "orange", "red", "purple", "gray-dark"}
 OMITTED_ICONS = {
     *("coffee", "columns", "divide", "divide-circle", "divide-square", "frown", "hexagon", "key", "meh"),
