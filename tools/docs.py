@@ -75,7 +75,7 @@ _REPORTING = (
     CACHE,
 )
 ACTIONS = (
-    Action(".", "chain", (*_REPORTING, KEEP_TRACE)),
+    Action(".", "chain", (*_REPORTING, SubmitOptions.submit_dependencies, KEEP_TRACE)),
     Action("actions/trivy-scan", "scan", (*_REPORTING, SubmitOptions.submit_dependencies)),
     Action("actions/copa-patch", "patch", _REPORTING),
     Action("actions/notation-sign", "sign", (*GatingOptions.inputs(), CACHE)),

@@ -20,7 +20,7 @@ from s3c_actions.options.command import Command
 from s3c_actions.report.render.terminal import NEUTRAL_MARK, image_title
 
 if TYPE_CHECKING:
-    from s3c_actions.options.github import CommentingOptions
+    from s3c_actions.options.github import CommentingOptions, TokenOptions
     from s3c_actions.report.document import ResultDocument
     from s3c_actions.result.model import ImageOutcome, LeftResults, Outcome, ScanResult
 
@@ -69,7 +69,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         console: to show lines on.
         now: the time of the run, with its zone.
         upload: whether to output a folder with the SARIF reports.
-        submit: whether to submit the images' packages to GitHub.
+        submit: the token to submit the images' packages to GitHub with; None: they are not submitted.
         annotations: whether to show the worst findings beside the code.
         comment: the inputs about commenting; None for a command that does not comment.
     """
@@ -80,7 +80,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
     upload: bool = False
     annotations: bool = False
-    submit: bool = False
+    submit: TokenOptions | None = None
     comment: CommentingOptions | None = None
 
     def publish(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> int:
@@ -121,8 +121,8 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         if write_error is not None:
             self.console.error(name, write_error)
             return max(outputs.exit_code(outcome), int(write_error.exit_code))
-        if self.submit:
-            self._submit(outcome)
+        if self.submit is not None:
+            self._submit(self.submit, outcome)
         comment_exit = self._comment(document, output) if document is not None and output is not None else Exit.DONE
         return max(outputs.exit_code(outcome), int(comment_exit))
 
@@ -157,7 +157,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
                 line=selected.line,
             )
 
-    def _submit(self, outcome: Outcome) -> None:
+    def _submit(self, submit: TokenOptions, outcome: Outcome) -> None:
         """Submit the packages of each image; an error is shown and does not change the verdict."""
         from s3c_actions.github import api, dependency_snapshot
         from s3c_actions.github.run import read_run
@@ -165,7 +165,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         from s3c_actions.report.formats.sarif import sarif_category
         from s3c_actions.wiring.github import look_up_token
 
-        token = look_up_token(self.comment, self.environment) if self.comment is not None else ""
+        token = look_up_token(submit, self.environment)
         if not token:
             self.console.progress.warning(
                 "The dependencies were not submitted: there is no token for GitHub. Give `github-token`, with the "

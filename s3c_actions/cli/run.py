@@ -141,7 +141,7 @@ class _Run(msgspec.Struct):
     in_action: bool
     upload: bool = False
     annotations: bool = False
-    submit: bool = False
+    submit: commenting.TokenOptions | None = None
     comment: commenting.CommentingOptions | None = None
     settings: tuple[SettingsFile, ...] = ()
     changes: tuple[GateChange, ...] = ()
@@ -210,8 +210,7 @@ class _Run(msgspec.Struct):
 
     def _prepare_submission(self) -> None:
         """Read whether packages are submitted, and have them listed then."""
-        self.submit = self._read_group(SubmitOptions).submit_dependencies
-        if not self.submit:
+        if not self._read_group(SubmitOptions).submit_dependencies:
             return
         from s3c_actions.github import dependency_snapshot
         from s3c_actions.github.run import read_run
@@ -219,6 +218,7 @@ class _Run(msgspec.Struct):
         from s3c_actions.report.format_registry import SNAPSHOT
 
         dependency_snapshot.check_run(read_run(self.environment))
+        self.submit = self._read_group(commenting.TokenOptions)
         options = self._read_group(ReportFileOptions)
         if SNAPSHOT not in options.format:
             first = () if options.given(FormatOptions.format) else (options.without_format,)

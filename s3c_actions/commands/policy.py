@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import StringIO
 from typing import TYPE_CHECKING
 
@@ -45,7 +45,7 @@ def run(options: inputs.PolicyInputs, context: Context) -> Outcome:
         if options.image:
             raise InputError("image", "an export is for every image.", remedy="Leave the images out.")
         return Outcome(command="policy", images=(), text=export_yaml(read_certificates(policy, options, context)))
-    for sentence in exception_notices(policy, context):
+    for sentence in exception_notices(policy, context.now):
         context.progress.warning(sentence)
     if not options.image:
         return Outcome(command="policy", images=(), text=_describe_policy(policy))
@@ -89,11 +89,11 @@ def export_yaml(policy: Policy) -> str:
     return head + text.getvalue()
 
 
-def exception_notices(policy: Policy, context: Context) -> list[str]:
+def exception_notices(policy: Policy, now: datetime) -> list[str]:
     """Return warnings on exceptions of a policy that have ended or soon will."""
     notices = []
     for exception in policy.exceptions:
-        remaining = exception_end(exception.until) - context.now
+        remaining = exception_end(exception.until) - now
         if remaining <= timedelta():
             notices.append(
                 f"The exception for {exception.id} by {exception.who} ended on {exception.until}: it counts no more."

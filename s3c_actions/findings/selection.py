@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 import msgspec
 from msgspec.structs import replace
 
@@ -69,11 +71,15 @@ def select(report: ScanReport, selection: Selection) -> ScanReport:
     )
 
 
-def mark_uncounted(report: ScanReport) -> ScanReport:
+def mark_uncounted(report: ScanReport, counted: Set[Severity] = frozenset()) -> ScanReport:
     """Return a report that somebody gave, with the severities that it does not show to have been looked for.
 
     Trivy's report has no trace of `--severity`: without a finding of a severity it may have been made without it.
+
+    Args:
+        report: with the findings that it lists.
+        counted: severities that are known to have been looked for.
     """
-    seen = {finding.severity for finding in (*report.findings, *report.suppressed)}
+    seen = {finding.severity for finding in (*report.findings, *report.suppressed)} | counted
     uncounted = tuple(severity for severity in sorted(Severity, reverse=True) if severity not in seen)
     return replace(report, hidden=replace(report.hidden, uncounted=uncounted))

@@ -112,6 +112,7 @@ COMMAND = Command(
     options=ChainInputs,
     implementation="s3c_actions.commands.chain:run",
     comments=True,
+    submits=True,
     examples=(
         "s3c chain localhost:5000/voting-db:15.0 --key signing.key --certificate signing.crt",
         "s3c chain registry.example/app:1.4 registry.example/db:15.0 --key-name release --fail-on HIGH",

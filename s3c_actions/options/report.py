@@ -242,6 +242,7 @@ COMMAND = Command(
     "no scan.",
     options=ReportInputs,
     implementation="s3c_actions.commands.report:run",
+    submits=True,
     examples=(
         "s3c report trivy.json --format sarif,html,csv --output-dir reports",
         "s3c report trivy.json --baseline main/trivy.json --fail-on HIGH --fixable-only",

@@ -248,6 +248,10 @@ class ScanEntry(Entry, frozen=True, kw_only=True):
     ]
     warnings: tuple[str, ...]
     files: Files
+    report_sha256: Annotated[
+        Sha256OrEmpty | UnsetType,
+        Meta(description="Of Trivy's JSON report, by which a later step knows it again; empty of an index."),
+    ] = UNSET
     platforms: Annotated[
         tuple[ScanEntry, ...] | UnsetType, Meta(description="Of an index, the scans of its platforms.")
     ] = UNSET

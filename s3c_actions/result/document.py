@@ -240,6 +240,7 @@ def _scan_entry(scan: ScanResult) -> ScanEntry:
         contents=tuple(_copy_fields(shape.ContentEntry, content) for content in scan.contents),
         warnings=scan.warnings,
         files=_file_paths({**({} if scan.parts else {"json": scan.trivy_json}), **scan.files}),
+        report_sha256=scan.report_sha256,
         platforms=tuple(_scan_entry(part) for part in scan.parts),
         proposed=_copy_fields(shape.ProposedEntry, scan.proposed) if scan.proposed is not None else None,
         seconds=round(scan.seconds, 3),

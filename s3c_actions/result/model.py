@@ -33,6 +33,7 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         report: the finding model, complete; `files` the reports written, format → path.
         selection: of the findings to show; no gate reads it.
         trivy_json: path of Trivy's own JSON, which patch uses and `s3c report` reads.
+        report_sha256: of its content; empty for an index, whose parts have one each.
         gated: whether a gate judged it; without one, nothing below closes anything.
         refused: findings that close the gate (empty: it is open).
         blind: why the absence of findings means nothing (an unknown distribution, …); it closes a gate like a finding
@@ -57,6 +58,7 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     report: ScanReport
     selection: Selection = EVERYTHING
     trivy_json: Path
+    report_sha256: str = ""
     gated: bool
     refused: tuple[Finding, ...]
     blind: str

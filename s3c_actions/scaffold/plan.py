@@ -19,12 +19,15 @@ from s3c_actions.scaffold import ownership, rendering
 from s3c_actions.scaffold.inspection import WORKFLOWS, Dockerfile, Inspection
 from s3c_actions.scaffold.rendering import Pin, is_expressible
 
+_RELEASE = "s3c-release.yml"
 MAX_IMAGES = 256
 """Jobs that GitHub runs of one matrix."""
 IGNORE_FILE = ".trivyignore.yaml"
 GITHUB, GITHUB_REGISTRY = "github.com", "ghcr.io"
 SCHEMA_URL = f"https://raw.githubusercontent.com/{REPOSITORY}/{rendering.TAG}/s3c_actions/schemas/{SCHEMA}"
 CERTIFICATE = "keys/signing.crt"
+_ECR = re.compile(r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
+_TAG_IN_ECR = re.compile(rf"(?P<repository>{_ECR.pattern}/[a-z0-9._/-]+):\S+")
 
 
 class Signer(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,8 +104,9 @@ def make_plan(inspection: Inspection, signer: Signer, pin: Pin, *, prefix: str =
             is on github.com.
         ignore_file: an existing ignore file that is used in place of a new one.
     """
-    notes = list(_inspection_notes(inspection))
-    prefix = prefix or _github_prefix(inspection)
+    prefix = prefix or _github_prefix(inspection) or _ecr_prefix(inspection)
+    notes = list(_inspection_notes(inspection, prefix))
+    ecr = _ECR.fullmatch(prefix.partition("/")[0])
     images = name_images(inspection.dockerfiles, prefix, notes)
     deployed = _deployed_elsewhere(inspection.deployed, images)
     values: dict[str, Any] = {
@@ -116,11 +120,13 @@ def make_plan(inspection: Inspection, signer: Signer, pin: Pin, *, prefix: str =
         "signer": signer.source,
         "schema": rendering.Verbatim(SCHEMA_URL),
         "github_registry": prefix.startswith(f"{GITHUB_REGISTRY}/"),
+        "aws_account": ecr["account"] if ecr else "",
+        "aws_region": ecr["region"] if ecr else "",
     }
     if len(deployed) > MAX_IMAGES:
         notes.append(f"Of {len(deployed)} images in manifests, the first {MAX_IMAGES} are scanned again daily.")
     wanted: list[tuple[str, str]] = []
-    release = _release(prefix, signer, notes) if images else []
+    release = _release(prefix, signer, inspection, images, notes) if images else []
     values["release"] = bool(release)  # which scans what is on the default branch
     if images:
         wanted.append(("s3c-images.yml", f"builds and scans {counted(len(images), 'image')}, comments, gates"))
@@ -132,7 +138,12 @@ def make_plan(inspection: Inspection, signer: Signer, pin: Pin, *, prefix: str =
     if not wanted:
         notes.append("No Dockerfile and no manifest with an image was found: there is nothing to scan.")
         return Plan(files=(), notes=tuple(notes))
-    files = [_planned(f"{WORKFLOWS}/{name}", name, purpose, pin, values) for name, purpose in wanted]
+    files = [
+        _planned(
+            f"{WORKFLOWS}/{name}", "s3c-release-ecr.yml" if ecr and name == _RELEASE else name, purpose, pin, values
+        )
+        for name, purpose in wanted
+    ]
     files.append(_planned(DEFAULT_FILE, "s3c-policy.yaml", "what an image has to be", pin, values))
     if images and not ignore_file:
         files.append(_planned(IGNORE_FILE, "trivyignore.yaml", "findings that are set aside", pin, values))
@@ -144,7 +155,9 @@ def _planned(path: str, template: str, purpose: str, pin: Pin, values: Mapping[s
     return PlannedFile(path=path, text=text, purpose=purpose)
 
 
-def _release(prefix: str, signer: Signer, notes: list[str]) -> list[tuple[str, str]]:
+def _release(
+    prefix: str, signer: Signer, inspection: Inspection, images: Sequence[Image], notes: list[str]
+) -> list[tuple[str, str]]:
     """Return the workflow that signs, where it is known what signs and where images go."""
     if not prefix:
         notes.append("Where images are pushed is not known, so nothing signs them: give `image-prefix`.")
@@ -152,12 +165,37 @@ def _release(prefix: str, signer: Signer, notes: list[str]) -> list[tuple[str, s
     if not signer.source:
         notes.append("Nothing signs yet: `s3c init --key`, or `vault` and `vault-certificate`, adds a workflow.")
         return []
-    if not prefix.startswith(f"{GITHUB_REGISTRY}/") and not signer.vault:
+    if _ECR.fullmatch(prefix.partition("/")[0]):
+        notes += _ecr_notes(inspection, images)
+    elif not prefix.startswith(f"{GITHUB_REGISTRY}/") and not signer.vault:
         notes.append(
             f"Images go to {prefix.partition('/')[0]}: give the workflow that signs `registry-username` and the secret "
             "REGISTRY_PASSWORD."
         )
-    return [("s3c-release.yml", "builds, pushes, patches and signs what is on the default branch")]
+    return [(_RELEASE, "builds, pushes, patches and signs what is on the default branch")]
+
+
+def _ecr_notes(inspection: Inspection, images: Sequence[Image]) -> list[str]:
+    """Return what AWS has to have for the workflow that signs."""
+    remote = inspection.checkout.remote
+    subject = f"repo:{remote.owner}/{remote.name}" if remote else "repo:OWNER/NAME"
+    repositories = ", ".join(image.repository.partition("/")[2] for image in images[:5])
+    return [
+        f"Images go to Amazon ECR: set the variable AWS_ROLE of the environment signing to a role that trusts "
+        f"{subject}:environment:signing and may push to {repositories}: see {doc_link('start.md#amazon-ecr')}.",
+    ]
+
+
+def _ecr_prefix(inspection: Inspection) -> str:
+    """Return the one repository of Amazon ECR that the workflows push the one Dockerfile's image to; else empty."""
+    repositories = {
+        match["repository"]
+        for action in inspection.actions
+        if action.action == "docker/build-push-action"
+        for tag in re.split(r"[\s,]+", action.inputs.get("tags", ""))
+        if (match := _TAG_IN_ECR.fullmatch(tag))
+    }
+    return repositories.pop() if len(repositories) == 1 == len(inspection.dockerfiles) else ""
 
 
 def _github_prefix(inspection: Inspection) -> str:
@@ -184,7 +222,7 @@ def elsewhere(inspection: Inspection) -> str:
     return ""
 
 
-def _inspection_notes(inspection: Inspection) -> list[str]:
+def _inspection_notes(inspection: Inspection, prefix: str) -> list[str]:
     notes = []
     checkout = inspection.checkout
     if not checkout.branch_known:
@@ -193,7 +231,7 @@ def _inspection_notes(inspection: Inspection) -> list[str]:
         notes.append("There is no Git remote: where the repository is hosted is not known.")
     elif checkout.remote.host != GITHUB:
         notes.append(f"The repository is on {checkout.remote.host}, not on github.com: see {doc_link('github.md')}.")
-    if registry := elsewhere(inspection):
+    if not prefix and (registry := elsewhere(inspection)):
         notes.append(f"Workflows push to {registry}: give `image-prefix` for a workflow that signs there.")
     if inspection.incomplete:
         notes.append("The repository is larger than what is looked through: some of its files were left out.")

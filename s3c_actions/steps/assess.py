@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from s3c_actions.core import reading
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.evidence.statement import normalize_time
-from s3c_actions.findings import coverage
+from s3c_actions.findings import coverage, scan_record
 from s3c_actions.findings.advisories import MAX_DATABASE_AGE, Database, outdated_reason
 from s3c_actions.findings.coverage import Coverage
 from s3c_actions.findings.model import ForbiddenContent, ScanReport
@@ -111,8 +111,9 @@ def assess_scan(
     Raises:
         OutsideError: Trivy creates no readable bill of materials.
     """
+    data = reading.read_file(path, reading.MAX_REPORT_BYTES)
     observed = coverage.assess_coverage(
-        reading.read_file(path, reading.MAX_REPORT_BYTES),
+        data,
         scanners=scope.scanners,
         pkg_types=scope.pkg_types,
         database=database,
@@ -123,6 +124,7 @@ def assess_scan(
     aged = _age(report, criteria) if kept else ""
     judged = _assess(
         path,
+        data,
         report,
         image=image,
         reference=reference,
@@ -159,7 +161,8 @@ def assess_given_report(
     aged = _age(report, criteria)
     return _assess(
         path,
-        mark_uncounted(report),
+        data,
+        mark_uncounted(report, scan_record.counted_severities(path, data)),
         image=image,
         reference=reference,
         scope=shown.scope,
@@ -172,6 +175,7 @@ def assess_given_report(
 
 def _assess(
     path: Path,
+    data: bytes,
     report: ScanReport,
     *,
     image: str,
@@ -200,6 +204,7 @@ def _assess(
         reference=reference,
         report=report,
         trivy_json=path,
+        report_sha256=scan_record.checksum(data),
         gated=criteria.closes,
         refused=criteria.gate.refused(counted.findings),
         blind=observed.blind if criteria.unscanned_fails else "",

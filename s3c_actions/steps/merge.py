@@ -31,6 +31,7 @@ def merge_scans(image: str, reference: Reference, scans: list[ScanResult]) -> Sc
         image=image,
         reference=reference.pinned,
         report=report,
+        report_sha256="",
         gated=all(scan.gated for scan in scans),
         refused=union_findings([scan.refused for scan in scans]),
         blind=_join_sentences(scans, lambda scan: scan.blind),

@@ -1,5 +1,7 @@
 """Draw a trace: a chain of stations from the image's origins to the gate, rendered as SVG by a template.
 
+It is laid out twice, from left to right and for narrow screens from top to bottom; the page shows one of them.
+
 Signatures and documents stand below the chain, in a panel that hangs from the image, each with its seal. Everything in
 the picture is also in the page's text, so a screen reader gets one sentence for it.
 """
@@ -31,12 +33,16 @@ from s3c_actions.trace.model import (
 )
 
 WIDTH, GAP = 232, 84
-HEIGHT = 116
+HEIGHT, DROP = 116, 54
+MARGIN = 8.0
+"""Around the picture."""
 ROW = 46
 PANEL, PAD, BETWEEN = 30, 16, 12
 """From the chain to the panel; within the panel, to its border and between two boxes."""
+NARROWEST = 252
+"""Width of a box in the panel of the shortest chain, and in the column."""
 MAX_TITLE = 25
-"""Characters in bold that the narrowest box has room for."""
+"""Characters in bold that it has room for."""
 MAX_ANCESTORS = 2
 MAX_SIGNATURES = 4
 MAX_DOCUMENTS = 8
@@ -77,7 +83,7 @@ class Box(msgspec.Struct, frozen=True):
 
 
 class Arrow(msgspec.Struct, frozen=True):
-    """An arrow from one station to the next, with labels above and below it."""
+    """An arrow from one station to the next, with labels above and below it; with `down`, beside it."""
 
     x: float
     y: float
@@ -85,6 +91,7 @@ class Arrow(msgspec.Struct, frozen=True):
     above: str = ""
     below: str = ""
     style: str = ""
+    down: bool = False
 
 
 class Picture(msgspec.Struct):
@@ -98,12 +105,63 @@ class Picture(msgspec.Struct):
     stems: list[tuple[float, float, float]] = msgspec.field(default_factory=list)
 
 
+class Link(msgspec.Struct, frozen=True):
+    """What leads from one station to the next: two labels and the arrow's style."""
+
+    above: str
+    below: str = ""
+    style: str = ""
+
+
 def draw(story: Trace) -> Picture:
-    """Lay out the picture of a trace."""
-    top = 8.0
+    """Lay out the picture of a trace, its stations from left to right."""
     picture = Picture(told=describe_trace(story))
-    x = 8.0
-    middle = top + HEIGHT / 2
+    left, top = MARGIN, MARGIN
+    origins, (own, deploy) = _origins(story), _own_station(story)
+    for station, link in (*origins, (own, deploy)):
+        picture.boxes.append(_place(station, left, top))
+        picture.arrows.append(
+            Arrow(left + WIDTH + 4, top + HEIGHT / 2, GAP - 8, link.above, link.below, style=link.style)
+        )
+        left += WIDTH + GAP
+    picture.boxes.append(_place(_gate(story), left, top))
+    picture.width = left + WIDTH + MARGIN
+    picture.height = top + HEIGHT + MARGIN
+    _hang_panel(picture, story, MARGIN + len(origins) * (WIDTH + GAP) + WIDTH / 2)
+    return picture
+
+
+def draw_stacked(story: Trace) -> Picture:
+    """Lay out the picture for a narrow screen: a column, with the panel between the image and the gate."""
+    width = NARROWEST + 2 * PAD
+    picture = Picture(told=describe_trace(story), width=width + 2 * MARGIN)
+    middle, top = picture.width / 2, MARGIN
+    own, deploy = _own_station(story)
+    for station, link in _origins(story):
+        picture.boxes.append(_place(station, MARGIN, top, width))
+        picture.arrows.append(_down(middle, top + HEIGHT, link))
+        top += HEIGHT + DROP
+    picture.boxes.append(_place(own, MARGIN, top, width))
+    picture.height = top + HEIGHT + MARGIN
+    _hang_panel(picture, story, middle)
+    bottom = picture.height - MARGIN
+    picture.arrows.append(_down(middle, bottom, deploy))
+    picture.boxes.append(_place(_gate(story), MARGIN, bottom + DROP, width))
+    picture.height = bottom + DROP + HEIGHT + MARGIN
+    return picture
+
+
+def _place(box: Box, x: float, y: float, width: float = WIDTH) -> Box:
+    return msgspec.structs.replace(box, x=x, y=y, width=width)
+
+
+def _down(x: float, y: float, link: Link) -> Arrow:
+    return Arrow(x, y + 4, DROP - 8, link.above, link.below, link.style, down=True)
+
+
+def _origins(story: Trace) -> list[tuple[Box, Link]]:
+    """Return the stations before the image, the oldest first, each with what leads on from it."""
+    stations = []
     for ancestor in reversed(story.ancestors[:MAX_ANCESTORS]):
         original = ancestor.relation is Relation.PATCHED
         style = "station" if ancestor.subject is not None else "station missing"
@@ -113,25 +171,24 @@ def draw(story: Trace) -> Picture:
             if ancestor.subject is not None
             else [("soft", words) for words in _wrap(line(ancestor.problem, 200), 28, 2)]
         )
-        picture.boxes.append(_station((x, top), "original" if original else "base", ancestor.named, facts, style))
+        station = _station("original" if original else "base", ancestor.named, facts, style)
         above, below = ("patched", _fixed_count(story)) if original else ("built on", "")
-        style = "bad" if ancestor.proven is False else "" if ancestor.proven else "guess"
-        picture.arrows.append(Arrow(x + WIDTH + 4, middle, GAP - 8, above, below, style))
-        x += WIDTH + GAP
-    own = _facts(story.subject, story.counts)
-    picture.boxes.append(_station((x, top), "this image", _pinned(story), own, "station own"))
-    stem = x + WIDTH / 2
-    picture.arrows.append(Arrow(x + WIDTH + 4, middle, GAP - 8, "deploy", ""))
-    x += WIDTH + GAP
+        arrow_style = "bad" if ancestor.proven is False else "" if ancestor.proven else "guess"
+        stations.append((station, Link(above, below, arrow_style)))
+    return stations
+
+
+def _own_station(story: Trace) -> tuple[Box, Link]:
+    station = _station("this image", _pinned(story), _facts(story.subject, story.counts), "station own")
+    return station, Link("deploy")
+
+
+def _gate(story: Trace) -> Box:
     style, word = _GATES[story.judgement.verdict]
     why = line((*story.judgement.reasons, f"by {story.judgement.by}")[0], 200)
     texts = [TextLine(18, 26, "GATE TODAY", "label"), TextLine(18, 54, word, "verdict")]
     texts += [TextLine(18, 76 + 16 * n, row, "soft") for n, row in enumerate(_wrap(why, 30, 2))]
-    picture.boxes.append(Box(x, top, WIDTH, HEIGHT, f"gate {style}", tuple(texts)))
-    picture.width = x + WIDTH + 8
-    picture.height = top + HEIGHT + 8
-    _hang_panel(picture, story, stem)
-    return picture
+    return Box(0, 0, WIDTH, HEIGHT, f"gate {style}", tuple(texts))
 
 
 def describe_trace(story: Trace) -> str:
@@ -160,10 +217,10 @@ def _hang_panel(picture: Picture, story: Trace, stem: float) -> None:
     groups = [(heading, boxes) for heading, boxes in groups if boxes]
     if not groups:
         return
-    width = picture.width - 16
+    width = picture.width - 2 * MARGIN
     columns = int((width - 2 * PAD + BETWEEN) // (WIDTH + BETWEEN))
     box_width = (width - 2 * PAD - (columns - 1) * BETWEEN) / columns
-    top = picture.height - 8 + PANEL
+    top = picture.height - MARGIN + PANEL
     y = top + PAD
     placed: list[Box] = []
     headings: list[TextLine] = []
@@ -171,22 +228,22 @@ def _hang_panel(picture: Picture, story: Trace, stem: float) -> None:
         headings.append(TextLine(PAD, y - top + 8, heading, "label"))
         y += 20
         for number, box in enumerate(boxes):
-            left = 8 + PAD + number % columns * (box_width + BETWEEN)
+            left = MARGIN + PAD + number % columns * (box_width + BETWEEN)
             height = y + number // columns * ROW
             placed.append(msgspec.structs.replace(box, x=left, y=height, width=box_width))
         y += -(-len(boxes) // columns) * ROW + 10
     height = y - top - 16 + PAD
     picture.stems.append((stem, top - PANEL, top))
-    picture.boxes += [Box(8, top, width, height, "panel", tuple(headings)), *placed]
-    picture.height = top + height + 8
+    picture.boxes += [Box(MARGIN, top, width, height, "panel", tuple(headings)), *placed]
+    picture.height = top + height + MARGIN
 
 
-def _station(at: tuple[float, float], label: str, reference: str, facts: Sequence[tuple[str, str]], style: str) -> Box:
+def _station(label: str, reference: str, facts: Sequence[tuple[str, str]], style: str) -> Box:
     name, digest = split_name(reference)
     texts = [TextLine(18, 26, label.upper(), "label"), TextLine(18, 48, line(name, 22), "name")]
     texts += [TextLine(18, 66, digest, "mono")] if digest else []
     texts += [TextLine(18, 85 + 17 * n, line(fact, 30), kind) for n, (kind, fact) in enumerate(facts[:2])]
-    return Box(*at, WIDTH, HEIGHT, style, tuple(texts))
+    return Box(0, 0, WIDTH, HEIGHT, style, tuple(texts))
 
 
 def _pinned(story: Trace) -> str:

@@ -66,6 +66,7 @@ def render(story: Trace, links: tuple[PageLink, ...] = ()) -> bytes:
             links=links,
             title=story_text.title_of(story),
             picture=diagram.draw(story),
+            stacked=diagram.draw_stacked(story),
             describe_original=partial(story_text.describe_original, story),
             verdict=_VERDICTS[story.judgement.verdict],
             change=_change(story.change),

@@ -114,12 +114,29 @@ def test_no_expression_in_a_script_and_every_script_strict(action) -> None:
             assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step["uses"])
 
 
+# https://docs.github.com/actions/reference/workflows-and-actions/metadata-syntax#branding. The length is that of
+# the form that publishes a release: "Description must be less than 125 characters."
+COLORS = {"white", "black", "yellow", "blue", "green", "orange", "red", "purple", "gray-dark"}
+OMITTED_ICONS = {
+    *("coffee", "columns", "divide", "divide-circle", "divide-square", "frown", "hexagon", "key", "meh"),
+    *("mouse-pointer", "smile", "tool", "x-octagon"),
+}
+
+
 @ACTIONS
 def test_marketplace_metadata(action) -> None:
     document = loaded(action)
-    assert document["name"]
-    assert document["description"]
+    assert 0 < len(document["name"]) < 100
+    assert 0 < len(document["description"]) < 125
     assert set(document["branding"]) == {"icon", "color"}
+    assert document["branding"]["color"] in COLORS
+    assert document["branding"]["icon"] not in OMITTED_ICONS
+
+
+def test_no_two_actions_have_one_name() -> None:
+    # Of the repository the Marketplace lists the root's action; it has a name that nothing else there has.
+    names = [loaded(action)["name"].lower() for action in docs.ACTIONS]
+    assert len(set(names)) == len(names)
 
 
 def test_short_names_lead_to_the_actions() -> None:

@@ -15,8 +15,8 @@ from s3c_actions.core.errors import Exit
 from s3c_actions.github import dependency_snapshot
 from s3c_actions.github.errors import FailureKind, GitHubError
 from s3c_actions.github.run import WorkflowRun
-from s3c_actions.options.common import OutputOptions
-from s3c_actions.options.report import ReportFileOptions
+from s3c_actions.options.command import COMMANDS, load
+from s3c_actions.options.report import FormatOptions
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context
 from tests.contract.test_github_comments import EITHER, client
@@ -95,46 +95,70 @@ def test_an_answer_that_is_not_githubs(github: GitHub) -> None:
 # As a step
 
 
-class Inputs(ReportFileOptions, OutputOptions):
-    """The inputs of a command that submits."""
+ARGUMENTS = {"scan": ("a:1",), "report": ("trivy.json",), "chain": ("a:1",)}
+"""Command → what it is about."""
+SUBMITTING = pytest.mark.parametrize("name", ARGUMENTS)
 
 
 @pytest.fixture
 def step(github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
-    """Runs `s3c scan` as a step; the snapshot is the recorded one, where it was asked for."""
+    """Runs a command as a step, as it is declared; the snapshot is the recorded one, where it was asked for."""
 
-    def go(**inputs: str) -> tuple[int, str]:
-        def do(options: Inputs, _context: Context) -> Outcome:
+    def go(name: str, *, token: str = "run-token", **inputs: str) -> tuple[int, str]:
+        def do(options: FormatOptions, _context: Context) -> Outcome:
             scan = outcomes.scan(outcomes.report())
             files = {"github": RECORDED} if "github" in options.format else {}
-            return Outcome(command="scan", images=(ImageOutcome(image="a:1", scan=replace(scan, files=files)),))
+            return Outcome(command=name, images=(ImageOutcome(image="a:1", scan=replace(scan, files=files)),))
 
-        command = FunctionCommand(name="scan", help="", options=Inputs, function=do, comments=True, submits=True)
+        declared = load(name)
+        command = FunctionCommand(
+            name=name,
+            help="",
+            options=declared.options,
+            function=do,
+            comments=declared.comments,
+            submits=declared.submits,
+        )
         monkeypatch.setattr(run, "load", lambda _name: command)
         monkeypatch.chdir(tmp_path)
         out = io.StringIO()
         environment = {
             "HOME": str(tmp_path),
-            **github.variables(),
+            **github.variables(token),
             "GITHUB_SHA": COMMIT,
             "GITHUB_REF": "refs/heads/main",
             **{f"S3C_{name.upper()}": text for name, text in inputs.items()},
         }
-        return run.run("scan", [], environment, out, out), out.getvalue()
+        return run.run(name, ARGUMENTS[name], environment, out, out), out.getvalue()
 
     return go
 
 
-def test_it_is_submitted_when_asked(github: GitHub, step: Callable[..., tuple[int, str]]) -> None:
-    assert step()[0] == Exit.DONE
+@SUBMITTING
+def test_it_is_submitted_when_asked(github: GitHub, step: Callable[..., tuple[int, str]], name: str) -> None:
+    assert step(name)[0] == Exit.DONE
     assert not github.made("snapshots")
-    code, said = step(submit_dependencies="true")
+    code, said = step(name, submit_dependencies="true")
     assert code == Exit.DONE, said
     assert github.made("POST .*snapshots → 201")
 
 
-def test_a_failure_is_told_and_changes_no_verdict(github: GitHub, step: Callable[..., tuple[int, str]]) -> None:
+@SUBMITTING
+def test_a_failure_is_told_and_changes_no_verdict(
+    github: GitHub, step: Callable[..., tuple[int, str]], name: str
+) -> None:
     github.state.tokens["run-token"] = Token(permissions=FULL)
-    code, said = step(submit_dependencies="true")
+    code, said = step(name, submit_dependencies="true")
     assert code == Exit.DONE
     assert "could not be submitted" in said
+
+
+@SUBMITTING
+def test_without_a_token_it_is_told_what_is_missing(step: Callable[..., tuple[int, str]], name: str) -> None:
+    code, said = step(name, token="", submit_dependencies="true")
+    assert code == Exit.DONE
+    assert "there is no token for GitHub" in said
+
+
+def test_what_submits_is_what_makes_a_report_of_the_image_in_the_end() -> None:
+    assert {name for name in COMMANDS if load(name).submits} == {*ARGUMENTS}

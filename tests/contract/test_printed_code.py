@@ -136,6 +136,16 @@ def is_policy(document: Any, text: str) -> bool:
     return True
 
 
+def uses_hooks(document: Any) -> bool:
+    """Whether it configures pre-commit; test_pre_commit.py runs it."""
+    if not isinstance(document, dict) or set(document) != {"repos"}:
+        return False
+    (repository,) = document["repos"]
+    offered = {hook["id"] for hook in parse_yaml((ROOT / ".pre-commit-hooks.yaml").read_text())}
+    assert {hook["id"] for hook in repository["hooks"]} <= offered
+    return True
+
+
 def is_ignore_file(document: Any, text: str, folder: Path) -> bool:
     if not isinstance(document, dict) or not set(document) <= IGNORED:
         return False
@@ -159,7 +169,8 @@ def test_a_printed_block_is_what_it_is_shown_as(
     document = parse_yaml(text)
     workflow = workflow_of(document)
     if workflow is None:
-        assert is_policy(document, text) or is_ignore_file(document, text, tmp_path), "no check knows what this is"
+        known = is_policy(document, text) or is_ignore_file(document, text, tmp_path) or uses_hooks(document)
+        assert known, "no check knows what this is"
         return
     if "actions/upload-artifact@v3" in text:
         # For GitHub Enterprise Server, which has no other.

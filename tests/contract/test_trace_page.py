@@ -78,13 +78,27 @@ def test_by_keyboard_on_a_phone_and_in_print(browser: Browser) -> None:
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
-def test_no_text_of_the_picture_leaves_its_box(browser: Browser) -> None:
+@pytest.mark.parametrize("width", [320, 500, 1280])
+def test_no_text_of_the_picture_leaves_its_box(browser: Browser, width: int) -> None:
     for story in (*STORIES.values(), scenes.traced()):
-        with opened(browser, source(story), width=1280) as (page, _):
-            left = page.locator("svg g").evaluate_all("""all => all.flatMap(group => {
+        with opened(browser, source(story), width=width) as (page, _):
+            left = page.locator("svg:visible g").evaluate_all("""all => all.flatMap(group => {
                 const box = group.querySelector("rect").getBoundingClientRect();
                 return [...group.querySelectorAll("text")]
                     .filter(one => one.getBoundingClientRect().right > box.right)
                     .map(one => one.textContent);
             })""")
             assert left == []
+
+
+@pytest.mark.parametrize("width", [320, 500, 800, 801, 1280])
+def test_the_picture_fits_the_screen(browser: Browser, width: int) -> None:
+    """By one of its two forms; on paper by the wide one."""
+    for story in (*STORIES.values(), scenes.traced()):
+        with opened(browser, source(story), width=width) as (page, _):
+            picture, frame = page.locator("figure svg:visible"), page.locator("figure")
+            assert picture.get_attribute("class") == ("down" if width <= 800 else "across")
+            assert frame.evaluate("one => one.scrollWidth <= one.clientWidth")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            page.emulate_media(media="print")
+            assert picture.get_attribute("class") == "across"

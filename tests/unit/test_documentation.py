@@ -446,9 +446,15 @@ def test_what_another_ci_system_is_given_is_understood(page):
     (pipeline,) = [block for block in code(page) if block.info in {"yaml", "groovy"}]
     if pipeline.info == "yaml":
         assert parse_yaml(pipeline.content)
-    (line,) = re.findall(r"/bin/s3c\"? ([a-z]+ \"[^\"]+\")", pipeline.content)
+    (line,) = re.findall(r"\bs3c\"? (scan \"[^\"]+\"[^'\n]*)", pipeline.content)
     name, *argv = shlex.split(line)
-    assert parser.read(load(name), [re.sub(r"\$\(?[\w.]+\)?", "x", word) for word in argv]) is not None
+    given = parser.read(load(name), [re.sub(r"\$\(?[\w.]+\)?", "x", word) for word in argv])
+    assert given is not None
+    # Files that the pipeline collects are those that the formats write.
+    written = {form.file for form in FORMATS if form.name in given["format"].split(",")}
+    collected = re.findall(r"s3c-out/\*/([\w.-]+)", pipeline.content)
+    assert collected
+    assert set(collected) <= written
     rows = [row.partition(" | ")[0] for row in page.read_text().splitlines() if row.startswith("| ")]
     assert any(row.startswith("| comment") for row in rows)
     assert any(row.startswith("| alerts") for row in rows)

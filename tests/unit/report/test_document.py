@@ -126,7 +126,16 @@ OBJECTS = list(objects(WHOLE))
 LATER = {
     "s3c": {"settings", "gate_changes"},
     "remaining": {"mirror"},
-    "scanner_version": {"gated", "overridden", "outdated", "missing", "scope", "platforms", "proposed"},
+    "scanner_version": {
+        "gated",
+        "overridden",
+        "outdated",
+        "missing",
+        "scope",
+        "platforms",
+        "proposed",
+        "report_sha256",
+    },
     "certificate": {"judged"},
     "unsigned_denied": {"pauses"},
 }

@@ -43,7 +43,8 @@ SETTINGS = {"s3c-policy.yaml", ".trivyignore.yaml"}
         ("kustomize", KEY, {"refresh"}),
         ("chart", Signer(), {"images", "comment", "refresh"}),
         ("compose", Signer(), {"images", "comment", "refresh"}),
-        ("ecr", KEY, {"images", "comment"}),
+        ("ecr", Signer(), {"images", "comment"}),
+        ("ecr", KEY, {"images", "comment", "release"}),
         ("ghcr", KEY, {"images", "comment", "release"}),
         ("no-remote", KEY, {"images", "comment"}),
         ("develop", KEY, {"images", "comment"}),
@@ -88,6 +89,74 @@ def test_a_vault_signs_without_a_secret_and_the_policy_trusts_it(tmp_path):
     assert (job["with"]["vault"], job["with"]["vault-certificate"], "secrets" in job) == ("kv-shop", "signing", False)
     (trusted,) = model.parse(made.files["s3c-policy.yaml"]).signers
     assert trusted.certificate == "https://kv-shop.vault.azure.net/certificates/signing"
+
+
+ECR = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
+
+
+def test_amazons_registry_is_pushed_to_by_a_role_and_not_by_a_stored_password(tmp_path):
+    made = planned("ecr", tmp_path, KEY)
+    jobs = made.workflow("s3c-release")["jobs"]
+    assert jobs["build"]["permissions"] == {"contents": "read"}
+    assert jobs["image"]["environment"] == "signing"
+    steps = {step["uses"].partition("@")[0]: step.get("with", {}) for step in jobs["image"]["steps"]}
+    assert steps["aws-actions/configure-aws-credentials"] == {
+        "role-to-assume": "${{ vars.AWS_ROLE }}",
+        "aws-region": "eu-central-1",
+    }
+    assert steps["aws-actions/amazon-ecr-login"] == {"registries": "123456789012"}
+    assert jobs["image"]["strategy"]["matrix"]["include"][0]["image"] == f"{ECR}/shop"
+    assert "REGISTRY_PASSWORD" not in made.files[".github/workflows/s3c-release.yml"]
+    (note,) = [note for note in made.notes if "Amazon" in note]
+    assert "repo:acme/shop:environment:signing" in note
+    assert "may push to shop:" in note
+    assert not [note for note in made.notes if "image-prefix" in note]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "region"),
+    [
+        (f"{ECR}/team/shop", "eu-central-1"),
+        ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com/shop", "us-gov-west-1"),
+        ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/shop", "cn-north-1"),
+        ("123.dkr.ecr.eu-central-1.amazonaws.com/shop", ""),
+        (f"{ECR}.example/shop", ""),
+        ("public.ecr.aws/acme/shop", ""),
+    ],
+)
+def test_amazons_registry_is_known_by_its_whole_name(prefix, region, tmp_path):
+    steps = [
+        step
+        for job in planned("plain", tmp_path, KEY, prefix=prefix).workflow("s3c-release")["jobs"].values()
+        for step in job.get("steps", ())
+    ]
+    regions = [step["with"]["aws-region"] for step in steps if "aws-region" in step.get("with", {})]
+    assert regions == ([region] if region else [])
+
+
+def test_a_vault_signs_for_amazons_registry(tmp_path):
+    signer = Signer(vault="kv-shop", vault_certificate="signing")
+    made = planned("ecr", tmp_path, signer)
+    inputs = made.workflow("s3c-release")["jobs"]["image"]["steps"][-1]["with"]
+    assert (inputs["vault"], inputs["client-id"]) == ("kv-shop", "${{ vars.AZURE_CLIENT_ID_SIGN }}")
+    assert not {"key-pem", "certificate"} & set(inputs)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        f"{ECR}/shop:1,{ECR}/other:1",  # which of them is not known
+        "${{ steps.ecr.outputs.registry }}/shop:1",
+        "shop:1",
+    ],
+)
+def test_where_a_workflow_pushes_is_not_guessed(tags, tmp_path):
+    folder = repositories.write("ecr", tmp_path / "ecr")
+    workflow = folder / ".github" / "workflows" / "build.yml"
+    workflow.write_text(re.sub(r'tags: "[^"]*"', f'tags: "{tags}"', workflow.read_text()))
+    made = plan.make_plan(inspection.inspect(folder), KEY, PIN)
+    assert not any(file.path.endswith("s3c-release.yml") for file in made.files)
+    assert any("give `image-prefix`" in note for note in made.notes)
 
 
 @pytest.mark.parametrize("signer", [Signer(), KEY])

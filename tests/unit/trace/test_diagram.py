@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -45,9 +46,15 @@ def station(picture: Picture, label: str) -> list[str]:
     return [one.text for one in box.texts[1:]]
 
 
-@pytest.mark.parametrize("story", [stories.patched(), stories.denied(), stories.paused(), stories.hostile("x" * 300)])
-def test_nothing_leaves_the_picture_and_no_two_boxes_meet(story: Trace) -> None:
-    picture = diagram.draw(story)
+STORIES = pytest.mark.parametrize(
+    "story", [stories.patched(), stories.denied(), stories.paused(), stories.hostile("x" * 300)]
+)
+
+
+@STORIES
+@pytest.mark.parametrize("draw", [diagram.draw, diagram.draw_stacked])
+def test_nothing_leaves_the_picture_and_no_two_boxes_meet(story: Trace, draw: Callable[[Trace], Picture]) -> None:
+    picture = draw(story)
     for box in picture.boxes:
         assert 0 <= box.x <= box.x + box.width <= picture.width
         assert 0 <= box.y <= box.y + box.height <= picture.height
@@ -62,6 +69,21 @@ def test_nothing_leaves_the_picture_and_no_two_boxes_meet(story: Trace) -> None:
         )
 
     assert all(apart(one, other) for place, one in enumerate(boxes) for other in boxes[:place])
+
+
+@STORIES
+def test_the_column_has_everything_that_the_chain_has(story: Trace) -> None:
+    across, down = diagram.draw(story), diagram.draw_stacked(story)
+    assert down.told == across.told
+    assert {(box.style, box.texts, box.seal) for box in down.boxes} == {
+        (box.style, box.texts, box.seal) for box in across.boxes if box.style != "panel"
+    } | {(box.style, box.texts, box.seal) for box in down.boxes if box.style == "panel"}
+    assert [(arrow.above, arrow.below, arrow.style) for arrow in down.arrows] == [
+        (arrow.above, arrow.below, arrow.style) for arrow in across.arrows
+    ]
+    tops = [box.y for box in down.boxes if box.style.startswith(("station", "panel", "gate"))]
+    assert tops == sorted(tops)
+    assert down.width < 320  # of the narrowest phone
 
 
 def test_the_picture_is_filled() -> None:
