@@ -28,9 +28,9 @@ from rich.table import Table
 
 from s3c_actions.cli.run import cache_path
 from s3c_actions.core.folders import state_folder
-from s3c_actions.core.process import Secrets
 from s3c_actions.core.records import Records
 from s3c_actions.core.reference import Reference
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.findings import trivy_report
 from s3c_actions.registry import Registry
 from s3c_actions.registry.credentials import Logins
@@ -475,7 +475,7 @@ def large(bench: Bench) -> None:
 _LOOKS = """
 import sys
 from pathlib import Path
-from s3c_actions.core.process import Secrets
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.findings import trivy_report
 from s3c_actions.findings.threshold import Threshold
 from s3c_actions.report import formats

@@ -24,8 +24,8 @@ from s3c_actions.registry.credentials import Credentials
 
 if TYPE_CHECKING:
     from s3c_actions.azure.identity import Identity
-    from s3c_actions.core.process import Secrets
     from s3c_actions.core.progress import Progress
+    from s3c_actions.core.secrets import Secrets
 
 # Accepted by every registry; one for the Resource Manager can be forbidden (azureADAuthenticationAsArmPolicy):
 # https://learn.microsoft.com/azure/container-registry/container-registry-disable-authentication-as-arm

@@ -26,7 +26,8 @@ from s3c_actions.azure.transport import create_transport
 from s3c_actions.core import reading, response_limits
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.pasted_content import quote_value
-from s3c_actions.core.process import Secrets, find
+from s3c_actions.core.process import find
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.options.azure import https_host, tenant
 
 if TYPE_CHECKING:

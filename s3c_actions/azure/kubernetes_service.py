@@ -21,7 +21,7 @@ from s3c_actions.core.explain import Case, explain
 
 if TYPE_CHECKING:
     from s3c_actions.azure.identity import Identity
-    from s3c_actions.core.process import Secrets
+    from s3c_actions.core.secrets import Secrets
 
 API_VERSION = "2025-05-01"
 # https://learn.microsoft.com/azure/aks/kubelogin-authentication: the application of every cluster's API server.

@@ -12,7 +12,7 @@ import msgspec
 from s3c_actions import __version__
 from s3c_actions.cli.console import LogProgress, QuietProgress, TerminalProgress, error_lines
 from s3c_actions.core.errors import S3CError
-from s3c_actions.core.process import Secrets
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.report.render.terminal import highlight, plain_line
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from s3c_actions.result.model import LeftResults
 if TYPE_CHECKING:
     from github import Github
 
-    from s3c_actions.core.process import Secrets
     from s3c_actions.core.progress import Progress
+    from s3c_actions.core.secrets import Secrets
 
 BODY_BYTES = 65_536 - marker.CHARACTERS - 1_000
 """GitHub counts characters; bytes are never fewer."""

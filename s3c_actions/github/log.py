@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TextIO
 from uuid import uuid4
 
-from s3c_actions.core.process import Secrets
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.report.render.terminal import plain_line
 
 ANNOTATIONS = 10

@@ -10,9 +10,9 @@ import msgspec
 
 from s3c_actions.core.suggest import did_you_mean
 
-_STEP = re.compile(r"\[(\d+|\.\.\.)\]|([^.\[\]`]+)")
-_UNKNOWN = re.compile(r"unknown field `([^`]{1,100})`")
-_VALUE = re.compile(r"[Ii]nvalid enum value '([^']{1,100})'")
+_STEP = r"\[(\d+|\.\.\.)\]|([^.\[\]`]+)"
+_UNKNOWN = r"unknown field `([^`]{1,100})`"
+_VALUE = r"[Ii]nvalid enum value '([^']{1,100})'"
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -38,9 +38,9 @@ def locate(text: str, place: str, problem: str, schema: Mapping[str, Any]) -> Fa
         problem: msgspec's description.
         schema: the policy's JSON Schema.
     """
-    steps = [int(index) if index.isdigit() else key or 0 for index, key in _STEP.findall(place)]
+    steps = [int(index) if index.isdigit() else key or 0 for index, key in re.findall(_STEP, place)]
     allowed = _descend(schema, schema, steps)
-    if unknown := _UNKNOWN.search(problem):
+    if unknown := re.search(_UNKNOWN, problem):
         keys = tuple(key for part in allowed for key in part.get("properties", ()))
         return Fault(
             _line(text, [*steps, unknown[1]]),
@@ -48,7 +48,7 @@ def locate(text: str, place: str, problem: str, schema: Mapping[str, Any]) -> Fa
             did_you_mean(unknown[1], keys) + (f"Choose from {', '.join(keys)}." if keys else ""),
         )
     choices = tuple(str(value) for part in allowed for value in part.get("enum", ()))
-    if choices and (value := _VALUE.search(problem)):
+    if choices and (value := re.search(_VALUE, problem)):
         return Fault(
             _line(text, steps),
             f"{value[1]!r} is none of the values allowed",

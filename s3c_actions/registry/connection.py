@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from s3c_actions.core import reading, response_limits, web
+from s3c_actions.core import reading
 from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.explain import Case, explain
@@ -216,6 +216,9 @@ class Connection:
 
     def _http(self) -> Session:
         if self._session is None:
+            # Also without `requests`, an HTTP client takes long to import, and a report of a file asks no registry.
+            from s3c_actions.core import response_limits, web
+
             # The session first: it imports all of `requests`, which another thread may be doing as well. Importing a
             # part of it beside that thread may find it half imported.
             session = web.create_session()

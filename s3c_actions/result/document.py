@@ -17,7 +17,7 @@ from msgspec import UNSET, UnsetType
 
 from s3c_actions import __version__
 from s3c_actions.core.errors import InputError, S3CError
-from s3c_actions.core.process import Secrets
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.core.startup import paused
 from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.entry import NAMES, FindingEntry, ReasonedFinding, entry, reasoned

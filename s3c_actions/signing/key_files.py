@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
     from cryptography.x509 import Certificate
 
-_PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----((?:[^-]|-(?!----))*)-----END \1-----")
+_PEM_BLOCK = rb"-----BEGIN ([A-Z0-9 ]{1,40})-----((?:[^-]|-(?!----))*)-----END \1-----"
 _CERTIFICATES = {b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE"}
 _BYTE_ORDERS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -161,7 +161,7 @@ def _blocks(data: bytes) -> list[_Block]:
     if b"\\n" in data:
         data = data.replace(b"\\r\\n", b"\n").replace(b"\\n", b"\n").replace(b"\\r", b"\n")
     found = []
-    for match in _PEM_BLOCK.finditer(data):
+    for match in re.finditer(_PEM_BLOCK, data):
         label, body = match[1], match[2]
         # Headers, such as of an encrypted key of old, are lines with a colon; a blank line ends them.
         lines = [line.strip() for line in body.splitlines()]
@@ -197,19 +197,19 @@ def _der_length(content: bytes) -> int:
 
 # Words for what a file holds, by the label of a block that it has.
 _CONTENTS = (
-    (re.compile(rb"PRIVATE KEY\Z"), "a private key"),
-    (re.compile(rb"(?:X509 |TRUSTED )?CERTIFICATE\Z"), "a certificate"),
-    (re.compile(rb"CERTIFICATE REQUEST\Z"), "a request for a certificate (CSR)"),
-    (re.compile(rb"PUBLIC KEY\Z"), "a public key"),
-    (re.compile(rb"PKCS7|CMS"), "a PKCS#7 file"),
-    (re.compile(rb""), "PEM of another kind"),
+    (rb"PRIVATE KEY\Z", "a private key"),
+    (rb"(?:X509 |TRUSTED )?CERTIFICATE\Z", "a certificate"),
+    (rb"CERTIFICATE REQUEST\Z", "a request for a certificate (CSR)"),
+    (rb"PUBLIC KEY\Z", "a public key"),
+    (rb"PKCS7|CMS", "a PKCS#7 file"),
+    (rb"", "PEM of another kind"),
 )
 
 
 def _describe(data: bytes, blocks: Sequence[_Block]) -> str:
     """Return what a file holds in words; empty when that is unknown."""
     if blocks:
-        return next(words for label, words in _CONTENTS if any(label.search(block.label) for block in blocks))
+        return next(words for label, words in _CONTENTS if any(re.search(label, block.label) for block in blocks))
     if data[:1] != b"\x30":
         return ""
     if _PKCS7_SIGNED in data[:40]:

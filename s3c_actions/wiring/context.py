@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from s3c_actions.core.process import Runner, Secrets
+    from s3c_actions.core.process import Runner
     from s3c_actions.core.progress import Progress
+    from s3c_actions.core.secrets import Secrets
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):

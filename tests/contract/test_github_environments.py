@@ -10,8 +10,9 @@ import pytest
 
 from s3c_actions.azure import clouds
 from s3c_actions.azure.identity import Identity
-from s3c_actions.core.process import Runner, Secrets
+from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.github import api, environments
 from s3c_actions.github.errors import FailureKind, GitHubError
 from s3c_actions.wiring.context import Context

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from s3c_actions.cli import run
 from s3c_actions.core.errors import Exit
-from s3c_actions.core.process import Secrets
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.findings import trivy_report
 from s3c_actions.github import artifact
 from s3c_actions.github.run import WorkflowRun

@@ -12,7 +12,7 @@ import pytest
 
 from s3c_actions.cli import run
 from s3c_actions.core.errors import Exit
-from s3c_actions.core.process import Secrets
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.result import document
 from s3c_lab.certificates import make
 from tests.support import bare, samples

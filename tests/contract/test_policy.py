@@ -17,9 +17,10 @@ from ruamel.yaml import YAML
 
 from s3c_actions.cli.run import cache_path
 from s3c_actions.commands import report as reporting
-from s3c_actions.core.process import Runner, Secrets
+from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
 from s3c_actions.core.records import file_sha256
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.evidence.statement import Statement
 from s3c_actions.options import declare
 from s3c_actions.options.command import load

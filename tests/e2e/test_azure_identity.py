@@ -20,7 +20,7 @@ ASK = """
 import json, os, sys, time
 from s3c_actions.azure import identity
 from s3c_actions.core.errors import S3CError
-from s3c_actions.core.process import Secrets
+from s3c_actions.core.secrets import Secrets
 asked = json.loads(os.environ["ASKED"])
 secrets = Secrets()
 try:

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from s3c_actions.core import artifact_types
-from s3c_actions.core.process import Secrets
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.report import rendering
 from s3c_actions.report.formats import sarif
 from s3c_actions.result import document

@@ -14,8 +14,8 @@ import pytest
 import requests  # noqa: F401 - urllib3 tries, when it is imported, whether a port can be opened
 
 from s3c_actions.cli import run
-from s3c_actions.core.process import Secrets
 from s3c_actions.core.records import Records, file_sha256
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.programs.install import locate
 from s3c_actions.programs.install.pins import BUILDKITD, COPA, HELM, NOTATION, TRIVY, Platform
 from s3c_actions.result import document

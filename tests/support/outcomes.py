@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from s3c_actions.core.errors import OutsideError, Refused, S3CError
-from s3c_actions.core.process import Secrets
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity, rank_findings
 from s3c_actions.findings.scope import Scope, SettingsFile

@@ -13,7 +13,7 @@ from s3c_actions.cli import parser
 from s3c_actions.cli import run as shell
 from s3c_actions.core import folders, pasted_content
 from s3c_actions.core.errors import Exit, InputError, OutsideError
-from s3c_actions.core.process import Secrets
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.options import github as commenting
 from s3c_actions.options.command import COMMANDS, load
 from s3c_actions.options.common import SubmitOptions

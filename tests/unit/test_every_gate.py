@@ -18,8 +18,8 @@ from msgspec.structs import replace
 
 import s3c_actions
 from s3c_actions.core.errors import Exit, OutsideError
-from s3c_actions.core.process import Secrets
 from s3c_actions.core.reference import Reference
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.evidence.statement import Statement
 from s3c_actions.findings.coverage import Coverage
 from s3c_actions.findings.model import ScanReport

@@ -53,7 +53,7 @@ WITHOUT = {
     ),
     "core": (
         "artifact_types errors pasted_content process progress reading records response_limits "
-        "secret_handover secret_values startup writing"
+        "secret_handover secret_values secrets startup writing"
     ),
     "evidence": "documents sbom statement",
     "findings": "difference go_json model releases scope scope_inference threshold trivy_warnings",

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from s3c_actions.core.web import status_at_socket
-
 DEFAULT_SOCKET = "/var/run/docker.sock"
 _SECONDS = 5.0
 _NOT_FOUND = 404
@@ -25,4 +23,7 @@ def lacks_image(image: str, environment: Mapping[str, str]) -> bool:
     scheme, _, path = (environment.get("DOCKER_HOST") or f"unix://{DEFAULT_SOCKET}").partition("://")
     if scheme != "unix":
         return False
+    # A report of a file asks no Docker, and an HTTP client takes long to import.
+    from s3c_actions.core.web import status_at_socket
+
     return status_at_socket(path, f"/images/{quote(image, safe='/:@')}/json", _SECONDS) == _NOT_FOUND

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 import msgspec
 
@@ -18,15 +19,22 @@ _DIRECTIVE = re.compile(r"#[\t\n\v\f\r \x85\xa0]*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.
 _DIRECTIVES = {"syntax", "escape", "check"}
 _HEREDOC = re.compile(r"\d*<<(-?)[\t\n\f\r ]*([^<]+)\Z", re.ASCII)
 _MAY_HAVE_HEREDOCS = {"ADD", "COPY", "RUN"}
-_CONTINUED = {token: re.compile(rf"(?:(?<=[^{re.escape(token)}])|\A){re.escape(token)}[ \t]*\Z") for token in "\\`"}
-_FLAG = {
-    token: re.compile(
+_ESCAPES = {"\\", "`"}
+
+
+@cache
+def _continuation(escape: str) -> re.Pattern[str]:
+    token = re.escape(escape)
+    return re.compile(rf"(?:(?<=[^{token}])|\A){token}[ \t]*\Z")
+
+
+@cache
+def _flag(escape: str) -> re.Pattern[str]:
+    return re.compile(
         r"--(?:[^\s'\"ESCAPE]|ESCAPE.|'(?:[^'ESCAPE]|ESCAPE.)*'|\"(?:[^\"ESCAPE]|ESCAPE.)*\")*(?=\s|\Z)".replace(
-            "ESCAPE", re.escape(token)
+            "ESCAPE", re.escape(escape)
         )
     )
-    for token in "\\`"
-}
 
 
 class HereDocument(msgspec.Struct, frozen=True):
@@ -104,7 +112,7 @@ class _Lines:
             self._directives = None
             return
         self._directives.add(name)
-        if name == "escape" and match[2] in _CONTINUED:
+        if name == "escape" and match[2] in _ESCAPES:
             self.escape = match[2]
 
     def take_here_document(self, name: str, *, tabs: bool) -> HereDocument:
@@ -126,7 +134,7 @@ def _read_instructions(lines: _Lines) -> Iterator[Instruction]:
         start = lines.number
         if line.startswith("#"):
             continue
-        continued = _CONTINUED[lines.escape]
+        continued = _continuation(lines.escape)
         parts, ends = [continued.sub("", line)], continued.search(line) is None
         if ends and not line:
             continue
@@ -146,7 +154,7 @@ def _split(start: int, line: str, escape: str) -> Instruction | None:
     if not keyword:
         return None
     arguments, flags = "".join(rest).strip(_BLANKS), []
-    while flag := _FLAG[escape].match(arguments):
+    while flag := _flag(escape).match(arguments):
         arguments = arguments[flag.end() :].strip(_BLANKS)
         if flag[0] == "--":
             break

@@ -20,7 +20,7 @@ from urllib3.exceptions import NewConnectionError, ProtocolError
 from s3c_actions.azure import identity
 from s3c_actions.azure.identity import Identity, IdentitySettings
 from s3c_actions.core import web
-from s3c_actions.core.process import Secrets
+from s3c_actions.core.secrets import Secrets
 from tests.support.azure.entra import Application, Entra
 from tests.support.azure.web import Request, Sites
 

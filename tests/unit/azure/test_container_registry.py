@@ -11,8 +11,8 @@ from s3c_actions.azure.clouds import CLOUDS
 from s3c_actions.azure.container_registry import AzureLogin, is_azure, login_server
 from s3c_actions.azure.identity import Identity, IdentitySettings
 from s3c_actions.core.errors import InputError, OutsideError
-from s3c_actions.core.process import Secrets
 from s3c_actions.core.progress import Silent
+from s3c_actions.core.secrets import Secrets
 from tests.support.azure.in_process import Network, network
 from tests.support.azure.web import Answer, Request, json_answer
 

@@ -12,7 +12,7 @@ from s3c_actions.azure import clouds, github_token, login_errors
 from s3c_actions.azure.identity import IdentitySettings, choose
 from s3c_actions.azure.login_errors import LoginAttempt
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
-from s3c_actions.core.process import Secrets
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.options import azure as inputs
 from s3c_actions.options.declare import read
 

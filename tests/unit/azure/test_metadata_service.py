@@ -10,7 +10,7 @@ from s3c_actions.azure import identity
 from s3c_actions.azure.identity import IdentitySettings
 from s3c_actions.azure.metadata_service import MAX_BYTES, is_azure_machine
 from s3c_actions.core.errors import OutsideError
-from s3c_actions.core.process import Secrets
+from s3c_actions.core.secrets import Secrets
 from tests.support.azure.entra import instance_metadata
 from tests.support.azure.in_process import Network, network
 from tests.support.azure.web import Answer, Request, json_answer

@@ -15,8 +15,8 @@ from s3c_actions.azure.retries import MAX_RETRY_AFTER, MAX_WAIT, PATIENCE
 from s3c_actions.azure.transport import MAX_TRIES
 from s3c_actions.azure.vault import Vault, VaultCertificate
 from s3c_actions.core.errors import OutsideError, S3CError
-from s3c_actions.core.process import Secrets
 from s3c_actions.core.progress import Silent
+from s3c_actions.core.secrets import Secrets
 from s3c_lab.certificates import Identity
 from tests.support.azure import vault as stand_in
 from tests.support.azure.entra import MANAGEMENT

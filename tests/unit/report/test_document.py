@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from s3c_actions.core.errors import OutsideError
-from s3c_actions.core.process import Secrets
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.model import ForbiddenContent
 from s3c_actions.findings.scope import SettingsFile

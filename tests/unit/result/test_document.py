@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
-from s3c_actions.core.process import Secrets
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.result import document as result
 from s3c_actions.result import outputs
 from s3c_actions.result.model import Comparison, ImageOutcome, Outcome

@@ -18,8 +18,9 @@ from s3c_actions.cluster.client import Cluster, Resource
 from s3c_actions.cluster.gate import manifests
 from s3c_actions.commands import gate
 from s3c_actions.core.errors import InputError, OutsideError
-from s3c_actions.core.process import CompletedProgram, Runner, Secrets
+from s3c_actions.core.process import CompletedProgram, Runner
 from s3c_actions.core.progress import Silent
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.options import declare
 from s3c_actions.options import gate as declared
 from s3c_actions.options.command import load

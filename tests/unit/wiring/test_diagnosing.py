@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from s3c_actions.core.errors import S3CError
-from s3c_actions.core.process import Runner, Secrets
+from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.options import declare
 from s3c_actions.options.doctor import DoctorInputs
 from s3c_actions.steps.doctor import Status

@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.core.process import Secrets
 from s3c_actions.core.reference import Reference
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.options import sign as inputs
 from s3c_actions.options.declare import read
 from s3c_actions.result import document

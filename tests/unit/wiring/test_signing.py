@@ -11,8 +11,9 @@ import pytest
 
 from s3c_actions.commands import deploy, verify
 from s3c_actions.core.errors import InputError
-from s3c_actions.core.process import Runner, Secrets
+from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.options import sign as inputs
 from s3c_actions.options import verify as verify_inputs
 from s3c_actions.options.command import load
