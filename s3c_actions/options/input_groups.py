@@ -12,6 +12,8 @@ from s3c_actions.options import (
     deploy,
     doctor,
     evidence,
+    fleet,
+    fleet_report,
     gate,
     github,
     mirror,
@@ -56,6 +58,11 @@ _TASKS = (
     programs.ProgramsInputs.subcommand,
     programs.ProgramsInputs.program,
     github.UploadInputs.sarif,
+)
+_FLEET = (
+    fleet.PlanOptions.plan,
+    fleet_report.FleetReportInputs.earlier_report,
+    fleet_report.FleetReportInputs.publish_report,
 )
 _FROM = (deploy.DeployInputs.image, refresh.RefreshInputs.namespaces)
 _GATE = (
@@ -112,6 +119,7 @@ _PROGRAMS = (
 
 GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
     ("Task", _TASKS),
+    ("Fleet", _FLEET),
     ("Image", (*_IMAGE, *_FROM)),
     ("Gate", _GATE),
     ("Scan", tuple(option for option in scan.SCOPE_INPUTS if option is not report.UnscannedOptions.unscanned)),

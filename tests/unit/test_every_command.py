@@ -65,13 +65,14 @@ LINES: list[tuple[str, ...]] = [
     ("refresh",),
     ("refresh", PINNED, "--issue"),
     ("programs", "install", "trivy", "notation", "helm"),
+    ("fleet report", "--plan", "oci://registry.example/fleet/plan:nightly"),
 ]
 
 
 def told(code, said) -> None:
     assert code in {Exit.WRONG_INPUT, Exit.OUTSIDE_FAILED}, said
     assert "Traceback" not in said
-    assert re.search(r"^s3c [a-z]+: \S.*\.", said, re.MULTILINE), said
+    assert re.search(r"^s3c [a-z ]+: \S.*\.", said, re.MULTILINE), said
 
 
 # Of the rest, what fails first is the vault, GitHub or the cluster.
