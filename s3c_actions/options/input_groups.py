@@ -13,6 +13,7 @@ from s3c_actions.options import (
     doctor,
     evidence,
     fleet,
+    fleet_plan,
     fleet_report,
     gate,
     github,
@@ -51,6 +52,19 @@ _IMAGE = (
     mirror.MirrorInputs.platforms,
     mirror.MirrorInputs.referrers,
 )
+_FLEET = (
+    fleet_plan.FleetOptions.fleet,
+    fleet_plan.FleetPlanInputs.shards,
+    fleet_plan.FleetPlanInputs.publish,
+    fleet_plan.FleetPlanInputs.everything,
+    fleet_plan.FleetPlanInputs.snapshot,
+    fleet_plan.FleetPlanInputs.save_snapshot,
+    fleet_plan.FleetPlanInputs.import_copa,
+    fleet_plan.FleetPlanInputs.schema,
+    fleet.PlanOptions.plan,
+    fleet_report.FleetReportInputs.earlier_report,
+    fleet_report.FleetReportInputs.publish_report,
+)
 _TASKS = (
     gate.GateInputs.task,
     policy.PolicyInputs.task,
@@ -58,11 +72,6 @@ _TASKS = (
     programs.ProgramsInputs.subcommand,
     programs.ProgramsInputs.program,
     github.UploadInputs.sarif,
-)
-_FLEET = (
-    fleet.PlanOptions.plan,
-    fleet_report.FleetReportInputs.earlier_report,
-    fleet_report.FleetReportInputs.publish_report,
 )
 _FROM = (deploy.DeployInputs.image, refresh.RefreshInputs.namespaces)
 _GATE = (
