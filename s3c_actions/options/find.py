@@ -7,8 +7,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from s3c_actions.options.command import Command
-from s3c_actions.options.common import ImageOptions, OutputOptions, path
-from s3c_actions.options.declare import Input
+from s3c_actions.options.common import ImageOptions, OutputOptions, path_text
+from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.deploy import ClusterOptions, ImagePathOptions, ManifestOptions
 from s3c_actions.options.parse import boolean, choice, text
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
@@ -16,19 +16,35 @@ from s3c_actions.options.refresh import RefreshInputs
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.report import PolicyOptions
 from s3c_actions.options.sign import KEY_INPUTS, SIGNATURE_INPUTS, SigningOptions
-from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.options.verify import TrustOptions
 
 FORMATS = ("table", "csv")
 
 
+class PrintOptions(Group):
+    """The form of the answer."""
+
+    format: Input[str] = Input(
+        name="format",
+        basic=("find",),
+        metavar="FORMAT,…",
+        short="f",
+        help="What is printed: a table, or CSV with a row for each finding and each image that cannot be answered for. "
+        "`--json` prints everything.",
+        parse=choice(*FORMATS),
+        default="table",
+        absent="table",
+        choices=FORMATS,
+    )
+
+
 class FindInputs(
+    PrintOptions,
     TrustOptions,
     SigningOptions,
     PolicyOptions,
     ClusterOptions,
     ManifestOptions,
-    ImagePathOptions,
     ImageOptions,
     OutputOptions,
 ):
@@ -54,18 +70,20 @@ class FindInputs(
         positional=False,
         example="registry.example/voting-app",
     )
-    plan: Input[Path | None] = Input(
+    plan: Input[str] = Input(
         name="plan",
         basic=("find",),
-        metavar="FILE",
-        help="A fleet's plan, `plan.json` of `s3c fleet plan`: all of its images, each with its owner.",
-        parse=path,
-        absent=None,
+        metavar="PLAN",
+        help="A fleet's plan, of `s3c fleet plan`: a file's path, or `oci://registry/repository:tag`. All of its "
+        "images are asked about, each with its owner.",
+        parse=path_text,
+        absent="",
         example="plan.json",
     )
     manifests: Input[tuple[str, ...]] = replace(
         ManifestOptions.manifests, basic=("find",), required=False, positional=False
     )
+    image_paths = ImagePathOptions.image_paths
     namespaces: Input[tuple[str, ...]] = replace(RefreshInputs.namespaces, basic=("find",))
     policy: Input[Path | None] = replace(
         PolicyOptions.policy,
@@ -78,18 +96,6 @@ class FindInputs(
         basic=("find",),
         help="Certificates of those whose signed documents count, as in `s3c verify`. Reports count for 7 days then.",
         required=False,
-    )
-    format: Input[str] = Input(
-        name="format",
-        basic=("find",),
-        metavar="FORMAT,…",
-        short="f",
-        help="What is printed: a table, or CSV with a row for each finding and each image that cannot be answered for. "
-        "`--json` prints everything.",
-        parse=choice(*FORMATS),
-        default="table",
-        absent="table",
-        choices=FORMATS,
     )
     index: Input[str] = Input(
         name="index",
@@ -125,12 +131,12 @@ class FindInputs(
         image,
         plan,
         manifests,
-        ImagePathOptions.image_paths,
+        image_paths,
         *ClusterOptions.own(),
         namespaces,
         policy,
         *TrustOptions.own(),
-        format,
+        PrintOptions.format,
         index,
         publish_index,
         require_complete,

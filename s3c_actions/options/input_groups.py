@@ -12,6 +12,7 @@ from s3c_actions.options import (
     deploy,
     doctor,
     evidence,
+    find,
     gate,
     github,
     mirror,
@@ -35,6 +36,7 @@ MANY = 13
 """Minimum number of inputs of a command for which they are grouped."""
 
 _IMAGE = (
+    find.FindInputs.query,
     common.ImageOptions.image,
     scan.ScanInputs.input,
     scan.ScanInputs.image_source,
@@ -57,7 +59,7 @@ _TASKS = (
     programs.ProgramsInputs.program,
     github.UploadInputs.sarif,
 )
-_FROM = (deploy.DeployInputs.image, refresh.RefreshInputs.namespaces)
+_FROM = (deploy.DeployInputs.image, find.FindInputs.plan, refresh.RefreshInputs.namespaces)
 _GATE = (
     report.ThresholdOptions.fail_on,
     report.ThresholdOptions.fixable_only,
@@ -69,6 +71,9 @@ _GATE = (
     github.GatingOptions.gate_label,
 )
 _REPORTS = (
+    find.FindInputs.index,
+    find.FindInputs.publish_index,
+    find.FindInputs.require_complete,
     report.FormatOptions.format,
     report.ReportFileOptions.output,
     common.OutputOptions.output_dir,

@@ -8,18 +8,16 @@ documents that a query finds nothing in; where it says that a query finds someth
 from __future__ import annotations
 
 import gzip
-import hashlib
-import json
 import zlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import OutsideError
-from s3c_actions.evidence.signatures import only_layer
 from s3c_actions.fleet.find.facts import EXTRACTION, Record
-from s3c_actions.registry.content import EMPTY_TYPE, OCI_MANIFEST
+from s3c_actions.registry.artifacts import push_artifact, read_artifact
 
 if TYPE_CHECKING:
     from s3c_actions.core.reference import Reference
@@ -29,7 +27,6 @@ ARTIFACT_TYPE = "application/vnd.s3c.index.v1+json"
 LAYER_TYPE = "application/vnd.s3c.index.v1+json+gzip"
 MAX_COMPRESSED = 256 * 1024 * 1024
 MAX_BYTES = 2 * 1024 * 1024 * 1024
-_EMPTY = b"{}"
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,17 +69,8 @@ def push(index: Index, target: Reference, writer: Writer) -> str:
         OutsideError: the registry rejected it, or failed.
     """
     content = gzip.compress(msgspec.json.encode(index), compresslevel=6, mtime=0)
-    writer.push_blob(target, _digest(_EMPTY), _EMPTY)
-    writer.push_blob(target, _digest(content), content)
-    document = {
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "artifactType": ARTIFACT_TYPE,
-        "config": {"mediaType": EMPTY_TYPE, "digest": _digest(_EMPTY), "size": len(_EMPTY)},
-        "layers": [{"mediaType": LAYER_TYPE, "digest": _digest(content), "size": len(content)}],
-        "annotations": {"org.opencontainers.image.created": index.created},
-    }
-    return writer.push_manifest(target, json.dumps(document, separators=(",", ":")).encode(), OCI_MANIFEST).digest
+    annotations = {artifact_types.CREATED: index.created, artifact_types.TITLE: "index.json.gz"}
+    return push_artifact(writer, target, ARTIFACT_TYPE, content, annotations=annotations, layer_type=LAYER_TYPE).digest
 
 
 def pull(manifest: Manifest, reference: Reference, registry: Registry) -> Index:
@@ -95,15 +83,11 @@ def pull(manifest: Manifest, reference: Reference, registry: Registry) -> Index:
 
     Raises:
         ValueError: it is no index of this version; the text is a clause that says why.
-        OutsideError: the registry failed.
+        OutsideError: it does not hold one document, or the registry failed.
     """
     if manifest.descriptor.artifact_type != ARTIFACT_TYPE:
         raise ValueError(f"it is {manifest.descriptor.artifact_type[:100] or 'of no type'}, and no index")
-    layer = only_layer(manifest)
-    size = layer.get("size")
-    if layer.get("mediaType") != LAYER_TYPE or type(size) is not int or not 0 < size <= MAX_COMPRESSED:
-        raise ValueError("its manifest does not hold one document of an index")
-    content = b"".join(registry.layer(reference, str(layer["digest"]), size))
+    content = read_artifact(registry, reference, manifest, MAX_COMPRESSED)
     try:
         index = msgspec.json.decode(_unpack(content), type=Index)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -122,10 +106,6 @@ def _unpack(content: bytes) -> bytes:
     if not unpacking.eof or unpacking.unused_data:
         raise ValueError("its content is cut off, or larger than an index may be")
     return data
-
-
-def _digest(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def not_found_error(reference: Reference) -> OutsideError:

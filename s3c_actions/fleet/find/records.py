@@ -8,11 +8,14 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from s3c_actions.core import reading
-from s3c_actions.fleet.find.facts import EXTRACTION, Record
+from s3c_actions.fleet.find.facts import EXTRACTION, Record, Verification
+
+T = TypeVar("T", Record, Verification)
 
 MAX_KEPT = 20_000
 """Documents of 10,000 images: a bill of materials and a report of each."""
@@ -24,11 +27,12 @@ class RecordStore:
 
     Args:
         folder: created when something is kept.
-        key: for the HMAC; it must not lie in the folder. Without one, nothing is kept or believed.
+        key: for the HMAC; it must not lie in the folder. Without one, records are kept for this run alone.
     """
 
     def __init__(self, folder: Path, key: bytes) -> None:
         self._folder, self._key = folder, key
+        self._of_this_run: dict[str, Record] = {}
 
     def find(self, evidence: str, trust: str) -> Record | None:
         """Return what is kept of a document; None when nothing is, or when somebody else wrote or moved it.
@@ -38,6 +42,23 @@ class RecordStore:
             trust: hash of the trusted signers.
         """
         name = _name(evidence, trust)
+        return self._of_this_run.get(name) or self._read(name, Record)
+
+    def keep(self, record: Record) -> None:
+        """Keep a record in place of an earlier one, for this run alone where the cache cannot be written."""
+        name = _name(record.facts.evidence, record.verification.trust)
+        self._of_this_run[name] = record
+        self._write(name, record)
+
+    def find_index(self, digest: str, trust: str) -> Verification | None:
+        """Return how an index was verified whose records were all taken over; None when they were not."""
+        return self._read(_name(digest, trust), Verification)
+
+    def keep_index(self, digest: str, verification: Verification) -> None:
+        """Keep that the records of an index were all taken over."""
+        self._write(_name(digest, verification.trust), verification)
+
+    def _read(self, name: str, kind: type[T]) -> T | None:
         try:
             data = reading.read_file(self._folder / name, reading.MAX_DOCUMENT_BYTES)
         except OSError:
@@ -46,16 +67,14 @@ class RecordStore:
         if not self._key or not hmac.compare_digest(signature, self._sign(name, content)):
             return None
         try:
-            return msgspec.json.decode(content, type=Record)
+            return msgspec.json.decode(content, type=kind)
         except msgspec.DecodeError:
             return None
 
-    def keep(self, record: Record) -> None:
-        """Keep a record in place of an earlier one; do nothing where the cache cannot be written."""
+    def _write(self, name: str, kept: Record | Verification) -> None:
         if not self._key:
             return
-        name = _name(record.facts.evidence, record.verification.trust)
-        content = msgspec.json.encode(record)
+        content = msgspec.json.encode(kept)
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=self._folder)
