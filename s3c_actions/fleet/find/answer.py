@@ -112,34 +112,35 @@ def _contents(query: Query, sbom: Facts | None, report: Facts | None) -> Answer:
 
 
 def _packages(query: Query, listed: tuple[Package, ...]) -> Iterator[Match]:
+    plain = query.name.lower()
+    wanted = {ecosystem: _normalize(plain, ecosystem) for ecosystem in {package.ecosystem for package in listed}}
     for package in listed:
-        if query.ecosystem not in ("", package.ecosystem) or query.namespace not in ("", package.namespace):
+        ecosystem, name = package.ecosystem, wanted[package.ecosystem]
+        if query.ecosystem not in ("", ecosystem) or query.namespace not in ("", package.namespace):
             continue
-        source = ""
-        version = package.version
-        if not _is_named(query.name, package):
-            if not package.source or _normalize(package.source, package.ecosystem) != _normalize(
-                query.name, package.ecosystem
-            ):
-                continue
+        if _is_named(name, package):
+            source, version = "", package.version
+        elif package.source and _normalize(package.source.lower(), ecosystem) == name:
             source, version = package.source, package.source_version or package.version
-        match = Match(package=package.full_name, installed=package.version, source=source, ecosystem=package.ecosystem)
+        else:
+            continue
+        match = Match(package=package.full_name, installed=package.version, source=source, ecosystem=ecosystem)
         try:
-            if all(bound.admits(package.ecosystem, version) for bound in query.bounds):
+            if all(bound.admits(ecosystem, version) for bound in query.bounds):
                 yield match
         except NotComparable as error:
             yield msgspec.structs.replace(match, problem=str(error))
 
 
-def _is_named(name: str, package: Package) -> bool:
-    wanted = _normalize(name, package.ecosystem)
-    names = [package.full_name, *([package.name] if package.ecosystem == "maven" else [])]
-    return any(_normalize(own, package.ecosystem) == wanted for own in names)
+def _is_named(wanted: str, package: Package) -> bool:
+    """Return whether a package has a name; one of Maven is also called by its artifact alone."""
+    if _normalize(package.full_name.lower(), package.ecosystem) == wanted:
+        return True
+    return package.ecosystem == "maven" and package.name.lower() == wanted
 
 
-def _normalize(name: str, ecosystem: str) -> str:
+def _normalize(lowered: str, ecosystem: str) -> str:
     """Return a name as names of an ecosystem compare: pypi by PEP 503, the others whatever their case."""
-    lowered = name.lower()
     return re.sub(r"[-_.]+", "-", lowered) if ecosystem == "pypi" else lowered
 
 

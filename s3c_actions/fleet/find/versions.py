@@ -50,6 +50,11 @@ def _like_semver(version: str, _wanted: str) -> str:
     return re.sub(r"^(?:go|v)(?=[0-9])", "", version).partition("+")[0]
 
 
+def _like_maven(version: str, _wanted: str) -> str:
+    """Drop a final `RELEASE`, which Maven reads as nothing, as it does `Final` and `GA`; univers knows these alone."""
+    return re.sub(r"(?i)[.-]release$", "", version)
+
+
 class _Scheme(msgspec.Struct, frozen=True, kw_only=True):
     """The rules of an ecosystem.
 
@@ -88,7 +93,7 @@ SCHEMES: Mapping[str, _Scheme] = {
     "swift": _Scheme(versions="SemverVersion", pattern=_SEMVER, reduce=_like_semver),
     "golang": _Scheme(versions="SemverVersion", pattern=_SEMVER, reduce=_like_semver),
     # https://maven.apache.org/pom.html#version-order-specification
-    "maven": _Scheme(versions="MavenVersion", pattern=r"[0-9][A-Za-z0-9._+-]*"),
+    "maven": _Scheme(versions="MavenVersion", pattern=r"[0-9][A-Za-z0-9._+-]*", reduce=_like_maven),
     "nuget": _Scheme(
         versions="NugetVersion", pattern=r"[0-9]+(?:\.[0-9]+){0,3}(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?"
     ),
