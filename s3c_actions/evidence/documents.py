@@ -17,6 +17,8 @@ from s3c_actions.core.artifact_types import STATEMENT
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference, is_tag
 from s3c_actions.core.text import counted
+from s3c_actions.evidence import completeness
+from s3c_actions.evidence.completeness import Completeness
 from s3c_actions.findings.model import Severity
 from s3c_actions.trace.model import AttachedFinding, PatchChange
 
@@ -36,8 +38,11 @@ class SarifReport(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         counted: severities of which it lists every finding; of others it may list none although there are some.
         omitted: the number of further findings it states: a report that is judged in a cluster lists no more than fits.
-        created: the time of the scan, empty when not stated.
+        created: the time of the scan, of several the first; empty when not stated.
         subject: the digest of its image, empty when not stated.
+        suppressed: findings that do not count, each with the reason.
+        completeness: what it leaves open.
+        sboms: digests of the bills of materials that its runs name.
     """
 
     findings: tuple[AttachedFinding, ...]
@@ -48,6 +53,9 @@ class SarifReport(msgspec.Struct, frozen=True, kw_only=True):
     subject: str = ""
     scanner: str = ""
     database: str = ""
+    suppressed: tuple[AttachedFinding, ...] = ()
+    completeness: Completeness = Completeness()
+    sboms: tuple[str, ...] = ()
 
 
 def read_sarif(content: bytes) -> SarifReport:
@@ -61,12 +69,13 @@ def read_sarif(content: bytes) -> SarifReport:
     if not isinstance(runs, list) or not runs or not all(isinstance(run, dict) for run in runs):
         raise UnusableDocument("it is no SARIF report: it has no runs")
     findings: list[AttachedFinding] = []
+    suppressed: list[AttachedFinding] = []
     fixable = 0
     for run in runs:
-        for finding, has_fix in _results(run):
-            findings.append(finding)
-            fixable += has_fix
-            if len(findings) > MAX_FINDINGS:
+        for finding, has_fix, is_suppressed in _results(run):
+            (suppressed if is_suppressed else findings).append(finding)
+            fixable += has_fix and not is_suppressed
+            if len(findings) + len(suppressed) > MAX_FINDINGS:
                 raise UnusableDocument(f"it holds more than {MAX_FINDINGS:,} findings")
     properties = _map(runs[0].get("properties"))
     statement = _map(properties.get(STATEMENT))
@@ -76,15 +85,22 @@ def read_sarif(content: bytes) -> SarifReport:
         fixable=fixable,
         counted=frozenset.intersection(*map(_counted, runs)),
         omitted=sum(_omitted(run) for run in runs),
-        created=_text(statement.get("created")) or _text(properties.get("scanned")),
+        created=min(_text(_statement(run).get("created")) for run in runs) or _text(properties.get("scanned")),
         subject=_text(statement.get("subject")) or _text(properties.get("digest")),
         scanner=f"{_text(driver.get('name'))} {_text(driver.get('version'))}".strip(),
         database=_text(statement.get("database")) or _text(properties.get("database")),
+        suppressed=tuple(suppressed),
+        completeness=completeness.assess(runs),
+        sboms=tuple(dict.fromkeys(filter(None, (_text(_statement(run).get("sbom")) for run in runs)))),
     )
 
 
-def _results(run: Mapping[str, Any]) -> Iterator[tuple[AttachedFinding, bool]]:
-    """Yield each finding that counts, and whether it has a fix."""
+def _statement(run: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _map(_map(run.get("properties")).get(STATEMENT))
+
+
+def _results(run: Mapping[str, Any]) -> Iterator[tuple[AttachedFinding, bool, bool]]:
+    """Yield each finding, whether it has a fix, and whether it is suppressed."""
     listed = _map(_map(run.get("tool")).get("driver")).get("rules")
     rules = (
         {_text(rule_object.get("id")): rule_object for rule_object in listed if isinstance(rule_object, dict)}
@@ -98,8 +114,7 @@ def _results(run: Mapping[str, Any]) -> Iterator[tuple[AttachedFinding, bool]]:
         if not isinstance(result, dict):
             raise UnusableDocument("it is no SARIF report: a result is no object")
         own = _map(result.get("properties"))
-        if own.get("suppressed") is True or result.get("suppressions"):
-            continue
+        suppressions = result.get("suppressions")
         name = _text(result.get("ruleId"))
         rule = _map(rules.get(name))
         help_text = _text(_map(rule.get("help")).get("text"))
@@ -115,9 +130,20 @@ def _results(run: Mapping[str, Any]) -> Iterator[tuple[AttachedFinding, bool]]:
             title=_text(_map(rule.get("shortDescription")).get("text"))
             or _text(_map(result.get("message")).get("text")),
             url=_text(rule.get("helpUri")),
+            reason=_justification(suppressions),
         )
         fixable = own.get("fixable")
-        yield finding, fixable if isinstance(fixable, bool) else bool(fixed)
+        yield (
+            finding,
+            fixable if isinstance(fixable, bool) else bool(fixed),
+            own.get("suppressed") is True or bool(suppressions),
+        )
+
+
+def _justification(suppressions: object) -> str:
+    """Return the first reason of a result's suppressions (SARIF 2.1.0, 3.35); empty when none is given."""
+    listed = suppressions if isinstance(suppressions, list) else []
+    return next(filter(None, (_text(_map(entry).get("justification")) for entry in listed)), "")
 
 
 def _counted(run: Mapping[str, Any]) -> frozenset[Severity]:

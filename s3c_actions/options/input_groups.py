@@ -15,6 +15,7 @@ from s3c_actions.options import (
     fleet,
     fleet_plan,
     fleet_report,
+    find,
     gate,
     github,
     mirror,
@@ -38,6 +39,7 @@ MANY = 13
 """Minimum number of inputs of a command for which they are grouped."""
 
 _IMAGE = (
+    find.FindInputs.query,
     common.ImageOptions.image,
     scan.ScanInputs.input,
     scan.ScanInputs.image_source,
@@ -73,7 +75,7 @@ _TASKS = (
     programs.ProgramsInputs.program,
     github.UploadInputs.sarif,
 )
-_FROM = (deploy.DeployInputs.image, refresh.RefreshInputs.namespaces)
+_FROM = (deploy.DeployInputs.image, find.FindInputs.plan, refresh.RefreshInputs.namespaces)
 _GATE = (
     report.ThresholdOptions.fail_on,
     report.ThresholdOptions.fixable_only,
@@ -85,6 +87,9 @@ _GATE = (
     github.GatingOptions.gate_label,
 )
 _REPORTS = (
+    find.FindInputs.index,
+    find.FindInputs.publish_index,
+    find.FindInputs.require_complete,
     report.FormatOptions.format,
     report.ReportFileOptions.output,
     common.OutputOptions.output_dir,

@@ -28,6 +28,7 @@ def push_artifact(
     *,
     annotations: Mapping[str, str],
     subject: Descriptor | None = None,
+    layer_type: str = "",
 ) -> Descriptor:
     """Push a document; the same document, annotations and subject have the same digest.
 
@@ -38,6 +39,7 @@ def push_artifact(
         content: the document.
         annotations: of the manifest.
         subject: what it refers to, in the same repository.
+        layer_type: media type of `content` where it is not the document's own, such as of a compressed one.
 
     Returns:
         The manifest's descriptor.
@@ -50,7 +52,7 @@ def push_artifact(
         "mediaType": OCI_MANIFEST,
         "artifactType": artifact_type,
         "config": _entry(EMPTY_TYPE, EMPTY),
-        "layers": [_entry(artifact_type, content)],
+        "layers": [_entry(layer_type or artifact_type, content)],
         "annotations": dict(sorted(annotations.items())),
     }
     if subject is not None:

@@ -87,6 +87,7 @@ class Registry:
             timeout=timeout,
             retries=retries,
         )
+        self._without_api: set[str] = set()
 
     def __repr__(self) -> str:
         return f"Registry({self.connection!r})"
@@ -290,18 +291,27 @@ class Registry:
             path = next_page
         raise invalid_answer(reference, f"its list of tags has more than {MAX_PAGES} pages")
 
-    def referrers(self, reference: Reference, wanted_type: str = "") -> tuple[Descriptor, ...]:
+    def referrers(
+        self, reference: Reference, wanted_type: str = "", *, tag_first: bool = False
+    ) -> tuple[Descriptor, ...]:
         """Return the referrers of a digest (signatures, reports), by the referrers API, else by its fallback tag.
 
         Args:
             reference: with a digest.
             wanted_type: only those of this artifact type; all when empty.
+            tag_first: of a registry that lacked the API for another digest, ask for the API only where the tag lists
+                nothing: half of the requests for what asks about many images.
 
         Raises:
             OutsideError: the registry could not be reached, or gave an invalid answer.
         """
-        listed = self.referrers_by_api(reference)
+        listed = None
+        if tag_first and reference.registry in self._without_api:
+            listed = self._fallback_referrers(reference) or None
         if listed is None:
+            listed = self.referrers_by_api(reference)
+        if listed is None:
+            self._without_api.add(reference.registry)
             listed = self._fallback_referrers(reference)
         untyped = [referrer.digest for referrer in listed if referrer.artifact_type in _UNTYPED]
         if len(untyped) > _MAX_UNTYPED:

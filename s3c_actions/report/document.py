@@ -41,6 +41,7 @@ CommandName = Literal[
     "programs",
     "init",
     "doctor",
+    "find",
 ]
 Verdict = Literal["passed", "refused", "failed"]
 
@@ -435,6 +436,47 @@ class CheckEntry(Entry, frozen=True, kw_only=True):
     seconds: Seconds
 
 
+class MatchEntry(Entry, frozen=True, kw_only=True):
+    """What `s3c find` found in one image."""
+
+    image: str
+    reference: Pinned
+    package: str
+    installed: str
+    ecosystem: Annotated[str, Meta(description="Type of the package's URL, such as `deb`; empty when not known.")]
+    source: Annotated[str, Meta(description="The package it was built from, when the query names that one.")]
+    fixed: Annotated[str, Meta(description="Versions with a fix, as the signed report states them.")]
+    advisory: str
+    severity: str
+    licence: str
+    note: Annotated[str, Meta(description="That a finding does not count, and why.")]
+    problem: Annotated[str, Meta(description="Why it is not known whether it is one; empty when it is.")]
+    evidence: Annotated[Digest, Meta(description="The signed document that says so.")]
+    owner: str
+    places: Annotated[tuple[str, ...], Meta(description="Where the image runs or is named.")]
+
+
+class UnansweredEntry(Entry, frozen=True, kw_only=True):
+    """An image in which `s3c find` found nothing, and which may hold it all the same."""
+
+    image: str
+    reference: PinnedOrEmpty
+    reasons: Annotated[tuple[str, ...], Meta(min_length=1)]
+    owner: str
+    places: tuple[str, ...]
+
+
+class FindEntry(Entry, frozen=True, kw_only=True):
+    """The answer of `s3c find`."""
+
+    query: str
+    images: Annotated[Count, Meta(description="Number of digests asked about.")]
+    complete: Annotated[bool, Meta(description="Whether there is an answer for every image.")]
+    matches: tuple[MatchEntry, ...]
+    unanswered: tuple[UnansweredEntry, ...]
+    index: Annotated[PinnedOrEmpty, Meta(description="The index that was pushed.")]
+
+
 class ImageResult(Entry, frozen=True, kw_only=True):
     """What was done to one image; a step that was not run is null."""
 
@@ -564,6 +606,7 @@ class ResultDocument(Entry, frozen=True, kw_only=True):
         UNSET
     )
     plan: Annotated[PlanEntry | UnsetType, Meta(description="Of `s3c fleet plan`; missing otherwise.")] = UNSET
+    find: Annotated[FindEntry | UnsetType, Meta(description="Of `s3c find`; missing otherwise.")] = UNSET
     pull_request: Annotated[str | UnsetType, Meta(description="Address of the pull request, if one was opened.")] = (
         UNSET
     )

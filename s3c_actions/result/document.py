@@ -29,6 +29,7 @@ from s3c_actions.result import outputs
 from s3c_actions.result.model import (
     AttachResult,
     DeployResult,
+    FindResult,
     ImageOutcome,
     Outcome,
     PatchResult,
@@ -74,6 +75,7 @@ def build_document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3C
             if outcome.checks is None
             else tuple(_copy_fields(shape.CheckEntry, check) for check in outcome.checks),
             plan=UNSET if outcome.fleet_plan is None else _copy_fields(shape.PlanEntry, outcome.fleet_plan),
+            find=UNSET if outcome.find is None else _find_entry(outcome.find),
             pull_request=outcome.pull_request or UNSET,
             comments=outcome.comments or UNSET,
         )
@@ -309,6 +311,17 @@ def _deploy_entry(deploy: DeployResult) -> shape.DeployEntry:
         applied=tuple(_copy_fields(shape.AppliedEntry, applied) for applied in deploy.applied),
         error=_error_entry(deploy.failure),
         seconds=round(deploy.seconds, 3),
+    )
+
+
+def _find_entry(find: FindResult) -> shape.FindEntry:
+    return shape.FindEntry(
+        query=find.query,
+        images=find.images,
+        complete=find.complete,
+        matches=tuple(_copy_fields(shape.MatchEntry, match) for match in find.matches),
+        unanswered=tuple(_copy_fields(shape.UnansweredEntry, image) for image in find.unanswered),
+        index=find.index,
     )
 
 

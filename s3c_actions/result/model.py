@@ -385,6 +385,78 @@ class RefreshResult(msgspec.Struct, frozen=True, kw_only=True):
     done: str = ""
 
 
+class FoundMatch(msgspec.Struct, frozen=True, kw_only=True):
+    """What a query found in one image; every text but the reference is untrusted.
+
+    Attributes:
+        image: as people know it; `reference` is pinned.
+        package, installed, ecosystem: the package, empty where a report names none.
+        source: the package that it was built from, when the query names that one.
+        fixed: versions with a fix, as the signed report states them.
+        advisory, severity: of a vulnerability.
+        licence: of the package, when a licence was asked for.
+        note: that a finding does not count, and why.
+        problem: why it is not known whether it is one, in a clause; empty when it is.
+        evidence: digest of the signed document that says so.
+        owner, places: of the image.
+    """
+
+    image: str
+    reference: str
+    package: str = ""
+    installed: str = ""
+    ecosystem: str = ""
+    source: str = ""
+    fixed: str = ""
+    advisory: str = ""
+    severity: str = ""
+    licence: str = ""
+    note: str = ""
+    problem: str = ""
+    evidence: str = ""
+    owner: str = ""
+    places: tuple[str, ...] = ()
+
+
+class UnansweredImage(msgspec.Struct, frozen=True, kw_only=True):
+    """An image in which nothing was found, and may be all the same.
+
+    Attributes:
+        image: as people know it; `reference` is pinned, empty when its digest is not known.
+        reasons: clauses.
+        owner, places: of the image.
+    """
+
+    image: str
+    reference: str = ""
+    reasons: tuple[str, ...] = ()
+    owner: str = ""
+    places: tuple[str, ...] = ()
+
+
+class FindResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a query.
+
+    Attributes:
+        query: as given; empty when an index was made alone.
+        images: number of digests asked about.
+        matches: by image; what is undecided has a `problem`.
+        unanswered: images of which nothing is known for certain.
+        index: pinned reference of the index that was pushed; empty without one.
+    """
+
+    query: str
+    images: int
+    matches: tuple[FoundMatch, ...] = ()
+    unanswered: tuple[UnansweredImage, ...] = ()
+    index: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is an answer for every image."""
+        return not self.unanswered and not any(match.problem for match in self.matches)
+
+
 class ImageOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that was done to one image; a step that was not run is None.
 
@@ -517,6 +589,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     deploy: DeployResult | None = None
     refresh: RefreshResult | None = None
     fleet_plan: FleetPlanResult | None = None
+    find: FindResult | None = None
     settings: tuple[SettingsFile, ...] = ()
     gate_changes: tuple[GateChange, ...] = ()
     text: str = ""
