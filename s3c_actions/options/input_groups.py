@@ -12,6 +12,7 @@ from s3c_actions.options import (
     deploy,
     doctor,
     evidence,
+    fleet_manifests,
     gate,
     github,
     mirror,
@@ -89,6 +90,8 @@ _CLUSTER = (
     gate.GateInputs.end,
     gate.GateInputs.yes,
 )
+_ELSEWHERE = {"namespace", "client-id", "tenant-id", "vault", "vault-certificate", "buildkit-config"}
+_FLEET = tuple(option for option in fleet_manifests.FleetManifestsInputs.order if option.name not in _ELSEWHERE)
 _CONVERSATION = (
     *github.CommentingOptions.inputs(),
     github.CommentInputs.merge,
@@ -137,6 +140,7 @@ GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
             policy.PolicyInputs.ratify,
         ),
     ),
+    ("Fleet", _FLEET),
     ("Deployment", (deploy.ManifestOptions.manifests, *deploy.DEPLOY_INPUTS, *_CLUSTER)),
     (
         "GitHub",

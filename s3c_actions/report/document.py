@@ -39,6 +39,7 @@ CommandName = Literal[
     "programs",
     "init",
     "doctor",
+    "fleet manifests",
 ]
 Verdict = Literal["passed", "refused", "failed"]
 

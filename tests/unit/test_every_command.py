@@ -34,6 +34,7 @@ CHAINS = [
 ]
 LINES: list[tuple[str, ...]] = [
     ("init", "--from-trivy-action", "scan.yml"),
+    ("fleet manifests", "fleet.yaml"),
     ("doctor", "--vault", "kv-voting"),
     *SCANS,
     *CHAINS,
@@ -71,7 +72,7 @@ LINES: list[tuple[str, ...]] = [
 def told(code, said) -> None:
     assert code in {Exit.WRONG_INPUT, Exit.OUTSIDE_FAILED}, said
     assert "Traceback" not in said
-    assert re.search(r"^s3c [a-z]+: \S.*\.", said, re.MULTILINE), said
+    assert re.search(r"^s3c [a-z ]+: \S.*\.", said, re.MULTILINE), said
 
 
 # Of the rest, what fails first is the vault, GitHub or the cluster.
