@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "mirror": "Copy an image by digest to a registry, from another or from an archive: all platforms.",
     "refresh": "Scan again what is deployed, and keep one issue on what can be fixed.",
     "fleet manifests": "Write Kubernetes manifests that keep a fleet without CI, with a pool of BuildKits.",
+    "fleet report": "Report on a fleet: one result, summary, page, issue, and figures for Prometheus.",
     "doctor": "Check programs, registries, tokens, cluster and machine; change nothing.",
     "programs": "List and install the programs that do the work.",
 }

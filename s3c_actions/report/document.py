@@ -36,6 +36,7 @@ CommandName = Literal[
     "propose",
     "comment",
     "upload",
+    "fleet report",
     "programs",
     "init",
     "doctor",

@@ -65,7 +65,7 @@ def build_document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3C
             files=_file_paths(outcome.files),
             settings=tuple(_copy_fields(shape.SettingEntry, setting) for setting in outcome.settings),
             gate_changes=tuple(_copy_fields(shape.GateChangeEntry, change) for change in outcome.gate_changes),
-            images=tuple(_image_result(image) for image in outcome.images),
+            images=(*(_image_result(image) for image in outcome.images), *outcome.entries),
             deploy=_deploy_entry(outcome.deploy) if outcome.deploy else None,
             programs=UNSET
             if outcome.programs is None
@@ -252,7 +252,7 @@ def _patch_entry(patch: PatchResult) -> shape.PatchEntry:
         patch,
         before=_counts(patch.before.shown),
         after=_counts(patch.after.shown) if patch.after else None,
-        fixed=_finding_entries(patch.fixed),
+        fixed=tuple(entry(finding, published=True) for finding in patch.fixed),
         left=tuple(reasoned(left.finding, left.reason) for left in patch.left),
         new=_finding_entries(patch.new),
         upgraded=dict(patch.upgraded),
