@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 
 from msgspec.structs import replace
 
-from s3c_actions import __version__
+from s3c_actions import REPOSITORY, __version__
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options.azure import IdentityOptions
@@ -129,7 +129,7 @@ class FleetManifestsInputs(NamespaceOptions):
         help="s3c's container image, by digest: that of the release, or a copy in your registry.",
         parse=_pinned,
         required=True,
-        example=f"ghcr.io/org/s3c:{__version__}@sha256:…",
+        example=f"ghcr.io/{REPOSITORY}:{__version__}@sha256:…",
     )
     store: Input[str] = Input(
         name="store",
@@ -318,9 +318,9 @@ COMMAND = Command(
     options=FleetManifestsInputs,
     implementation="s3c_actions.commands.fleet_manifests:run",
     examples=(
-        "s3c fleet manifests --s3c-image ghcr.io/org/s3c@sha256:… --store myregistry.azurecr.io/s3c-fleet "
+        f"s3c fleet manifests --s3c-image ghcr.io/{REPOSITORY}@sha256:… --store myregistry.azurecr.io/s3c-fleet "
         "--client-id 1f2d3c4b-0000-4000-8000-5a6b7c8d9e0f --vault kv-voting --vault-certificate signing",
-        "s3c fleet manifests fleet.yaml --files s3c-policy.yaml --s3c-image ghcr.io/org/s3c@sha256:… "
+        f"s3c fleet manifests fleet.yaml --files s3c-policy.yaml --s3c-image ghcr.io/{REPOSITORY}@sha256:… "
         "--store registry.example/s3c-fleet --key-secret s3c-signing --registry-secret s3c-registry",
     ),
 )
