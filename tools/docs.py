@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from s3c_actions.fleet import report_document as fleet_report
 from s3c_actions.fleet import model as fleet
+from s3c_actions.fleet import report_document as fleet_report
 from s3c_actions.options.command import load
 from s3c_actions.options.common import CACHE, KEEP_TRACE, AnnotationOptions, SubmitOptions, UploadOptions
 from s3c_actions.options.declare import Input, variable
@@ -88,6 +88,8 @@ ACTIONS = (
     Action("actions/trace", "trace", (*GatingOptions.inputs(), KEEP_TRACE, CACHE)),
     Action("actions/refresh", "refresh", (GatingOptions.gate_label, CACHE)),
     Action("actions/mirror", "mirror", ()),
+    Action("actions/fleet-plan", "fleet plan", ()),
+    Action("actions/fleet-report", "fleet report", ()),
 )
 OF_THE_FILE = (CACHE, UPLOAD_REQUIRED, KEEP_TRACE)
 """Inputs that only action.yml itself uses: they are not passed to the command."""

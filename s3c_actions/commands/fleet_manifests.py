@@ -19,6 +19,7 @@ from s3c_actions.fleet.pool_certificates import PoolCertificates
 from s3c_actions.fleet.pool_manifests import PoolSettings
 from s3c_actions.options import fleet_manifests as inputs
 from s3c_actions.options.command import COMMANDS, load
+from s3c_actions.options.fleet_plan import DEFAULT_FLEET
 from s3c_actions.programs.buildkit import container
 from s3c_actions.result.model import Outcome
 from s3c_actions.scaffold import changes
@@ -150,7 +151,7 @@ def _settings(options: inputs.FleetManifestsInputs, context: Context, pool: Pool
 def _read_files(options: inputs.FleetManifestsInputs, context: Context) -> Mapping[str, str]:
     """Return path → text of the files for the cluster, the fleet's first."""
     files: dict[str, str] = {}
-    for field, given in (("fleet", options.fleet), *(("files", file) for file in options.files)):
+    for field, given in (("fleet", options.fleet or Path(DEFAULT_FLEET)), *(("files", file) for file in options.files)):
         path = (context.cwd / given).resolve()
         if not path.is_relative_to(context.cwd.resolve()):
             raise InputError(

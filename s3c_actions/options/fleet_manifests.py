@@ -17,6 +17,7 @@ from s3c_actions.options.command import Command
 from s3c_actions.options.common import path, paths
 from s3c_actions.options.declare import Input
 from s3c_actions.options.deploy import NamespaceOptions
+from s3c_actions.options.fleet_plan import FleetOptions
 from s3c_actions.options.init import InitInputs
 from s3c_actions.options.parse import boolean, choice, integer, items, lines, text
 from s3c_actions.options.patch import PatchingOptions
@@ -94,14 +95,11 @@ def _ports(value: str) -> tuple[int, ...]:
 class FleetManifestsInputs(NamespaceOptions):
     """The inputs of `fleet manifests`."""
 
-    fleet: Input[Path] = Input(
-        name="fleet",
+    fleet: Input[Path | None] = replace(
+        FleetOptions.fleet,
         basic=("fleet manifests",),
-        metavar="FILE",
-        help="The fleet's file. Its path is the same in the cluster, below the folder in which this is run.",
-        parse=path,
-        default="fleet.yaml",
-        positional=True,
+        help="The fleet's file, `fleet.yaml` without it. Its path is the same in the cluster, below the folder in which "
+        "this is run.",
     )
     files: Input[tuple[Path, ...]] = Input(
         name="files",

@@ -102,7 +102,7 @@ _CLUSTER = (
     gate.GateInputs.yes,
 )
 _ELSEWHERE = {"namespace", "client-id", "tenant-id", "vault", "vault-certificate", "buildkit-config"}
-_FLEET = tuple(option for option in fleet_manifests.FleetManifestsInputs.order if option.name not in _ELSEWHERE)
+_IN_KUBERNETES = tuple(option for option in fleet_manifests.FleetManifestsInputs.order if option.name not in _ELSEWHERE)
 _CONVERSATION = (
     *github.CommentingOptions.inputs(),
     github.CommentInputs.merge,
@@ -126,7 +126,7 @@ _PROGRAMS = (
 
 GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
     ("Task", _TASKS),
-    ("Fleet", _FLEET),
+    ("Fleet", (*_FLEET, *_IN_KUBERNETES)),
     ("Image", (*_IMAGE, *_FROM)),
     ("Gate", _GATE),
     ("Scan", tuple(option for option in scan.SCOPE_INPUTS if option is not report.UnscannedOptions.unscanned)),
@@ -152,7 +152,6 @@ GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
             policy.PolicyInputs.ratify,
         ),
     ),
-    ("Fleet", _FLEET),
     ("Deployment", (deploy.ManifestOptions.manifests, *deploy.DEPLOY_INPUTS, *_CLUSTER)),
     (
         "GitHub",

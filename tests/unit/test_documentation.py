@@ -406,7 +406,9 @@ def test_one_namespace_is_shown_and_it_is_the_one_that_terraform_lets_deploy():
     texts = [(path, flags) for path in (ROOT / "s3c_actions" / "options").glob("*.py")]
     texts += [(path, f"{flags}|{keys}") for path in PAGES]
     shown = {
-        (path.name, name) for path, form in texts for name in re.findall(rf"(?:{form})([a-z][a-z0-9-]*)", path.read_text())
+        (path.name, name)
+        for path, form in texts
+        for name in re.findall(rf"(?:{form})([a-z][a-z0-9-]*)", path.read_text())
     }
     assert len(shown) >= 8
     # The Gateway in front of the app has its own, which an administrator makes; so has a fleet.
