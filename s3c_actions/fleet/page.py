@@ -53,7 +53,9 @@ def render(report: FleetReport) -> bytes:
     style = page.template_source("page.css") + page.template_source("fleet.css")
     script = page.template_source("fleet.js")
     owners = [figures.owner for figures in report.owners]
-    rows = [_row(image, report, owners) for image in report.images]
+    reasons = causes(report.images)
+    numbers = {image.image: number for number, cause in enumerate(reasons) for image in cause.images}
+    rows = [_row(image, report, owners, numbers.get(image.image)) for image in report.images]
     data = msgspec.json.encode(
         {
             "rows": [row["values"] for row in rows],
@@ -79,8 +81,8 @@ def render(report: FleetReport) -> bytes:
             sentence=describe(report),
             facts=_facts(report),
             tiles=_tiles(report),
-            causes=causes(report.images)[:MAX_CAUSES],
-            omitted_causes=max(0, len(causes(report.images)) - MAX_CAUSES),
+            causes=reasons[:MAX_CAUSES],
+            omitted_causes=max(0, len(reasons) - MAX_CAUSES),
             owners=report.owners[:MAX_OWNERS],
             all_owners=list(enumerate(owners)),
             omitted_owners=max(0, len(report.owners) - MAX_OWNERS),
@@ -178,11 +180,12 @@ def _change(before: int, now: int) -> str:
     return f"{abs(now - before):,} {'more' if now > before else 'fewer'} than before"
 
 
-def _row(image: ReportedImage, report: FleetReport, owners: Sequence[str]) -> dict[str, Any]:
+def _row(image: ReportedImage, report: FleetReport, owners: Sequence[str], cause: int | None) -> dict[str, Any]:
     """Return the values of an image for the template, and `values` for the script.
 
     Image, digest, owner, state, reason, remedy, time and age of the report, findings with a fix by severity, findings,
-    signed, end of the signature, whether that is soon, admission, days to a fix, fixed, exceptions, other names.
+    signed, end of the signature, whether that is soon, admission, days to a fix, fixed, exceptions, other names,
+    reason to decide.
     """
     name, digest = short_name(image), short_digest(image.image.rpartition("@")[2]) if "@" in image.image else ""
     age = age_in_hours(image.scanned, report.created)
@@ -209,6 +212,7 @@ def _row(image: ReportedImage, report: FleetReport, owners: Sequence[str]) -> di
         image.fixed,
         [f"{report.exceptions[place].id} until {report.exceptions[place].until}" for place in image.expiring],
         [_line(other, 200) for other in image.names if other.partition("@")[0] != image.image.partition("@")[0]][:10],
+        cause,
     ]
     return {
         "values": values,

@@ -19,6 +19,7 @@ STATES: tuple[State, ...] = ("current", "passed", "patched", "refused", "failed"
 MAX_OWNERS = 200
 """Values of the label `owner`; the owners with least to decide are counted together as `other`."""
 OTHER = "other"
+NOBODY = "none"
 _SECONDS_A_DAY = 86_400
 
 Labels = Mapping[str, str]
@@ -27,7 +28,11 @@ Samples = Iterable[tuple[Labels, float]]
 
 def render(report: FleetReport) -> bytes:
     """Return the file, in UTF-8."""
-    names = {owner.owner: owner.owner if place < MAX_OWNERS else OTHER for place, owner in enumerate(report.owners)}
+    # Two names may be shown alike: their images are counted under the same label.
+    names = {
+        owner.owner: (escape.line(owner.owner, 200).strip() or NOBODY) if place < MAX_OWNERS else OTHER
+        for place, owner in enumerate(report.owners)
+    }
     images = Counter((names[image.owner], image.state) for image in report.images)
     fixable = Counter[tuple[str, str]]()
     expiring = Counter[str]()
@@ -95,7 +100,7 @@ def _labels(labels: Labels) -> str:
 
 
 def _value(text: str) -> str:
-    return escape.line(text, 200).replace("\\", "\\\\").replace('"', '\\"')
+    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _number(value: float) -> str:

@@ -335,7 +335,8 @@ def _judged(planned: PlannedImage, entry: ImageResult) -> ReportedImage:
 
 def _entry(image: ReportedImage, result: ImageResult | None) -> ImageResult:
     """Return the entry of an image for `result.json`: its own, with the report's error where it has none."""
-    if result is not None and (result.error is not None or not image.needs_attention):
+    explained = result is not None and result.error is not None and result.verdict != "passed"
+    if result is not None and (explained or not image.needs_attention):
         return result
     error = ErrorEntry(
         what=image.reason,

@@ -16,7 +16,7 @@ from s3c_actions.fleet.report_document import (
     ReportedImage,
 )
 from s3c_actions.fleet.summarize import describe
-from s3c_actions.fleet.view import SHOWN, STATES, causes, short_name
+from s3c_actions.fleet.view import SHOWN, STATES, Cause, causes, short_name
 from s3c_actions.report.render import escape, markdown
 from s3c_actions.report.render.markdown import MAX_ROWS, Table, mark_safe, table_head
 
@@ -47,7 +47,7 @@ def render_summary(report: FleetReport, *, run_url: str = "", budget: int = SUMM
         _table("Patched in this run", patched, _patched_row, ("Image", "Owner", ">Fixed", "Deploy")),
         _table("Owners", report.owners, _owner_row, ("Owner", ">Images", ">To decide", *severities, ">Ending")),
         _table(
-            "Most widespread findings with a fix",
+            "Worst findings with a fix",
             fixable[:MAX_FINDINGS],
             _finding_row,
             ("Severity", "Id", "Package", "Fixed in", ">Images"),
@@ -74,7 +74,7 @@ def render_summary(report: FleetReport, *, run_url: str = "", budget: int = SUMM
         "fixed": f"{counted(figures.fixed, 'finding')} fixed" if figures.fixed else "",
         "days": "" if figures.days_to_fix is None else f"{figures.days_to_fix:,.0f}",
         "before": _changes(report),
-        "causes": [cause | {"line": _cause_line(cause)} for cause in every_cause[:MAX_CAUSES]],
+        "causes": [_cause_line(cause) for cause in every_cause[:MAX_CAUSES]],
         "omitted": max(0, len(every_cause) - MAX_CAUSES),
         "tables": shown,
         "notes": report.notes,
@@ -89,8 +89,10 @@ def render_terminal(report: FleetReport) -> str:
     lines = [f"{'✘' if figures.attention else '✔'} {describe(report)}"]
     every_cause = causes(report.images)
     for cause in every_cause[:MAX_CAUSES]:
-        lines.append(f"  {cause['count']:>6,} {cause['state'][2]}: {escape.line(cause['reason'])}")
-        lines += [f"         {escape.line(', '.join(cause['images']))}{' …' if cause['more'] else ''}"]
+        lines += [
+            f"  {len(cause.images):>6,} {cause.state[2]}: {escape.line(cause.reason)}",
+            f"         {', '.join(cause.examples)}{' …' if cause.more else ''}",
+        ]
     if len(every_cause) > MAX_CAUSES:
         lines.append(f"         and {len(every_cause) - MAX_CAUSES:,} other reasons")
     states = [f"{figures.states[state]:,} {STATES[state][2]}" for state in STATES if figures.states.get(state)]
@@ -188,13 +190,13 @@ def _cells(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _cause_line(cause: dict[str, Any]) -> Markup:
-    kind = f"**{cause['count']:,} {cause['state'][2]}**"
-    owners = f" ({escape.markdown(', '.join(cause['owners']))})" if cause["owners"] else ""
-    remedy = f" **Next:** {escape.markdown(cause['remedy'])}" if cause["remedy"] else ""
-    images = ", ".join(escape.code(name) for name in cause["images"])
-    more = f" and {cause['more']:,} more" if cause["more"] else ""
-    return mark_safe(f"{kind}{owners}: {escape.markdown(cause['reason'])}{remedy}<br>{images}{more}")
+def _cause_line(cause: Cause) -> Markup:
+    kind = f"**{len(cause.images):,} {cause.state[2]}**"
+    owners = f" ({escape.markdown(', '.join(cause.owners))})" if cause.owners else ""
+    remedy = f" **Next:** {escape.markdown(cause.remedy)}" if cause.remedy else ""
+    images = ", ".join(escape.code(name) for name in cause.examples)
+    more = f" and {cause.more:,} more" if cause.more else ""
+    return mark_safe(f"{kind}{owners}: {escape.markdown(cause.reason)}{remedy}<br>{images}{more}")
 
 
 def _changes(report: FleetReport) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+
+import msgspec
 
 from s3c_actions.findings.entry import NAMES, SeverityName
 from s3c_actions.findings.model import Severity
@@ -14,6 +15,8 @@ from s3c_actions.report.render import escape
 
 EXPIRY_NOTICE_DAYS = 30
 """Days before the end of a signature from which it is marked."""
+MAX_EXAMPLES = 3
+"""Images that are named of each reason."""
 
 STATES: dict[State, tuple[str, str, str]] = {
     "failed": ("bad", "✘", "failed"),
@@ -30,24 +33,53 @@ SHOWN: tuple[SeverityName, ...] = tuple(
 )
 
 
-def causes(images: Sequence[ReportedImage]) -> list[dict[str, Any]]:
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """A reason for which images wait for a decision.
+
+    Attributes:
+        state: of STATES.
+        reason: a sentence, in which the image has no name of its own.
+        remedy: what to do; empty when it is not known.
+        images: all that wait for it, in the report's order.
+    """
+
+    state: tuple[str, str, str]
+    reason: str
+    remedy: str
+    images: tuple[ReportedImage, ...]
+
+    @property
+    def examples(self) -> list[str]:
+        """Return the names of the first images."""
+        return [short_name(image) for image in self.images[:MAX_EXAMPLES]]
+
+    @property
+    def more(self) -> int:
+        """Return how many images are no examples."""
+        return max(0, len(self.images) - MAX_EXAMPLES)
+
+    @property
+    def owners(self) -> list[str]:
+        """Return the owners of most of the images."""
+        return [owner for owner, _ in Counter(image.owner for image in self.images).most_common(4) if owner]
+
+
+def causes(images: Sequence[ReportedImage]) -> list[Cause]:
     """Return the reasons for which images wait for a decision, each once, those of most images first."""
     groups: dict[tuple[State, str], list[ReportedImage]] = {}
     for image in images:
         if image.needs_attention:
             groups.setdefault((image.state, _general(image)), []).append(image)
     order = list(STATES)
+    ranked = sorted(groups.items(), key=lambda item: (-len(item[1]), order.index(item[0][0])))
     return [
-        {
-            "state": STATES[state],
-            "reason": reason[:1].upper() + reason[1:],
-            "remedy": group[0].remedy,
-            "images": [short_name(image) for image in group[:3]],
-            "more": max(0, len(group) - 3),
-            "count": len(group),
-            "owners": [owner for owner, _ in Counter(image.owner for image in group).most_common(4) if owner],
-        }
-        for (state, reason), group in sorted(groups.items(), key=lambda item: (-len(item[1]), order.index(item[0][0])))
+        Cause(
+            state=STATES[state],
+            reason=reason[:1].upper() + reason[1:],
+            remedy=group[0].remedy,
+            images=tuple(group),
+        )
+        for (state, reason), group in ranked
     ]
 
 

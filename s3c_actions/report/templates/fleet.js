@@ -3,7 +3,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const SEVERITY = ["critical", "high", "medium", "low", "unknown"];
   const [NAME, DIGEST, OWNER, STATE, REASON, REMEDY, SCANNED, AGE, FIXABLE, FINDINGS, SIGNER, ENDS, SOON, ADMISSION, DAYS, FIXED,
-    EXPIRING, NAMES] = Array(18).keys();
+    EXPIRING, NAMES, CAUSE] = Array(19).keys();
   const [RATED, ID, PACKAGE, VERSION, ADDRESS] = Array(5).keys();
   const FIRST_COUNT = 20;
   const PAGE = 100;
@@ -16,7 +16,7 @@
   const collator = new Intl.Collator("en", { numeric: true });
   const texts = data.rows.map((row) => [row[NAME], row[DIGEST], data.owners[row[OWNER]], row[REASON], ...row[NAMES]].join("\n").toLowerCase());
   const listed = data.findings.map((entry) => `${entry[ID]}\n${entry[PACKAGE]}`.toLowerCase());
-  const tiles = [...document.querySelectorAll("button.tile")];
+  const tiles = [...document.querySelectorAll("button[data-filter]")];
   const TILES = {
     attention: (row) => data.states[row[STATE]][0] === "bad",
     CRITICAL: (row) => row[FIXABLE][0] > 0,
@@ -107,7 +107,7 @@
     const wanted = finding.value.toLowerCase().split(/\s+/).filter(Boolean);
     matching = wanted.length ? listed.map((text) => wanted.every((word) => text.includes(word))) : null;
     const rows = data.rows.filter((row, place) =>
-      (!tile || TILES[tile](row)) &&
+      (!tile || (TILES[tile] ? TILES[tile](row) : row[CAUSE] === Number(tile))) &&
       (owner.value === "" || row[OWNER] === Number(owner.value)) &&
       (state.value === "" || row[STATE] === Number(state.value)) &&
       (severity.value === "" || row[FIXABLE].slice(0, Number(severity.value) + 1).some((count) => count > 0)) &&
@@ -139,7 +139,7 @@
       if (tile) find("images").scrollIntoView();
     });
   }
-  for (const button of document.querySelectorAll("button.pick")) {
+  for (const button of document.querySelectorAll("button.pick:not([data-filter])")) {
     button.disabled = false;
     button.addEventListener("click", () => {
       if (button.dataset.owner !== undefined) owner.value = button.dataset.owner;
