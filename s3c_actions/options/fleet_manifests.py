@@ -98,8 +98,8 @@ class FleetManifestsInputs(NamespaceOptions):
     fleet: Input[Path | None] = replace(
         FleetOptions.fleet,
         basic=("fleet manifests",),
-        help="The fleet's file, `fleet.yaml` without it. Its path is the same in the cluster, below the folder in which "
-        "this is run.",
+        help="The fleet's file, `fleet.yaml` without it. Its path is the same in the cluster, below the folder in "
+        "which this is run.",
     )
     files: Input[tuple[Path, ...]] = Input(
         name="files",

@@ -12,8 +12,10 @@ from s3c_actions.options import (
     deploy,
     doctor,
     evidence,
+    fleet,
     fleet_manifests,
     fleet_plan,
+    fleet_report,
     gate,
     github,
     mirror,
@@ -60,6 +62,9 @@ _FLEET = (
     fleet_plan.FleetPlanInputs.save_snapshot,
     fleet_plan.FleetPlanInputs.import_copa,
     fleet_plan.FleetPlanInputs.schema,
+    fleet.PlanOptions.plan,
+    fleet_report.FleetReportInputs.earlier_report,
+    fleet_report.FleetReportInputs.publish_report,
 )
 _TASKS = (
     gate.GateInputs.task,

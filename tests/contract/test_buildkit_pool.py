@@ -44,7 +44,7 @@ def serving(folder: Path, issued: PoolCertificates, port: int) -> Iterator[None]
     for name, content in server.items():
         (folder / name).write_bytes(content)
     (folder / "buildkitd.toml").write_text(pool_manifests.CONFIGURATION)
-    argv = [program(BUILDKITD), f"--config={folder}/buildkitd.toml", f"--addr=tcp://127.0.0.1:{port}"]
+    argv: list[str | Path] = [program(BUILDKITD), f"--config={folder}/buildkitd.toml", f"--addr=tcp://127.0.0.1:{port}"]
     argv += [f"--tlscacert={folder}/ca.crt", f"--tlscert={folder}/tls.crt", f"--tlskey={folder}/tls.key"]
     argv += [f"--root={folder}/state", f"--otel-socket-path={folder}/otel.sock"]
     with (folder / "log").open("wb") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
