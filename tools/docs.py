@@ -88,6 +88,8 @@ ACTIONS = (
     Action("actions/trace", "trace", (*GatingOptions.inputs(), KEEP_TRACE, CACHE)),
     Action("actions/refresh", "refresh", (GatingOptions.gate_label, CACHE)),
     Action("actions/mirror", "mirror", ()),
+    Action("actions/fleet-plan", "fleet plan", ()),
+    Action("actions/fleet-report", "fleet report", ()),
 )
 OF_THE_FILE = (CACHE, UPLOAD_REQUIRED, KEEP_TRACE)
 """Inputs that only action.yml itself uses: they are not passed to the command."""

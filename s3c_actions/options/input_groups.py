@@ -12,10 +12,11 @@ from s3c_actions.options import (
     deploy,
     doctor,
     evidence,
+    find,
     fleet,
+    fleet_manifests,
     fleet_plan,
     fleet_report,
-    find,
     gate,
     github,
     mirror,
@@ -110,6 +111,8 @@ _CLUSTER = (
     gate.GateInputs.end,
     gate.GateInputs.yes,
 )
+_ELSEWHERE = {"namespace", "client-id", "tenant-id", "vault", "vault-certificate", "buildkit-config"}
+_IN_KUBERNETES = tuple(option for option in fleet_manifests.FleetManifestsInputs.order if option.name not in _ELSEWHERE)
 _CONVERSATION = (
     *github.CommentingOptions.inputs(),
     github.CommentInputs.merge,
@@ -133,7 +136,7 @@ _PROGRAMS = (
 
 GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
     ("Task", _TASKS),
-    ("Fleet", _FLEET),
+    ("Fleet", (*_FLEET, *_IN_KUBERNETES)),
     ("Image", (*_IMAGE, *_FROM)),
     ("Gate", _GATE),
     ("Scan", tuple(option for option in scan.SCOPE_INPUTS if option is not report.UnscannedOptions.unscanned)),

@@ -13,7 +13,7 @@ from s3c_actions.options import other_actions, removed
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, TimeoutOptions, path, paths
 from s3c_actions.options.declare import Input
-from s3c_actions.options.parse import boolean, choice, choices
+from s3c_actions.options.parse import boolean, choice, choices, items
 from s3c_actions.options.programs import BuildkitdProgram, CopaProgram, NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import RegistryOptions
 from s3c_actions.options.report import ExitCodeOptions, ReportFileOptions
@@ -50,6 +50,14 @@ def buildkit_address(value: str) -> str:
     if scheme not in {"docker", "buildx"} and not location:
         raise ValueError(f"complete: something has to follow {scheme}://")
     return value
+
+
+def buildkit_addresses(value: str) -> tuple[str, ...]:
+    """Parse `auto`, or addresses of one or several BuildKits."""
+    addresses = tuple(dict.fromkeys(buildkit_address(item) for item in items(value)))
+    if not addresses or ("auto" in addresses and len(addresses) > 1):
+        raise ValueError("auto alone, or addresses")
+    return addresses
 
 
 class PatchingOptions(CopaProgram, BuildkitdProgram, RegistryOptions, TimeoutOptions):
@@ -92,14 +100,16 @@ class PatchingOptions(CopaProgram, BuildkitdProgram, RegistryOptions, TimeoutOpt
         default="os",
         choices=("os", "library"),
     )
-    buildkit_addr: Input[str] = Input(
+    buildkit_addr: Input[tuple[str, ...]] = Input(
         name="buildkit-addr",
         basic=("patch",),
         metavar="ADDRESS",
+        many=True,
         help="BuildKit to build with: `unix://SOCKET`, `tcp://HOST:PORT`, `docker-container://NAME`, `buildx://NAME`, "
         "`docker://` (Docker with the containerd image store). `auto` takes one that is there (`BUILDKIT_HOST`, "
-        "/run/buildkit, buildx), else runs one in a container where Docker answers, or its own (needs root and runc).",
-        parse=buildkit_address,
+        "/run/buildkit, buildx), else runs one in a container where Docker answers, or its own (needs root and runc). "
+        "Of several, an image is built with the one that its base layer chooses, and with the next while that is down.",
+        parse=buildkit_addresses,
         default="auto",
         example="docker-container://buildx_buildkit_default",
         aliases={"addr": "Copa"},

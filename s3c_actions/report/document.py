@@ -42,6 +42,7 @@ CommandName = Literal[
     "init",
     "doctor",
     "find",
+    "fleet manifests",
 ]
 Verdict = Literal["passed", "refused", "failed"]
 

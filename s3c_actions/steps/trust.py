@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from s3c_actions.cluster import yaml_text
 from s3c_actions.cluster.gate import manifests
 from s3c_actions.core import writing
 from s3c_actions.signing import certificates, timestamps
 
 if TYPE_CHECKING:
     from cryptography import x509
-
-    from s3c_actions.cluster.client import KubernetesObject
 
 
 class VaultTrust(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,22 +105,8 @@ def export(settings: TrustSettings, folder: Path) -> dict[str, Path]:
         documents.append(manifests.certificate_store(stamps.decode(), manifests.TIMESTAMP_STORE_NAME))
     documents += [document for document in own if document["apiVersion"].startswith(manifests.RATIFY_GROUP)]
     ratify = folder / "ratify.yaml"
-    writing.write(ratify, _yaml(documents))
+    writing.write(ratify, yaml_text.render(documents))
     return {"trust-store": folder / "truststore", "trust-policy": policy, "ratify": ratify}
-
-
-def _yaml(documents: list[KubernetesObject]) -> str:
-    """Return YAML with certificates in block scalars, line by line."""
-    import yaml
-
-    class Dumper(yaml.SafeDumper):  # type: ignore[misc]
-        pass
-
-    def text(dumper: Any, value: str) -> Any:
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
-
-    Dumper.add_representer(str, text)
-    return str(yaml.dump_all(documents, Dumper=Dumper, sort_keys=False, allow_unicode=True))
 
 
 def _policy(settings: TrustSettings, identities: tuple[str, ...]) -> dict[str, object]:

@@ -123,9 +123,11 @@ def _program_check(name: str, options: DoctorInputs, context: Context) -> Callab
 
 
 def _buildkit(options: DoctorInputs, context: Context) -> Finding:
-    if options.buildkit_addr != buildkit.AUTO:
-        buildkit.check(options.buildkit_addr, buildkit.TlsFiles(), context.runner)
-        return passed(f"{options.buildkit_addr} answers")
+    if options.buildkit_addr != (buildkit.AUTO,):
+        for address in options.buildkit_addr:
+            buildkit.check(address, buildkit.TlsFiles(), context.runner)
+        verb = "answer" if len(options.buildkit_addr) > 1 else "answers"
+        return passed(f"{', '.join(options.buildkit_addr)} {verb}")
     existing, reasons = buildkit.find_usable(context.runner)
     if existing is not None:
         return passed(f"{existing.address} answers ({existing.origin})")

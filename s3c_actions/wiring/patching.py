@@ -18,6 +18,7 @@ from s3c_actions.options.common import PlatformOptions
 from s3c_actions.options.patch import PatchingOptions
 from s3c_actions.programs.buildkit import buildkit
 from s3c_actions.programs.buildkit.buildkit import TlsFiles
+from s3c_actions.programs.buildkit.pool import Pool
 from s3c_actions.programs.copa.copa import Copa, PatchRequest
 from s3c_actions.result.model import PatchResult, ScanResult
 from s3c_actions.steps import patch
@@ -45,7 +46,7 @@ def reject_platform(options: PlatformOptions) -> None:
 
 def check_system(options: PatchingOptions, context: Context) -> None:
     """Raise OutsideError on macOS, where no BuildKit runs, unless the address of one elsewhere is given."""
-    given = options.buildkit_addr != buildkit.AUTO or context.environment.get("BUILDKIT_HOST")
+    given = options.buildkit_addr != (buildkit.AUTO,) or context.environment.get("BUILDKIT_HOST")
     if platform.system() == "Darwin" and not given:
         raise OutsideError(
             "s3c does not patch on macOS.",
@@ -61,6 +62,7 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         registries: of the images.
         vouched: as in `PatchTools`; None only where nothing signs the result.
+        pool: where several BuildKits are given.
     """
 
     options: PatchingOptions
@@ -71,6 +73,7 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
     login: Callable[[], Mapping[str, str]]
     stack: ExitStack
     found: list[BuildKit] = msgspec.field(default_factory=list)
+    pool: Pool | None = None
 
     def patch(self, image: str, folder: Path, before: ScanResult | None = None) -> PatchResult:
         """Patch one image, with its reports in a folder and the rescan's in `patched` below it.
@@ -118,16 +121,32 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
 
         options, context = self.options, self.context
         program = programs.copa(options, context)
+        if self.pool is not None:
+            return self.pool.build(
+                self._base(image), lambda address: self._copa(program.path, address, image, report, tag)
+            )
         if not self.found:
             self.found.append(self._open_buildkit())
-        copa = Copa(program.path, context.runner)
+        return self._copa(program.path, self.found[0].address, image, report, tag)
+
+    def _base(self, image: Reference) -> str:
+        """Return the digest of an image's lowest layer; of an index, that of its first image."""
+        registry = self.scanner.registry
+        manifest = registry.manifest(image)
+        if manifest.descriptor.images:
+            manifest = registry.manifest(image.at(manifest.descriptor.images[0].digest))
+        return next((str(layer["digest"]) for layer in manifest.document.get("layers", ())), image.name)
+
+    def _copa(self, program: Path, address: str, image: Reference, report: Path, tag: str) -> str:
+        options, context = self.options, self.context
+        copa = Copa(program, context.runner)
         with tempfile.TemporaryDirectory(prefix="s3c-copa-", dir=context.temp) as folder:
             patch = PatchRequest(
                 image=image,
                 report=report,
                 tag=tag,
                 vex=Path(folder) / "copa.openvex.json",
-                address=self.found[0].address,
+                address=address,
                 tls=_tls_files(options),
                 library="library" in options.patch_types,
                 ignore_errors=options.allow_partial,
@@ -140,7 +159,7 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
 
         options, context = self.options, self.context
         request = buildkit.BuildKitRequest(
-            address=options.buildkit_addr,
+            address=options.buildkit_addr[0],
             tls=_tls_files(options),
             config=options.buildkit_config,
             insecure=tuple(sorted(self.registries)) if options.insecure_registry else (),
@@ -185,6 +204,8 @@ def open_patcher(
     programs.copa(options, context)  # what is wrong with the inputs about it is wrong before the first image
     hosts = {Reference.parse(image).registry for image in images}
     login = credentials.open_program_login(create_logins(options, context, hosts), hosts, context.temp)
+    several = len(options.buildkit_addr) > 1
+    pool = Pool(options.buildkit_addr, _tls_files(options), context.runner, context.progress) if several else None
     with ExitStack() as stack:
         yield ImagePatcher(
             options=options,
@@ -194,6 +215,7 @@ def open_patcher(
             vouched=vouched,
             login=login,
             stack=stack,
+            pool=pool,
         )
 
 

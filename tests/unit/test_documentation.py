@@ -406,11 +406,13 @@ def test_one_namespace_is_shown_and_it_is_the_one_that_terraform_lets_deploy():
     texts = [(path, flags) for path in (ROOT / "s3c_actions" / "options").glob("*.py")]
     texts += [(path, f"{flags}|{keys}") for path in PAGES]
     shown = {
-        (path.name, name) for path, form in texts for name in re.findall(rf"(?:{form})([a-z][a-z-]*)", path.read_text())
+        (path.name, name)
+        for path, form in texts
+        for name in re.findall(rf"(?:{form})([a-z][a-z0-9-]*)", path.read_text())
     }
     assert len(shown) >= 8
-    # The Gateway in front of the app has its own, which an administrator makes.
-    assert {name for _, name in shown} <= {allowed, f"{allowed}-gateway", "gatekeeper-system"}, shown
+    # The Gateway in front of the app has its own, which an administrator makes; so has a fleet.
+    assert {name for _, name in shown} <= {allowed, f"{allowed}-gateway", "gatekeeper-system", "s3c-fleet"}, shown
 
 
 def test_a_subjects_prefix_that_a_command_takes_has_a_value_for_older_repositories() -> None:

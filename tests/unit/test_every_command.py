@@ -34,6 +34,7 @@ CHAINS = [
 ]
 LINES: list[tuple[str, ...]] = [
     ("init", "--from-trivy-action", "scan.yml"),
+    ("fleet manifests", "fleet.yaml"),
     ("doctor", "--vault", "kv-voting"),
     *SCANS,
     *CHAINS,

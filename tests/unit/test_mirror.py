@@ -45,7 +45,7 @@ WITHOUT = {
     ".": "__main__",
     "azure": "clouds github_token kubernetes_service plugin plugin_client transport vault_errors",
     "cli": "os_errors parser publish streams",
-    "cluster": "client custom_definitions deployed hooks image_finder mentions prune rollout yaml_loader",
+    "cluster": "client custom_definitions deployed hooks image_finder mentions prune rollout yaml_loader yaml_text",
     "cluster/gate": "denials",
     "commands": (
         "attach chain comment deploy gate mirror patch policy programs propose refresh report scan sign trace "
@@ -62,8 +62,8 @@ WITHOUT = {
         "target_branch"
     ),
     "options": (
-        "attach azure chain comment common deploy evidence gate github mirror parse patch policy programs "
-        "propose refresh registry removed report scan sign trace trust upload vault verify"
+        "attach azure chain comment common deploy evidence fleet_manifests gate github mirror parse patch policy "
+        "programs propose refresh registry removed report scan sign trace trust upload vault verify"
     ),
     "policy": "export judge licences model",
     "programs/buildkit": "buildkit errors",

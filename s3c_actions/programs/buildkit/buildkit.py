@@ -10,6 +10,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -146,14 +147,14 @@ def check(address: str, tls: TlsFiles, runner: Runner) -> None:
     """
     scheme, _, rest = address.partition("://")
     if scheme == "unix":
-        _shake_hands(address, socket.AF_UNIX, rest, talk=True)
+        _shake_hands(address, rest)
     elif scheme == "tcp":
         parts = urlsplit(address)
         if not parts.hostname or not parts.port:
             raise InputError(
                 "buildkit-addr", f"{address} names no host and port.", remedy="Example: tcp://127.0.0.1:1234"
             )
-        _shake_hands(address, socket.AF_INET, (parts.hostname, parts.port), talk=tls.ca is None)
+        _shake_hands(address, (parts.hostname, parts.port), tls)
     elif scheme == "docker":
         reason = _unusable_docker(runner)
         if reason:
@@ -166,19 +167,44 @@ def check(address: str, tls: TlsFiles, runner: Runner) -> None:
             raise _unusable_error(address, reason)
 
 
-def _shake_hands(address: str, family: int, target: str | tuple[str, int], *, talk: bool) -> None:
+def _shake_hands(address: str, target: str | tuple[str, int], tls: TlsFiles | None = None) -> None:
+    """Send a greeting, and read whether a gRPC server answers.
+
+    Args:
+        address: for errors.
+        target: path of a socket, or host and port.
+        tls: with a CA, the greeting is sent by TLS.
+    """
     try:
         if isinstance(target, tuple):
             connection = socket.create_connection(target, REACH_SECONDS)
         else:
-            connection = socket.socket(family, socket.SOCK_STREAM)
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             connection.settimeout(REACH_SECONDS)
             connection.connect(target)
-        with connection:
-            if not talk:
-                return
+        with ExitStack() as stack:
+            stack.callback(connection.close)
+            if isinstance(target, tuple) and tls is not None and tls.ca is not None:
+                connection = _tls_context(tls).wrap_socket(connection, server_hostname=target[0])
+                stack.callback(connection.close)
             connection.sendall(_HELLO)
             answer = connection.recv(9)
+    except ssl.SSLCertVerificationError as error:
+        raise OutsideError(
+            f"BuildKit at {address} has a certificate that is not trusted: {error.verify_message}.",
+            cause="Its certificate is another authority's than `buildkit-ca`, is not for that host, or has expired.",
+            remedy="Give the authority's certificate as `buildkit-ca`, and the address by a name in the daemon's "
+            "certificate.",
+            original=str(error),
+        ) from None
+    except ssl.SSLError as error:
+        raise OutsideError(
+            f"BuildKit at {address} refused the connection by TLS.",
+            cause="It wants a client certificate (`buildkit-certificate`, `buildkit-key`) of an authority that it "
+            "trusts, or does not speak TLS.",
+            remedy="Give the client certificate that was issued for this pool; look whether it has expired.",
+            original=str(error),
+        ) from None
     except TimeoutError:
         raise OutsideError(
             f"BuildKit at {address} did not answer within {REACH_SECONDS:g} s.",
@@ -198,6 +224,28 @@ def _shake_hands(address: str, family: int, target: str | tuple[str, int], *, ta
             cause="It does not speak gRPC; perhaps it is Docker's own socket, or wants TLS.",
             remedy=START_REMEDY,
         )
+
+
+def _tls_context(tls: TlsFiles) -> ssl.SSLContext:
+    """Return what a gRPC client connects with; whether the files can be used is checked here.
+
+    Raises:
+        InputError: a file is no PEM, or key and certificate do not belong together.
+    """
+    field = "buildkit-ca"
+    try:
+        context = ssl.create_default_context(cafile=tls.ca)
+        context.set_alpn_protocols(["h2"])
+        if tls.certificate is not None:
+            field = "buildkit-certificate"
+            context.load_cert_chain(tls.certificate, tls.key, password=lambda: b"")  # never asked for at the terminal
+    except (ssl.SSLError, OSError) as error:
+        raise InputError(
+            field,
+            f"{tls.ca if field == 'buildkit-ca' else tls.certificate} cannot be used: {error}.",
+            remedy="Give PEM files; the key is that of the certificate, without a password.",
+        ) from None
+    return context
 
 
 def _unusable_error(address: str, reason: str) -> OutsideError:
