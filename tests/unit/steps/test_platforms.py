@@ -75,7 +75,7 @@ class World(Registry):
     def blob(self, reference: Reference, digest: str) -> bytes:
         return self.content[digest][0]
 
-    def referrers(self, reference: Reference, artifact_type: str = "") -> tuple[Descriptor, ...]:
+    def referrers(self, reference: Reference, wanted_type: str = "", *, tag_first: bool = False) -> tuple[Descriptor, ...]:
         return ()
 
     def tags(self, reference: Reference, *, field: str = "image") -> tuple[str, ...]:
