@@ -115,7 +115,8 @@ def _initialise(options: inputs.InitInputs, context: Context, root: Path) -> Out
     if not wanted and not key_changes and not options.key:
         return _outcome("\n".join([*lines, "Nothing has to be changed."]))
     changes.write_all(root, [*key_changes, *wanted])
-    return _outcome("\n".join([*lines, *_next_steps(options, found, signer, _subject(options, found, root))]))
+    steps = _next_steps(options, found, signer, planned.steps, _subject(options, found, root))
+    return _outcome("\n".join([*lines, *steps]))
 
 
 def _outcome(text: str) -> Outcome:
@@ -271,8 +272,10 @@ def _subject(options: inputs.InitInputs, found: Inspection, root: Path) -> str:
     return f"C=XX, ST=Unspecified, O={clean(owner)}, CN={clean(name)}"
 
 
-def _next_steps(options: inputs.InitInputs, found: Inspection, signer: Signer, subject: str) -> list[str]:
-    """Return what is left to do, as lines."""
+def _next_steps(
+    options: inputs.InitInputs, found: Inspection, signer: Signer, outside: Sequence[str], subject: str
+) -> list[str]:
+    """Return what is left to do, as lines; `outside` are the plan's own steps."""
     remote = found.checkout.remote
     repository = f" --repo {remote.owner}/{remote.name}" if remote and remote.host == GITHUB else ""
     steps: list[str] = []
@@ -288,6 +291,7 @@ def _next_steps(options: inputs.InitInputs, found: Inspection, signer: Signer, s
         steps.append(
             "Set the variables AZURE_TENANT_ID, AZURE_CLIENT_ID_PUSH and AZURE_CLIENT_ID_SIGN of the repository."
         )
+    steps += outside
     steps.append("Look at what was written (`git diff`), and commit it.")
     return ["", "Next:", *(f"  {number}. {step}" for number, step in enumerate(steps, 1))]
 

@@ -87,10 +87,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         files: to write.
         notes: what was left out or assumed, and why; sentences. They may hold names of files.
+        steps: what is left to do outside of the repository; sentences.
     """
 
     files: tuple[PlannedFile, ...]
     notes: tuple[str, ...]
+    steps: tuple[str, ...] = ()
 
 
 def make_plan(inspection: Inspection, signer: Signer, pin: Pin, *, prefix: str = "", ignore_file: str = "") -> Plan:
@@ -126,7 +128,7 @@ def make_plan(inspection: Inspection, signer: Signer, pin: Pin, *, prefix: str =
     if len(deployed) > MAX_IMAGES:
         notes.append(f"Of {len(deployed)} images in manifests, the first {MAX_IMAGES} are scanned again daily.")
     wanted: list[tuple[str, str]] = []
-    release = _release(prefix, signer, inspection, images, notes) if images else []
+    release = _release(prefix, signer, notes) if images else []
     values["release"] = bool(release)  # which scans what is on the default branch
     if images:
         wanted.append(("s3c-images.yml", f"builds and scans {counted(len(images), 'image')}, comments, gates"))
@@ -147,7 +149,8 @@ def make_plan(inspection: Inspection, signer: Signer, pin: Pin, *, prefix: str =
     files.append(_planned(DEFAULT_FILE, "s3c-policy.yaml", "what an image has to be", pin, values))
     if images and not ignore_file:
         files.append(_planned(IGNORE_FILE, "trivyignore.yaml", "findings that are set aside", pin, values))
-    return Plan(files=tuple(files), notes=tuple(notes))
+    steps = _ecr_steps(inspection, images) if ecr and release else ()
+    return Plan(files=tuple(files), notes=tuple(notes), steps=steps)
 
 
 def _planned(path: str, template: str, purpose: str, pin: Pin, values: Mapping[str, Any]) -> PlannedFile:
@@ -155,9 +158,7 @@ def _planned(path: str, template: str, purpose: str, pin: Pin, values: Mapping[s
     return PlannedFile(path=path, text=text, purpose=purpose)
 
 
-def _release(
-    prefix: str, signer: Signer, inspection: Inspection, images: Sequence[Image], notes: list[str]
-) -> list[tuple[str, str]]:
+def _release(prefix: str, signer: Signer, notes: list[str]) -> list[tuple[str, str]]:
     """Return the workflow that signs, where it is known what signs and where images go."""
     if not prefix:
         notes.append("Where images are pushed is not known, so nothing signs them: give `image-prefix`.")
@@ -165,25 +166,23 @@ def _release(
     if not signer.source:
         notes.append("Nothing signs yet: `s3c init --key`, or `vault` and `vault-certificate`, adds a workflow.")
         return []
-    if _ECR.fullmatch(prefix.partition("/")[0]):
-        notes += _ecr_notes(inspection, images)
-    elif not prefix.startswith(f"{GITHUB_REGISTRY}/") and not signer.vault:
+    host = prefix.partition("/")[0]
+    if host != GITHUB_REGISTRY and not signer.vault and not _ECR.fullmatch(host):
         notes.append(
-            f"Images go to {prefix.partition('/')[0]}: give the workflow that signs `registry-username` and the secret "
-            "REGISTRY_PASSWORD."
+            f"Images go to {host}: give the workflow that signs `registry-username` and the secret REGISTRY_PASSWORD."
         )
     return [(_RELEASE, "builds, pushes, patches and signs what is on the default branch")]
 
 
-def _ecr_notes(inspection: Inspection, images: Sequence[Image]) -> list[str]:
+def _ecr_steps(inspection: Inspection, images: Sequence[Image]) -> tuple[str, ...]:
     """Return what AWS has to have for the workflow that signs."""
     remote = inspection.checkout.remote
     subject = f"repo:{remote.owner}/{remote.name}" if remote else "repo:OWNER/NAME"
     repositories = ", ".join(image.repository.partition("/")[2] for image in images[:5])
-    return [
-        f"Images go to Amazon ECR: set the variable AWS_ROLE of the environment signing to a role that trusts "
-        f"{subject}:environment:signing and may push to {repositories}: see {doc_link('start.md#amazon-ecr')}.",
-    ]
+    return (
+        f"Create a role in AWS that trusts {subject}:environment:signing and may push to {repositories}, and set the "
+        f"variable AWS_ROLE of the environment signing to it: {doc_link('start.md#amazon-ecr')}",
+    )
 
 
 def _ecr_prefix(inspection: Inspection) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import Any
 import pytest
 import ruamel.yaml
 
+from s3c_actions.cli import run
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
-from tests.support import examples
+from tests.support import examples, repositories
 from tests.support.act import Job
 from tests.support.azure.registry import forward
 from tests.support.github import events
@@ -25,7 +27,7 @@ from tests.support.hosted import ACTOR, API, MIRROR, Hosted, hosted
 from tests.support.layout import Layout
 from tests.support.oci import Repository, copy_image, digest_of
 from tests.support.pairwise import cover
-from tests.support.signing import signatures
+from tests.support.signing import s3c, signatures
 
 TOGETHER = "@runner"
 MANIFEST = """\
@@ -325,6 +327,108 @@ def services(runner: Hosted, files: dict[str, str]) -> Iterator[GitHub]:
         github.state.pull(3, branch="dependabot/pip/flask-3", author="dependabot[bot]")
         yield github
     assert not github.violations, github.violations
+
+
+@dataclass(frozen=True)
+class Initialised:
+    """A repository after `s3c init`, with an image that is built on README's.
+
+    Attributes:
+        files: path → text of what is committed, without the workflows.
+        workflows: file name → text.
+        key: that `init --key` created; empty without one.
+    """
+
+    files: dict[str, str]
+    workflows: dict[str, str]
+    key: str = ""
+
+
+def initialised(folder: Path, *arguments: str) -> Initialised:
+    """Run `s3c init` in the sample repository `plain`."""
+    repositories.write("plain", folder)
+    (folder / "Dockerfile").write_text(f"FROM {NAME}:1.4.0\n")
+    stderr = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", io.StringIO())
+        patch.chdir(folder)
+        assert run.run("init", [*arguments, "--pin", "tag"], {}, io.StringIO(), stderr) == 0, stderr.getvalue()
+    texts = {path: content.decode() for path, content in repositories.contents(folder).items()}
+    key = texts.pop("keys/signing.key", "")
+    ours = {path: texts.pop(path) for path in sorted(texts) if path.startswith(".github/")}
+    committed = {path: text for path, text in texts.items() if not path.startswith(".git/")}
+    return Initialised(committed, {path.rpartition("/")[2]: text for path, text in ours.items()}, key)
+
+
+@pytest.fixture
+def public(runner: Hosted, image: Repository) -> Iterator[None]:
+    """What the Dockerfile builds on is anybody's to read, as a base image is: what builds has no login."""
+    runner.packages.public.add(image.name)
+    yield
+    runner.packages.public.discard(image.name)
+
+
+def run_initialised(runner: Hosted, services: GitHub, sample: Initialised, workflow: str, event: str, name: str) -> Job:
+    """Run a workflow that `s3c init` wrote, on an event of the repository itself."""
+    services.state.git.commit("main", sample.files)  # whose policy counts on a pull request
+    runner.packages.rights[TOKEN] = "write"
+    full = {"contents:read", "actions:read", "pull-requests:write", "security-events:write"}
+    services.state.tokens[TOKEN] = Token(permissions=frozenset(full))
+    return runner.run(
+        sample.workflows[workflow],
+        name,
+        files=sample.files,
+        secrets={"GITHUB_TOKEN": TOKEN, **({"SIGNING_KEY": sample.key} if sample.key else {})},
+        environment={
+            "S3C_PROGRAMS_MIRROR": f"https://{MIRROR}",
+            "GITHUB_API_URL": f"https://{API}",
+            "GITHUB_REPOSITORY": services.state.repository,
+        },
+        event=event,
+        payload=events.pull_request(services, services.state.pulls[1]) if event == "pull_request" else {},
+    )
+
+
+@pytest.mark.usefixtures("public")
+def test_what_init_writes_without_a_signer_scans_what_is_pushed(
+    runner: Hosted, services: GitHub, tmp_path: Path
+) -> None:
+    sample = initialised(tmp_path / "shop")
+    assert set(sample.workflows) == {"s3c-comment.yml", "s3c-images.yml"}
+    job = run_initialised(runner, services, sample, "s3c-images.yml", "push", "init-push")
+    assert job.succeeded, job.log
+    assert len(re.findall(r"🏁  Job succeeded", job.log)) == 2  # that which builds, and that which scans
+    assert "upload-sarif" in job.services
+    assert not services.state.comments
+    nothing_is_left_or_used(runner)
+
+
+@pytest.mark.usefixtures("public")
+def test_what_init_writes_for_a_key_comments_on_a_pull_request_and_signs_what_is_pushed(
+    runner: Hosted, services: GitHub, lab: Lab, tmp_path: Path
+) -> None:
+    """With the key and certificate that it created, and the policy that names them."""
+    sample = initialised(tmp_path / "shop", "--key")
+    assert set(sample.workflows) == {"s3c-comment.yml", "s3c-images.yml", "s3c-release.yml"}
+    proposed = run_initialised(runner, services, sample, "s3c-images.yml", "pull_request", "init-pull")
+    assert proposed.succeeded, proposed.log
+    (comment,) = services.state.comments.values()
+    assert "shop" in comment.body
+    released = run_initialised(runner, services, sample, "s3c-release.yml", "push", "init-release")
+    assert released.succeeded, released.log
+    outputs = released.outputs["image"]
+    assert outputs["patched"] == "true"
+    assert outputs["reference"] == f"ghcr.io/acme/shop@{outputs['digest']}"
+    certificate = tmp_path / "signing.crt"
+    certificate.write_text(sample.files["keys/signing.crt"])
+    signed = f"{lab.registry}/acme/shop@{outputs['digest']}"
+    assert s3c(tmp_path, "verify", signed, "--trust-store", certificate).code == 0
+    # By the policy that was written, with what the run attached; its certificate's path is the repository's.
+    judged = s3c(tmp_path / "shop", "policy", "check", signed, "--policy", "s3c-policy.yaml")
+    assert judged.code == 0, judged.stderr
+    for job in (proposed, released):
+        assert not [secret for secret in (TOKEN, sample.key.splitlines()[1]) if secret in job.log]
+    nothing_is_left_or_used(runner)
 
 
 def workflow(subjects: list[str], run: str, digest: str) -> str:

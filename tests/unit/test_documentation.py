@@ -451,11 +451,14 @@ def test_what_another_ci_system_is_given_is_understood(page):
     if pipeline.info == "yaml":
         assert parse_yaml(pipeline.content)
     (line,) = re.findall(r"\bs3c\"? (scan \"[^\"]+\"[^'\n]*)", pipeline.content)
+    variables = dict(re.findall(r"^ +S3C_(FORMAT|OUTPUT): (\S+)$", pipeline.content, re.MULTILINE))
     name, *argv = shlex.split(line)
     given = parser.read(load(name), [re.sub(r"\$\(?[\w.]+\)?", "x", word) for word in argv])
     assert given is not None
     # Files that the pipeline collects are those that the formats write.
-    written = {form.file for form in FORMATS if form.name in given["format"].split(",")}
+    formats = (given.get("format") or variables["FORMAT"]).split(",")
+    assert declare.read(FormatOptions, {"format": ",".join(formats)}, {}, print).format == tuple(formats)
+    written = {form.file for form in FORMATS if form.name in formats}
     collected = re.findall(r"s3c-out/\*/([\w.-]+)", pipeline.content)
     assert collected
     assert set(collected) <= written

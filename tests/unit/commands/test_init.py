@@ -181,6 +181,15 @@ def test_a_key_is_created_for_its_owner_alone_and_kept_out_of_git_and_images(sam
     assert "certificate: keys/signing.crt" in (folder / "s3c-policy.yaml").read_text()
 
 
+def test_what_is_left_to_do_outside_of_the_repository_is_a_step(sample):
+    sample("ecr")
+    _, said, _ = ended("--key")
+    steps = said.partition("Next:")[2]
+    assert "repo:acme/shop:environment:signing" in steps
+    assert "AWS_ROLE" in steps
+    assert "Next:" not in ended()[1]
+
+
 @pytest.mark.parametrize("present", ["keys/signing.key", "keys/signing.crt"])
 def test_a_key_is_never_overwritten(sample, present):
     folder = sample("plain")
