@@ -62,8 +62,8 @@ WITHOUT = {
         "target_branch"
     ),
     "options": (
-        "attach azure chain comment common deploy evidence gate github mirror parse patch policy programs "
-        "propose refresh registry removed report scan sign trace trust upload vault verify"
+        "attach azure chain comment common deploy evidence fleet fleet_report gate github mirror parse patch policy "
+        "programs propose refresh registry removed report scan sign trace trust upload vault verify"
     ),
     "policy": "export judge licences model",
     "programs/buildkit": "buildkit errors",
