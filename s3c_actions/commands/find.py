@@ -126,7 +126,7 @@ def _matches(one: ImageAnswer, query: Query | None) -> Iterable[FoundMatch]:
 
 def _is_open(one: ImageAnswer) -> bool:
     """Return whether an image may hold what was not found in it."""
-    return one.failure is not None or bool(one.answer.open and not one.answer.matches)
+    return one.failure is not None or bool(one.answer.open and all(match.problem for match in one.answer.matches))
 
 
 def _unanswered(one: ImageAnswer) -> UnansweredImage:
