@@ -7,6 +7,7 @@ https://distribution.github.io/distribution/spec/auth/. Every answer is limited 
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from s3c_actions.registry.challenges import Challenge
 
 MAX_RETRY_AFTER = 20
+CONNECTIONS = 64
+"""Kept open to one host: as many as there can be jobs. The library warns of each that it closes."""
 _LONG = 16 * 1024
 HTTP_ERRORS = {429: "asked for fewer requests", 500: "failed inside", 502: "failed inside", 503: "is overloaded"}
 WRITE_REFUSALS = (
@@ -89,6 +92,7 @@ class Connection:
         self._timeout = timeout
         self._retries = retries
         self._session: Session | None = None
+        self._lock = threading.Lock()
         self._bases: dict[str, str] = {}
         self._authorizations: dict[tuple[str, str, bool, str], str] = {}
 
@@ -215,52 +219,57 @@ class Connection:
         return base
 
     def _http(self) -> Session:
-        if self._session is None:
-            # The session first: it imports all of `requests`, which another thread may be doing as well. Importing a
-            # part of it beside that thread may find it half imported.
-            session = web.create_session()
-            from requests.adapters import HTTPAdapter
-            from urllib3.util.retry import Retry
+        with self._lock:
+            if self._session is None:
+                self._session = self._create_session()
+            return self._session
 
-            class Once(Retry):
-                """Do not retry an answer that used up its time limit."""
+    def _create_session(self) -> Session:
+        # The session first: it imports all of `requests`, which another thread may be doing as well. Importing a
+        # part of it beside that thread may find it half imported.
+        session = web.create_session()
+        from requests.adapters import HTTPAdapter
+        from urllib3.util.retry import Retry
 
-                def increment(
-                    self,
-                    method: str | None = None,
-                    url: str | None = None,
-                    response: Any = None,
-                    error: Exception | None = None,
-                    _pool: Any = None,
-                    _stacktrace: Any = None,
-                ) -> Once:
-                    if error is not None and isinstance(error.__cause__, response_limits.TooSlow):
-                        raise error
-                    return super().increment(method, url, response, error, _pool, _stacktrace)
+        class Once(Retry):
+            """Do not retry an answer that used up its time limit."""
 
-            adapter = HTTPAdapter(
-                max_retries=Once(
-                    total=self._retries,
-                    connect=1,
-                    read=1,
-                    redirect=5,
-                    status_forcelist=(429, 500, 502, 503, 504),
-                    backoff_factor=0.5,
-                    retry_after_max=MAX_RETRY_AFTER,
-                    raise_on_status=False,
-                    # Every request is safe to repeat; chunks of an upload state their offset.
-                    allowed_methods=None,
-                )
-            )
-            session.mount("https://", adapter)
-            session.mount("http://", adapter)
-            session.verify = not self._insecure
-            if self._insecure:
-                import urllib3
+            def increment(
+                self,
+                method: str | None = None,
+                url: str | None = None,
+                response: Any = None,
+                error: Exception | None = None,
+                _pool: Any = None,
+                _stacktrace: Any = None,
+            ) -> Once:
+                if error is not None and isinstance(error.__cause__, response_limits.TooSlow):
+                    raise error
+                return super().increment(method, url, response, error, _pool, _stacktrace)
 
-                urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-            self._session = session
-        return self._session
+        adapter = HTTPAdapter(
+            max_retries=Once(
+                total=self._retries,
+                connect=1,
+                read=1,
+                redirect=5,
+                status_forcelist=(429, 500, 502, 503, 504),
+                backoff_factor=0.5,
+                retry_after_max=MAX_RETRY_AFTER,
+                raise_on_status=False,
+                # Every request is safe to repeat; chunks of an upload state their offset.
+                allowed_methods=None,
+            ),
+            pool_maxsize=CONNECTIONS,
+        )
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        session.verify = not self._insecure
+        if self._insecure:
+            import urllib3
+
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        return session
 
     def _send(
         self,
