@@ -54,7 +54,7 @@ class Writer:
     """
 
     def __init__(self, registry: Registry, *, chunk: int = CHUNK) -> None:
-        self._registry = registry
+        self.registry = registry
         self._connection = registry.connection
         self._chunk = chunk
 
@@ -181,7 +181,7 @@ class Writer:
         if isinstance(subject, dict) and not listed:
             listing = target.at(str(subject.get("digest")))
             # Quay's and go-containerregistry's have the API, and do not announce it by that header.
-            by_api = self._registry.referrers_by_api(listing) or ()
+            by_api = self.registry.referrers_by_api(listing) or ()
             if all(referrer.digest != digest for referrer in by_api):
                 self._list_referrer(listing, descriptor)
         return descriptor
@@ -198,7 +198,7 @@ class Writer:
         Raises:
             OutsideError: the registry does not allow deletions, or failed.
         """
-        manifest = self._registry.find(target.at(target.digest))
+        manifest = self.registry.find(target.at(target.digest))
         if manifest is None:
             return False
         subject = manifest.document.get("subject")
@@ -271,7 +271,7 @@ class Writer:
         Raises:
             OutsideError: it is not an index. Nothing is written in its place: somebody pushed it there.
         """
-        index = self._registry.referrers_index(subject)
+        index = self.registry.referrers_index(subject)
         if index is None:
             return []
         if index.descriptor.digest == subject.digest:
