@@ -79,7 +79,7 @@ WITHOUT = {
     "report": "rendering",
     "result": "gate_change model outputs",
     "signing": "envelopes identities",
-    "steps": "judge list_signed merge mirror patch_building patching protocols sign trace verify",
+    "steps": "concurrent_patches judge list_signed merge mirror patch_building patching protocols sign trace verify",
     "trace": "document model page text",
     "wiring": (
         "attaching azure baseline context deploying files github install_gate judging kubernetes logins "
