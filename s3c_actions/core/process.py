@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextvars
 import copy
 import os
 import shlex
@@ -19,6 +20,7 @@ from typing import IO
 
 import msgspec
 
+from s3c_actions.core import concurrency
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.folders import search_path, working_folder
 from s3c_actions.core.secrets import Secrets
@@ -139,6 +141,7 @@ class Runner:
         Raises:
             OutsideError: the program does not exist or may not be started.
         """
+        concurrency.check_cancelled()
         args = [str(argument) for argument in argv]
         self.echo(self.secrets.redact(shlex.join(args)))
         started = time.monotonic()
@@ -146,9 +149,13 @@ class Runner:
         try:
             streams: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
             process = child.started()
+            # What it prints is shown as that of the image which this thread works on.
+            context = contextvars.copy_context()
             readers = [
                 threading.Thread(target=self._drain, args=(process.stdout, streams["stdout"], None), daemon=True),
-                threading.Thread(target=self._drain, args=(process.stderr, streams["stderr"], on_line), daemon=True),
+                threading.Thread(
+                    target=context.run, args=(self._drain, process.stderr, streams["stderr"], on_line), daemon=True
+                ),
                 threading.Thread(target=_feed, args=(process.stdin, stdin.encode()), daemon=True),
             ]
             for reader in readers:
@@ -194,6 +201,7 @@ class Runner:
         Raises:
             OutsideError: the program does not exist or may not be started.
         """
+        concurrency.check_cancelled()
         args = [str(argument) for argument in argv]
         self.echo(self.secrets.redact(shlex.join(args)))
         with log.open("wb") as file:
@@ -349,6 +357,9 @@ def interrupt() -> None:
     """
     for child in list(_LIVING):
         child.interrupt()
+
+
+concurrency.ON_CANCEL.append(interrupt)
 
 
 @atexit.register

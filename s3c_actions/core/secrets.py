@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -20,6 +21,8 @@ class Secrets:
     _variants: set[str] = field(default_factory=set, repr=False)
     short: set[str] = field(default_factory=set, repr=False)
     _ordered: tuple[str, ...] | None = field(default=None, repr=False)
+    # Jobs add and redact at once: an order computed before a value was added must not replace the one after it.
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     def add(self, value: str) -> None:
         """Redact this value, each line of it, and its forms in a URL, in JSON and in base64.
@@ -29,12 +32,13 @@ class Secrets:
         whole = value.strip()
         if not whole:
             return
-        if len(whole) < _SHORT:
-            self.short.add(whole)
         lines = {line.strip() for line in value.splitlines() if not line.startswith("-----")}
-        self.values.update(part for part in {value, whole, *lines} if len(part.strip()) >= _SHORT)
-        self._variants.update(pasted_content.secret_variants(whole))
-        self._ordered = None
+        with self._lock:
+            if len(whole) < _SHORT:
+                self.short.add(whole)
+            self.values.update(part for part in {value, whole, *lines} if len(part.strip()) >= _SHORT)
+            self._variants.update(pasted_content.secret_variants(whole))
+            self._ordered = None
 
     def add_content(self, value: str) -> None:
         """Redact content that was given in the wrong place: its lines, the values in them, and its decoded base64."""
@@ -43,14 +47,16 @@ class Secrets:
 
     def redact(self, text: str) -> str:
         """Return the text with every secret replaced by `***`, the longest first."""
-        if self._ordered is None:
-            self._ordered = tuple(sorted(self.values | self._variants, key=len, reverse=True))
-        for value in self._ordered:
+        with self._lock:
+            if self._ordered is None:
+                self._ordered = tuple(sorted(self.values | self._variants, key=len, reverse=True))
+            ordered, short = self._ordered, tuple(self.short)
+        for value in ordered:
             if value in text:
                 text = text.replace(value, "***")
             if len(value) > _LEFT and (value[:_LEFT] in text or value[-_LEFT:] in text):
                 text = _without_rest(text, value)
-        for value in self.short:
+        for value in short:
             if value in text:
                 text = re.sub(rf"(?<![^\W_]){re.escape(value)}(?![^\W_])", "***", text)
         return text
@@ -61,7 +67,8 @@ class Secrets:
         Args:
             holds: returns whether a part occurs in that text.
         """
-        forms = self.values | self._variants | self.short
+        with self._lock:
+            forms = self.values | self._variants | self.short
         return any(holds(form[:_LEFT]) or holds(form[-_LEFT:]) for form in forms)
 
 
