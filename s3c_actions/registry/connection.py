@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 MAX_RETRY_AFTER = 20
 _PAUSE = 1.0
 """Seconds to wait for a registry that asks for fewer requests and does not say when."""
+CONNECTIONS = 64
+"""Kept open to one host: as many as there can be jobs. The library warns of each that it closes."""
 _LONG = 16 * 1024
 HTTP_ERRORS = {429: "asked for fewer requests", 500: "failed inside", 502: "failed inside", 503: "is overloaded"}
 WRITE_REFUSALS = (
@@ -268,7 +270,8 @@ class Connection:
                 raise_on_status=False,
                 # Every request is safe to repeat; chunks of an upload state their offset.
                 allowed_methods=None,
-            )
+            ),
+            pool_maxsize=CONNECTIONS,
         )
         session.mount("https://", adapter)
         session.mount("http://", adapter)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import tempfile
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -74,6 +75,7 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
     stack: ExitStack
     found: list[BuildKit] = msgspec.field(default_factory=list)
     pool: Pool | None = None
+    opening: threading.Lock = msgspec.field(default_factory=threading.Lock)
 
     def patch(self, image: str, folder: Path, before: ScanResult | None = None) -> PatchResult:
         """Patch one image, with its reports in a folder and the rescan's in `patched` below it.
@@ -125,8 +127,9 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
             return self.pool.build(
                 self._base(image), lambda address: self._copa(program.path, address, image, report, tag)
             )
-        if not self.found:
-            self.found.append(self._open_buildkit())
+        with self.opening:
+            if not self.found:
+                self.found.append(self._open_buildkit())
         return self._copa(program.path, self.found[0].address, image, report, tag)
 
     def _base(self, image: Reference) -> str:
@@ -152,7 +155,8 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
                 ignore_errors=options.allow_partial,
                 timeout=options.timeout,
             )
-            return copa.patch(patch, docker_config=self.login(), on_line=context.progress.note)
+            with context.limits.patches:
+                return copa.patch(patch, docker_config=self.login(), on_line=context.progress.note)
 
     def _open_buildkit(self) -> BuildKit:
         from s3c_actions.wiring import programs
