@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from s3c_lab.lab import Lab
 from tests.support.oci import Repository, descriptor, diff_id, digest_of, layer
 
 PREFIX = "fleet"
@@ -52,22 +52,43 @@ def kind_of(image: str) -> Kind:
     return KINDS[name.partition("-")[0]]
 
 
-def push(lab: Lab) -> dict[str, str]:
-    """Push the fleet; returns name → reference by tag, all of them `fleet/KIND-NUMBER:1.0`."""
+def push(registry: str, app: str, counts: Mapping[str, int] = COUNTS) -> dict[str, str]:
+    """Push the fleet.
+
+    Args:
+        registry: host and port of a lab's.
+        app: reference of an image of it that has something to patch.
+        counts: kind → how many.
+
+    Returns:
+        Name → reference by tag; all of them are `fleet/KIND-NUMBER:1.0`.
+    """
     references = {}
-    for kind, count in COUNTS.items():
+    for kind, count in counts.items():
         for number in range(count):
             name = f"{kind}-{number}"
-            _push(lab, kind, number, Repository(lab.registry, f"{PREFIX}/{name}"))
-            references[name] = f"{lab.registry}/{PREFIX}/{name}:1.0"
+            _push(app.removeprefix(f"{registry}/"), kind, number, Repository(registry, f"{PREFIX}/{name}"))
+            references[name] = f"{registry}/{PREFIX}/{name}:1.0"
     return references
 
 
-def _push(lab: Lab, kind: str, number: int, place: Repository) -> None:
+def policy(certificate: str) -> str:
+    """The policy of the fleet: whose signatures count, and what has to be fixed."""
+    return (
+        f"version: 1\nsigners: [{{name: lab, certificate: {certificate}}}]\n"
+        "findings: {refuse: [CRITICAL, HIGH, MEDIUM, LOW], fixable-only: true}\n"
+    )
+
+
+def fleet(registry: str) -> str:
+    """The fleet's file, which selects all of it."""
+    return f"version: 1\nimages:\n  - catalog: {registry}/{PREFIX}\n    tags: {{strategy: list, list: ['1.0']}}\n"
+
+
+def _push(app: str, kind: str, number: int, place: Repository) -> None:
     own = layer({f"srv/{place.name}": str(number).encode()})
     if kind == "patchable":
-        origin = "library/debian:stable-slim" if number < 4 else _image(lab, "voting-app")
-        _derive(place, origin, own)
+        _derive(place, "library/debian:stable-slim" if number % 6 < 4 else app, own)
     elif kind == "ended":
         place.image([_debian(8, number), own], "1.0")
     elif kind == "broken":
@@ -84,11 +105,6 @@ def _push(lab: Lab, kind: str, number: int, place: Repository) -> None:
         place.image([_debian(12, 1), layer({"srv/large.txt": text}), own], "1.0")
     else:
         place.image([_debian(12, number % 2), own], "1.0")
-
-
-def _image(lab: Lab, short: str) -> str:
-    (reference,) = (image for image in lab.images if f"/{short}:" in image)
-    return reference.removeprefix(f"{lab.registry}/")
 
 
 def _debian(version: int, number: int) -> bytes:
