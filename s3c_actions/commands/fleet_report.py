@@ -22,6 +22,7 @@ from s3c_actions.options import fleet_report as inputs
 from s3c_actions.policy import model as policies
 from s3c_actions.registry import Writer
 from s3c_actions.registry.artifacts import push_artifact, read_artifact
+from s3c_actions.result.document import without_secrets
 from s3c_actions.result.model import Outcome
 from s3c_actions.wiring import fleet
 from s3c_actions.wiring.context import Context
@@ -81,10 +82,10 @@ def run(options: inputs.FleetReportInputs, context: Context) -> Outcome:
         earlier=_read_earlier(options, context, registry, notes),
         notes=notes,
     )
-    report = joined.report
+    report = without_secrets(joined.report, context.secrets)
     for note in report.notes:
         context.progress.warning(note)
-    files = _write(joined, context)
+    files = _write(report, joined, context)
     url = _update_issue(options, context, report) if options.issue else ""
     if registry is not None and place is not None and options.publish_report:
         _publish(registry, place, options, report)
@@ -238,13 +239,12 @@ def _publish(registry: Registry, place: Reference, options: inputs.FleetReportIn
     )
 
 
-def _write(joined: Joined, context: Context) -> dict[str, Path]:
+def _write(report: FleetReport, joined: Joined, context: Context) -> dict[str, Path]:
     """Write the report's files, and return name → path.
 
     Raises:
         OutsideError: a file cannot be written.
     """
-    report = joined.report
     files = {
         "fleet-report": (REPORT_FILE, report_document.render(report)),
         "fleet-page": (PAGE_FILE, page.render(report)),

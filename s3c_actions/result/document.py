@@ -39,6 +39,7 @@ from s3c_actions.result.model import (
 )
 
 _EntryType = TypeVar("_EntryType", bound=shape.Entry)
+_Document = TypeVar("_Document", bound=msgspec.Struct)
 
 
 def build_document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3CError | None = None) -> ResultDocument:
@@ -77,7 +78,7 @@ def build_document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3C
             pull_request=outcome.pull_request or UNSET,
             comments=outcome.comments or UNSET,
         )
-        return redacted(document, secrets) if _may_contain_secret(document, secrets) else document
+        return without_secrets(document, secrets)
 
 
 def render_document(document: ResultDocument | Mapping[str, Any]) -> str:
@@ -341,6 +342,11 @@ def _error_entry(error: S3CError | None) -> shape.ErrorEntry | None:
         field=error.field if isinstance(error, InputError) else None,
         exit_code=int(error.exit_code),
     )
+
+
+def without_secrets(document: _Document, secrets: Secrets) -> _Document:
+    """Return a document with every secret in its texts replaced."""
+    return cast("_Document", redacted(document, secrets)) if _may_contain_secret(document, secrets) else document
 
 
 def _may_contain_secret(document: object, secrets: Secrets) -> bool:

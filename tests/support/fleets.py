@@ -194,10 +194,16 @@ def document(*images: ImageOutcome) -> ResultDocument:
 
 
 def report(
-    images: int = 40, *, working: int = 30, shards: int = 4, without: Sequence[int] = (4,), nights: int = 0
+    images: int = 40,
+    *,
+    working: int = 30,
+    shards: int = 4,
+    without: Sequence[int] = (4,),
+    nights: int = 0,
+    unplanned: int = 1,
 ) -> FleetReport:
     """The report on a fleet, with a trend of so many nights."""
-    of = plan(images, working=working, shards=shards)
+    of = plan(images, working=working, shards=shards, unplanned=unplanned)
     made = summarize.join(
         of,
         results(of, without=without),

@@ -63,11 +63,12 @@ LINES: list[tuple[str, ...]] = [
     ("comment", "result.json", "--pull-request", "7"),
     ("upload", "report.sarif", "--commit", "4b6472266afd7b471e86085a6659e8c7f2b119da", "--ref", "refs/heads/main"),
     ("mirror", IMAGE, "mirror.example/voting-app"),
-    ("fleet", "plan", "fleet.yaml"),
-    ("fleet", "plan", "fleet.yaml", "--policy", "policy.yaml", "--publish", "oci://registry.example/fleet:today"),
+    ("fleet plan", "fleet.yaml"),
+    ("fleet plan", "fleet.yaml", "--policy", "policy.yaml", "--publish", "oci://registry.example/fleet:today"),
     ("refresh",),
     ("refresh", PINNED, "--issue"),
     ("programs", "install", "trivy", "notation", "helm"),
+    ("fleet report", "--plan", "oci://registry.example/fleet/plan:nightly"),
 ]
 
 

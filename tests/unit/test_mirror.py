@@ -62,7 +62,8 @@ WITHOUT = {
         "target_branch"
     ),
     "options": (
-        "attach azure chain comment common deploy evidence fleet_manifests gate github mirror parse patch policy "
+        "attach azure chain comment common deploy evidence fleet fleet_manifests fleet_report gate github mirror parse "
+        "patch policy "
         "programs propose refresh registry removed report scan sign trace trust upload vault verify"
     ),
     "policy": "export judge licences model",

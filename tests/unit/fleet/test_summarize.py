@@ -14,6 +14,7 @@ from s3c_actions.fleet.plan import Plan
 from s3c_actions.fleet.report_document import FleetReport, ReportedImage
 from s3c_actions.fleet.summarize import ShardResult
 from s3c_actions.report.document import AdmissionEntry, ErrorEntry, ImageResult
+from s3c_actions.result.model import Outcome
 from tests.support import fleets, outcomes
 
 ONE = fleets.plan(1, working=1, shards=1, unplanned=0)
@@ -226,7 +227,7 @@ def test_exceptions_that_end_soon_are_listed_with_the_images_that_rely_on_them()
     plan = replace(ONE, images=(fleets.planned(0, 1),))
     result = result_of(plan)
     remaining = (
-        outcomes.document(outcomes.Outcome(command="scan", images=(fleets.looked_at(fleets.planned(1, 1), 1),)))
+        outcomes.document(Outcome(command="scan", images=(fleets.looked_at(fleets.planned(1, 1), 1),)))
         .images[0]
         .remaining
     )
