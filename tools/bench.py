@@ -40,7 +40,7 @@ from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.steps.reuse import ReportStore
 from s3c_lab import voting
 from s3c_lab.node.cluster import node_name
-from tests.support import outcomes, reports
+from tests.support import fleet_images, outcomes, reports
 from tests.support.github import events
 from tests.support.github.server import serving
 from tests.support.github.state import Token
@@ -420,6 +420,36 @@ def node(bench: Bench, up: list[str]) -> None:
     bench.on_a_node = True
 
 
+def fleet(bench: Bench) -> None:
+    """200 images of which 10 are patched; then a night in which nothing has to be done."""
+    lab, counts = bench.lab, {"patchable": 10, "clean": 190}
+    total = sum(counts.values())
+    fleet_images.push(lab["registry"], lab["images"][0], counts)
+    folder = bench.folder / "fleet"
+    folder.mkdir()
+    policy, file, plan, results = (folder / name for name in ("policy.yaml", "fleet.yaml", "plan.json", "results"))
+    policy.write_text(fleet_images.policy(lab["certificate"]))
+    file.write_text(fleet_images.fleet(lab["registry"]))
+    jobs = ["--jobs", str(min(4, os.cpu_count() or 1))]
+
+    def night() -> tuple[float, float, float]:
+        """Seconds to plan, to run and to report."""
+        planned = bench.s3c("fleet", "plan", str(file), "--policy", str(policy), "--output", str(plan), "--shards", "1")
+        work = ["--plan", str(plan), "--shard", "1/1", "--policy", str(policy), "--attach", "sarif"]
+        work += ["--buildkit-addr", lab["buildkit"], "--output-dir", str(results), *jobs]
+        ran = bench.s3c("fleet", "run", *work, *bench.scan_flags, *bench.key)
+        reported = bench.s3c("fleet", "report", "--plan", str(plan), "--results", str(results))
+        return planned.wall, ran.wall, reported.wall
+
+    planned, ran, _ = night()
+    bench.row(f"fleet: {total} images, 10 to patch, first run", "", f"{ran:.0f} s, {total / ran * 3600:,.0f} images/h")
+    bench.row("… planned, nothing known of any", "", f"{planned:.1f} s")
+    nights = [night() for _ in range(bench.runs)]
+    bench.row(f"fleet: {total} images, nothing to do", "≤ 60 s", f"{_median(sum(times) for times in nights):.1f} s")
+    each = _median(times[0] for times in nights) / total
+    bench.row("… of it, planning an image", "≤ 50 ms", f"{each * 1000:.0f} ms")
+
+
 def deploy(bench: Bench) -> None:
     """A deployment of the app against kubectl that applies the same manifests and waits for the rollout.
 
@@ -561,7 +591,7 @@ MEASURES: dict[str, Callable[[Bench], None]] = {
     measure.__name__: measure
     for measure in (
         *(start, scan, formats, patch, sign, vault, trace, attach, chain, large, looks, calls, documents),
-        *(deploy, admission),
+        *(deploy, admission, fleet),
     )
 }
 

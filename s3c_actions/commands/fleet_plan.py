@@ -47,11 +47,14 @@ def run(options: inputs.FleetPlanInputs, context: Context) -> Outcome:
     path = options.output or context.output / PLAN_FILE
     writing.check(path, "output")
     published_at = store.parse_place(options.publish, field="publish") if options.publish else None
+    if options.keep_published and published_at is None:
+        raise InputError("keep-published", "no place to publish to is given.", remedy="Give `publish`.")
     file = _read_fleet(options, context)
-    plan = _make(file, published_at, options, context)
+    kept = _find_published(published_at, options, context) if options.keep_published and published_at else None
+    plan = kept[0] if kept is not None else _make(file, published_at, options, context)
     _write(path, plans.render(plan), "output")
-    published = ""
-    if published_at is not None:
+    published = kept[1].pinned if kept is not None else ""
+    if published_at is not None and kept is None:
         with context.progress.step("publish") as step:
             writer = Writer(store_registry(options, context, published_at))
             published = store.push_plan(writer, published_at, plan).pinned
@@ -117,6 +120,16 @@ def _make(file: FleetFile, published_at: Reference | None, options: inputs.Fleet
         fleet=file.sha256,
         now=context.now,
     )
+
+
+def _find_published(
+    published_at: Reference, options: inputs.FleetPlanInputs, context: Context
+) -> tuple[Plan, Reference] | None:
+    """Return the plan that is published already, and its place by digest; None without one."""
+    with context.progress.step("publish") as step:
+        stored = store.find_stored_plan(store_registry(options, context, published_at), published_at)
+        step.done(f"{stored[1].pinned} is there already" if stored is not None else "nothing is there yet")
+    return stored
 
 
 def _assess(groups: Collection[DigestGroup], judge: CurrencyJudge, *, skip: bool) -> Assessed:

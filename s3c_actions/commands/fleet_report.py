@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from s3c_actions.core import artifact_types, reading, writing
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
-from s3c_actions.fleet import page, prometheus, report_document, store, summarize, text
+from s3c_actions.fleet import page, prometheus, report_document, store, summarize, text, waiting
 from s3c_actions.fleet.report_document import FleetReport
 from s3c_actions.fleet.summarize import Joined, ShardResult
 from s3c_actions.github import api, code_scanning, issues, marker
@@ -52,6 +53,8 @@ def run(options: inputs.FleetReportInputs, context: Context) -> Outcome:
     """
     if options.issue:
         find_token(options, context, issues.PERMISSION)  # a missing token is reported first
+    if options.wait and store.is_stored(options.plan):
+        _wait_for_results(options, context)
     plan, place = fleet.read_any(options.plan, options, context)
     if place is None and not options.results:
         raise InputError(
@@ -96,6 +99,26 @@ def run(options: inputs.FleetReportInputs, context: Context) -> Outcome:
         summary=text.render_summary(report),
         text=f"{text.render_terminal(report)}  page: {files['fleet-page']}\n",
     )
+
+
+def _wait_for_results(options: inputs.FleetReportInputs, context: Context) -> None:
+    """Wait until the plan is published and each of its shards that has work has left a result."""
+    wanted = store.parse_place(options.plan)
+    registry = fleet.store_registry(options, context, wanted)
+    started = time.monotonic()
+    with context.progress.step("wait") as step:
+        stored = waiting.wait_for(lambda: store.find_stored_plan(registry, wanted), options.wait)
+        if stored is None:
+            step.done("no plan was published")
+            return
+        plan, place = stored
+        shards = {image.shard for image in plan.images}
+
+        def finished() -> bool | None:
+            return True if shards <= store.list_finished(registry, place) else None
+
+        left = options.wait - (time.monotonic() - started)
+        step.done("all shards are done" if waiting.wait_for(finished, left) else "the time is over")
 
 
 def _given_results(given: tuple[str, ...], notes: list[str]) -> Iterator[ShardResult]:

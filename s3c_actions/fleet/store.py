@@ -157,6 +157,18 @@ def list_results(registry: Registry, plan_reference: Reference) -> list[tuple[in
     Raises:
         OutsideError: the registry could not be reached, or gave an invalid answer.
     """
+    return [
+        (shard, read_artifact(registry, plan_reference, manifest, reading.MAX_DOCUMENT_BYTES))
+        for shard, manifest in sorted(_newest_results(registry, plan_reference).items())
+    ]
+
+
+def list_finished(registry: Registry, plan_reference: Reference) -> set[int]:
+    """Return the shards that have left a result. Raise as `list_results`."""
+    return set(_newest_results(registry, plan_reference))
+
+
+def _newest_results(registry: Registry, plan_reference: Reference) -> dict[int, Manifest]:
     newest: dict[int, tuple[str, Manifest]] = {}
     for manifest in _beside(registry, plan_reference, RESULT):
         annotations = text_values(manifest.document.get("annotations"))
@@ -166,10 +178,7 @@ def list_results(registry: Registry, plan_reference: Reference) -> list[tuple[in
         key = f"{annotations.get(artifact_types.CREATED, '')} {manifest.descriptor.digest}"
         if int(text) not in newest or key > newest[int(text)][0]:
             newest[int(text)] = (key, manifest)
-    return [
-        (shard, read_artifact(registry, plan_reference, manifest, reading.MAX_DOCUMENT_BYTES))
-        for shard, (_, manifest) in sorted(newest.items())
-    ]
+    return {shard: manifest for shard, (_, manifest) in newest.items()}
 
 
 def list_reports(registry: Registry, plan_reference: Reference) -> list[tuple[str, bytes]]:

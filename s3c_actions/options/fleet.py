@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from s3c_actions.options.common import path_text
 from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.github import UploadInputs
 
 
 class PlanOptions(Group):
@@ -18,4 +21,16 @@ class PlanOptions(Group):
         parse=path_text,
         required=True,
         example="plan.json",
+    )
+
+
+class WaitOptions(Group):
+    """How long another worker is waited for."""
+
+    wait = replace(
+        UploadInputs.wait,
+        help="How long to wait for what another worker publishes; `0` does not wait.",
+        default="0",
+        absent=0.0,
+        example="30m",
     )

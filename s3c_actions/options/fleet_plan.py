@@ -85,6 +85,15 @@ class FleetPlanInputs(FleetOptions, ClusterOptions, NotationOptions, PolicyOptio
         absent="",
         example="oci://registry.example/fleet:today",
     )
+    keep_published: Input[bool] = Input(
+        name="keep-published",
+        help="Where a plan is at `publish` already, leave it there and plan nothing: for a planner that is started "
+        "again while shards work by its plan.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
     policy: Input[Path | None] = replace(
         PolicyOptions.policy,
         help="The policy of images for which the fleet names none: whose signatures count, and what has to be fixed. "
@@ -143,6 +152,7 @@ class FleetPlanInputs(FleetOptions, ClusterOptions, NotationOptions, PolicyOptio
         shards,
         output,
         publish,
+        keep_published,
         policy,
         patched_tag,
         everything,

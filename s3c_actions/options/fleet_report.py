@@ -8,7 +8,7 @@ from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import OutputOptions, TimeoutOptions, path_text
 from s3c_actions.options.declare import Input
-from s3c_actions.options.fleet import PlanOptions
+from s3c_actions.options.fleet import PlanOptions, WaitOptions
 from s3c_actions.options.github import CommentInputs, RepositoryOptions, TokenOptions
 from s3c_actions.options.parse import boolean
 from s3c_actions.options.refresh import RefreshInputs
@@ -17,7 +17,14 @@ from s3c_actions.options.report import PolicyOptions
 
 
 class FleetReportInputs(
-    PlanOptions, PolicyOptions, RepositoryOptions, TokenOptions, RegistryOptions, TimeoutOptions, OutputOptions
+    PlanOptions,
+    WaitOptions,
+    PolicyOptions,
+    RepositoryOptions,
+    TokenOptions,
+    RegistryOptions,
+    TimeoutOptions,
+    OutputOptions,
 ):
     """The inputs of `fleet report`."""
 
@@ -49,6 +56,11 @@ class FleetReportInputs(
         absent=False,
         switch=True,
     )
+    wait = replace(
+        WaitOptions.wait,
+        help="How long to wait for a published plan and the results of its shards; those that are missing then are "
+        "failures in the report. `0` does not wait.",
+    )
     policy = replace(
         PolicyOptions.policy,
         help="The policy of the images for which `fleet.yaml` names none: the report lists its exceptions that end "
@@ -66,6 +78,7 @@ class FleetReportInputs(
         results,
         earlier_report,
         publish_report,
+        wait,
         policy,
         issue,
         issue_labels,

@@ -262,7 +262,7 @@ def test_artifacts_are_named_by_the_call_and_taken_by_that_name() -> None:
                     assert ".outputs.call" in str(given) or ".outputs.artifact" in str(given), (path.name, given)
                     named += 1
     assert named >= 12
-    for name in ("refresh.yml", "scheduled-patch.yml", "secure-image.yml"):
+    for name in ("fleet.yml", "refresh.yml", "scheduled-patch.yml", "secure-image.yml"):
         assert "CALL: ${{ toJSON(inputs) }} ${{ job.check_run_id }}" in (workflow_rules.WORKFLOWS / name).read_text()
 
 
@@ -270,7 +270,7 @@ def test_of_several_calls_in_one_run_none_is_dropped() -> None:
     """Of those that wait in one group, GitHub keeps the newest alone, unless it is told to keep them."""
     grouped = {path.name: YAML.load(path).get("concurrency") for path in WORKFLOWS}
     kept = {name: group["queue"] for name, group in grouped.items() if group and "queue" in group}
-    assert kept == dict.fromkeys(("refresh.yml", "scheduled-patch.yml", "secure-image.yml"), "max")
+    assert kept == dict.fromkeys(("fleet.yml", "refresh.yml", "scheduled-patch.yml", "secure-image.yml"), "max")
     assert all(grouped[name]["cancel-in-progress"] is False for name in kept)
 
 
@@ -288,11 +288,11 @@ def test_deployments_into_one_target_wait_for_each_other() -> None:
 
 def test_only_the_jobs_that_sign_are_given_the_identity_that_signs() -> None:
     signing = [(path.name, name) for path, name, job in JOBS if "inputs.sign-client-id" in str(job)]
-    assert signing == [("scheduled-patch.yml", "sign"), ("secure-image.yml", "sign")]
+    assert signing == [("fleet.yml", "sign"), ("scheduled-patch.yml", "sign"), ("secure-image.yml", "sign")]
     for path, name, job in JOBS:
         if (path.name, name) in signing:
             assert job["environment"] == "${{ inputs.sign-environment }}"
-    for workflow in ("scheduled-patch.yml", "secure-image.yml"):
+    for workflow in ("fleet.yml", "scheduled-patch.yml", "secure-image.yml"):
         inputs = YAML.load(workflow_rules.WORKFLOWS / workflow)["on"]["workflow_call"]["inputs"]
         assert inputs["sign-environment"]["default"] == "signing"
 
@@ -325,3 +325,26 @@ def test_the_secrets_that_a_workflow_speaks_of_are_those_it_takes(path: Path) ->
     declared = set((YAML.load(path)["on"].get("workflow_call") or {}).get("secrets") or {})
     named = set(re.findall(r"\bsecret `?([A-Za-z][\w-]*_[\w-]*|[Kk][Uu][Bb][\w-]*|[A-Z]{4,})", path.read_text()))
     assert named <= declared
+
+
+def test_what_patches_a_shard_has_no_key_and_what_signs_it_builds_nothing() -> None:
+    jobs = YAML.load(workflow_rules.WORKFLOWS / "fleet.yml")["jobs"]
+    patch, sign = str(jobs["patch"]), str(jobs["sign"])
+    assert "SIGNING_KEY" not in patch and "sign-client-id" not in patch and "environment" not in jobs["patch"]
+    (patching,) = (step["with"] for step in jobs["patch"]["steps"] if "fleet-run" in step.get("uses", ""))
+    assert (patching["sign"], patching["cache"]) == (False, False)
+    assert "buildx" not in sign and "buildkit-addr" not in sign
+    (signing,) = (step["with"] for step in jobs["sign"]["steps"] if "fleet-run" in step.get("uses", ""))
+    assert (signing["patched"], signing["cache"]) == ("s3c-patched", False)
+    # What is planned is what the job without the images' code says, not the one that runs it.
+    assert signing["plan"] == patching["plan"] == "s3c-plan/plan.json"
+    kept = [step["with"] for step in jobs["sign"]["steps"] if "download-artifact" in step.get("uses", "")]
+    assert [given["path"] for given in kept] == ["s3c-plan", "s3c-patched"]
+    assert [given["path"] for given in kept if given["name"].startswith("s3c-fleet-plan-")] == ["s3c-plan"]
+
+
+@pytest.mark.parametrize("name", ["plan", "report"])
+def test_what_joins_a_fleet_runs_nothing_of_an_image(name: str) -> None:
+    job = YAML.load(workflow_rules.WORKFLOWS / "fleet.yml")["jobs"][name]
+    assert not [step for step in job["steps"] if "buildx" in step.get("uses", "")]
+    assert "SIGNING_KEY" not in str(job)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from s3c_actions.programs.buildkit.pool import order
 from s3c_actions.programs.install.pins import COPA
 from s3c_lab import registry_server
 from tests.support import warm
@@ -257,6 +258,15 @@ def test_buildkit_that_is_gone(cli, image, repository):
     assert "give its address as `--buildkit-addr`" in cli.said
     assert "let s3c start its own with `auto`" in cli.said
     assert repository.tags() == ["1.0"]
+
+
+def test_a_pool_of_which_the_images_own_is_down(cli, image, repository, layers, lab):
+    """Which one is the image's own, its lowest layer says: here one that is not there."""
+    names = (f"unix:///nowhere/{number}.sock" for number in range(100))
+    dead = next(name for name in names if order([name, lab.buildkit], digest_of(layers[0]))[0] == name)
+    patch = cli(image, buildkit=f"{lab.buildkit},{dead}")["patch"]
+    assert patch["patched"] is True
+    assert f"BuildKit at {dead} did not answer. The next address of `--buildkit-addr` is taken." in cli.said
 
 
 def test_something_else_than_buildkit(cli, image, lab):

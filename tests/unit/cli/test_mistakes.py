@@ -70,6 +70,7 @@ CASES: list[tuple[tuple[str, ...], str, str]] = [
     (("report", "empty"), "report", "Give the whole of a report"),
     (("report", "list.json"), "report", "Give the whole of a report"),
     (("patch", IMAGE, "--buildkit-addr", "here"), "buildkit-addr", "docker-container://"),
+    (("patch", IMAGE, "--buildkit-addr", "auto,tcp://builder:1234"), "buildkit-addr", "docker-container://"),
     (("patch", IMAGE, "--patched-tag", "a tag"), "patched-tag", "{tag}"),
     (("scan", IMAGE, "--attach", "true", *KEY), "attach", "`s3c sign --attach true --results"),
     (("scan", IMAGE, "--key-pem-file", "signing.key"), "key-pem", "`s3c attach`"),

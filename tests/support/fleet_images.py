@@ -1,0 +1,140 @@
+"""A fleet of 24 small images of several bases in a registry: six to patch, and some of each kind that a fleet meets."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.oci import Repository, descriptor, diff_id, digest_of, layer
+
+PREFIX = "fleet"
+OS_RELEASE = b'ID=debian\nVERSION_ID="%d"\nPRETTY_NAME="Debian GNU/Linux %d"\n'
+# A package that the lab's advisories know, at a version that none of them is about.
+STATUS = b"""\
+Package: tzdata
+Status: install ok installed
+Architecture: all
+Version: 9999.%d-0+deb12u1
+Maintainer: lab <lab@example.invalid>
+Description: a package
+
+"""
+SLOW = 24 * 1024 * 1024
+"""Bytes of text that an image has to be looked through for."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is expected of images: `verdict` and `exit_code` of their entries; whether a patch is pushed."""
+
+    verdict: str
+    exit_code: int = 0
+    patched: bool = False
+
+
+KINDS = {
+    "patchable": Kind("passed", patched=True),
+    "clean": Kind("passed"),
+    "slow": Kind("passed"),
+    "several": Kind("passed"),
+    "ended": Kind("failed", 3),
+    "broken": Kind("failed", 3),
+}
+COUNTS = {"patchable": 6, "clean": 11, "slow": 1, "several": 2, "ended": 2, "broken": 2}
+
+
+def kind_of(image: str) -> Kind:
+    """The kind of an image of the fleet, by its name."""
+    name = image.partition("@")[0].partition(f"/{PREFIX}/")[2]
+    return KINDS[name.partition("-")[0]]
+
+
+def push(registry: str, app: str, counts: Mapping[str, int] = COUNTS) -> dict[str, str]:
+    """Push the fleet.
+
+    Args:
+        registry: host and port of a lab's.
+        app: reference of an image of it that has something to patch.
+        counts: kind → how many.
+
+    Returns:
+        Name → reference by tag; all of them are `fleet/KIND-NUMBER:1.0`.
+    """
+    references = {}
+    for kind, count in counts.items():
+        for number in range(count):
+            name = f"{kind}-{number}"
+            _push(app.removeprefix(f"{registry}/"), kind, number, Repository(registry, f"{PREFIX}/{name}"))
+            references[name] = f"{registry}/{PREFIX}/{name}:1.0"
+    return references
+
+
+def policy(certificate: str) -> str:
+    """The policy of the fleet: whose signatures count, and what has to be fixed."""
+    return (
+        f"version: 1\nsigners: [{{name: lab, certificate: {certificate}}}]\n"
+        "findings: {refuse: [CRITICAL, HIGH, MEDIUM, LOW], fixable-only: true}\n"
+    )
+
+
+def fleet(registry: str) -> str:
+    """The fleet's file, which selects all of it."""
+    return f"version: 1\nimages:\n  - catalog: {registry}/{PREFIX}\n    tags: {{strategy: list, list: ['1.0']}}\n"
+
+
+def _push(app: str, kind: str, number: int, place: Repository) -> None:
+    own = layer({f"srv/{place.name}": str(number).encode()})
+    if kind == "patchable":
+        _derive(place, "library/debian:stable-slim" if number % 6 < 4 else app, own)
+    elif kind == "ended":
+        place.image([_debian(8, number), own], "1.0")
+    elif kind == "broken":
+        place.image([_debian(12, 0), own], "1.0")
+        _break(place)
+    elif kind == "several":
+        parts = [
+            place.image([_debian(12, 0), own], f"1.0-{architecture}", architecture=architecture)
+            for architecture in ("amd64", "arm64")
+        ]
+        place.index(parts, "1.0")
+    elif kind == "slow":
+        text = random.Random(number).randbytes(SLOW // 2).hex().encode()
+        place.image([_debian(12, 1), layer({"srv/large.txt": text}), own], "1.0")
+    else:
+        place.image([_debian(12, number % 2), own], "1.0")
+
+
+def _debian(version: int, number: int) -> bytes:
+    """The lowest layer of a small base; equal ones are one base."""
+    files = {"etc/os-release": OS_RELEASE % (version, version), "var/lib/dpkg/status": STATUS % number}
+    return layer(files)
+
+
+def _derive(place: Repository, origin: str, own: bytes) -> None:
+    """Push an image with a layer on top of another one's, whose layers are not sent again."""
+    name, _, tag = origin.rpartition(":")
+    source = Repository(place.registry, name)
+    manifest: dict[str, Any] = source.get(tag)
+    for entry in manifest["layers"]:
+        place.mount(entry["digest"], name)
+    config = json.loads(source.blob(manifest["config"]["digest"]))
+    config["rootfs"]["diff_ids"].append(diff_id(own))
+    config.pop("history", None)
+    data = json.dumps(config).encode()
+    for blob in (data, own):
+        place.put_blob(blob)
+    manifest["config"] = descriptor(manifest["config"]["mediaType"], data)
+    manifest["layers"].append(descriptor(manifest["layers"][0]["mediaType"], own))
+    place.put_manifest(manifest, "1.0")
+
+
+def _break(place: Repository) -> None:
+    """Replace the lowest layer by bytes that are no archive: whoever pulls the image cannot unpack it."""
+    manifest = place.get("1.0")
+    junk = random.Random(place.name).randbytes(2000)
+    place.put_blob(junk)
+    manifest["layers"][0] |= {"digest": digest_of(junk), "size": len(junk)}
+    place.put_manifest(manifest, "1.0")
