@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
 
 from s3c_actions.cli.console import LogProgress, TerminalProgress
-from s3c_actions.core.progress import Progress, StepContext
+from s3c_actions.core.progress import ImageProgress, Progress, StepContext
 from s3c_actions.report.render.terminal import plain_line
 from s3c_lab.pieces import PieceProgress
 from s3c_lab.whole import Whole
@@ -120,6 +120,14 @@ class BarProgress(PieceProgress):
     def about(self, image: str) -> None:
         """Show the image's name as a line."""
         self._lines.about(image)
+
+    def for_image(self, image: str) -> Progress:
+        """Return the progress of one of several images."""
+        return ImageProgress(self, image)
+
+    def line(self, text: str) -> None:
+        """Show a line of its own."""
+        self._lines.line(text)
 
     def note(self, text: str) -> None:
         """Show the current activity beside the bar, and keep it in the log."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TextIO
 
-from s3c_actions.core.progress import Progress, StepContext, parse_share
+from s3c_actions.core.progress import ImageProgress, Progress, StepContext, parse_share
 
 
 class PieceProgress:
@@ -89,6 +89,14 @@ class EventProgress(PieceProgress):
     def about(self, image: str) -> None:
         """Hand on a note."""
         self.relay(image)
+
+    def for_image(self, image: str) -> Progress:
+        """Return the progress of one of several images."""
+        return ImageProgress(self, image)
+
+    def line(self, text: str) -> None:
+        """Hand on a note."""
+        self.relay(text)
 
     def note(self, text: str) -> None:
         """Hand on a note, and the share that it reports."""

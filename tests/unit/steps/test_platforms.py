@@ -76,7 +76,9 @@ class World(Registry):
     def blob(self, reference: Reference, digest: str) -> bytes:
         return self.content[digest][0]
 
-    def referrers(self, reference: Reference, wanted_type: str = "", *, tag_first: bool = False) -> tuple[Descriptor, ...]:
+    def referrers(
+        self, reference: Reference, wanted_type: str = "", *, tag_first: bool = False
+    ) -> tuple[Descriptor, ...]:
         return ()
 
     def tags(self, reference: Reference, *, field: str = "image") -> tuple[str, ...]:
