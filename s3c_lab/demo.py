@@ -143,7 +143,8 @@ def _interrupted_once(machine: Machine) -> Iterator[Callable[[], None]]:
     numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
 
     def show_wait(_signal: int, _frame: FrameType | None) -> None:
-        machine.progress.notice("the lab is being taken down: a moment")
+        with suppress(RuntimeError):  # the signal came within a write to the same stream
+            machine.progress.notice("the lab is being taken down: a moment")
 
     def hold() -> None:
         for number in numbers:

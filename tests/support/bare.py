@@ -57,7 +57,7 @@ def silence(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(subprocess, "Popen", nothing)
     monkeypatch.setattr(time, "sleep", lambda _seconds: None)
-    monkeypatch.setattr(locate, "_UNREACHABLE", set())
+    monkeypatch.setattr(locate, "_UNREACHABLE", {})
 
 
 def furnish(folder: Path, identity: Identity) -> None:
