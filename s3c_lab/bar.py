@@ -57,11 +57,16 @@ class BarProgress(PieceProgress):
         self._activity = ""
         self._rich: RichProgress | None = None
         self._paused = threading.Event()
-        self._lines: Progress = (
-            TerminalProgress(cast("TextIO", _Above(self)), color=color, verbose=verbose, patience=threading.TIMEOUT_MAX)
-            if terminal
-            else LogProgress(stream, verbose=verbose, heartbeat=float("inf"))
-        )
+        self._beside: Progress
+        self._alone: Progress
+        if terminal:
+            above = cast("TextIO", _Above(self))
+            self._beside = TerminalProgress(above, color=color, verbose=verbose, patience=threading.TIMEOUT_MAX)
+            self._alone = TerminalProgress(stream, color=color, verbose=verbose)
+        else:
+            self._beside = LogProgress(stream, verbose=verbose, heartbeat=float("inf"))
+            self._alone = LogProgress(stream, verbose=verbose)
+        self._lines: Progress = self._alone
 
     @contextmanager
     def running(self, seconds: Mapping[str, float], log: Path) -> Iterator[None]:
@@ -75,7 +80,8 @@ class BarProgress(PieceProgress):
         log.parent.mkdir(parents=True, exist_ok=True)
         ended = threading.Event()
         ticker = threading.Thread(target=self._tick, args=(ended,), daemon=True)
-        with log.open("w") as self._log:
+        with log.open("w", encoding="utf-8", errors="replace") as self._log:
+            self._lines = self._beside
             self._start()
             self._update()
             ticker.start()
@@ -85,6 +91,7 @@ class BarProgress(PieceProgress):
                 ended.set()
                 ticker.join()
                 self._stop()
+                self._lines = self._alone
         self._log = None
 
     @contextmanager

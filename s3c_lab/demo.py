@@ -15,6 +15,8 @@ from types import FrameType
 
 from s3c_actions.core import process
 from s3c_actions.core.errors import Exit, S3CError
+from s3c_actions.programs.install import gobuild
+from s3c_actions.programs.install.cache import free_bytes
 from s3c_actions.report.render.terminal import plain_line
 from s3c_lab import duration, lab, refused, registry_server, voting
 from s3c_lab.ahead import PATIENCE, Ahead
@@ -22,6 +24,8 @@ from s3c_lab.bar import shown_as_bar, without_bar
 from s3c_lab.machine import Machine
 from s3c_lab.pieces import piece
 
+BUILD_BYTES = 25 * 1024**3
+"""Free space with which Go's caches are kept until the last build; with less, they are removed after each."""
 LONGEST_SHOWN = 12
 """Lines of a folded part of the summary that a terminal is given."""
 
@@ -114,6 +118,8 @@ def _bring_up(
                 docker_there=ahead.start_images if "images" in expectation.seconds else lambda: None,
                 programs_there=ahead.start_node if cluster else lambda: None,
             ),
+            # Removing gigabytes takes time, and the node's programs share packages with these.
+            builds_follow=cluster and free_bytes(machine.cache) > BUILD_BYTES,
         )
         chain = _chain_arguments(demo_lab, output)
         with piece(progress, "chain"), without_bar(progress):
@@ -123,6 +129,7 @@ def _bring_up(
             ahead.wait()
             with piece(progress, "cluster"):
                 demo_lab = lab.up(name, None, machine, node=True)
+                gobuild.discard_caches(machine.cache)  # when the builds for the node were none, or failed at first
                 stage = _stage(demo_lab, output, machine)
                 with without_bar(progress):
                     code = voting.show(stage, chain) or refused.show(stage, chain, output)
@@ -143,7 +150,8 @@ def _interrupted_once(machine: Machine) -> Iterator[Callable[[], None]]:
     numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
 
     def show_wait(_signal: int, _frame: FrameType | None) -> None:
-        machine.progress.notice("the lab is being taken down: a moment")
+        with suppress(RuntimeError):  # the signal came within a write to the same stream
+            machine.progress.notice("the lab is being taken down: a moment")
 
     def hold() -> None:
         for number in numbers:

@@ -131,6 +131,7 @@ def up(
     node: bool = False,
     kubeconfig: Path | None = None,
     milestones: Milestones = NOT_WATCHED,
+    builds_follow: bool = False,
 ) -> Lab:
     """Bring a lab up, or its missing parts; a running lab is not changed.
 
@@ -141,6 +142,7 @@ def up(
         node: with a Kubernetes node and the gate on it.
         kubeconfig: of a cluster to install the gate on instead.
         milestones: called when they are reached.
+        builds_follow: leave Go's caches to the builds that follow.
 
     Raises:
         InputError: a wrong name, a port that is taken, a kubeconfig that does not exist.
@@ -151,7 +153,7 @@ def up(
         raise InputError("kubeconfig", f"{kubeconfig} is not a file.", remedy="Look at the path.")
     with translate_disk_errors(machine.cache), _locked(folder, machine):
         before = read(folder)
-        lab = _up(name, folder, port, machine, milestones)
+        lab = _up(name, folder, port, machine, milestones, builds_follow=builds_follow)
         if kubeconfig is not None:
             cluster.use(kubeconfig, Path(lab.certificate), machine)
             lab = replace(lab, kubeconfig=str(kubeconfig.absolute()), node=False)
@@ -164,7 +166,9 @@ def up(
     return lab
 
 
-def _up(name: str, folder: Path, port: int | None, machine: Machine, milestones: Milestones) -> Lab:
+def _up(
+    name: str, folder: Path, port: int | None, machine: Machine, milestones: Milestones, *, builds_follow: bool
+) -> Lab:
     before = read(folder)
     registry_pid, buildkit_pid = folder / "registry.pid", folder / "buildkitd.pid"
     previous_port = _port(before) if before else None
@@ -190,7 +194,7 @@ def _up(name: str, folder: Path, port: int | None, machine: Machine, milestones:
         step.done(f"Docker {docker_engine.ensure(machine)}")
     milestones.docker_there()
     with progress.step("programs") as step:
-        programs = locate_together(chain_programs(machine), machine).values()
+        programs = locate_together(chain_programs(machine), machine, builds_follow=builds_follow).values()
         step.done(", ".join(f"{program.name} {program.version}" for program in programs))
     milestones.programs_there()
     with progress.step("images") as step, piece(progress, "images"):

@@ -71,10 +71,15 @@ class Builder:
         built.replace(into)
 
 
-def locate_together(pins: Sequence[Pin], machine: Machine) -> Mapping[str, Program]:
+def locate_together(pins: Sequence[Pin], machine: Machine, *, builds_follow: bool = False) -> Mapping[str, Program]:
     """Find, download or build programs, those of one module by one command; they are by their names.
 
     Each recipe is a piece of the machine's progress (`duration.recipe_name`).
+
+    Args:
+        pins: those of one recipe are neighbours.
+        machine: of the lab.
+        builds_follow: leave Go's caches to the builds that follow, which share packages with these.
 
     Raises:
         OutsideError: one could neither be downloaded nor built.
@@ -93,6 +98,8 @@ def locate_together(pins: Sequence[Pin], machine: Machine) -> Mapping[str, Progr
     with open_scratch_folder(cache, "together-") as folder:
         builder = Builder(pins, folder, is_missing, lambda: install_compiler(machine))
         source = msgspec.structs.replace(default_sources(machine.environment), build=builder.build)
+        if builds_follow:
+            source = msgspec.structs.replace(source, discard=lambda _cache: None)
         programs = locate_all(requests(), cache=cache, runner=runner, progress=progress, source=source)
     return {program.name: program for program in programs}
 

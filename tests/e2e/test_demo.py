@@ -141,7 +141,7 @@ def test_an_interrupted_demo_leaves_nothing_and_says_that_the_next_goes_on(
 def test_a_demo_on_a_new_machine_is_interrupted_while_it_builds_and_makes_the_base(
     machine: Machine, tmp_path: Path
 ) -> None:
-    """Its modules are kept for the next run; of the half-made base, nothing is."""
+    """What it downloaded is used by the next run; of the half-made base, nothing is left."""
     name, cache = f"{PREFIX}{os.getpid()}-new", tmp_path / "cache"
     environment = {**machine.environment, "S3C_CACHE": str(cache), "S3C_STATE": str(tmp_path / "state")}
 
@@ -153,6 +153,11 @@ def test_a_demo_on_a_new_machine_is_interrupted_while_it_builds_and_makes_the_ba
         assert re.search(r"^note: This takes about \d+ minutes on two idle cores\. ", printed, re.MULTILINE)
         assert re.search(r"^ +\d+ %  \d+:\d\d, about \d+ min left", printed, re.MULTILINE)
     assert left_behind(name, cache) == []
-    assert any((cache / "go" / "mod").iterdir())
+    modules = {path: path.stat().st_ino for path in (cache / "go" / "mod" / "cache" / "download").rglob("*.zip")}
+    assert modules
+    with interrupted(environment, name, tmp_path, in_the_middle):
+        pass
+    assert {path: path.stat().st_ino for path in modules if path.exists()} == modules
+    assert left_behind(name, cache) == []
     assert [path.name for path in (cache / "lab" / "base").iterdir()] == [".lock"]
     assert not list((cache / "lab" / "labs").glob("[!.]*"))

@@ -7,6 +7,8 @@ import pytest
 from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
 from s3c_actions.programs.install import gobuild
+from s3c_lab import together
+from s3c_lab.machine import Machine
 from s3c_lab.node.programs import ETCD, NODE, PAUSE, RUNC
 from s3c_lab.together import Builder
 
@@ -39,6 +41,21 @@ def test_a_compiler_of_c_is_installed_for_what_needs_it_alone(tmp_path, commands
     for pin in (ETCD, RUNC, PAUSE):
         builder.build(pin, tmp_path / "into", **tools)
     assert built_before == [[["etcd"]]]
+
+
+@pytest.mark.parametrize("builds_follow", [True, False])
+def test_gos_caches_are_left_to_the_builds_that_follow(tmp_path, monkeypatch, builds_follow):
+    discarded: list[Path] = []
+
+    def locate_all(_requests, *, source, cache, **_):
+        source.discard(cache)
+        return ()
+
+    monkeypatch.setattr(together, "locate_all", locate_all)
+    monkeypatch.setattr(gobuild, "discard_caches", discarded.append)
+    machine = Machine(runner=Runner({}), progress=Silent(), cache=tmp_path)
+    assert together.locate_together(NODE, machine, builds_follow=builds_follow) == {}
+    assert discarded == ([] if builds_follow else [tmp_path])
 
 
 def builds(folder, wanted, missing):

@@ -1,0 +1,65 @@
+"""What a signal does to a demo."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from s3c_actions.core.process import Runner
+from s3c_actions.core.progress import Silent
+from s3c_lab.demo import _interrupted_once
+from s3c_lab.machine import Machine
+
+
+class Recorded(Silent):
+    def __init__(self):
+        self.lines = []
+
+    def notice(self, text):
+        self.lines.append(text)
+
+
+@pytest.fixture
+def machine():
+    return Machine(runner=Runner({}), progress=Recorded(), cache=Path("/nonexistent"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_interrupts_and_those_after_it_are_answered(machine, number):
+    done = []
+    with pytest.raises(KeyboardInterrupt), _interrupted_once(machine):
+        try:
+            os.kill(os.getpid(), number)
+        finally:
+            for again in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                os.kill(os.getpid(), again)
+            done.append("cleaned up")
+    assert done == ["cleaned up"]
+    assert machine.progress.lines == ["the lab is being taken down: a moment"] * 3
+
+
+def test_once_it_is_taken_down_no_signal_interrupts(machine):
+    with _interrupted_once(machine) as hold:
+        hold()
+        os.kill(os.getpid(), signal.SIGINT)
+    assert len(machine.progress.lines) == 1
+
+
+def test_afterwards_signals_do_what_they_did_before(machine):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    with pytest.raises(ValueError, match="x"), _interrupted_once(machine):
+        raise ValueError("x")
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def test_a_signal_that_is_ignored_stays_ignored(machine):
+    """As under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with _interrupted_once(machine):
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert machine.progress.lines == []
