@@ -155,6 +155,20 @@ def test_the_local_daemon_when_the_registry_does_not_have_it(world, tmp_path):
         subprocess.run(["docker", "rmi", name], check=True, capture_output=True)
 
 
+def test_of_its_own_report_it_is_known_what_was_counted(world, tmp_path):
+    """By `s3c report` afterwards: of the file beside its result, and not of a copy that was taken elsewhere."""
+    assert world.scan(tmp_path, world.image, "--severity", "HIGH").code == 0
+    own, elsewhere = reports(tmp_path) / "trivy.json", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "trivy.json").write_bytes(own.read_bytes())
+    for path, critical in ((own, 0), (elsewhere / "trivy.json", None)):
+        rendered = s3c(elsewhere, "report", path, "--format", "html")
+        assert rendered.code == 0, rendered.stderr
+        counts = rendered.image["scan"]["findings"]
+        assert (counts["critical"], counts["high"]) == (critical, 1)
+        (elsewhere / "s3c-out" / "result.json").unlink()
+
+
 def test_severity_is_for_people_and_the_record_is_complete(world, tmp_path):
     ended = world.scan(tmp_path, world.image, "--severity", "HIGH,CRITICAL", "--format", "json,sarif,csv")
     assert ended.code == 0, ended.stderr

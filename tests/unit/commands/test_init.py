@@ -181,6 +181,23 @@ def test_a_key_is_created_for_its_owner_alone_and_kept_out_of_git_and_images(sam
     assert "certificate: keys/signing.crt" in (folder / "s3c-policy.yaml").read_text()
 
 
+def workflows(folder):
+    return {path: text for path, text in repositories.contents(folder).items() if path.startswith(".github/")}
+
+
+def test_a_certificate_that_was_there_makes_the_workflows_of_one_that_is_created(sample, tmp_path, monkeypatch):
+    """Which tests/e2e/test_hosted_workflows.py runs up to the signature."""
+    created = sample("plain")
+    assert ended("--key")[0] == 0
+    found = repositories.write("plain", tmp_path / "found")
+    (found / "keys").mkdir()
+    (found / "keys" / "signing.crt").write_bytes((created / "keys" / "signing.crt").read_bytes())
+    monkeypatch.chdir(found)
+    assert ended()[0] == 0
+    assert workflows(found) == workflows(created)
+    assert ".github/workflows/s3c-release.yml" in workflows(found)
+
+
 def test_what_is_left_to_do_outside_of_the_repository_is_a_step(sample):
     sample("ecr")
     _, said, _ = ended("--key")
