@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -151,7 +153,13 @@ def create_parser(
         describe: returns what the help text says of an input.
     """
     parser = Parser(
-        prog=f"s3c {command.name}", description=command.help, usage=_usage(command), add_help=False, allow_abbrev=False
+        prog=f"s3c {command.name}",
+        description=command.help,
+        usage=_usage(command),
+        add_help=False,
+        allow_abbrev=False,
+        # As by default, but argparse makes a formatter for each flag, and each would ask for the terminal's width.
+        formatter_class=partial(argparse.HelpFormatter, width=shutil.get_terminal_size().columns - 2),
     )
     arguments = parser.add_argument_group("Arguments")
     for option in command.inputs:

@@ -302,7 +302,8 @@ class _Run(msgspec.Struct):
         excluded = {declare.variable(name) for name in folders.SECRET_INPUTS}
         for option in self._all_inputs():
             names = [declare.variable(name) for name in option.names] if not option.secret else []
-            excluded.update(name for name in names if option.content(self.environment.get(name, "")))
+            given = ((name, self.environment.get(name)) for name in names)
+            excluded.update(name for name, text in given if text and option.content(text))
         # That one is there and empty is no secret, and says why there is no key.
         return {name: text for name, text in self.environment.items() if name not in excluded or not text}
 

@@ -93,13 +93,15 @@ def recognize(value: str) -> str:
         A description such as `a private key`; empty when it is none of them.
     """
     text = value.replace("\\n", "\n")
-    titles = [match[1].strip() for match in _BEGIN.finditer(text)]
+    titles = [match[1].strip() for match in _BEGIN.finditer(text)] if "-----" in text else []
     if any("PRIVATE KEY" in title for title in titles):
         return PRIVATE_KEY
-    if _is_kubeconfig(text):
-        return KUBECONFIG
-    if re.search(r"""["']auths["']\s*:\s*\{""", text):
-        return DOCKER_CONFIG
+    # Every input of every command is looked at, and most hold no YAML.
+    if ":" in text or "{" in text:
+        if _is_kubeconfig(text):
+            return KUBECONFIG
+        if re.search(r"""["']auths["']\s*:\s*\{""", text):
+            return DOCKER_CONFIG
     if _TOKENS.search(text):
         return TOKEN
     if titles:

@@ -8,6 +8,7 @@ import re
 from s3c_actions import REPOSITORY, __version__
 from s3c_actions.core.doc_links import doc_link
 from tests.support import ROOT
+from tests.support.sources import nodes
 
 SOURCES = sorted((ROOT / "s3c_actions").rglob("*.py"))
 
@@ -25,17 +26,16 @@ def test_every_page_that_is_linked_exists() -> None:
 def test_no_text_names_a_page_without_its_address() -> None:
     named = []
     for path in SOURCES:
-        tree = ast.parse(path.read_text())
         docstrings = {
             id(node.body[0].value)
-            for node in ast.walk(tree)
+            for node in nodes(path)
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
             and node.body
             and isinstance(node.body[0], ast.Expr)
         }
         named += [
             f"{path.name}: {node.value}"
-            for node in ast.walk(tree)
+            for node in nodes(path)
             if isinstance(node, ast.Constant)
             and isinstance(node.value, str)
             and id(node) not in docstrings

@@ -83,27 +83,57 @@ def test_proxies_and_authorities_are_those_of_the_environment(monkeypatch):
     assert (settings["proxies"]["https"], settings["verify"]) == ("http://proxy.example:3128", "/etc/own-ca.pem")
 
 
-@pytest.mark.parametrize("path", sorted(PRODUCT.rglob("*.py")), ids=lambda path: str(path.relative_to(PRODUCT)))
-def test_sessions_are_made_in_one_place(path):
+def test_sessions_are_made_in_one_place():
     """Whoever calls `requests.get`, or gives Azure's libraries a transport of their own, reads ~/.netrc."""
-    # answers.py limits what http.client reads, and asks nothing itself.
-    if path in {PRODUCT / "core" / "web.py", PRODUCT / "core" / "response_limits.py"}:
-        return
-    module = tree(path)
-    for node in nodes(path):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "requests":
-            assert node.attr not in MAKES, f"line {node.lineno}: make it with web.session()"
-        if isinstance(node, ast.ImportFrom) and node.module in {"requests", "requests.sessions", "requests.api"}:
-            assert not MAKES & {one.name for one in node.names} or _only_types(module, node), f"line {node.lineno}"
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            named = {one.name for one in node.names} | {getattr(node, "module", None) or ""}
-            assert not {"urllib.request", "http.client", "httpx", "aiohttp"} & named, f"line {node.lineno}"
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            given = {one.arg for one in node.keywords}
-            if node.func.id == "RequestsTransport":
-                assert "session" in given, f"line {node.lineno}"
-            if node.func.id.endswith(("Credential", "Client")) and _of_azure(module, node.func.id):
-                assert "transport" in given or node.func.id == "AzureCliCredential", f"line {node.lineno}"
+    # response_limits.py limits what http.client reads, and asks nothing itself.
+    exempt = {PRODUCT / "core" / "web.py", PRODUCT / "core" / "response_limits.py"}
+    paths = set(PRODUCT.rglob("*.py"))
+    assert exempt < paths
+    assert [
+        f"{path.relative_to(PRODUCT)}:{node.lineno}: make it with web.create_session()"
+        for path in sorted(paths - exempt)
+        for node in nodes(path)
+        if isinstance(node, ast.stmt | ast.expr) and _makes_a_session(node, path)
+    ] == []
+
+
+def _makes_a_session(node, path):
+    if isinstance(node, ast.Attribute):
+        return isinstance(node.value, ast.Name) and node.value.id == "requests" and node.attr in MAKES
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        module, names = getattr(node, "module", None) or "", {one.name for one in node.names}
+        if module in {"requests", "requests.sessions", "requests.api"} and MAKES & names:
+            return not _only_types(tree(path), node)
+        return bool({"urllib.request", "http.client", "httpx", "aiohttp"} & {*names, module})
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        given, name = {one.arg for one in node.keywords}, node.func.id
+        if name == "RequestsTransport":
+            return "session" not in given
+        if name.endswith(("Credential", "Client")) and _of_azure(tree(path), name):
+            return "transport" not in given and name != "AzureCliCredential"
+    return False
+
+
+@pytest.mark.parametrize(
+    ("code", "made"),
+    [
+        ("requests.get('https://api.example/')", True),
+        ("requests.RequestException", False),
+        ("from requests import Session", True),
+        ("if TYPE_CHECKING:\n    from requests import Session", False),
+        ("import http.client", True),
+        ("from urllib.request import urlopen", True),
+        ("from azure.core.pipeline.transport import RequestsTransport\nRequestsTransport()", True),
+        ("from azure.core.pipeline.transport import RequestsTransport\nRequestsTransport(session=made)", False),
+        ("from azure.identity import ClientSecretCredential\nClientSecretCredential()", True),
+        ("from azure.identity import ClientSecretCredential\nClientSecretCredential(transport=made)", False),
+        ("from azure.identity import AzureCliCredential\nAzureCliCredential()", False),
+    ],
+)
+def test_a_session_that_is_made_elsewhere_is_noticed(code, made, tmp_path):
+    path = tmp_path / "module.py"
+    path.write_text(code)
+    assert any(_makes_a_session(node, path) for node in nodes(path)) is made
 
 
 def _only_types(tree, node):

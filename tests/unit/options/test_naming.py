@@ -11,6 +11,7 @@ from s3c_actions.options.command import COMMANDS, load
 from s3c_actions.options.declare import variable
 from s3c_actions.options.naming import InputNames, NamingProgress, name_on_command_line
 from tests.support import ROOT, bare
+from tests.support.sources import nodes
 
 INPUTS = load("sign").inputs
 
@@ -94,9 +95,8 @@ def product_texts():
     for path in sorted((ROOT / "s3c_actions").rglob("*.py")):
         if path.parent.name in {"options", "cli"}:
             continue
-        module = ast.parse(path.read_text())
-        comments = {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr)}
-        for node in ast.walk(module):
+        comments = {id(node.value) for node in nodes(path) if isinstance(node, ast.Expr)}
+        for node in nodes(path):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in comments:
                 yield f"{path.relative_to(ROOT)}:{node.lineno}", node.value
 

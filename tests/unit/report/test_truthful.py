@@ -98,6 +98,7 @@ def columns(markdown: str) -> list[list[str]]:
     return [[cell.strip(" *") for cell in row] for row in rows]
 
 
+@pytest.mark.slow
 @given(findings, selections, thresholds, st.booleans())
 def test_nothing_is_reported_as_nothing(
     numbers: list[tuple[Severity, bool]], selection: Selection, fail_on: Severity | None, given_report: bool

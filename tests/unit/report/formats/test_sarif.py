@@ -121,8 +121,18 @@ NOWHERE = ("", ".", "./", "/", "//h/x", "C:\\src", "../up", "file:///x", "https:
 
 @pytest.mark.parametrize("name", NOWHERE)
 @pytest.mark.parametrize("kind", ["filesystem", "repository", "vm", "container_image"])
-@pytest.mark.parametrize("target", NOWHERE)
-def test_no_place_is_empty_absolute_or_outside(name: str, kind: str, target: str) -> None:
+def test_no_place_is_empty_absolute_or_outside(name: str, kind: str) -> None:
+    for target in NOWHERE:
+        for uri in uris_of_findings(name, kind, target):
+            split = urlsplit(uri)
+            assert (split.scheme, split.netloc) == ("", ""), target
+            assert split.path, target
+            assert not split.path.startswith("/"), target
+            assert not {"..", ".", ""} & set(split.path.split("/")), target
+
+
+def uris_of_findings(name: str, kind: str, target: str) -> list[str]:
+    """The places of one finding of each kind in a report of that name and kind."""
     results = [
         {"Target": target, "Class": class_, "Type": "debian", list_: [finding | {"Severity": "HIGH"}]}
         for class_, list_, finding in (
@@ -139,12 +149,7 @@ def test_no_place_is_empty_absolute_or_outside(name: str, kind: str, target: str
     uris = [place["physicalLocation"]["artifactLocation"]["uri"]
             for result in written["results"] for place in result["locations"]]  # fmt: skip
     assert len(uris) == 6
-    for uri in uris:
-        split = urlsplit(uri)
-        assert (split.scheme, split.netloc) == ("", "")
-        assert split.path
-        assert not split.path.startswith("/")
-        assert not {"..", ".", ""} & set(split.path.split("/"))
+    return uris
 
 
 def test_cvss_and_the_images_names_are_there_as_in_trivys_own_sarif() -> None:

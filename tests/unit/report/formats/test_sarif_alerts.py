@@ -124,6 +124,7 @@ def upload_build(
     return upload(alerts, builds.report(occurrences, build), rendering=how)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [Rendering(), DOCKERFILE], ids=["image", "Dockerfile"])
 @given(OCCURRENCES, OCCURRENCES, BUILDS, BUILDS)
 def test_alerts_open_stay_and_close_with_what_they_are_about(
@@ -142,6 +143,7 @@ def test_alerts_open_stay_and_close_with_what_they_are_about(
     assert numbers(upload_build(less, [*others, *kept], other, how)) == numbers(more)
 
 
+@pytest.mark.slow
 @given(OCCURRENCES, BUILDS, BUILDS)
 def test_the_alert_of_a_finding_keeps_its_subject(occurrences: list[Occurrence], one: Build, other: Build) -> None:
     """That of a finding of one jar never becomes that of another jar, whatever is removed around it."""
