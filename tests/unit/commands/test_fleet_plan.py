@@ -123,6 +123,12 @@ def test_credentials_go_to_one_registry_only(folder: Path) -> None:
     code, _, err = ended("--registry-username", "me", S3C_REGISTRY_PASSWORD="secret")
     assert code == 2
     assert "the images may be in several registries (a.example, b.example)" in err
+    (folder / "fleet.yaml").write_text("version: 1\nimages: [{image: a.example/x:1}]\n")
+    code, _, err = ended(
+        *("--registry-username", "me", "--publish", "oci://c.example/fleet:1"), S3C_REGISTRY_PASSWORD="secret"
+    )
+    assert code == 2
+    assert "the images may be in several registries (a.example, c.example)" in err
 
 
 def test_a_policy_that_the_fleet_names_is_read_and_listed(folder: Path) -> None:
