@@ -6,11 +6,13 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from s3c_actions.core.tag_template import TagTemplate
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import OutputOptions, path
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.deploy import ClusterOptions
 from s3c_actions.options.parse import boolean, integer
+from s3c_actions.options.patch import PatchingOptions
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.report import PolicyOptions, ReportFileOptions
@@ -88,6 +90,12 @@ class FleetPlanInputs(FleetOptions, ClusterOptions, NotationOptions, PolicyOptio
         help="The policy of images for which the fleet names none: whose signatures count, and what has to be fixed. "
         "Without any, nothing is known to be current, and every image is planned.",
     )
+    patched_tag: Input[TagTemplate] = replace(
+        PatchingOptions.patched_tag,
+        basic=(),
+        help="Tags of patches, as `fleet run` is told them: an image whose newest patch there is signed, "
+        "with a young report and nothing to fix, needs nothing.",
+    )
     everything: Input[bool] = Input(
         name="everything",
         basic=("fleet plan",),
@@ -136,6 +144,7 @@ class FleetPlanInputs(FleetOptions, ClusterOptions, NotationOptions, PolicyOptio
         output,
         publish,
         policy,
+        patched_tag,
         everything,
         snapshot,
         save_snapshot,

@@ -10,6 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from s3c_actions.cluster import manifests
 from s3c_actions.cluster.deployed import list_deployed
 from s3c_actions.cluster.images import parse_name
@@ -26,6 +28,7 @@ from s3c_actions.options.deploy import ClusterOptions
 from s3c_actions.options.fleet_plan import FleetPlanInputs
 from s3c_actions.options.registry import CredentialOptions, RegistryOptions
 from s3c_actions.policy import model
+from s3c_actions.steps import known_patches
 from s3c_actions.wiring import settings_files
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.judging import open_policy_judge
@@ -33,6 +36,7 @@ from s3c_actions.wiring.kubernetes import connect_cluster
 from s3c_actions.wiring.logins import create_logins, create_registry
 
 if TYPE_CHECKING:
+    from s3c_actions.core.tag_template import TagTemplate
     from s3c_actions.registry import Registry
     from s3c_actions.steps.judge import PolicyJudge
 
@@ -115,10 +119,14 @@ class CurrencyJudge:
         at_once: how many are judged at a time: each verification of a signature is a process.
     """
 
-    def __init__(self, judges: dict[str, PolicyJudge], context: Context, within: timedelta) -> None:
+    def __init__(
+        self, judges: dict[str, PolicyJudge], template: TagTemplate, context: Context, within: timedelta
+    ) -> None:
         self._judges = judges
+        self._template = template
         self._context = context
         self._within = within
+        self._tags: dict[str, tuple[str, ...]] = {}
         self.at_once = max(2, 2 * (os.cpu_count() or 1))
 
     @classmethod
@@ -140,7 +148,7 @@ class CurrencyJudge:
                 policy = model.read(path, field="policy" if not name else FIELD)
                 if policy.signers:
                     judges[name] = stack.enter_context(open_policy_judge(options, context, policy, registries))
-            yield cls(judges, context, timedelta(seconds=fleet.rescan_seconds))
+            yield cls(judges, options.patched_tag, context, timedelta(seconds=fleet.rescan_seconds))
 
     def __call__(self, group: DigestGroup) -> Current | str:
         """Return what makes a digest current, or why it has work to do.
@@ -151,7 +159,34 @@ class CurrencyJudge:
         judge = self._judges.get(group.selected.policy)
         if judge is None:
             return planning.NO_POLICY
-        reference = group.reference
+        own = self._judge(judge, group.reference)
+        if isinstance(own, Current):
+            return own
+        patch = self._newest_patch(judge, group)
+        return patch if patch is not None else own
+
+    def _newest_patch(self, judge: PolicyJudge, group: DigestGroup) -> Current | None:
+        """Return what makes a patch of an image current, which an earlier run signed; None without one."""
+        original = group.reference
+        place = Reference.parse(group.selected.target) if group.selected.target else original
+        for tag, patch in known_patches.find_patches(
+            original, self._tags_of(judge.registry, place), self._template, judge.registry, place
+        ):
+            verdict = self._judge(judge, patch)
+            if isinstance(verdict, Current):
+                return replace(verdict, reason=f"of its patch {tag}, {verdict.reason.removeprefix('its ')}")
+        return None
+
+    def _tags_of(self, registry: Registry, place: Reference) -> tuple[str, ...]:
+        """Return the tags of a repository, looked up once; none where there is no such repository yet."""
+        if place.name not in self._tags:
+            try:
+                self._tags[place.name] = registry.tags(place)
+            except InputError:
+                self._tags[place.name] = ()
+        return self._tags[place.name]
+
+    def _judge(self, judge: PolicyJudge, reference: Reference) -> Current | str:
         collected = judge.collect(reference.at(reference.digest))
         presumed = currency.judge_currency(
             judge.policy, currency.presume_signed(collected), self._context.now, self._within
