@@ -125,6 +125,7 @@ _PROGRAMS = (
     *programs.HelmProgram.own(),
     programs.ProgramsMirror.programs_mirror,
     common.TimeoutOptions.timeout,
+    *common.JobOptions.own(),
 )
 
 GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
