@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from s3c_actions.registry.challenges import Challenge
 
 MAX_RETRY_AFTER = 20
+CONNECTIONS = 64
+"""Kept open to one host: as many as there can be jobs. The library warns of each that it closes."""
 _PAUSE = 1.0
 """Seconds to wait for a registry that asks for fewer requests and does not say when."""
 _LONG = 16 * 1024
@@ -268,7 +270,8 @@ class Connection:
                 raise_on_status=False,
                 # Every request is safe to repeat; chunks of an upload state their offset.
                 allowed_methods=None,
-            )
+            ),
+            pool_maxsize=CONNECTIONS,
         )
         session.mount("https://", adapter)
         session.mount("http://", adapter)
