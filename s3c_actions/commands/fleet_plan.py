@@ -68,6 +68,7 @@ def run(options: inputs.FleetPlanInputs, context: Context) -> Outcome:
             published=published,
         ),
         text=plans_text.render(plan, path),
+        summary=plans_text.render_markdown(plan),
     )
 
 

@@ -138,7 +138,7 @@ def unplanned_image(image: str, error: S3CError, owner: str = "") -> UnplannedIm
     return UnplannedImage(
         image=image[:1000],
         owner=owner,
-        what=error.what.removeprefix(field)[:1000],
+        what=" ".join(filter(None, (error.what.removeprefix(field), error.cause)))[:1000],
         remedy=error.remedy[:1000],
         exit_code=int(error.exit_code),
     )
