@@ -66,6 +66,7 @@ _FLEET = (
     fleet_plan.FleetPlanInputs.import_copa,
     fleet_plan.FleetPlanInputs.schema,
     fleet.PlanOptions.plan,
+    fleet_report.FleetReportInputs.patched,
     fleet_report.FleetReportInputs.earlier_report,
     fleet_report.FleetReportInputs.publish_report,
 )
