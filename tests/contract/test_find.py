@@ -191,8 +191,8 @@ def test_a_plan_and_manifests_say_who_and_where(find: Callable[..., Ended], plac
         unplanned=(UnplannedImage(image=f"{place.host}/find/gone:1", what="It does not exist.", exit_code=2),),
     )
     (tmp_path / "plan.json").write_bytes(plans.render(plan))
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}}
-    pod["spec"] = {"containers": [{"name": "web", "image": place.images["old"].pinned}]}  # type: ignore[assignment]
+    pod: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}}
+    pod["spec"] = {"containers": [{"name": "web", "image": place.images["old"].pinned}]}
     (tmp_path / "pod.yaml").write_text(json.dumps(pod))
     ended = find("openssl", "--plan", "plan.json", "--manifests", "pod.yaml", images="")
     (match,) = ended.result["find"]["matches"]
