@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from s3c_actions.fleet import model as fleet
 from s3c_actions.options.command import load
 from s3c_actions.options.common import CACHE, KEEP_TRACE, AnnotationOptions, SubmitOptions, UploadOptions
 from s3c_actions.options.declare import Input, variable
@@ -253,7 +254,7 @@ def main() -> int:
             print(f"{path.relative_to(ROOT)} {state}")
     derived = {
         ROOT / "s3c_actions" / "schemas" / document.SCHEMA: json.dumps(document.schema(), indent=2) + "\n"
-        for document in (policy, result, trace)
+        for document in (fleet, policy, result, trace)
     }
     chain = ROOT / "actions" / "chain" / "action.yml"
     derived[chain] = chain_action((ROOT / "action.yml").read_text(encoding="utf-8"))

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from s3c_actions.options.declare import G, Group, Input
     from s3c_actions.result.gate_change import GateChange
     from s3c_actions.result.model import Outcome
-    from s3c_actions.wiring.target_files import GovernedInputs
+    from s3c_actions.wiring.target_files import GovernedInputs, NamedPolicies
 
-_SETTINGS = frozenset({"ignore-files", "policy", "trust-store", "trust-policy", "trusted-timestamp-root"})
+_SETTINGS = frozenset({"ignore-files", "policy", "trust-store", "trust-policy", "trusted-timestamp-root", "fleet"})
 """Inputs that `wiring.settings_files` handles: a command without any does not import it."""
 
 
@@ -145,6 +145,7 @@ class _Run(msgspec.Struct):
     comment: commenting.CommentingOptions | None = None
     settings: tuple[SettingsFile, ...] = ()
     changes: tuple[GateChange, ...] = ()
+    named_policies: NamedPolicies | None = None
     now: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
     def run(self) -> int:
@@ -370,7 +371,10 @@ class _Run(msgspec.Struct):
                 cwd=_working_folder(),
                 now=self.now,
             )
-            return self.command.run(self._add_settings_files(values, context), context)
+            try:
+                return self.command.run(self._add_settings_files(values, context), context)
+            finally:
+                self._add_named_policies(context)
 
     def _add_settings_files(self, values: Group, context: Context) -> Group:
         """Return the values with the settings files added, and record those files in the outcome."""
@@ -384,10 +388,26 @@ class _Run(msgspec.Struct):
         proposed = governed.proposed
         if proposed is not None:
             proposed = settings_files.add_default_files(proposed, declared, context.cwd)
-        settings_files.share_files(context, settings_files.RunFiles(names=governed.names, proposed=proposed))
+        named = self.named_policies
+        settings_files.share_files(
+            context,
+            settings_files.RunFiles(
+                names=governed.names, proposed=proposed, named_policy=named.path if named is not None else None
+            ),
+        )
         self.changes = governed.changes
         self.settings = settings_files.list_files(values, declared, context.cwd, governed.names)
         return values
+
+    def _add_named_policies(self, context: Context) -> None:
+        """Record the policies that a file of the run named and that were used, in the outcome."""
+        if not _SETTINGS.intersection(option.name for option in self.command.inputs):
+            return
+        from s3c_actions.wiring import settings_files
+
+        self.settings = tuple(sorted({*self.settings, *settings_files.list_named_policies(context)}))
+        if self.named_policies is not None:
+            self.changes = (*self.changes, *self.named_policies.changes)
 
     def _apply_target_files(self, values: Group, context: Context) -> GovernedInputs:
         """Return the values with the files of a pull request's target branch; unchanged outside a pull request."""
@@ -413,6 +433,7 @@ class _Run(msgspec.Struct):
         )
         for change in governed.changes:
             progress.warning(target_files.describe_change(change, branch.name, label))
+        self.named_policies = target_files.NamedPolicies(checkout, branch, label=label, temp=context.temp)
         return governed
 
     def _find_token(self, gating: commenting.GatingOptions) -> str:

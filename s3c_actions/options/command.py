@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = {
     "comment": "Write results as comments on their pull request.",
     "upload": "Upload SARIF files to code scanning, and report how they were processed.",
     "mirror": "Copy an image by digest to a registry, from another or from an archive: all platforms.",
+    "fleet plan": "Find what a fleet's images mean now, leave out what needs nothing, share the rest among shards.",
     "refresh": "Scan again what is deployed, and keep one issue on what can be fixed.",
     "find": "Find the images that hold a vulnerability, a package or a licence, by their signed documents.",
     "doctor": "Check programs, registries, tokens, cluster and machine; change nothing.",

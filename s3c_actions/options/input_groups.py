@@ -13,6 +13,7 @@ from s3c_actions.options import (
     doctor,
     evidence,
     find,
+    fleet_plan,
     gate,
     github,
     mirror,
@@ -50,6 +51,16 @@ _IMAGE = (
     mirror.MirrorInputs.source_image,
     mirror.MirrorInputs.platforms,
     mirror.MirrorInputs.referrers,
+)
+_FLEET = (
+    fleet_plan.FleetOptions.fleet,
+    fleet_plan.FleetPlanInputs.shards,
+    fleet_plan.FleetPlanInputs.publish,
+    fleet_plan.FleetPlanInputs.everything,
+    fleet_plan.FleetPlanInputs.snapshot,
+    fleet_plan.FleetPlanInputs.save_snapshot,
+    fleet_plan.FleetPlanInputs.import_copa,
+    fleet_plan.FleetPlanInputs.schema,
 )
 _TASKS = (
     gate.GateInputs.task,
@@ -117,6 +128,7 @@ _PROGRAMS = (
 
 GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
     ("Task", _TASKS),
+    ("Fleet", _FLEET),
     ("Image", (*_IMAGE, *_FROM)),
     ("Gate", _GATE),
     ("Scan", tuple(option for option in scan.SCOPE_INPUTS if option is not report.UnscannedOptions.unscanned)),

@@ -1,22 +1,79 @@
-"""What is wrong in a policy's text: the line, and what a misspelt key or value probably means, by the file's schema."""
+"""Read a file of settings strictly: what is wrong in it, in which line, and what a misspelt key or value means."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from typing import Any, TypeVar
 
 import msgspec
 
+from s3c_actions.core import reading
+from s3c_actions.core.errors import InputError
 from s3c_actions.core.suggest import did_you_mean
+
+T = TypeVar("T")
 
 _STEP = re.compile(r"\[(\d+|\.\.\.)\]|([^.\[\]`]+)")
 _UNKNOWN = re.compile(r"unknown field `([^`]{1,100})`")
 _VALUE = re.compile(r"[Ii]nvalid enum value '([^']{1,100})'")
 
 
+def decode(
+    text: str, shape: type[T], schema: Callable[[], Mapping[str, Any]], *, name: str, field: str, manual: str
+) -> T:
+    """Read a text of YAML as a type whose unknown keys are errors.
+
+    Args:
+        text: of the file.
+        shape: the type; a struct with the key `version`.
+        schema: returns its JSON Schema, for suggestions.
+        name: of the file, for errors.
+        field: the input it came from, for errors.
+        manual: a sentence on where every key is described.
+
+    Raises:
+        InputError: it is not YAML, no mapping, or has an unknown key or an invalid value; the message names the place.
+    """
+    try:
+        document = reading.parse_yaml(text)
+    except reading.YamlError as error:
+        line = f", line {error.line}" if error.line else ""
+        raise InputError(
+            field,
+            f"{name} is not YAML{line}: {error.problem}.",
+            remedy="Look at that line." if error.line else manual,
+        ) from None
+    if not isinstance(document, dict):
+        raise InputError(field, f"{name} holds no mapping.", remedy="It begins with `version: 1`.")
+    try:
+        return msgspec.convert(document, shape, builtin_types=(date,))
+    except msgspec.ValidationError as error:
+        what, _, place = str(error).partition(" - at ")
+        where = place.strip("`").removeprefix("$.").removeprefix("$")
+        fault = locate(text, where, _describe_problem(what, where), schema())
+        line = f", line {fault.line}" if fault.line else ""
+        raise InputError(
+            field,
+            f"{name}{line}: at {where or 'the top'}: {fault.problem}.",
+            remedy=f"{fault.remedy}\n{manual}".strip(),
+        ) from None
+
+
+def _describe_problem(what: str, location: str) -> str:
+    """Return msgspec's description of a value, in terms of the file instead of Python's."""
+    if location == "version":
+        return "this is not 1, the only version there is"
+    if "xpected `date`" in what:
+        return "this is no date such as 2027-01-31"
+    if "[smhd]" in what:
+        return "this is no duration such as 24h or 7d"
+    return f"{what[:1].lower()}{what[1:]}"
+
+
 class Fault(msgspec.Struct, frozen=True):
-    """A place in a policy, and what to do.
+    """A place in a file, and what to do.
 
     Attributes:
         line: of the place, from 1; 0 when it is not known.
@@ -33,10 +90,10 @@ def locate(text: str, place: str, problem: str, schema: Mapping[str, Any]) -> Fa
     """Return line, description and remedy of what msgspec rejects.
 
     Args:
-        text: of the policy: valid YAML.
+        text: of the file: valid YAML.
         place: of the value, as msgspec writes it: `findings.refuse[0]`; empty for the top.
         problem: msgspec's description.
-        schema: the policy's JSON Schema.
+        schema: the file's JSON Schema.
     """
     steps = [int(index) if index.isdigit() else key or 0 for index, key in _STEP.findall(place)]
     allowed = _descend(schema, schema, steps)

@@ -107,6 +107,45 @@ def judge_evidence(policy: Policy, evidence: Evidence, now: datetime) -> tuple[O
     return tuple(sorted({*_image_signature_refusals(evidence), *_report_refusals(policy, evidence, now)}))
 
 
+class NewestReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A report that decides, of those that can be read.
+
+    Attributes:
+        digest: of its manifest.
+        created: the time of its scan; of several platforms, the earliest.
+        counted: severities of which it lists every finding, the gravest first.
+        counts: findings by severity, of those, without suppressed ones.
+    """
+
+    digest: str
+    created: datetime
+    counted: tuple[str, ...]
+    counts: Mapping[str, int]
+
+
+def newest_reports(reports: tuple[EvidenceDocument, ...]) -> tuple[NewestReport, ...]:
+    """Return the reports that decide; one that cannot be read is left out, and judge_evidence objects to it."""
+    return tuple(
+        _describe_report(report, report.when)
+        for report in _newest([_parse_document(report) for report in reports])
+        if report.readable and report.when is not None
+    )
+
+
+def _describe_report(report: _ParsedDocument, created: datetime) -> NewestReport:
+    runs = report.content["runs"]
+    stated = [_texts(run["properties"][STATEMENT]["policy"]["refuse"]) for run in runs]
+    counted = tuple(name for name in SEVERITY_RANKS if all(name in names for names in stated))
+    results = [result["properties"] for run in runs for result in run["results"]]
+    listed = [result["severity"] for result in results if not result["suppressed"]]
+    return NewestReport(
+        digest=report.digest,
+        created=created,
+        counted=counted,
+        counts={name: listed.count(name) for name in counted},
+    )
+
+
 def decisive_documents(reports: tuple[EvidenceDocument, ...]) -> frozenset[str]:
     """Return the digests of the documents that decide: the newest reports, and the SBOMs that they name."""
     newest = _newest([_parse_document(report) for report in reports])

@@ -355,34 +355,9 @@ def parse(text: str, *, name: str = DEFAULT_FILE, field: str = "policy") -> Poli
     Raises:
         InputError: it is not a policy.
     """
-    document = _yaml(text, name, field)
-    if not isinstance(document, dict):
-        raise InputError(field, f"{name} holds no mapping.", remedy="It begins with `version: 1`.")
-    try:
-        policy = msgspec.convert(document, Policy, builtin_types=(date,))
-    except msgspec.ValidationError as error:
-        what, _, place = str(error).partition(" - at ")
-        where = place.strip("`").removeprefix("$.").removeprefix("$")
-        fault = faults.locate(text, where, _describe_problem(what, where), schema())
-        line = f", line {fault.line}" if fault.line else ""
-        raise InputError(
-            field,
-            f"{name}{line}: at {where or 'the top'}: {fault.problem}.",
-            remedy=f"{fault.remedy}\n{_MANUAL}".strip(),
-        ) from None
+    policy = faults.decode(text, Policy, schema, name=name, field=field, manual=_MANUAL)
     _check(policy, name, field)
     return policy
-
-
-def _describe_problem(what: str, location: str) -> str:
-    """Return msgspec's description of a value, in terms of the file instead of Python's."""
-    if location == "version":
-        return "this is not 1, the only version there is"
-    if "xpected `date`" in what:
-        return "this is no date such as 2027-01-31"
-    if "[smhd]" in what:
-        return "this is no duration such as 24h or 7d"
-    return f"{what[:1].lower()}{what[1:]}"
 
 
 def schema() -> dict[str, Any]:
@@ -428,18 +403,6 @@ def _check(policy: Policy, name: str, field: str) -> None:
     ):
         if age is not None and duration(age) <= 0:
             raise InputError(field, f"{name}: at report.{place}: {age} is no time at all.", remedy="Give 24h or more.")
-
-
-def _yaml(text: str, name: str, field: str) -> Any:
-    try:
-        return reading.parse_yaml(text)
-    except reading.YamlError as error:
-        line = f", line {error.line}" if error.line else ""
-        raise InputError(
-            field,
-            f"{name} is not YAML{line}: {error.problem}.",
-            remedy="Look at that line." if error.line else _MANUAL,
-        ) from None
 
 
 def _with_certificates(signer: TrustedSigner, folder: Path, field: str) -> TrustedSigner:

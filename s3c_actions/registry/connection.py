@@ -7,6 +7,7 @@ https://distribution.github.io/distribution/spec/auth/. Every answer is limited 
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from s3c_actions.registry.challenges import Challenge
 
 MAX_RETRY_AFTER = 20
+_PAUSE = 1.0
+"""Seconds to wait for a registry that asks for fewer requests and does not say when."""
 _LONG = 16 * 1024
 HTTP_ERRORS = {429: "asked for fewer requests", 500: "failed inside", 502: "failed inside", 503: "is overloaded"}
 WRITE_REFUSALS = (
@@ -72,6 +75,8 @@ class RegistryUnreachable(OutsideError):
 class Connection:
     """Requests to registries, authorized as each of them demands; see `reading.Registry` for the arguments.
 
+    Several threads may use it at once. When a registry asks one of them to wait (`Retry-After`), all of them do.
+
     Built on `requests`: the `oras` library waits without a time limit, retries a refused connection for two minutes,
     checks no digest, knows no referrers and reads the process's environment by itself.
     """
@@ -91,6 +96,9 @@ class Connection:
         self._session: Session | None = None
         self._bases: dict[str, str] = {}
         self._authorizations: dict[tuple[str, str, bool, str], str] = {}
+        self._starting = threading.Lock()
+        self._login = threading.Lock()
+        self._paused: dict[str, float] = {}
 
     def __repr__(self) -> str:
         return f"Connection(insecure={self._insecure}, timeout={self._timeout})"
@@ -215,52 +223,75 @@ class Connection:
         return base
 
     def _http(self) -> Session:
-        if self._session is None:
-            # The session first: it imports all of `requests`, which another thread may be doing as well. Importing a
-            # part of it beside that thread may find it half imported.
-            session = web.create_session()
-            from requests.adapters import HTTPAdapter
-            from urllib3.util.retry import Retry
+        with self._starting:
+            if self._session is None:
+                self._session = self._create_session()
+            return self._session
 
-            class Once(Retry):
-                """Do not retry an answer that used up its time limit."""
+    def _create_session(self) -> Session:
+        # The session first: it imports all of `requests`, which another thread may be doing as well. Importing a
+        # part of it beside that thread may find it half imported.
+        session = web.create_session()
+        from requests.adapters import HTTPAdapter
+        from urllib3.util.retry import Retry
 
-                def increment(
-                    self,
-                    method: str | None = None,
-                    url: str | None = None,
-                    response: Any = None,
-                    error: Exception | None = None,
-                    _pool: Any = None,
-                    _stacktrace: Any = None,
-                ) -> Once:
-                    if error is not None and isinstance(error.__cause__, response_limits.TooSlow):
-                        raise error
-                    return super().increment(method, url, response, error, _pool, _stacktrace)
+        pause = self._pause
 
-            adapter = HTTPAdapter(
-                max_retries=Once(
-                    total=self._retries,
-                    connect=1,
-                    read=1,
-                    redirect=5,
-                    status_forcelist=(429, 500, 502, 503, 504),
-                    backoff_factor=0.5,
-                    retry_after_max=MAX_RETRY_AFTER,
-                    raise_on_status=False,
-                    # Every request is safe to repeat; chunks of an upload state their offset.
-                    allowed_methods=None,
-                )
+        class Once(Retry):
+            """Do not retry an answer that used up its time limit; let all threads wait where one is asked to."""
+
+            def increment(
+                self,
+                method: str | None = None,
+                url: str | None = None,
+                response: Any = None,
+                error: Exception | None = None,
+                _pool: Any = None,
+                _stacktrace: Any = None,
+            ) -> Once:
+                if error is not None and isinstance(error.__cause__, response_limits.TooSlow):
+                    raise error
+                if response is not None and response.status == 429 and _pool is not None:
+                    asked = self.get_retry_after(response)
+                    pause(_pool.host.strip("[]"), _pool.port, _PAUSE if asked is None else asked)
+                return super().increment(method, url, response, error, _pool, _stacktrace)
+
+        adapter = HTTPAdapter(
+            max_retries=Once(
+                total=self._retries,
+                connect=1,
+                read=1,
+                redirect=5,
+                status_forcelist=(429, 500, 502, 503, 504),
+                backoff_factor=0.5,
+                retry_after_max=MAX_RETRY_AFTER,
+                raise_on_status=False,
+                # Every request is safe to repeat; chunks of an upload state their offset.
+                allowed_methods=None,
             )
-            session.mount("https://", adapter)
-            session.mount("http://", adapter)
-            session.verify = not self._insecure
-            if self._insecure:
-                import urllib3
+        )
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        session.verify = not self._insecure
+        if self._insecure:
+            import urllib3
 
-                urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-            self._session = session
-        return self._session
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        return session
+
+    def _pause(self, host: str, port: int | None, seconds: float) -> None:
+        """Let no thread send to a host for a while, which asked for fewer requests."""
+        until = time.monotonic() + min(seconds, MAX_RETRY_AFTER)
+        key = f"{host}:{port}"
+        self._paused[key] = max(self._paused.get(key, 0.0), until)
+
+    def _wait(self, url: str) -> None:
+        """Wait as long as a host asked any thread to, with a limit for each request."""
+        parts = urlsplit(url)
+        key = f"{parts.hostname}:{parts.port or _DEFAULT_PORTS.get(parts.scheme)}"
+        limit = time.monotonic() + 2 * MAX_RETRY_AFTER
+        while (rest := min(self._paused.get(key, 0.0), limit) - time.monotonic()) > 0:
+            time.sleep(rest)
 
     def _send(
         self,
@@ -275,6 +306,7 @@ class Connection:
         session = self._http()
         import requests
 
+        self._wait(url)
         try:
             response = session.request(
                 method,
@@ -295,7 +327,8 @@ class Connection:
     def _authorize(self, reference: Reference, response: Response, writes: bool, also: str) -> str:
         """Return the `Authorization` that a 401's challenge asks for (RFC 7235; distribution's token specification)."""
         registry = reference.registry
-        login = self._logins.of(registry)
+        with self._login:  # a credential helper is asked by one thread at a time
+            login = self._logins.of(registry)
         challenge = _challenge(response)
         if challenge is None:
             return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import tempfile
+import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -194,15 +195,17 @@ def open_program_login(logins: Logins, registries: Collection[str], temp: Path) 
     own = config_folder(environment)
     folder = Path(tempfile.mkdtemp(prefix="s3c-docker-", dir=temp))
     written: list[dict[str, Credentials]] = []
+    lock = threading.Lock()
 
     def variables() -> dict[str, str]:
-        config = DockerConfig(environment)
-        needed = logins.for_programs(registries)
-        if not needed and config.is_plain:
-            return {}
-        if needed not in written:
-            _write_config(folder, own, config, needed)
-            written[:] = [needed]
+        with lock:
+            config = DockerConfig(environment)
+            needed = logins.for_programs(registries)
+            if not needed and config.is_plain:
+                return {}
+            if needed not in written:
+                _write_config(folder, own, config, needed)
+                written[:] = [needed]
         buildx = environment.get("BUILDX_CONFIG") or str(own / "buildx")
         # What the variable holds is in the file; programs that read it would prefer it to given credentials.
         hidden = {AUTH_VARIABLE: ""} if environment.get(AUTH_VARIABLE) else {}

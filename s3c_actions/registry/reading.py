@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urljoin
 from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError, S3CError
-from s3c_actions.core.reference import Reference
+from s3c_actions.core.reference import Reference, is_digest
 from s3c_actions.registry.connection import Connection, same_origin
 from s3c_actions.registry.content import (
     ACCEPTED_TYPES,
@@ -104,6 +104,33 @@ class Registry:
             OutsideError: the registry could not be reached, or gave an invalid answer.
         """
         return self.manifest(reference, field=field).descriptor
+
+    def digest(self, reference: Reference, *, field: str = "image") -> str:
+        """Return what a reference means now, by a HEAD request, which registries with a limit on pulls do not count.
+
+        The digest is the registry's claim: whatever is read by it is checked.
+
+        Args:
+            reference: to look up.
+            field: the input it came from, for the error.
+
+        Raises:
+            InputError: it is not in the registry; names the existing tags, when they can be listed.
+            OutsideError: the registry could not be reached, or gave an invalid answer.
+        """
+        wanted = reference.digest or reference.tag or "latest"
+        path = f"/v2/{reference.repository}/manifests/{wanted}"
+        with self.connection.request("HEAD", reference, path, accept=ACCEPTED_TYPES) as response:
+            announced = response.headers.get("Docker-Content-Digest", "")
+            status = response.status_code
+        if status == 404:
+            raise self._not_found_error(reference, field)
+        kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        if status != 200 or not is_digest(announced) or kind not in INDEX_TYPES | MANIFEST_TYPES:
+            return self.resolve(reference, field=field).digest
+        if reference.digest and announced != reference.digest:
+            raise invalid_answer(reference, f"it says that {reference.digest} is {announced}")
+        return announced
 
     def manifest(self, reference: Reference, *, field: str = "image") -> Manifest:
         """Return the manifest or index of a reference. Raise as `resolve` does."""

@@ -33,6 +33,7 @@ CommandName = Literal[
     "attach",
     "policy",
     "refresh",
+    "fleet plan",
     "propose",
     "comment",
     "upload",
@@ -558,6 +559,16 @@ class DeployEntry(Entry, frozen=True, kw_only=True):
     seconds: Seconds
 
 
+class PlanEntry(Entry, frozen=True, kw_only=True):
+    """What a fleet's plan holds; the plan itself is a file of its own."""
+
+    images: Annotated[Count, Meta(description="Digests with work to do.")]
+    current: Annotated[Count, Meta(description="Digests that need nothing, by the signed evidence beside them.")]
+    unplanned: Annotated[Count, Meta(description="References and selections that could not be planned.")]
+    shards: Annotated[tuple[Count, ...], Meta(description="The shards that have work to do.")]
+    published: Annotated[PinnedOrEmpty, Meta(description="Where it was published, by digest; empty when it was not.")]
+
+
 class ResultDocument(Entry, frozen=True, kw_only=True):
     """Everything one command did. Keys are only ever added within a version."""
 
@@ -589,6 +600,7 @@ class ResultDocument(Entry, frozen=True, kw_only=True):
     checks: Annotated[tuple[CheckEntry, ...] | UnsetType, Meta(description="Of `s3c doctor`; missing otherwise.")] = (
         UNSET
     )
+    plan: Annotated[PlanEntry | UnsetType, Meta(description="Of `s3c fleet plan`; missing otherwise.")] = UNSET
     find: Annotated[FindEntry | UnsetType, Meta(description="Of `s3c find`; missing otherwise.")] = UNSET
     pull_request: Annotated[str | UnsetType, Meta(description="Address of the pull request, if one was opened.")] = (
         UNSET

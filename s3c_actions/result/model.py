@@ -540,6 +540,22 @@ class CheckFacts(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
+class FleetPlanResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a fleet's plan holds.
+
+    Attributes:
+        images, current, unplanned: how many.
+        shards: the shards that have work to do.
+        published: where the plan was published, by digest; empty when it was not.
+    """
+
+    images: int
+    current: int
+    unplanned: int
+    shards: tuple[int, ...]
+    published: str
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one command for one or several images; rendered as summary, outputs and result.json.
 
@@ -566,6 +582,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     deploy: DeployResult | None = None
     refresh: RefreshResult | None = None
+    fleet_plan: FleetPlanResult | None = None
     find: FindResult | None = None
     settings: tuple[SettingsFile, ...] = ()
     gate_changes: tuple[GateChange, ...] = ()

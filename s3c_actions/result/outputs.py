@@ -176,6 +176,7 @@ _ALL = (
     "gate",
     "mirror",
     "refresh",
+    "fleet plan",
 )
 _PATCHING = ("chain", "patch")
 _ATTACHING = ("chain", "sign", "attach", "refresh")
@@ -392,6 +393,29 @@ OUTPUTS: tuple[Output, ...] = (
         of_all=lambda outcome: (
             json.dumps({"image": list(outcome.refresh.due)}) if outcome.refresh and outcome.refresh.due else None
         ),
+    ),
+    Output(
+        name="plan",
+        help="The path of `plan.json`.",
+        commands=("fleet plan",),
+        of_all=lambda outcome: outcome.files.get("plan"),
+    ),
+    Output(
+        name="matrix",
+        help='The shards that have work to do, as JSON for a job\'s matrix, `{"shard": [...]}`; empty when there is '
+        "nothing to do.",
+        commands=("fleet plan",),
+        of_all=lambda outcome: (
+            json.dumps({"shard": list(outcome.fleet_plan.shards)})
+            if outcome.fleet_plan and outcome.fleet_plan.shards
+            else None
+        ),
+    ),
+    Output(
+        name="published",
+        help="Where the plan was published, as `registry/repository@digest`; empty when it was not.",
+        commands=("fleet plan",),
+        of_all=lambda outcome: (outcome.fleet_plan.published or None) if outcome.fleet_plan else None,
     ),
     Output(
         name="ending",

@@ -57,6 +57,10 @@ class PolicyJudge(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             OutsideError: the registry could not be reached, or gave an invalid answer.
         """
+        return self.verify(self.collect(reference))
+
+    def collect(self, reference: Reference) -> Evidence:
+        """Return what lies beside an image, as if nobody had signed any of it; raises as `evidence` does."""
         referrers = self.registry.referrers(reference)
         reports = tuple(
             EvidenceDocument(
@@ -74,16 +78,29 @@ class PolicyJudge(msgspec.Struct, frozen=True, kw_only=True):
             for referrer in referrers
             if referrer.artifact_type == wanted != ""
         )
-        # Only the signers of the newest matter, and every verification is a run of notation.
-        decisive = judging.decisive_documents(reports)
         return Evidence(
             reference=reference.pinned,
             subject=reference.digest,
-            trust=self._trust(reference, referrers),
+            trust=SignerStatus.UNSIGNED,
+            reports=reports,
+            sboms=sboms,
+        )
+
+    def verify(self, collected: Evidence) -> Evidence:
+        """Return what `collect` returned, with who signed what decides; raises as `evidence` does."""
+        reference = Reference.parse(collected.reference)
+        # Only the signers of the newest matter, and every verification is a run of notation.
+        decisive = judging.decisive_documents(collected.reports)
+        return replace(
+            collected,
+            trust=self._trust(reference, self.registry.referrers(reference, artifact_types.SIGNATURE)),
             reports=tuple(
-                self._with_trust(report, reference) if report.digest in decisive else report for report in reports
+                self._with_trust(report, reference) if report.digest in decisive else report
+                for report in collected.reports
             ),
-            sboms=tuple(self._with_trust(sbom, reference) if sbom.digest in decisive else sbom for sbom in sboms),
+            sboms=tuple(
+                self._with_trust(sbom, reference) if sbom.digest in decisive else sbom for sbom in collected.sboms
+            ),
         )
 
     def _content(self, referrer: Descriptor, reference: Reference) -> bytes | None:

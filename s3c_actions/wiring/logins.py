@@ -61,11 +61,18 @@ def logins_of(
     )
 
 
-def create_registry(options: CredentialOptions, logins: Logins, *, timeout: float = 30.0) -> Registry:
-    """Create a client with these logins and the input `insecure-registry`; `timeout` is in seconds for a response."""
+def create_registry(options: CredentialOptions, logins: Logins, *, timeout: float = 30.0, retries: int = 3) -> Registry:
+    """Create a client with these logins and the input `insecure-registry`.
+
+    Args:
+        options: of the command.
+        logins: the credentials.
+        timeout: in seconds for a response.
+        retries: how often a 429 or 5xx is retried.
+    """
     from s3c_actions.registry import Registry
 
-    return Registry(logins, insecure=options.insecure_registry, timeout=timeout)
+    return Registry(logins, insecure=options.insecure_registry, timeout=timeout, retries=retries)
 
 
 def _azure_login(options: IdentityOptions, context: Context) -> AzureLogin:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.findings.scope import SettingsFile
 from s3c_actions.options import scan as scanning
 from s3c_actions.options.declare import G, Group, Input
+from s3c_actions.options.fleet_plan import DEFAULT_FLEET, FleetOptions
 from s3c_actions.options.report import PolicyOptions
 from s3c_actions.options.verify import TrustOptions
 from s3c_actions.programs.trivy import ignore, settings
@@ -34,6 +36,7 @@ FILE_INPUTS: tuple[Input[Any], ...] = (
     TrustOptions.trust_store,
     TrustOptions.trust_policy,
     TrustOptions.trusted_timestamp_root,
+    FleetOptions.fleet,
 )
 """Inputs that take such files; a `SettingsFile`'s kind is the input's name."""
 
@@ -41,6 +44,7 @@ DEFAULT_FILES: Mapping[str, str] = {
     scanning.TrivyOptions.ignore_files.name: ignore.DEFAULT_FILE,
     scanning.TrivyOptions.trivy_config.name: settings.CONFIG_FILE,
     scanning.TrivyOptions.secret_config.name: settings.SECRET_CONFIG,
+    FleetOptions.fleet.name: DEFAULT_FLEET,
 }
 """Input → the file in the working folder that is used when the input is not given."""
 
@@ -56,10 +60,15 @@ class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         names: path of a copy → name of the file in messages.
         proposed: the options with the pull request's own files, when the target branch's decide; else None.
+        named_policy: returns the file that decides for the path of a policy that another file names; None outside
+            of a pull request.
+        named: such paths that were used → the files that decided.
     """
 
     names: Mapping[str, str] = msgspec.field(default_factory=dict)
     proposed: Group | None = None
+    named_policy: Callable[[str], Path] | None = None
+    named: dict[str, Path] = msgspec.field(default_factory=dict)
 
 
 _SHARED = "settings-files"
@@ -73,7 +82,36 @@ def share_files(context: Context, files: RunFiles) -> None:
 def shared_files(context: Context) -> RunFiles:
     """Return what `share_files` shared."""
     files = context.shared.get(_SHARED)
-    return files if isinstance(files, RunFiles) else RunFiles()
+    if not isinstance(files, RunFiles):
+        files = RunFiles()
+        share_files(context, files)
+    return files
+
+
+def policy_path(context: Context, name: str) -> Path:
+    """Return the file of a policy that a fleet or a plan names: on a pull request the target branch's.
+
+    Args:
+        context: of the command.
+        name: the path as it is named, from the working folder.
+
+    Raises:
+        S3CError: on a pull request, the target branch cannot be read.
+    """
+    files = shared_files(context)
+    if name not in files.named:
+        decide = files.named_policy
+        files.named[name] = decide(name) if decide is not None else context.cwd / Path(name).expanduser()
+    return files.named[name]
+
+
+def list_named_policies(context: Context) -> tuple[SettingsFile, ...]:
+    """List the policies that `policy_path` returned, each with its hash; one that cannot be read is left out."""
+    files = []
+    for name, path in sorted(shared_files(context).named.items()):
+        with suppress(InputError):
+            files.append(SettingsFile(kind=PolicyOptions.policy.name, path=name, sha256=_sha256("policy", path)))
+    return tuple(files)
 
 
 def add_default_files(options: G, declared: Iterable[Input[Any]], cwd: Path) -> G:

@@ -19,6 +19,7 @@ import msgspec
 from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.fleet_plan import FleetOptions
 from s3c_actions.options.report import PolicyOptions
 from s3c_actions.options.verify import TrustOptions
 from s3c_actions.policy import model
@@ -30,7 +31,14 @@ if TYPE_CHECKING:
 
 FileContent = bytes | dict[str, bytes] | None
 
-_DECIDING = frozenset({PolicyOptions.policy.name, TrustOptions.trust_store.name, TrustOptions.trust_policy.name})
+_DECIDING = frozenset(
+    {
+        PolicyOptions.policy.name,
+        TrustOptions.trust_store.name,
+        TrustOptions.trust_policy.name,
+        FleetOptions.fleet.name,
+    }
+)
 """Without one of these there is no gate: where the target branch has none, the pull request's file is used."""
 _ORIGIN = re.compile(r'^\[remote "origin"\][^\[]*?^\s*url\s*=\s*(?P<url>\S+)', re.MULTILINE)
 
@@ -141,6 +149,46 @@ def apply_target_files(
     )
 
 
+class NamedPolicies:
+    """The policies that a file of the run names by their paths: each is compared when it is used.
+
+    Args:
+        checkout: of the repository.
+        branch: the target branch.
+        label: makes the pull request's own files count; empty for none.
+        temp: a folder that is removed after the run.
+
+    Attributes:
+        changes: of those that differ.
+    """
+
+    def __init__(self, checkout: Checkout, branch: TargetBranch, *, label: str, temp: Path) -> None:
+        self.changes: list[GateChange] = []
+        self._checkout, self._branch, self._label, self._temp = checkout, branch, label, temp
+
+    def path(self, name: str) -> Path:
+        """Return the file that decides: the target branch's, unless it has none or a label accepts the other.
+
+        Raises:
+            InputError: the policy of the target branch is none.
+            OutsideError: the target branch cannot be read.
+        """
+        own = self._checkout.cwd / Path(name).expanduser()
+        # A folder for each, since certificates lie beside their policy.
+        folder = self._temp / "target-policies" / hashlib.sha256(name.encode()).hexdigest()[:16]
+        comparison = _Comparison(self._checkout, self._branch, folder)
+        comparison.given(PolicyOptions.policy, (name,))
+        accepted_by = ""
+        if comparison.changes and self._label and not self._branch.from_fork:
+            accepted_by = self._branch.accepted(self._label)
+        self.changes += [
+            msgspec.structs.replace(change, used="head", accepted_by=accepted_by) if accepted_by else change
+            for change in comparison.changes
+        ]
+        decided = comparison.found.get(PolicyOptions.policy)
+        return own if accepted_by or not isinstance(decided, Path) else decided
+
+
 def describe_change(change: GateChange, branch: str, label: str) -> str:
     """Describe what is done about a file that differs. Path and branch are untrusted."""
     differs = f"{change.path} ({change.kind}) is another one on {branch or 'the target branch'}"
@@ -171,6 +219,9 @@ class _Comparison:
         proposed = self._proposed_content(option, name)
         target = self._target_content(path, needed=proposed is not None)
         if proposed == target:
+            return
+        if target is None and option.name in _DECIDING:
+            self._change(option, name, target, proposed, "head")
             return
         self._change(option, name, target, proposed, "target")
         copies = () if target is None else (self._copy(path, target, name),)

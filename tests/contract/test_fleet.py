@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,13 +18,17 @@ from s3c_actions.cli.run import cache_path
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.process import Runner
 from s3c_actions.core.reference import Reference
-from s3c_actions.fleet import store
+from s3c_actions.fleet import model, planning, selecting, store
 from s3c_actions.fleet.plan import Plan
-from s3c_actions.registry import Registry, Writer
+from s3c_actions.fleet.selecting import Expanded, Places, SelectedImage
+from s3c_actions.fleet.sources import RegistrySource
+from s3c_actions.registry import Registry, Writer, catalog
 from s3c_actions.registry.artifacts import push_artifact
 from s3c_actions.registry.credentials import Logins
 from s3c_lab import daemons, registry_server
 from s3c_lab.machine import Machine, with_system_path
+from tests.contract.test_registry import MANIFEST, Server, digest_of, reply
+from tests.support import oci
 from tests.unit.fleet.test_plan import PLAN
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -41,6 +48,14 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
     return Registry(Logins(environment={"HOME": str(tmp_path)}), timeout=10)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    chosen = Server()
+    yield chosen
+    chosen.http.shutdown()
+    chosen.http.server_close()
 
 
 @pytest.fixture
@@ -105,3 +120,158 @@ def test_a_result_beside_no_plan_is_rejected(registry: Registry, place: Referenc
 def test_a_registry_out_of_reach_is_an_outside_error(registry: Registry) -> None:
     with pytest.raises(OutsideError):
         store.find_plan(registry, Reference.parse("localhost:1/fleet:today"))
+
+
+def image(real: str, name: str, tag: str, *layers: bytes) -> str:
+    """Push an image of text layers; returns its digest."""
+    made = [oci.layer({"layer": content}) for content in layers]
+    return str(oci.Repository(real, name).image(made, tag)["digest"])
+
+
+def planned(source: RegistrySource, text: str) -> tuple[planning.Resolved, Expanded]:
+    places = Places(running=lambda _: ((), ()), manifests=lambda _: ())
+    expanded = selecting.expand(model.parse(f"version: 1\n{text}"), source, places)
+    return planning.resolve(expanded.images, source), expanded
+
+
+def test_a_catalog_is_expanded_over_its_pages(real: str, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "PAGE", 2)
+    digests = {
+        f"{real}/cat/app{number}:1.{number}": image(real, f"cat/app{number}", f"1.{number}", b"x")
+        for number in range(7)
+    }
+    image(real, "cattle/app", "1.0", b"x")
+    image(real, "cat/app0", "0.9", b"old")
+    source = RegistrySource(registry, "fleet")
+    assert len(catalog.list_repositories(registry, real, "cat/", field="fleet")) == 7
+    resolved, expanded = planned(source, f"images: [{{catalog: '{real}/cat/'}}]")
+    assert {group.names[0]: group.reference.digest for group in resolved.groups} == digests
+    assert (expanded.unplanned, resolved.unplanned) == ((), ())
+
+
+def test_layers_and_platforms_of_a_digest_are_known(real: str, registry: Registry) -> None:
+    repository = oci.Repository(real, "facts")
+    base, upper = oci.layer({"base": b"x"}), oci.layer({"upper": b"y" * 1000})
+    images = [repository.image([base, upper], name, architecture=name) for name in ("amd64", "arm64")]
+    index = repository.index(images, "both")
+    source = RegistrySource(registry, "fleet")
+    reference = Reference.parse(f"{real}/facts@{index['digest']}")
+    facts = source.facts(reference)
+    assert (facts.platforms, facts.base) == (2, oci.digest_of(base))
+    assert facts.size >= len(base) + len(upper)
+    assert source.facts(reference.at(images[0]["digest"])).platforms == 1
+    assert source.digest(reference.tagged("both")) == index["digest"]
+
+
+def test_what_was_deleted_in_between_is_reported(real: str, registry: Registry) -> None:
+    digest = image(real, "deleted/app", "1", b"x")
+    image(real, "deleted/stays", "1", b"x")
+    source = RegistrySource(registry, "fleet")
+    resolved, _ = planned(source, f"images: [{{image: '{real}/deleted/app:1'}}, {{image: '{real}/deleted/stays:1'}}]")
+    oci.Repository(real, "deleted/app").delete(digest)
+    work = tuple(planning.Work(group=group, reason="why") for group in resolved.groups)
+    known = planning.look_up_facts(work, source)
+    assert [entry.image for entry in known.unplanned] == [f"{real}/deleted/app:1"]
+    assert known.unplanned[0].exit_code == 2
+    plan = planning.make_plan(
+        planning.Assessed(work=work, current=()), known, (), measured={}, shards=0, fleet="0" * 64, now=NOW
+    )
+    assert [one.names[0] for one in plan.images] == [f"{real}/deleted/stays:1"]
+
+
+def test_a_tag_that_is_not_there_names_those_that_are(real: str, registry: Registry) -> None:
+    image(real, "tags/app", "1.2", b"x")
+    resolved, _ = planned(RegistrySource(registry, "fleet"), f"images: [{{image: '{real}/tags/app:1.3'}}]")
+    (entry,) = resolved.unplanned
+    assert entry.exit_code == 2
+    assert "tags there: 1.2" in entry.what
+
+
+def names(server: Server, count: int) -> list[str]:
+    return [f"{server.name}/app:{number}" for number in range(count)]
+
+
+def selected(references: list[str]) -> list[SelectedImage]:
+    return [SelectedImage(name=name) for name in references]
+
+
+def tagged(server: Server, count: int, wrap: Callable[[Callable[[Any], None]], Callable[[Any], None]]) -> None:
+    """Have images under the tags 0, 1, …; `wrap` makes the answers worse."""
+    headers = {"Content-Type": "application/vnd.oci.image.manifest.v1+json"}
+    for number in range(count):
+        digest = f"sha256:{number:064x}"
+        server.answers[f"/v2/app/manifests/{number}"] = wrap(
+            reply(200, b"", {**headers, "Docker-Content-Digest": digest})
+        )
+
+
+def test_a_storm_of_429_makes_all_threads_wait(server: Server, tmp_path: Path) -> None:
+    """The registry takes 20 requests, then answers 429 for a second, and 429 again to whoever does not wait."""
+    lock, taken, impatient = threading.Lock(), [0], [0]
+    until = [0.0]
+
+    def wrap(answer: Callable[[Any], None]) -> Callable[[Any], None]:
+        def limited(handler: Any) -> None:
+            with lock:
+                now = time.monotonic()
+                if now < until[0]:
+                    impatient[0] += 1
+                    refuse = True
+                else:
+                    taken[0] += 1
+                    refuse = taken[0] % 20 == 0
+                    if refuse:
+                        until[0] = now + 1
+            (reply(429, b"", {"Retry-After": "1"}) if refuse else answer)(handler)
+
+        return limited
+
+    tagged(server, 60, wrap)
+    registry = Registry(Logins(environment={"HOME": str(tmp_path)}), timeout=10, retries=5)
+    resolved = planning.resolve(selected(names(server, 60)), RegistrySource(registry, "fleet"))
+    assert resolved.unplanned == ()
+    assert [group.reference.digest for group in resolved.groups] == [f"sha256:{number:064x}" for number in range(60)]
+    assert taken[0] < 60 + 10
+    assert impatient[0] <= 8 * (taken[0] - 60)  # those that were on their way
+
+
+def test_a_storm_that_does_not_end_fails_its_own_images_alone(server: Server, tmp_path: Path) -> None:
+    refuse = reply(429, b"", {"Retry-After": "0"})
+    tagged(server, 6, lambda answer: answer)
+    for number in (1, 4):
+        server.answers[f"/v2/app/manifests/{number}"] = refuse
+    registry = Registry(Logins(environment={"HOME": str(tmp_path)}), timeout=10, retries=1)
+    resolved = planning.resolve(selected(names(server, 6)), RegistrySource(registry, "fleet"))
+    assert len(resolved.groups) == 4
+    assert [(entry.image, entry.exit_code) for entry in resolved.unplanned] == [
+        (f"{server.name}/app:1", 3),
+        (f"{server.name}/app:4", 3),
+    ]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Docker-Content-Digest": "sha256:0"}, {"Docker-Content-Digest": "x" * 9000}, {"Content-Type": "text/html"}],
+)
+def test_a_head_that_says_too_little_is_followed_by_a_get(
+    server: Server, tmp_path: Path, headers: dict[str, str]
+) -> None:
+    server.image()
+    get = server.answers["/v2/app/manifests/1"]
+
+    def answer(handler: Any) -> None:
+        (reply(200, b"", headers) if handler.command == "HEAD" else get)(handler)
+
+    server.answers["/v2/app/manifests/1"] = answer
+    registry = Registry(Logins(environment={"HOME": str(tmp_path)}), timeout=10)
+    assert registry.digest(Reference.parse(f"{server.name}/app:1")) == digest_of(MANIFEST)
+    assert [method for method, *_ in server.requests] == ["HEAD", "GET"]
+
+
+def test_a_digest_that_is_another_is_not_believed(server: Server, tmp_path: Path) -> None:
+    tagged(server, 2, lambda answer: answer)
+    wanted = f"sha256:{9:064x}"
+    server.answers[f"/v2/app/manifests/{wanted}"] = server.answers["/v2/app/manifests/1"]
+    registry = Registry(Logins(environment={"HOME": str(tmp_path)}), timeout=10)
+    with pytest.raises(OutsideError, match="cannot be believed"):
+        registry.digest(Reference.parse(f"{server.name}/app@{wanted}"))

@@ -67,6 +67,7 @@ def furnish(folder: Path, identity: Identity) -> None:
         "app.yaml": POD % IMAGE,
         "kubeconfig": KUBECONFIG,
         "policy.yaml": POLICY,
+        "fleet.yaml": f"version: 1\nimages: [{{image: {IMAGE}}}]\n",
         "report.sarif": json.dumps({"version": "2.1.0", "runs": [SARIF_RUN]}),
         "result.json": _result(),
     }.items():

@@ -62,6 +62,8 @@ LINES: list[tuple[str, ...]] = [
     ("comment", "result.json", "--pull-request", "7"),
     ("upload", "report.sarif", "--commit", "4b6472266afd7b471e86085a6659e8c7f2b119da", "--ref", "refs/heads/main"),
     ("mirror", IMAGE, "mirror.example/voting-app"),
+    ("fleet plan", "fleet.yaml"),
+    ("fleet plan", "fleet.yaml", "--policy", "policy.yaml", "--publish", "oci://registry.example/fleet:today"),
     ("find", "openssl<3.0.13", "--image", IMAGE, "--trust-store", "signing.crt"),
     ("find", "CVE-2024-5535", "--image", PINNED, "--policy", "policy.yaml"),
     ("find", "--image", PINNED, "--policy", "policy.yaml", "--index", IMAGE, "--publish-index", *KEY),
@@ -74,7 +76,7 @@ LINES: list[tuple[str, ...]] = [
 def told(code, said) -> None:
     assert code in {Exit.WRONG_INPUT, Exit.OUTSIDE_FAILED}, said
     assert "Traceback" not in said
-    assert re.search(r"^s3c [a-z]+: \S.*\.", said, re.MULTILINE), said
+    assert re.search(r"^s3c [a-z ]+: \S.*\.", said, re.MULTILINE), said
 
 
 # Of the rest, what fails first is the vault, GitHub or the cluster.

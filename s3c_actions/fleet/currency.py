@@ -1,0 +1,91 @@
+"""Whether an image needs nothing, on the strength of the signed evidence beside it alone.
+
+The policy has to admit the image as the cluster would, so that image and newest report are signed by whom it trusts and
+nothing that it refuses is in it; and that report has to be younger than `rescan-after`. Whatever is missing, unsigned,
+unreadable or about another image means work.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from s3c_actions.core.text import counted
+from s3c_actions.policy import judge
+from s3c_actions.policy.judge import Evidence, SignerStatus
+from s3c_actions.policy.model import Policy
+
+SeverityName = Literal["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN"]
+SEVERITIES: tuple[SeverityName, ...] = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN")
+
+
+class Current(Struct, frozen=True, kw_only=True):
+    """An image that needs nothing.
+
+    Attributes:
+        report: digest of the signed report's manifest.
+        created: RFC 3339 time of the scan.
+        counts: findings of the report by severity, of the severities that it counts, without those it suppresses.
+        reason: a clause.
+    """
+
+    report: str
+    created: str
+    counts: dict[SeverityName, int]
+    reason: str
+
+
+def presume_signed(evidence: Evidence) -> Evidence:
+    """Return evidence as if whoever is not known to have signed it were trusted.
+
+    What is not current even so needs no signature verified; it decides nothing else.
+    """
+    return replace(
+        evidence,
+        trust=SignerStatus.ALLOWED,
+        reports=tuple(replace(report, trust=SignerStatus.ALLOWED) for report in evidence.reports),
+        sboms=tuple(replace(sbom, trust=SignerStatus.ALLOWED) for sbom in evidence.sboms),
+    )
+
+
+def judge_currency(policy: Policy, evidence: Evidence, now: datetime, within: timedelta) -> Current | str:
+    """Return what makes an image current, or a clause on why it has work to do.
+
+    Args:
+        policy: the one in force; it names the signers that count.
+        evidence: beside the image, with who signed it.
+        now: the time of the plan.
+        within: the age from which on a report is too old.
+    """
+    objections = judge.judge_evidence(policy, evidence, now)
+    if objections:
+        first = objections[0].text.partition(": ")[0]
+        rest = len(objections) - 1
+        return first + (f", and {counted(rest, 'more objection')}" if rest else "")
+    newest = judge.newest_reports(evidence.reports)
+    if not newest:
+        return "it has no scan report"
+    oldest = min(report.created for report in newest)
+    age = now - oldest
+    if age >= within:
+        return f"its report of {_stamp(oldest)} is older than {_duration(within)}"
+    # Several of the same moment: each admits the image, and the one that counts most is shown.
+    report = max(newest, key=lambda candidate: (sum(candidate.counts.values()), candidate.digest))
+    return Current(
+        report=report.digest,
+        created=_stamp(oldest),
+        counts={severity: report.counts[severity] for severity in SEVERITIES if severity in report.counts},
+        reason=f"its signed report of {_stamp(oldest)} has nothing to fix",
+    )
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _duration(duration: timedelta) -> str:
+    hours = duration.total_seconds() / 3600
+    return f"{hours / 24:g} days" if hours >= 72 else f"{hours:g} hours"

@@ -1,0 +1,172 @@
+"""Inputs of `fleet plan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from s3c_actions.core.tag_template import TagTemplate
+from s3c_actions.options.command import Command
+from s3c_actions.options.common import OutputOptions, path
+from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.deploy import ClusterOptions
+from s3c_actions.options.parse import boolean, integer
+from s3c_actions.options.patch import PatchingOptions
+from s3c_actions.options.programs import NotationProgram, ProgramsMirror
+from s3c_actions.options.registry import REGISTRY_INPUTS
+from s3c_actions.options.report import PolicyOptions, ReportFileOptions
+from s3c_actions.options.sign import NotationOptions
+
+DEFAULT_FLEET = "fleet.yaml"
+MAX_SHARDS = 256
+
+
+def _shards(value: str) -> int:
+    """Parse the number of shards; 0 for `auto`."""
+    if value.strip().lower() == "auto":
+        return 0
+    try:
+        return integer(1, MAX_SHARDS)(value)
+    except ValueError as error:
+        raise ValueError(f"auto, or {error}") from None
+
+
+def place(value: str) -> str:
+    """Parse `oci://registry/repository:tag`; empty for nothing."""
+    if value and not value.startswith("oci://"):
+        raise ValueError("a place in a registry, as oci://registry.example/fleet:today")
+    return value
+
+
+class FleetOptions(Group):
+    """The fleet."""
+
+    fleet: Input[Path | None] = Input(
+        name="fleet",
+        basic=("fleet plan",),
+        metavar="FILE",
+        help="The fleet: which images are kept patched and signed. Without it, `fleet.yaml` in the working folder.",
+        parse=path,
+        absent=None,
+        positional=True,
+        example="fleet.yaml",
+    )
+
+
+class FleetPlanInputs(FleetOptions, ClusterOptions, NotationOptions, PolicyOptions, OutputOptions):
+    """The inputs of `fleet plan`."""
+
+    shards: Input[int] = Input(
+        name="shards",
+        basic=("fleet plan",),
+        metavar="N",
+        help="How many jobs or machines share the work, at most 256, as many as GitHub runs of one matrix. `auto` "
+        "chooses: each takes about 20 minutes.",
+        parse=_shards,
+        default="auto",
+        absent=0,
+        example="16",
+    )
+    output: Input[Path | None] = replace(
+        ReportFileOptions.output,
+        basic=("fleet plan",),
+        help="The plan's path. Without it, `plan.json` in `output-dir`.",
+        parse=path,
+        example="plan.json",
+    )
+    publish: Input[str] = Input(
+        name="publish",
+        basic=("fleet plan",),
+        metavar="PLACE",
+        help="Push the plan to `oci://registry/repository:tag`, where shards on other machines find it and leave their "
+        "results. What the shards of the plan that was there took is what the images of this one are expected to take.",
+        parse=place,
+        absent="",
+        example="oci://registry.example/fleet:today",
+    )
+    policy: Input[Path | None] = replace(
+        PolicyOptions.policy,
+        help="The policy of images for which the fleet names none: whose signatures count, and what has to be fixed. "
+        "Without any, nothing is known to be current, and every image is planned.",
+    )
+    patched_tag: Input[TagTemplate] = replace(
+        PatchingOptions.patched_tag,
+        basic=(),
+        help="Tags of patches, as `fleet run` is told them: an image whose newest patch there is signed, "
+        "with a young report and nothing to fix, needs nothing.",
+    )
+    everything: Input[bool] = Input(
+        name="everything",
+        basic=("fleet plan",),
+        help="Plan every image, also those whose signed evidence says that they need nothing.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+    snapshot: Input[Path | None] = Input(
+        name="snapshot",
+        metavar="FILE",
+        help="Plan from what references meant at an earlier time, and ask no registry: every image is planned.",
+        parse=path,
+        absent=None,
+        example="snapshot.json",
+    )
+    save_snapshot: Input[Path | None] = Input(
+        name="save-snapshot",
+        metavar="FILE",
+        help="Write what the references mean now, for `snapshot`.",
+        parse=path,
+        absent=None,
+        example="snapshot.json",
+    )
+    import_copa: Input[Path | None] = Input(
+        name="import-copa",
+        metavar="FILE",
+        help="Print the `fleet.yaml` that does what a PatchConfig of Copa's bulk mode does, and plan nothing. What has "
+        "no counterpart is a comment in it.",
+        parse=path,
+        absent=None,
+        example="copa-bulk-config.yaml",
+    )
+    schema: Input[bool] = Input(
+        name="schema",
+        help="Print the JSON Schema of `fleet.yaml`, and plan nothing.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
+    order = (
+        FleetOptions.fleet,
+        shards,
+        output,
+        publish,
+        policy,
+        patched_tag,
+        everything,
+        snapshot,
+        save_snapshot,
+        import_copa,
+        schema,
+        *ClusterOptions.own(),
+        *REGISTRY_INPUTS,
+        *NotationProgram.own(),
+        ProgramsMirror.programs_mirror,
+    )
+
+
+COMMAND = Command(
+    name="fleet plan",
+    help="Finds what the images of a fleet mean now, leaves out those that need nothing by the signed evidence beside "
+    "them, and shares the rest among shards. One image that cannot be looked up stops no other.",
+    options=FleetPlanInputs,
+    implementation="s3c_actions.commands.fleet_plan:run",
+    examples=(
+        "s3c fleet plan",
+        "s3c fleet plan fleet.yaml --shards 16 --policy s3c-policy.yaml --output plan.json",
+        "s3c fleet plan --publish oci://registry.example/fleet:today",
+        "s3c fleet plan --import-copa copa-bulk-config.yaml > fleet.yaml",
+    ),
+)
