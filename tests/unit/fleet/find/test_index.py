@@ -8,18 +8,19 @@ from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.reference import Reference
 from s3c_actions.fleet.find import index as indexes
 from s3c_actions.fleet.find.facts import Record
-from s3c_actions.registry import OCI_MANIFEST, Descriptor, Manifest
+from s3c_actions.registry import OCI_MANIFEST, Descriptor, Manifest, Writer
 from tests.unit.fleet.find.test_records import OTHER, RECORD
 
 PLACE = Reference.parse("registry.example/fleet:index")
 INDEX = indexes.build([RECORD], trust="t", created="2026-11-29T06:00:00Z")
 
 
-class Registry:
+class Registry(Writer):
     """Takes one artifact, and gives it back."""
 
-    def __init__(self):
-        self.blobs, self.pushed = {}, b""
+    def __init__(self) -> None:
+        self.blobs: dict[str, bytes] = {}
+        self.pushed = b""
 
     def push_blob(self, _target, digest, content):
         self.blobs[digest] = content
