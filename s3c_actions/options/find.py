@@ -74,7 +74,8 @@ class FindInputs(
     fleet: Input[Path | None] = replace(
         FleetOptions.fleet,
         basic=("find",),
-        help="A fleet, `fleet.yaml`: all of its images as its tags mean them now, each with its owner.",
+        help="A fleet: all of its images as its tags mean them now, each with its owner. Without it, and without "
+        "`image`, `plan`, `manifests` and `namespaces`: `fleet.yaml` in the working folder.",
         positional=False,
     )
     plan: Input[str] = Input(

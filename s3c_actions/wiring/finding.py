@@ -37,6 +37,7 @@ from s3c_actions.wiring.fleet import credentials_hosts, image_places, read_any
 from s3c_actions.wiring.judging import open_policy_judge
 from s3c_actions.wiring.kubernetes import connect_cluster
 from s3c_actions.wiring.logins import create_logins, create_registry
+from s3c_actions.wiring.settings_files import shared_files
 from s3c_actions.wiring.signing import create_notation, signing_registry
 from s3c_actions.wiring.verifying import names_trust, trust_settings
 
@@ -119,7 +120,7 @@ def _unplanned(image: UnplannedImage) -> UnansweredImage:
 
 
 def _expand_fleet(path: Path, options: inputs.FindInputs, context: Context) -> Expanded:
-    fleet = fleets.read(path).fleet
+    fleet = fleets.read(path, name=shared_files(context).names.get(str(path), str(path))).fleet
     hosts = credentials_hosts(fleet, options)
     registry = create_registry(options, create_logins(options, context, hosts))
     return selecting.expand(fleet, sources.RegistrySource(registry, fleets.FIELD), image_places(options, context))
