@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from s3c_actions import registry as registries
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.process import Runner, Secrets
 from s3c_actions.core.progress import Silent
@@ -42,18 +43,18 @@ def options(**given):
     return declare.read(FindInputs, {key.replace("_", "-"): text for key, text in given.items()}, {}, lambda _old: None)
 
 
-class Registry:
+class Registry(registries.Registry):
     """Tags with their digests; `signature` means an artifact."""
 
-    def __init__(self, **tags):
+    def __init__(self, **tags: str) -> None:
         self._tags = tags
 
-    def digest(self, reference, *, field):
+    def digest(self, reference, *, field="image"):
         if reference.tag not in self._tags:
             raise InputError(field, f"tag {reference.tag} does not exist.")
         return self._tags[reference.tag]
 
-    def tags(self, reference):
+    def tags(self, reference, *, field="image"):
         if reference.repository == "none":
             raise OutsideError("The registry is down.")
         return (*self._tags, f"sha256-{64 * 'a'}", "signature")
