@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -28,6 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from s3c_actions.cli.run import cache_path
+from s3c_actions.core import artifact_types
 from s3c_actions.core.folders import state_folder
 from s3c_actions.core.records import Records
 from s3c_actions.core.reference import Reference
@@ -43,6 +45,7 @@ from s3c_actions.steps.reuse import ReportStore
 from s3c_lab import voting
 from s3c_lab.node.cluster import node_name
 from tests.support import fleet_images, outcomes, reports
+from tests.support.findable import Fleet, now, purl_package, sarif, spdx
 from tests.support.github import events
 from tests.support.github.server import serving
 from tests.support.github.state import Token
@@ -83,6 +86,7 @@ class Run:
     wall: float
     programs: tuple[tuple[str, float, float], ...]
     peak: float
+    processor: float
 
     @property
     def theirs(self) -> float:
@@ -149,7 +153,7 @@ class Bench:
         for line in self.log.read_text().splitlines():
             name, start, end, first = line.split(" ", 3)
             programs.append((f"{name} {first}", float(start), float(end)))
-        return Run(wall, tuple(programs), usage.ru_maxrss / 1024)
+        return Run(wall, tuple(programs), usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
 
     def several(self, once: Callable[[int], Run]) -> list[Run]:
         """RUNS counted runs after one that is not; `once` is given the number of the run."""
@@ -588,6 +592,37 @@ def documents(bench: Bench) -> None:
     bench.row("10,000 documents rewritten", "≤ 5 s", f"{_median(run.wall for run in runs):.2f} s")
 
 
+def find(bench: Bench) -> None:
+    """A query of 200 images with a signed bill of materials of 200 packages each, and a signed report."""
+    key, certificate = Path(bench.lab["key"]), Path(bench.lab["certificate"])
+    registry = Reference.parse(bench.lab["images"][1]).registry
+    fleet = Fleet(registry, Path(bench.paths["notation"]), key, certificate)
+    packages = [
+        purl_package(f"pkg:deb/debian/lib{number}@1.{number}-1", f"1.{number}-1", source=f"src{number} 1.{number}-1")
+        for number in range(199)
+    ]
+
+    def one(number: int) -> str:
+        image, created = fleet.image(f"bench/find-{number}"), now()
+        version = "3.0.11-1~deb12u2" if number % 10 == 0 else "3.0.13-1"
+        openssl = purl_package(f"pkg:deb/debian/libssl3@{version}", version, source=f"openssl {version}")
+        fleet.attach(image, artifact_types.SPDX, spdx([*packages, openssl], created), created)
+        fleet.attach(image, artifact_types.SARIF, sarif(image.digest, (), created), created)
+        return image.pinned
+
+    with ThreadPoolExecutor(2) as pool:
+        images = ",".join(pool.map(one, range(200)))
+    policy = bench.folder / "find-policy.yaml"
+    policy.write_text(f"version: 1\nsigners: [{{name: lab, certificate: {certificate}}}]\n")
+    flags = ("--image", images, "--policy", str(policy))
+    cold = bench.s3c("find", "openssl<3.0.13", *flags)
+    bench.row("find: 200 images, nothing known yet", "", f"{cold.wall:.2f} s")
+    for what, query in (("20 of 200 images", "openssl<3.0.13"), ("all of 200 images", "lib5")):
+        runs = bench.several(lambda _, query=query: bench.s3c("find", query, *flags))  # type: ignore[misc]
+        wall, processor = _median(run.wall for run in runs), _median(run.processor for run in runs)
+        bench.row(f"find: in {what}, warm", "≤ 2 s", f"{wall:.2f} s, processor {processor:.2f} s")
+
+
 ON_A_NODE = ("deploy", "admission")
 
 
@@ -626,7 +661,7 @@ MEASURES: dict[str, Callable[[Bench], None]] = {
     measure.__name__: measure
     for measure in (
         *(start, scan, formats, patch, sign, vault, trace, attach, chain, large, looks, calls, documents),
-        *(deploy, admission, fleet_plan, fleet),
+        *(deploy, admission, fleet_plan, fleet, find),
     )
 }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict, replace
 
-from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
 from s3c_actions.fleet.find import index as indexes
@@ -42,8 +42,7 @@ def run(options: inputs.FindInputs, context: Context) -> Outcome:
     query = _parse_query(options)
     place = finding.index_place(options) if options.index or options.publish_index else None
     wanted, without_digest = finding.list_wanted(options, context)
-    registries = {registry for registry in map(_registry_of, (one.image for one in wanted)) if registry}
-    registries |= {place.registry} if place is not None else set()
+    registries = finding.list_registries(options, wanted, place)
     with context.progress.step("images") as step:
         subjects = finding.resolve(wanted, signing_registry(options, context, registries))
         step.done(f"{counted(len(subjects.known), 'digest')}")
@@ -74,13 +73,6 @@ def _parse_query(options: inputs.FindInputs) -> Query | None:
     if not options.query.strip() and options.publish_index and not options.given(inputs.FindInputs.query):
         return None
     return queries.parse(options.query)
-
-
-def _registry_of(image: str) -> str:
-    try:
-        return Reference.parse(image).registry
-    except InputError:
-        return ""  # told of the image when it is looked up
 
 
 def _ask(query: Query, subjects: Sequence[Subject], tools: FindTools, context: Context) -> tuple[ImageAnswer, ...]:

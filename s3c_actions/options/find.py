@@ -10,6 +10,7 @@ from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions, path_text
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.deploy import ClusterOptions, ImagePathOptions, ManifestOptions
+from s3c_actions.options.fleet_plan import FleetOptions
 from s3c_actions.options.parse import boolean, choice, text
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.refresh import RefreshInputs
@@ -70,6 +71,13 @@ class FindInputs(
         positional=False,
         example="registry.example/voting-app",
     )
+    fleet: Input[Path | None] = replace(
+        FleetOptions.fleet,
+        basic=("find",),
+        help="A fleet: all of its images as its tags mean them now, each with its owner. Without it, and without "
+        "`image`, `plan`, `manifests` and `namespaces`: `fleet.yaml` in the working folder.",
+        positional=False,
+    )
     plan: Input[str] = Input(
         name="plan",
         basic=("find",),
@@ -129,6 +137,7 @@ class FindInputs(
     order = (
         query,
         image,
+        fleet,
         plan,
         manifests,
         image_paths,

@@ -291,28 +291,32 @@ class Registry:
             path = next_page
         raise invalid_answer(reference, f"its list of tags has more than {MAX_PAGES} pages")
 
-    def referrers(
-        self, reference: Reference, wanted_type: str = "", *, tag_first: bool = False
-    ) -> tuple[Descriptor, ...]:
+    def referrers(self, reference: Reference, wanted_type: str = "") -> tuple[Descriptor, ...]:
         """Return the referrers of a digest (signatures, reports), by the referrers API, else by its fallback tag.
 
         Args:
             reference: with a digest.
             wanted_type: only those of this artifact type; all when empty.
-            tag_first: of a registry that lacked the API for another digest, ask for the API only where the tag lists
-                nothing: half of the requests for what asks about many images.
 
         Raises:
             OutsideError: the registry could not be reached, or gave an invalid answer.
         """
-        listed = None
-        if tag_first and reference.registry in self._without_api:
-            listed = self._fallback_referrers(reference) or None
-        if listed is None:
-            listed = self.referrers_by_api(reference)
+        listed = self.referrers_by_api(reference)
         if listed is None:
             self._without_api.add(reference.registry)
             listed = self._fallback_referrers(reference)
+        return self._select(reference, listed, wanted_type)
+
+    def referrers_in_bulk(self, reference: Reference, wanted_type: str = "") -> tuple[Descriptor, ...]:
+        """Return the same with half of the requests, for what asks about many images; arguments and errors are those.
+
+        A registry that lacked the API for another digest is asked for it only where the tag lists nothing.
+        """
+        if reference.registry in self._without_api and (listed := self._fallback_referrers(reference)):
+            return self._select(reference, listed, wanted_type)
+        return self.referrers(reference, wanted_type)
+
+    def _select(self, reference: Reference, listed: tuple[Descriptor, ...], wanted_type: str) -> tuple[Descriptor, ...]:
         untyped = [referrer.digest for referrer in listed if referrer.artifact_type in _UNTYPED]
         if len(untyped) > _MAX_UNTYPED:
             raise invalid_answer(reference, f"it lists {len(untyped)} referrers without the type that they have")

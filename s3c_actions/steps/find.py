@@ -213,7 +213,7 @@ class _Reader:
 
     def documents(self, subject: Subject) -> _Documents:
         """Return the newest bill of materials and the newest report of an image that count."""
-        listed = self.tools.registry.referrers(subject.reference, tag_first=True)
+        listed = self.tools.registry.referrers_in_bulk(subject.reference)
         if not listed:
             self.tools.registry.resolve(subject.reference)  # nothing is known of an image that does not exist
         sbom, sbom_problems = self._newest(subject.reference, listed, facts.SBOM)
@@ -280,7 +280,7 @@ class _Reader:
 
     def _is_signed_still(self, image: Reference, record: Record) -> bool:
         document = image.at(record.facts.evidence)
-        listed = self.tools.registry.referrers(document, artifact_types.SIGNATURE, tag_first=True)
+        listed = self.tools.registry.referrers_in_bulk(document, artifact_types.SIGNATURE)
         return any(signature.digest == record.verification.signature for signature in listed)
 
     def _read(self, image: Reference, digest: str, kind: Kind) -> Record | str:
@@ -347,7 +347,7 @@ def verify(document: Reference, tools: FindTools) -> Verification | str:
         InputError: the trusted signers cannot be used.
         OutsideError: the registry failed.
     """
-    listed = tools.registry.referrers(document, artifact_types.SIGNATURE, tag_first=True)
+    listed = tools.registry.referrers_in_bulk(document, artifact_types.SIGNATURE)
     if not listed:
         return "is not signed"
     for home in tools.homes:

@@ -18,8 +18,8 @@ from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.core.records import Records
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
-from s3c_actions.fleet import plan as plans
-from s3c_actions.fleet import store
+from s3c_actions.fleet import model as fleets
+from s3c_actions.fleet import selecting, sources, store
 from s3c_actions.fleet.find import index as indexes
 from s3c_actions.fleet.find.records import RecordStore
 from s3c_actions.options import find as inputs
@@ -33,12 +33,17 @@ from s3c_actions.result.model import FindResult, UnansweredImage
 from s3c_actions.steps import find, verify
 from s3c_actions.steps.find import FindTools, Subject
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.fleet import credentials_hosts, image_places, read_any
 from s3c_actions.wiring.judging import open_policy_judge
 from s3c_actions.wiring.kubernetes import connect_cluster
+from s3c_actions.wiring.logins import create_logins, create_registry
+from s3c_actions.wiring.settings_files import shared_files
 from s3c_actions.wiring.signing import create_notation, signing_registry
 from s3c_actions.wiring.verifying import names_trust, trust_settings
 
 if TYPE_CHECKING:
+    from s3c_actions.fleet.plan import UnplannedImage
+    from s3c_actions.fleet.selecting import Expanded
     from s3c_actions.programs.notation.home import NotationHome
     from s3c_actions.registry import Registry
     from s3c_actions.steps.protocols import Verifier
@@ -83,18 +88,17 @@ def list_wanted(options: inputs.FindInputs, context: Context) -> tuple[tuple[Wan
         Reference.parse(image)
     unknown: list[UnansweredImage] = []
     if options.plan:
-        plan = _read_plan(options, context)
+        plan, _ = read_any(options.plan, options, context)
         wanted += [Wanted(image=one.image, owner=one.owner) for one in plan.images]
         wanted += [Wanted(image=one.image, owner=one.owner) for one in plan.current]
-        unknown += [
-            UnansweredImage(
-                image=one.image, owner=one.owner, reasons=(f"the plan has no digest of it: {one.what.rstrip('.')}",)
-            )
-            for one in plan.unplanned
-        ]
+        unknown += [_unplanned(one) for one in plan.unplanned]
+    if options.fleet is not None:
+        selected = _expand_fleet(options.fleet, options, context)
+        wanted += [Wanted(image=one.name, owner=one.owner) for one in selected.images]
+        unknown += [_unplanned(one) for one in selected.unplanned]
     if options.manifests:
         wanted += _in_manifests(options, context)
-    named = bool(options.image or options.plan or options.manifests)
+    named = bool(options.image or options.plan or options.manifests or options.fleet is not None)
     if not named or any(options.given(option) for option in _CLUSTER_INPUTS):
         running, without_digest = _in_cluster(options, context)
         wanted += running
@@ -104,19 +108,45 @@ def list_wanted(options: inputs.FindInputs, context: Context) -> tuple[tuple[Wan
             "image",
             "there is no image to ask about.",
             cause="What is given names none." if named else "Nothing runs on the cluster.",
-            remedy="Give `image`, `plan` or `manifests`, or the kubeconfig of a cluster on which something runs.",
+            remedy="Give `image`, `fleet`, `plan` or `manifests`, or the kubeconfig of a cluster that runs something.",
         )
     return tuple(wanted), tuple(unknown)
 
 
-def _read_plan(options: inputs.FindInputs, context: Context) -> plans.Plan:
-    if not store.is_stored(options.plan):
-        return plans.read(Path(options.plan).expanduser())
-    place = store.parse_place(options.plan)
-    plan = store.find_plan(signing_registry(options, context, {place.registry}), place)
-    if plan is None:
-        raise InputError("plan", f"there is none at {options.plan}.", remedy="Make it with `s3c fleet plan`.")
-    return plan
+def _unplanned(image: UnplannedImage) -> UnansweredImage:
+    return UnansweredImage(
+        image=image.image, owner=image.owner, reasons=(f"its digest could not be looked up: {image.what.rstrip('.')}",)
+    )
+
+
+def _expand_fleet(path: Path, options: inputs.FindInputs, context: Context) -> Expanded:
+    fleet = fleets.read(path, name=shared_files(context).names.get(str(path), str(path))).fleet
+    hosts = credentials_hosts(fleet, options)
+    registry = create_registry(options, create_logins(options, context, hosts))
+    return selecting.expand(fleet, sources.RegistrySource(registry, fleets.FIELD), image_places(options, context))
+
+
+def list_registries(options: inputs.FindInputs, wanted: Iterable[Wanted], place: Reference | None) -> set[str]:
+    """Return the registries of the images and of the index.
+
+    Raises:
+        InputError: credentials are given, and a file or the cluster names another registry than the one they are for:
+            whoever wrote that name would be sent them.
+    """
+    named = {Reference.parse(image).registry for image in options.image} | ({place.registry} if place else set())
+    registries = set(named)
+    for one in wanted:
+        try:
+            registries.add(Reference.parse(one.image).registry)
+        except InputError:
+            continue  # told of the image when it is looked up
+    if options.registry_username and (len(named) > 1 or registries - named):
+        raise InputError(
+            "registry-username",
+            f"the images are in several registries, or none is named by `image` ({', '.join(sorted(registries))}).",
+            remedy="Use `docker login` for each, and leave the credentials out.",
+        )
+    return registries
 
 
 def _in_manifests(options: inputs.FindInputs, context: Context) -> Iterator[Wanted]:
@@ -188,7 +218,7 @@ def _look_up(image: str, registry: Registry) -> Mapping[str, Reference] | S3CErr
         if reference.digest:
             return {image: reference.at(reference.digest)}
         if reference.tag:
-            return {image: reference.at(registry.resolve(reference).digest)}
+            return {image: reference.at(registry.digest(reference, field="image"))}
         tagged = [reference.tagged(tag) for tag in registry.tags(reference)]
         manifests_of = {str(one): registry.find(one) for one in tagged if not _is_internal(one.tag)}
     except S3CError as error:

@@ -48,6 +48,9 @@ DEFAULT_FILES: Mapping[str, str] = {
 }
 """Input → the file in the working folder that is used when the input is not given."""
 
+_INSTEAD: Mapping[str, tuple[str, ...]] = {FleetOptions.fleet.name: ("image", "plan", "manifests", "namespaces")}
+"""Input → others that take the place of its default: who names images does not ask for the whole fleet."""
+
 _PATHS = frozenset({TrustOptions.trust_store.name, TrustOptions.trusted_timestamp_root.name})
 """Inputs of many files whose values are paths, not texts."""
 
@@ -122,18 +125,24 @@ def add_default_files(options: G, declared: Iterable[Input[Any]], cwd: Path) -> 
         declared: the command's inputs.
         cwd: the working folder.
     """
-    names = {option.name for option in declared}
+    inputs = {option.name: option for option in declared}
     replacements: dict[Input[Any], object] = {}
     for option in FILE_INPUTS:
-        if option.name not in names:
+        if option.name not in inputs:
             continue
         paths = input_paths(options, option)
         used_paths = tuple(path for path in paths if path != os.devnull)
-        if option.name in DEFAULT_FILES and not options.given(option) and (cwd / DEFAULT_FILES[option.name]).is_file():
+        if _wants_default(option, options, inputs) and (cwd / DEFAULT_FILES[option.name]).is_file():
             used_paths = (DEFAULT_FILES[option.name],)
         if used_paths != paths:
             replacements[option] = input_value(option, used_paths)
     return options.replaced(replacements) if replacements else options
+
+
+def _wants_default(option: Input[Any], options: Group, inputs: Mapping[str, Input[Any]]) -> bool:
+    if option.name not in DEFAULT_FILES or options.given(option):
+        return False
+    return not any(name in inputs and options.given(inputs[name]) for name in _INSTEAD.get(option.name, ()))
 
 
 def input_paths(options: Group, option: Input[Any]) -> tuple[str, ...]:

@@ -191,13 +191,20 @@ def test_a_plan_and_manifests_say_who_and_where(find: Callable[..., Ended], plac
         unplanned=(UnplannedImage(image=f"{place.host}/find/gone:1", what="It does not exist.", exit_code=2),),
     )
     (tmp_path / "plan.json").write_bytes(plans.render(plan))
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}}
-    pod["spec"] = {"containers": [{"name": "web", "image": place.images["old"].pinned}]}  # type: ignore[assignment]
+    pod: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}}
+    pod["spec"] = {"containers": [{"name": "web", "image": place.images["old"].pinned}]}
     (tmp_path / "pod.yaml").write_text(json.dumps(pod))
     ended = find("openssl", "--plan", "plan.json", "--manifests", "pod.yaml", images="")
     (match,) = ended.result["find"]["matches"]
     assert (match["owner"], match["places"]) == ("team-a", ["pod.yaml:1"])
-    assert unanswered(ended) == {"gone": "the plan has no digest of it: It does not exist"}
+    assert unanswered(ended) == {"gone": "its digest could not be looked up: It does not exist"}
+    (tmp_path / "fleet.yaml").write_text(
+        f"version: 1\nimages: [{{repository: {place.host}/find/old, tags: {{strategy: latest}}, owner: team-b}}]\n"
+    )
+    ended = find("openssl", "--fleet", "fleet.yaml", images="")
+    assert [(match["owner"], match["image"]) for match in ended.result["find"]["matches"]] == [
+        ("team-b", f"{place.host}/find/old:1.0")
+    ]
     stored = store.push_plan(Writer(registry_client()), Reference.parse(f"{place.host}/find/plan:today"), plan)
     ended = find("openssl", "--plan", f"oci://{stored.pinned}", images="")
     assert found(ended) == {"old": ["3.0.11-1~deb12u2"]}

@@ -89,7 +89,7 @@ class Fleet:
             home = NotationHome(Path(folder))
             home.use_files(self.key, self.certificate)
             for reference in references:
-                argv = [self.notation, "sign", "--signature-format", "cose", "--force-referrers-tag=true"]
+                argv = [str(self.notation), "sign", "--signature-format", "cose", "--force-referrers-tag=true"]
                 ended = subprocess.run(
                     [*argv, "--insecure-registry", reference.pinned],
                     env={**os.environ, **home.environment},

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_without_a_url_the_ecosystem_is_not_known():
 
 
 def test_the_image_and_its_system_are_no_packages():
-    entries = [
+    entries: list[Any] = [
         purl_package("pkg:oci/app@sha256:abc", "1.0"),
         {"name": "debian", "versionInfo": "12", "primaryPackagePurpose": "OPERATING-SYSTEM"},
         {"name": "usr/bin/app"},

@@ -16,6 +16,7 @@ from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.core.progress import Silent
 from s3c_actions.core.reference import Reference
+from s3c_actions.fleet.find import facts
 from s3c_actions.fleet.find import index as indexes
 from s3c_actions.fleet.find.facts import Record
 from s3c_actions.fleet.find.query import parse
@@ -88,9 +89,7 @@ class Registry:
     def resolve(self, reference: Reference) -> Descriptor:
         raise InputError("image", f"{reference.digest} does not exist.", image=str(reference))
 
-    def referrers(
-        self, reference: Reference, wanted_type: str = "", *, tag_first: bool = False
-    ) -> tuple[Descriptor, ...]:
+    def referrers_in_bulk(self, reference: Reference, wanted_type: str = "") -> tuple[Descriptor, ...]:
         if self.down:
             raise OutsideError("The registry is down.")
         listed = self.listed.get(reference.digest, [])
@@ -325,7 +324,7 @@ def indexed(registry: Registry, tools: FindTools, content: bytes, *, lie: bytes 
     (record,) = find.collect([Subject(image="app", reference=IMAGE)], tools).records
     (entry,) = indexes.build([record], trust="t", created=NEW).records
     if lie is not None:
-        read = find.facts.extract(lie, artifact_types.SPDX, evidence=digest, subject=IMAGE.digest)
+        read = facts.extract(lie, artifact_types.SPDX, evidence=digest, subject=IMAGE.digest)
         entry = Record(facts=read, verification=entry.verification)
     other = next_run(tools, store=RecordStore(tools.store._folder / "other", b"o" * 32))
     other.store.keep(replace(entry, source="sha256:" + 64 * "1"))

@@ -8,6 +8,7 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.options import declare
 from s3c_actions.options import scan as scanning
 from s3c_actions.options.command import load
+from s3c_actions.options.find import FindInputs
 from s3c_actions.options.verify import TrustOptions
 from s3c_actions.wiring import settings_files
 from s3c_actions.wiring.settings_files import add_default_files, list_files
@@ -104,3 +105,14 @@ def test_every_path_that_people_write_is_taken_as_one(tmp_path, monkeypatch):
     written(tmp_path, "i")
     (one,) = list_files(values(ignore_files="~/i"), SCAN, Path("/"))
     assert one.path == "~/i"
+
+
+def test_who_names_images_does_not_ask_for_the_fleet_of_the_folder(tmp_path):
+    written(tmp_path, "fleet.yaml")
+    inputs = load("find").inputs
+    for given in ({}, {"kubeconfig": "kubeconfig"}):
+        assert add_default_files(values(FindInputs, **given), inputs, tmp_path).fleet == Path("fleet.yaml")
+    for given in ({"image": "a"}, {"plan": "p"}, {"manifests": "k8s"}, {"namespaces": "voting"}):
+        assert add_default_files(values(FindInputs, **given), inputs, tmp_path).fleet is None
+    both = add_default_files(values(FindInputs, image="a", fleet="other.yaml"), inputs, tmp_path)
+    assert both.fleet == Path("other.yaml")
