@@ -13,6 +13,7 @@ from s3c_actions.options import (
     doctor,
     evidence,
     fleet_plan,
+    fleet_run,
     gate,
     github,
     mirror,
@@ -59,6 +60,11 @@ _FLEET = (
     fleet_plan.FleetPlanInputs.save_snapshot,
     fleet_plan.FleetPlanInputs.import_copa,
     fleet_plan.FleetPlanInputs.schema,
+    fleet_run.PlanOptions.plan,
+    fleet_run.FleetRunInputs.shard,
+    fleet_run.FleetRunInputs.wait,
+    fleet_run.FleetRunInputs.publish_result,
+    fleet_run.FleetRunInputs.retries,
 )
 _TASKS = (
     gate.GateInputs.task,

@@ -82,7 +82,7 @@ WITHOUT = {
     "steps": "concurrent_patches judge list_signed merge mirror patch_building patching protocols sign trace verify",
     "trace": "document model page text",
     "wiring": (
-        "attaching azure baseline context deploying files github install_gate judging kubernetes logins "
+        "attaching azure baseline chaining context deploying files fleet_worker github install_gate judging kubernetes logins "
         "programs result_files target_files tracing verifying"
     ),
 }
