@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "mirror": "Copy an image by digest to a registry, from another or from an archive: all platforms.",
     "refresh": "Scan again what is deployed, and keep one issue on what can be fixed.",
     "fleet plan": "Find what a fleet's images mean now, leave out what needs nothing, share the rest among shards.",
+    "fleet run": "Patch, judge, sign and prove the images of one shard of a plan, several at once.",
     "fleet report": "Report on a fleet: one result, summary, page, issue, and figures for Prometheus.",
     "fleet manifests": "Write Kubernetes manifests that keep a fleet without CI, with a pool of BuildKits.",
     "find": "Find the images that hold a vulnerability, a package or a licence, by their signed documents.",
