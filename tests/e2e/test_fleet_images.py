@@ -16,7 +16,7 @@ from tests.support.oci import Repository
 @pytest.fixture(scope="module")
 def folder(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the fleet's files; the images are in the registry."""
-    fleet_images.push(lab)
+    fleet_images.push(lab.registry, lab.images[0])
     folder = tmp_path_factory.mktemp("fleet")
     (folder / "signing.crt").write_text(Path(lab.certificate).read_text())
     (folder / "s3c-policy.yaml").write_text(
