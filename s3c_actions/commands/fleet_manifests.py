@@ -116,7 +116,9 @@ def _check_variables(options: inputs.FleetManifestsInputs, settings: FleetSettin
             raise InputError("variables", f"{name} is set by the manifests.", remedy="Leave it out.")
         if name.startswith("S3C_") and name not in declared:
             hint = suggest.did_you_mean(name, declared)
-            raise InputError("variables", f"{name} is no input's variable.", remedy=f"{hint}{doc_link('inputs.md')} has them.")
+            raise InputError(
+                "variables", f"{name} is no input's variable.", remedy=f"{hint}{doc_link('inputs.md')} has them."
+            )
 
 
 def _settings(options: inputs.FleetManifestsInputs, context: Context, pool: PoolSettings | None) -> FleetSettings:

@@ -16,6 +16,7 @@ from s3c_actions.options import (
     fleet_manifests,
     fleet_plan,
     fleet_report,
+    fleet_run,
     gate,
     github,
     mirror,
@@ -66,6 +67,11 @@ _FLEET = (
     fleet.PlanOptions.plan,
     fleet_report.FleetReportInputs.earlier_report,
     fleet_report.FleetReportInputs.publish_report,
+    fleet_run.FleetRunInputs.shard,
+    fleet_run.FleetRunInputs.wait,
+    fleet_run.FleetRunInputs.publish_result,
+    fleet_run.FleetRunInputs.patched,
+    fleet_run.FleetRunInputs.retries,
 )
 _TASKS = (
     gate.GateInputs.task,

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from s3c_actions.registry.challenges import Challenge
 
 MAX_RETRY_AFTER = 20
-_PAUSE = 1.0
-"""Seconds to wait for a registry that asks for fewer requests and does not say when."""
 CONNECTIONS = 64
 """Kept open to one host: as many as there can be jobs. The library warns of each that it closes."""
+_PAUSE = 1.0
+"""Seconds to wait for a registry that asks for fewer requests and does not say when."""
 _LONG = 16 * 1024
 HTTP_ERRORS = {429: "asked for fewer requests", 500: "failed inside", 502: "failed inside", 503: "is overloaded"}
 WRITE_REFUSALS = (

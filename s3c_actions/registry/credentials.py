@@ -195,14 +195,14 @@ def open_program_login(logins: Logins, registries: Collection[str], temp: Path) 
     own = config_folder(environment)
     folder = Path(tempfile.mkdtemp(prefix="s3c-docker-", dir=temp))
     written: list[dict[str, Credentials]] = []
-    writing = threading.Lock()
+    lock = threading.Lock()
 
     def variables() -> dict[str, str]:
-        config = DockerConfig(environment)
-        needed = logins.for_programs(registries)
-        if not needed and config.is_plain:
-            return {}
-        with writing:
+        with lock:
+            config = DockerConfig(environment)
+            needed = logins.for_programs(registries)
+            if not needed and config.is_plain:
+                return {}
             if needed not in written:
                 _write_config(folder, own, config, needed)
                 written[:] = [needed]
