@@ -89,6 +89,7 @@ ACTIONS = (
     Action("actions/refresh", "refresh", (GatingOptions.gate_label, CACHE)),
     Action("actions/mirror", "mirror", ()),
     Action("actions/fleet-plan", "fleet plan", ()),
+    Action("actions/fleet-run", "fleet run", (GatingOptions.gate_label, CACHE)),
     Action("actions/fleet-report", "fleet report", ()),
 )
 OF_THE_FILE = (CACHE, UPLOAD_REQUIRED, KEEP_TRACE)

@@ -10,6 +10,7 @@ import yaml
 
 from s3c_actions.cluster import yaml_text
 from s3c_actions.core import suggest
+from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.folders import SECRET_INPUTS
 from s3c_actions.core.reference import Reference
@@ -115,7 +116,9 @@ def _check_variables(options: inputs.FleetManifestsInputs, settings: FleetSettin
             raise InputError("variables", f"{name} is set by the manifests.", remedy="Leave it out.")
         if name.startswith("S3C_") and name not in declared:
             hint = suggest.did_you_mean(name, declared)
-            raise InputError("variables", f"{name} is no input's variable.", remedy=f"{hint}docs/inputs.md has them.")
+            raise InputError(
+                "variables", f"{name} is no input's variable.", remedy=f"{hint}{doc_link('inputs.md')} has them."
+            )
 
 
 def _settings(options: inputs.FleetManifestsInputs, context: Context, pool: PoolSettings | None) -> FleetSettings:

@@ -12,16 +12,19 @@ from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
 from s3c_actions.core.transience import is_transient
 from s3c_actions.fleet import store
+from s3c_actions.fleet.handover import take_digests
 from s3c_actions.fleet.plan import Plan, PlannedImage
 from s3c_actions.options import fleet_run as inputs
 from s3c_actions.registry import Writer
 from s3c_actions.result import document
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context, image_folders, with_jobs
+from s3c_actions.wiring.files import read_input_file
 from s3c_actions.wiring.fleet import read_any, store_registry
 from s3c_actions.wiring.fleet_worker import open_worker
 from s3c_actions.wiring.images import for_each_image
 from s3c_actions.wiring.patching import check_system, reject_platform
+from s3c_actions.wiring.result_files import RESULT_FILE, find_files
 
 NAME = "fleet run"
 RETRY_WAITS = (10.0, 30.0, 60.0, 120.0, 240.0)
@@ -38,7 +41,8 @@ def run(options: inputs.FleetRunInputs, context: Context) -> Outcome:
         OutsideError: the plan could not be read, or a program could not be obtained: nothing has been pushed.
     """
     _check(options)
-    check_system(options, context)
+    if not options.patched:
+        check_system(options, context)
     plan, place = _read_plan(options, context)
     if options.shard.of != plan.shards:
         raise InputError(
@@ -69,6 +73,12 @@ def _check(options: inputs.FleetRunInputs) -> None:
             "publish-result",
             "the plan is a file, so there is nothing in a registry to put the result beside.",
             remedy="Give the plan as oci://registry/repository:tag, or leave it out.",
+        )
+    if options.patched and not options.sign:
+        raise InputError(
+            "patched",
+            "what was handed on is to be signed, and `sign` is false.",
+            remedy="Leave it out in the run that patches, and give it in the one that signs.",
         )
     if options.wait and not store.is_stored(options.plan):
         raise InputError("wait", "the plan is a file.", remedy="Give the plan as oci://registry/repository:tag.")
@@ -104,7 +114,11 @@ def _process(
 ) -> tuple[ImageOutcome, ...]:
     by_name = {image.image: image for image in images}
     folders = image_folders(context.output, by_name)
-    with open_worker(options, context, images, folders) as worker:
+    handed = None
+    if options.patched:
+        files = find_files(options.patched, RESULT_FILE, "patched")
+        handed = take_digests(images, (read_input_file(file, "patched") for file in files))
+    with open_worker(options, context, images, folders, handed) as worker:
         return process_with_retries(
             tuple(by_name),
             lambda name: worker.process(by_name[name]),

@@ -52,8 +52,5 @@ def take_digests(planned: Iterable[PlannedImage], contents: Iterable[bytes]) -> 
 
 
 def _place(image: PlannedImage, digest: str) -> Reference:
-    """Return the place of a digest: where the plan has patches pushed to, or its own where nothing was patched."""
-    original = image.reference
-    if image.target and digest != original.digest:
-        return Reference.parse(image.target).at(digest)
-    return original.at(digest)
+    """Return the place of a digest: the target that the image was copied to and patched in, or its own repository."""
+    return (Reference.parse(image.target) if image.target else image.reference).at(digest)

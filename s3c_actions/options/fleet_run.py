@@ -10,10 +10,12 @@ from msgspec.structs import replace
 from s3c_actions.options import report as reporting
 from s3c_actions.options.chain import ChainInputs, ProofOptions
 from s3c_actions.options.command import Command
-from s3c_actions.options.common import JobOptions, path_text
-from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.common import JobOptions
+from s3c_actions.options.declare import Input
 from s3c_actions.options.evidence import EvidenceOptions
+from s3c_actions.options.fleet import PlanOptions
 from s3c_actions.options.fleet_plan import MAX_SHARDS
+from s3c_actions.options.github import CommentInputs
 from s3c_actions.options.parse import boolean, duration, integer
 from s3c_actions.options.patch import PATCH_INPUTS, PatchingOptions
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
@@ -45,20 +47,6 @@ def _shard(value: str) -> Shard:
     return shard
 
 
-class PlanOptions(Group):
-    """The plan of a fleet."""
-
-    plan: Input[str] = Input(
-        name="plan",
-        basic=("fleet run",),
-        metavar="FILE",
-        help="What `s3c fleet plan` wrote: a file, or `oci://registry/repository:tag`.",
-        parse=path_text,
-        required=True,
-        example="plan.json",
-    )
-
-
 class FleetRunInputs(ScanningOptions, PatchingOptions, ProofOptions, PlanOptions, JobOptions):
     """The inputs of `fleet run`."""
 
@@ -88,6 +76,18 @@ class FleetRunInputs(ScanningOptions, PatchingOptions, ProofOptions, PlanOptions
         default="false",
         absent=False,
         switch=True,
+    )
+    patched: Input[tuple[str, ...]] = replace(
+        CommentInputs.results,
+        name="patched",
+        basic=("fleet run",),
+        help="What a run with `sign` set to false left: `result.json` files, or folders that have some. Nothing is "
+        "patched then: of each image the digest that was handed on is scanned, judged and signed, in the repository "
+        "that the plan names.",
+        aliases={},
+        positional=False,
+        required=False,
+        example="s3c-patched",
     )
     retries: Input[int] = Input(
         name="retries",
@@ -125,6 +125,7 @@ class FleetRunInputs(ScanningOptions, PatchingOptions, ProofOptions, PlanOptions
         shard,
         wait,
         publish_result,
+        patched,
         retries,
         *JobOptions.own(),
         sign,

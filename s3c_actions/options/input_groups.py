@@ -69,9 +69,9 @@ _FLEET = (
     fleet_run.FleetRunInputs.shard,
     fleet_run.FleetRunInputs.wait,
     fleet_run.FleetRunInputs.publish_result,
+    fleet_run.FleetRunInputs.patched,
     fleet_run.FleetRunInputs.retries,
     fleet.PlanOptions.plan,
-    fleet_report.FleetReportInputs.patched,
     fleet_report.FleetReportInputs.earlier_report,
     fleet_report.FleetReportInputs.publish_report,
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.fleet.plan import PlannedImage
 from s3c_actions.options.fleet_run import FleetRunInputs
@@ -57,6 +57,8 @@ class FleetWorker(msgspec.Struct, frozen=True, kw_only=True):
         folders: image of the plan → folder of its reports.
         pushed: the registries where patches are pushed and signed, for which `registry` has the credentials given.
         sources: reads images of other registries, which are copied.
+        handed: image of the plan → what a run without a key made of it, to be signed as it is; None where this run
+            patches.
     """
 
     context: Context
@@ -67,6 +69,7 @@ class FleetWorker(msgspec.Struct, frozen=True, kw_only=True):
     sources: Registry
     signer: SigningKey | None
     verify: Callable[[str], VerifyResult] | None
+    handed: Mapping[str, Reference] | None = None
 
     def process(self, image: PlannedImage) -> ImageOutcome:
         """Scan, patch, rescan, judge, sign and attach one image; a failure is in its outcome."""
@@ -75,7 +78,7 @@ class FleetWorker(msgspec.Struct, frozen=True, kw_only=True):
         if isinstance(tools, S3CError):
             return failed(outcome, copy.copy(tools))  # each image's failure names its own image
         try:
-            reference = self._find(image)
+            reference = self._find(image) if self.handed is None else self._take(image, self.handed)
         except S3CError as error:
             return failed(outcome, error)
         (outcome,) = chain.run(
@@ -90,11 +93,27 @@ class FleetWorker(msgspec.Struct, frozen=True, kw_only=True):
         return ChainSteps(
             resolve=lambda image: image,
             scan=lambda image: tools.scanner.look(image, folder),
-            patch=lambda scan: tools.patcher.patch(scan.image, folder, scan),
+            patch=(lambda scan: tools.patcher.patch(scan.image, folder, scan)) if self.handed is None else None,
             sign=sign_step(signer, self.context) if signer is not None else None,
             attach=(lambda outcome: attacher.attach(outcome, "fleet run")) if attacher is not None else None,
             verify=verify_step(verify, self.context) if signer is not None and verify is not None else None,
         )
+
+    @staticmethod
+    def _take(image: PlannedImage, handed: Mapping[str, Reference]) -> Reference:
+        """Return what was handed on for an image.
+
+        Raises:
+            OutsideError: nothing was.
+        """
+        if image.image not in handed:
+            raise OutsideError(
+                f"No patched digest of {image.reference.name} was handed on.",
+                cause="The run that patches failed on it, or did not come to it; its result says why.",
+                remedy="Run the shard again; what it had finished is not done twice.",
+                image=image.image,
+            )
+        return handed[image.image]
 
     def _find(self, image: PlannedImage) -> Reference:
         """Return the image to work on: the planned digest, copied first where it has another target.
@@ -149,7 +168,11 @@ class FleetWorker(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def open_worker(
-    options: FleetRunInputs, context: Context, images: tuple[PlannedImage, ...], folders: Mapping[str, Path]
+    options: FleetRunInputs,
+    context: Context,
+    images: tuple[PlannedImage, ...],
+    folders: Mapping[str, Path],
+    handed: Mapping[str, Reference] | None = None,
 ) -> Iterator[FleetWorker]:
     """Open the worker that the inputs describe; what it started is stopped when the context ends.
 
@@ -158,6 +181,7 @@ def open_worker(
         context: of the run, with its limits.
         images: of the shard.
         folders: image → folder of its reports.
+        handed: as of `FleetWorker`.
 
     Raises:
         InputError: an input or the key is wrong: nothing has been pushed.
@@ -201,6 +225,7 @@ def open_worker(
             sources=create_registry(options, logins_of(("", ""), "registry", options, context, ())),
             signer=signer,
             verify=verify,
+            handed=handed,
         )
 
 

@@ -1,8 +1,9 @@
-"""A fleet of 24 images, planned and run in shards on one machine."""
+"""A fleet of 24 images, planned and run in shards on one machine; a second night pushes nothing."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +12,76 @@ import pytest
 from s3c_lab.lab import Lab
 from tests.support import fleet_images
 from tests.support.oci import Repository
+from tests.support.signing import Ended, signatures
+from tests.support.signing import s3c as run_s3c
+
+SHARDS = 2
 
 
-@pytest.fixture(scope="module")
-def folder(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the fleet's files; the images are in the registry."""
-    fleet_images.push(lab)
-    folder = tmp_path_factory.mktemp("fleet")
-    (folder / "signing.crt").write_text(Path(lab.certificate).read_text())
-    (folder / "s3c-policy.yaml").write_text(
-        "version: 1\nsigners: [{name: lab, certificate: signing.crt}]\n"
-        "findings: {refuse: [CRITICAL, HIGH], fixable-only: true}\nevidence: {report: {max-age: 24h}}\n"
-    )
-    images = "".join(f"- catalog: {lab.registry}/{fleet_images.PREFIX}\n" for _ in (1,))
-    (folder / "fleet.yaml").write_text(f"version: 1\nimages:\n{images}")
-    return folder
+class Night:
+    """A night of the fleet, in a folder of its own: the plan, what each shard ended with, and the report."""
 
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        folder.mkdir()
+        policy, file = folder / "s3c-policy.yaml", folder / "fleet.yaml"
+        policy.write_text(fleet_images.policy(lab.certificate))
+        file.write_text(fleet_images.fleet(lab.registry))
+        flags = ("fleet", "plan", file, "--policy", policy, "--shards", str(SHARDS), "--output", folder / "plan.json")
+        self.planned = run_s3c(folder, *flags)
+        self.plan: Mapping[str, Any] = json.loads((folder / "plan.json").read_text())
+        self.shards: list[Ended] = []
+        for number in range(1, SHARDS + 1):
+            place = folder / f"shard-{number}"
+            place.mkdir()
+            work = ("--plan", folder / "plan.json", "--shard", f"{number}/{SHARDS}", "--jobs", "2", "--policy", policy)
+            self.shards.append(run_s3c(place, "fleet", "run", *work, *lab.flags()))
+        results = [word for number in range(1, SHARDS + 1) for word in ("--results", folder / f"shard-{number}")]
+        self.report = run_s3c(folder, "fleet", "report", "--plan", folder / "plan.json", *results)
 
-def entries(folder: Path) -> dict[str, dict[str, Any]]:
-    """Image → its entry, of all results below a folder."""
-    found: dict[str, dict[str, Any]] = {}
-    for path in sorted(folder.rglob("result.json")):
-        found |= {entry["image"]: entry for entry in json.loads(path.read_text())["images"]}
-    return found
+    @property
+    def entries(self) -> list[Mapping[str, Any]]:
+        """What became of each image that had work to do."""
+        return [entry for shard in self.shards for entry in shard.result["images"]]
 
 
 def tags(lab: Lab) -> dict[str, list[str]]:
+    """Every tag of every repository of the fleet."""
     names = [f"{fleet_images.PREFIX}/{kind}-{n}" for kind, count in fleet_images.COUNTS.items() for n in range(count)]
     return {name: Repository(lab.registry, name).every_tag() for name in names}
+
+
+@pytest.fixture(scope="module")
+def first(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Night:
+    fleet_images.push(lab.registry, lab.images[0])
+    return Night(lab, tmp_path_factory.mktemp("fleet") / "first")
+
+
+@pytest.fixture(scope="module")
+def second(lab: Lab, first: Night, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, list[str]], Night]:
+    """The tags before the second night, and that night."""
+    return tags(lab), Night(lab, tmp_path_factory.mktemp("fleet") / "second")
+
+
+def test_each_image_ends_as_its_kind_does(first: Night) -> None:
+    assert first.planned.code == 0, first.planned.stderr
+    assert {image["shard"] for image in first.plan["images"]} == {1, 2}
+    fleet_images.check(first.entries)
+    assert max(shard.code for shard in first.shards) == 3
+    assert first.report.code == 3
+
+
+def test_what_passed_is_signed(first: Night) -> None:
+    for entry in first.entries:
+        if entry["verdict"] == "passed":
+            assert len(signatures(entry["reference"])) == 1, entry["reference"]
+
+
+def test_a_second_night_plans_what_failed_alone_and_pushes_nothing(
+    lab: Lab, second: tuple[dict[str, list[str]], Night]
+) -> None:
+    before, night = second
+    passed = sum(count for kind, count in fleet_images.COUNTS.items() if fleet_images.KINDS[kind].verdict == "passed")
+    assert len(night.plan["current"]) == passed, night.planned.stdout
+    names = {fleet_images.short(image["image"]).partition("-")[0] for image in night.plan["images"]}
+    assert names == {"ended", "broken"}
+    assert tags(lab) == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from s3c_lab import buildkit_image, own_image
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.node.cluster import node_name
+from tests.support import ROOT, fleet_images, warm
 from tests.support.cluster import Kubectl
 from tests.support.oci import Repository, copy_image, digest_of
 from tests.support.scanning import push_database
@@ -74,24 +76,24 @@ def written(gated: Lab, registry: str, images: dict[str, str], tmp_path_factory:
     """The folder in which the manifests were made; the pool is privileged, as the lab has no rootless BuildKit."""
     folder = tmp_path_factory.mktemp("fleet")
     push_database(Repository(gated.registry, "trivy-db"), Path(gated.trivy_cache))
-    (folder / "fleet.yaml").write_text(f"version: 1\nimages:\n- catalog: {registry}/fleet\n")
+    (folder / "fleet.yaml").write_text(fleet_images.fleet(registry))
+    (folder / "s3c-policy.yaml").write_text(fleet_images.policy("signing.crt"))
     (folder / "signing.crt").write_text(Path(gated.certificate).read_text())
     (folder / "buildkitd.toml").write_text(BUILDKITD.format(registry=registry))
     variables = {
         "S3C_INSECURE_REGISTRY": "true",
         "S3C_DB_REPOSITORY": f"{registry}/trivy-db:2",
         "S3C_SKIP_JAVA_DB_UPDATE": "true",
+        "S3C_POLICY": "s3c-policy.yaml",
     }
-    ended = run_s3c(
-        folder,
-        *("fleet", "manifests", "fleet.yaml", "--files", "signing.crt", "--folder", "k8s"),
-        *("--s3c-image", images["s3c"], "--store", f"{registry}/plans", "--key-secret", "signing"),
-        *("--pods", "2", "--parallel-pods", "2", "--deadline", "20m"),
-        *("--buildkit-mode", "privileged", "--buildkit-image", images["buildkit"]),
-        *("--buildkit-config", "buildkitd.toml", "--egress-ports", registry.rpartition(":")[2]),
-        *(word for name, value in variables.items() for word in ("--variables", f"{name}={value}")),
-    )
-    assert ended.code == 0, ended.stderr
+    argv = ["fleet", "manifests", "fleet.yaml", "--files", "s3c-policy.yaml", "--files", "signing.crt"]
+    argv += ["--folder", "k8s", "--s3c-image", images["s3c"], "--store", f"{registry}/plans"]
+    argv += ["--key-secret", "signing", "--pods", "2", "--parallel-pods", "2", "--deadline", "20m"]
+    argv += ["--buildkit-mode", "privileged", "--buildkit-image", images["buildkit"]]
+    argv += ["--buildkit-config", "buildkitd.toml", "--egress-ports", registry.rpartition(":")[2]]
+    argv += [word for name, value in variables.items() for word in ("--variables", f"{name}={value}")]
+    ended = warm.run(argv, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=120)
+    assert ended.returncode == 0, ended.stderr
     return folder / "k8s"
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tests.support.oci import Repository, descriptor, diff_id, digest_of, layer
 
 PREFIX = "fleet"
+"""Of the repositories, unless a test has a fleet of its own."""
 OS_RELEASE = b'ID=debian\nVERSION_ID="%d"\nPRETTY_NAME="Debian GNU/Linux %d"\n'
 # A package that the lab's advisories know, at a version that none of them is about.
 STATUS = b"""\
@@ -47,28 +49,50 @@ COUNTS = {"patchable": 6, "clean": 11, "slow": 1, "several": 2, "ended": 2, "bro
 
 
 def kind_of(image: str) -> Kind:
-    """The kind of an image of the fleet, by its name."""
-    name = image.partition("@")[0].partition(f"/{PREFIX}/")[2]
-    return KINDS[name.partition("-")[0]]
+    """The kind of an image of a fleet, by its name."""
+    return KINDS[short(image).partition("-")[0]]
 
 
-def push(registry: str, app: str, counts: Mapping[str, int] = COUNTS) -> dict[str, str]:
+def short(image: str) -> str:
+    """The name of an image of a fleet: `patchable-0`."""
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+
+
+def check(entries: Iterable[Mapping[str, Any]]) -> None:
+    """Hold the results of a fleet's images to what their kinds are, and the fixed findings to each other."""
+    images = {short(entry["image"]): entry for entry in entries}
+    assert Counter(name.partition("-")[0] for name in images) == COUNTS
+    fixed: dict[str, set[frozenset[str]]] = {"debian": set(), "app": set()}
+    for name, entry in images.items():
+        kind = kind_of(name)
+        assert entry["verdict"] == kind.verdict, (name, entry["error"])
+        assert (entry["error"] or {}).get("exit_code", 0) == kind.exit_code, (name, entry["error"])
+        if kind.patched:
+            patch = entry["patch"]
+            assert patch["before"]["fixable"] > 0 and patch["after"]["fixable"] == 0, name
+            ids = frozenset(f"{one['id']} {one['package']}" for one in patch["fixed"])
+            fixed["debian" if int(name.rpartition("-")[2]) < 4 else "app"].add(ids)
+    assert {base: len(found) for base, found in fixed.items()} == {"debian": 1, "app": 1}, "of one base, the same"
+
+
+def push(registry: str, app: str, counts: Mapping[str, int] = COUNTS, prefix: str = PREFIX) -> dict[str, str]:
     """Push the fleet.
 
     Args:
         registry: host and port of a lab's.
         app: reference of an image of it that has something to patch.
         counts: kind → how many.
+        prefix: of the repositories.
 
     Returns:
-        Name → reference by tag; all of them are `fleet/KIND-NUMBER:1.0`.
+        Name → reference by tag; all of them are `PREFIX/KIND-NUMBER:1.0`.
     """
     references = {}
     for kind, count in counts.items():
         for number in range(count):
             name = f"{kind}-{number}"
-            _push(app.removeprefix(f"{registry}/"), kind, number, Repository(registry, f"{PREFIX}/{name}"))
-            references[name] = f"{registry}/{PREFIX}/{name}:1.0"
+            _push(app.removeprefix(f"{registry}/"), kind, number, Repository(registry, f"{prefix}/{name}"))
+            references[name] = f"{registry}/{prefix}/{name}:1.0"
     return references
 
 
@@ -80,9 +104,9 @@ def policy(certificate: str) -> str:
     )
 
 
-def fleet(registry: str) -> str:
+def fleet(registry: str, prefix: str = PREFIX) -> str:
     """The fleet's file, which selects all of it."""
-    return f"version: 1\nimages:\n  - catalog: {registry}/{PREFIX}\n    tags: {{strategy: list, list: ['1.0']}}\n"
+    return f"version: 1\nimages:\n  - catalog: {registry}/{prefix}/\n    tags: {{strategy: list, list: ['1.0']}}\n"
 
 
 def _push(app: str, kind: str, number: int, place: Repository) -> None:

@@ -35,10 +35,10 @@ def test_the_digest_is_taken_and_nothing_else_of_what_is_said() -> None:
     assert taken(result(said)) == {APP.image: f"registry.example/app@{PATCHED}"}
 
 
-def test_a_patch_is_where_the_plan_has_it_and_an_image_without_one_where_it_was() -> None:
+def test_an_image_with_a_target_is_there_whether_it_was_patched_or_not() -> None:
     elsewhere = replace(APP, target="mirror.example/patched/app")
     assert taken(result(entry()), image=elsewhere) == {APP.image: f"mirror.example/patched/app@{PATCHED}"}
-    assert taken(result(entry(ORIGINAL)), image=elsewhere) == {APP.image: f"registry.example/app@{ORIGINAL}"}
+    assert taken(result(entry(ORIGINAL)), image=elsewhere) == {APP.image: f"mirror.example/patched/app@{ORIGINAL}"}
 
 
 def test_an_image_that_did_not_pass_or_is_not_planned_is_left_out() -> None:
