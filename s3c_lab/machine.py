@@ -12,6 +12,7 @@ from pathlib import Path
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.process import ProgramFailed, Runner, find
 from s3c_actions.core.progress import Progress
+from s3c_actions.programs.install.cache import lock_file
 
 DEBOOTSTRAP = Path("/usr/sbin/debootstrap")
 APT_MINUTES = 15
@@ -114,16 +115,19 @@ class Machine:
     def apt(self, *words: str, cwd: Path | None = None) -> None:
         """Run apt-get as root, without questions and without starting services.
 
+        One at a time of this cache's processes: `update` does not wait for another one.
+
         Raises:
             ProgramFailed: with its output.
         """
-        self.runner.run(
-            self.as_root(["apt-get", "-o", "DPkg::Lock::Timeout=300", *words]),
-            extra={"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1"},
-            cwd=cwd,
-            timeout=APT_MINUTES * 60,
-            on_line=self.progress.note,
-        )
+        with lock_file(self.cache / "lab" / ".apt.lock", notice=lambda: self.progress.note("waiting for apt-get")):
+            self.runner.run(
+                self.as_root(["apt-get", "-o", "DPkg::Lock::Timeout=300", *words]),
+                extra={"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1"},
+                cwd=cwd,
+                timeout=APT_MINUTES * 60,
+                on_line=self.progress.note,
+            )
 
     def unmount_below(self, folder: Path) -> list[str]:
         """Unmount whatever is mounted below a folder, inner mounts first; returns the mount points that remain."""
