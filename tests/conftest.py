@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from tests.support.github.server import GitHub
 
+# Of the programs in Go that tests start: a fifth of a scan is the collection of garbage, and two fifths of a policy's
+# evaluation by OPA.
+os.environ.setdefault("GOGC", "400")
 # No test is about time: on a machine that does something else besides, an example may take long to make or to run.
 settings.register_profile("s3c", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("s3c")

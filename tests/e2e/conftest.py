@@ -34,8 +34,6 @@ from tests.support.signing import s3c as run_s3c
 PREFIX = "test-"
 TOGETHER = "@node"
 _CHAINS = re.compile(r"@(node|runner)\b")
-# Of the programs in Go that tests start: a fifth of a scan is the collection of garbage.
-os.environ.setdefault("GOGC", "400")
 LONG = {
     *("test_attach.py", "test_azure_registry.py", "test_chain.py", "test_demo.py", "test_lab.py"),
     *("test_other_cluster.py", "test_own_image.py", "test_patch.py", "test_patch_container.py", "test_workflows.py"),
