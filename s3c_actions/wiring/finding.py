@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from s3c_actions.cluster import deployed, image_paths, manifests
+from s3c_actions.core import startup
 from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.core.records import Records
 from s3c_actions.core.reference import Reference
@@ -190,6 +191,8 @@ def resolve(wanted: Iterable[Wanted], registry: Registry) -> Subjects:
         by_image.setdefault(one.image, []).append(one)
     subjects: dict[str, Subject] = {}
     unknown: list[UnansweredImage] = []
+    # Threads that import a package with circular imports at once may find it half imported.
+    startup.warm("requests").join()
     with ThreadPoolExecutor(find.WORKERS) as pool:
         looked_up = list(pool.map(lambda image: _look_up(image, registry), by_image))
     for (image, uses), pinned in zip(by_image.items(), looked_up, strict=True):
