@@ -14,8 +14,9 @@ import msgspec
 from msgspec.structs import replace
 
 from s3c_actions.cluster import deployed, image_paths, manifests
+from s3c_actions.core import startup
 from s3c_actions.core.errors import InputError, Refused, S3CError
-from s3c_actions.core.records import Records
+from s3c_actions.core.records import Records, file_sha256
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
 from s3c_actions.fleet import model as fleets
@@ -190,6 +191,8 @@ def resolve(wanted: Iterable[Wanted], registry: Registry) -> Subjects:
         by_image.setdefault(one.image, []).append(one)
     subjects: dict[str, Subject] = {}
     unknown: list[UnansweredImage] = []
+    # Threads that import a package with circular imports at once may find it half imported.
+    startup.warm("requests").join()
     with ThreadPoolExecutor(find.WORKERS) as pool:
         looked_up = list(pool.map(lambda image: _look_up(image, registry), by_image))
     for (image, uses), pinned in zip(by_image.items(), looked_up, strict=True):
@@ -297,8 +300,7 @@ def hash_trust(homes: Iterable[NotationHome]) -> str:
 def _hash_home(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode())
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{file_sha256(path)}\n".encode())
     return digest.hexdigest()
 
 

@@ -9,7 +9,7 @@ from io import StringIO
 from s3c_actions.core.text import counted
 from s3c_actions.report.formats.text_table import display_width
 from s3c_actions.report.render.escape import cell
-from s3c_actions.report.render.terminal import plain_line
+from s3c_actions.report.render.terminal import image_title, plain_line
 from s3c_actions.result.model import FindResult, FoundMatch, UnansweredImage
 
 MAX_PLACES = 3
@@ -32,7 +32,7 @@ def render_table(result: FindResult) -> str:
     if undecided:
         lines += ["", f"Version not comparable: {counted(len(undecided), 'package')}"]
         lines += [
-            f"  {plain_line(match.image)}  {_package(match)} {plain_line(match.installed)}: {plain_line(match.problem)}"
+            f"  {_title(match)}  {_package(match)} {plain_line(match.installed)}: {plain_line(match.problem)}"
             for match in undecided
         ]
     if result.unanswered:
@@ -45,7 +45,7 @@ def _rows(found: Sequence[FoundMatch]) -> list[tuple[str, ...]]:
     columns = ("IMAGE", "SEVERITY", "PACKAGE", "INSTALLED", "FIXED IN", "LICENCE", "NOTE", "OWNER", "WHERE")
     rows = [
         (
-            plain_line(match.image),
+            _title(match),
             plain_line(match.severity),
             _package(match),
             plain_line(match.installed),
@@ -69,6 +69,10 @@ def _align(rows: Sequence[tuple[str, ...]]) -> list[str]:
     ]
 
 
+def _title(image: FoundMatch | UnansweredImage) -> str:
+    return image_title(image.image, image.reference, full=True)
+
+
 def _package(match: FoundMatch) -> str:
     name = plain_line(match.package)
     return f"{name} ({plain_line(match.source)})" if match.source not in ("", match.package) else name
@@ -84,7 +88,7 @@ def _unanswered(images: Iterable[UnansweredImage]) -> list[str]:
     groups: dict[str, list[str]] = {}
     for image in images:
         where = f" ({_places(image.places)})" if image.places else ""
-        groups.setdefault("; ".join(map(plain_line, image.reasons)), []).append(f"{plain_line(image.image)}{where}")
+        groups.setdefault("; ".join(map(plain_line, image.reasons)), []).append(f"{_title(image)}{where}")
     return [line for reason, names in groups.items() for line in (f"  {reason}:", *(f"    {name}" for name in names))]
 
 

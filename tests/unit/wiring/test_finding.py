@@ -209,3 +209,41 @@ def test_what_is_not_decided_is_not_complete():
     undecided = FoundMatch(image="a", reference=f"a@{A}", problem="x")
     result = FindResult(query="x", images=2, matches=(undecided, undecided), unanswered=(UnansweredImage(image="b"),))
     assert finding.incomplete_error(result).what == "2 images cannot be answered for."
+
+
+class Cluster:
+    """Two Pods: one whose digest the kubelet reports, one that has not started."""
+
+    def resource(self, _version, kind):
+        return kind
+
+    def list(self, kind, _namespace=""):
+        assert kind == "Pod"
+        status = {"containerStatuses": [{"name": "web", "imageID": f"r.example/app@{A}"}]}
+        for name, states in (("web", status), ("late", {})):
+            spec = {"containers": [{"name": "web", "image": "r.example/app:1"}]}
+            yield {"metadata": {"namespace": "voting", "name": name}, "spec": spec, "status": states}
+
+
+@pytest.mark.parametrize("given", [{}, {"namespaces": "voting"}, {"image": "r.example/b:1", "context": "prod"}])
+def test_a_cluster_says_what_runs_where(context, monkeypatch, given):
+    monkeypatch.setattr(finding, "connect_cluster", lambda _options, _context: Cluster())
+    wanted, unknown = finding.list_wanted(options(**given), context)
+    assert [(one.image, one.place) for one in wanted if not one.given] == [(f"r.example/app:1@{A}", "voting/web")]
+    assert [(one.image, one.places, one.reasons) for one in unknown] == [
+        ("r.example/app:1", ("voting/late",), ("the cluster does not tell its digest",))
+    ]
+
+
+def test_an_image_of_a_plan_is_found_where_it_runs(context, monkeypatch, tmp_path):
+    monkeypatch.setattr(finding, "connect_cluster", lambda _options, _context: Cluster())
+    plan = Plan(
+        created="2026-11-29T06:00:00Z",
+        fleet="0" * 64,
+        shards=1,
+        images=(PlannedImage(image=f"r.example/app:1@{A}", names=(), owner="x", seconds=1, reason="new", shard=1),),
+    )
+    (tmp_path / "plan.json").write_bytes(plans.render(plan))
+    wanted, _ = finding.list_wanted(options(plan=str(tmp_path / "plan.json"), context="prod"), context)
+    (subject,) = finding.resolve(wanted, Registry()).known
+    assert (subject.owner, subject.places) == ("x", ("voting/web",))
