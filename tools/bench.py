@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from s3c_actions.core.reference import Reference
 from s3c_actions.findings import trivy_report
 from s3c_actions.fleet import plan as plans
 from s3c_actions.fleet.plan import Plan, PlannedImage
+from s3c_actions.fleet.sources import SnapshotImage, render_snapshot
 from s3c_actions.registry import Registry
 from s3c_actions.registry.credentials import Logins
 from s3c_actions.report import format_registry
@@ -610,11 +612,44 @@ def documents(bench: Bench) -> None:
 
 
 ON_A_NODE = ("deploy", "admission")
+
+
+def _plan(bench: Bench, files: list[str], _number: int) -> Run:
+    return bench.s3c("fleet", "plan", *files, "--shards", "256")
+
+
+def fleet_plan(bench: Bench) -> None:
+    """The plan of 5,000 references without a registry, and its memory."""
+    folder = bench.folder / "fleet"
+    folder.mkdir(exist_ok=True)
+    images = {
+        f"registry.example/team-{number % 50}/app-{number // 10}:1.{number % 10}.0": SnapshotImage(
+            digest=f"sha256:{number:064x}",
+            base=f"sha256:{number % 40:064x}",
+            size=20_000_000 + number * 1000,
+            platforms=1 + number % 2,
+        )
+        for number in range(5000)
+    }
+    (folder / "snapshot.json").write_bytes(render_snapshot(images))
+    selections = "".join(f"  - {{image: {name}}}\n" for name in images)
+    (folder / "fleet.yaml").write_text(f"version: 1\nimages:\n{selections}")
+    (folder / "catalog.yaml").write_text(
+        "version: 1\nimages: [{catalog: registry.example/, tags: {strategy: pattern, pattern: .}}]\n"
+    )
+    for what, name in (("one by one", "fleet.yaml"), ("by catalog", "catalog.yaml")):
+        files = [str(folder / name), "--snapshot", str(folder / "snapshot.json")]
+        runs = bench.several(partial(_plan, bench, files))
+        peak = max(run.peak for run in runs)
+        figure = f"{_median(run.wall for run in runs):.2f} s, {peak:.0f} MiB"
+        bench.row(f"fleet plan: 5,000 references {what}, offline", "≤ 10 s, ≤ 300 MB", figure)
+
+
 MEASURES: dict[str, Callable[[Bench], None]] = {
     measure.__name__: measure
     for measure in (
         *(start, scan, formats, patch, sign, vault, trace, attach, chain, large, looks, calls, documents),
-        *(jobs, deploy, admission),
+        *(jobs, deploy, admission, fleet_plan),
     )
 }
 

@@ -48,7 +48,7 @@ def run(options: inputs.FleetRunInputs, context: Context) -> Outcome:
         )
     images = plan.shard(options.shard.number)
     context = with_jobs(options, context, len(images))
-    outcome = Outcome(command=NAME, images=_process(images, options, context) if images else ())
+    outcome = Outcome(command=NAME, images=_process(images, place, options, context) if images else ())
     if not images:
         context.progress.notice(f"Shard {options.shard} of the plan has nothing to do.")
     if options.publish_result and place is not None:
@@ -100,11 +100,11 @@ def _wait_for_plan(options: inputs.FleetRunInputs, context: Context) -> None:
 
 
 def _process(
-    images: tuple[PlannedImage, ...], options: inputs.FleetRunInputs, context: Context
+    images: tuple[PlannedImage, ...], place: Reference | None, options: inputs.FleetRunInputs, context: Context
 ) -> tuple[ImageOutcome, ...]:
     by_name = {image.image: image for image in images}
     folders = image_folders(context.output, by_name)
-    with open_worker(options, context, images, folders) as worker:
+    with open_worker(options, context, images, folders, place) as worker:
         return process_with_retries(
             tuple(by_name),
             lambda name: worker.process(by_name[name]),

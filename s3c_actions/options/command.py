@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, str] = {
     "fleet plan": "Find what a fleet's images mean now, leave out what needs nothing, share the rest among shards.",
     "fleet run": "Patch, judge, sign and prove the images of one shard of a plan, several at once.",
     "refresh": "Scan again what is deployed, and keep one issue on what can be fixed.",
+    "fleet report": "Report on a fleet: one result, summary, page, issue, and figures for Prometheus.",
     "doctor": "Check programs, registries, tokens, cluster and machine; change nothing.",
     "programs": "List and install the programs that do the work.",
 }

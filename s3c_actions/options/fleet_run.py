@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from s3c_actions.options import report as reporting
 from s3c_actions.options.chain import ChainInputs, ProofOptions
 from s3c_actions.options.command import Command
-from s3c_actions.options.common import JobOptions, path_text
-from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.common import JobOptions
+from s3c_actions.options.declare import Input
 from s3c_actions.options.evidence import EvidenceOptions
+from s3c_actions.options.fleet import PlanOptions
 from s3c_actions.options.fleet_plan import MAX_SHARDS
 from s3c_actions.options.parse import boolean, duration, integer
 from s3c_actions.options.patch import PATCH_INPUTS, PatchingOptions
@@ -43,20 +44,6 @@ def _shard(value: str) -> Shard:
     if shard is None or not 1 <= shard.number <= shard.of <= MAX_SHARDS:
         raise ValueError(f"a shard, as 3/40: from 1, of at most {MAX_SHARDS}")
     return shard
-
-
-class PlanOptions(Group):
-    """The plan of a fleet."""
-
-    plan: Input[str] = Input(
-        name="plan",
-        basic=("fleet run",),
-        metavar="FILE",
-        help="What `s3c fleet plan` wrote: a file, or `oci://registry/repository:tag`.",
-        parse=path_text,
-        required=True,
-        example="plan.json",
-    )
 
 
 class FleetRunInputs(ScanningOptions, PatchingOptions, ProofOptions, PlanOptions, JobOptions):

@@ -38,6 +38,7 @@ CommandName = Literal[
     "propose",
     "comment",
     "upload",
+    "fleet report",
     "programs",
     "init",
     "doctor",

@@ -149,7 +149,11 @@ class FleetWorker(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def open_worker(
-    options: FleetRunInputs, context: Context, images: tuple[PlannedImage, ...], folders: Mapping[str, Path]
+    options: FleetRunInputs,
+    context: Context,
+    images: tuple[PlannedImage, ...],
+    folders: Mapping[str, Path],
+    place: Reference | None,
 ) -> Iterator[FleetWorker]:
     """Open the worker that the inputs describe; what it started is stopped when the context ends.
 
@@ -158,13 +162,14 @@ def open_worker(
         context: of the run, with its limits.
         images: of the shard.
         folders: image → folder of its reports.
+        place: of the plan in a registry; None for a file.
 
     Raises:
         InputError: an input or the key is wrong: nothing has been pushed.
         OutsideError: a program could not be obtained.
     """
     pushed = tuple(sorted({image.target or image.reference.pinned for image in images}))
-    hosts = _registries(options, pushed)
+    hosts = _registries(options, pushed, place)
     with ExitStack() as stack:
         signer = verify = home = None
         if options.sign:
@@ -204,17 +209,18 @@ def open_worker(
         )
 
 
-def _registries(options: FleetRunInputs, pushed: Iterable[str]) -> set[str]:
+def _registries(options: FleetRunInputs, pushed: Iterable[str], place: Reference | None) -> set[str]:
     """Return the registries that patches are pushed to, which the credentials given are for.
 
     Raises:
         InputError: credentials are given, and it is ambiguous which registry they are for.
     """
     hosts = {Reference.parse(name).registry for name in pushed}
-    if options.registry_username and len(hosts) > 1:
+    known = hosts | ({place.registry} if place is not None else set())
+    if options.registry_username and len(known) > 1:
         raise InputError(
             "registry-username",
-            f"the images of the shard are pushed to several registries ({', '.join(sorted(hosts))}).",
+            f"the plan and its images are in several registries ({', '.join(sorted(known))}).",
             remedy="Use `docker login` for each, and leave the credentials out.",
         )
     return hosts

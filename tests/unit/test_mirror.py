@@ -62,8 +62,8 @@ WITHOUT = {
         "target_branch"
     ),
     "options": (
-        "attach azure chain comment common deploy evidence gate github mirror parse patch policy programs "
-        "propose refresh registry removed report scan sign trace trust upload vault verify"
+        "attach azure chain comment common deploy evidence fleet fleet_report gate github mirror parse patch policy "
+        "programs propose refresh registry removed report scan sign trace trust upload vault verify"
     ),
     "policy": "export judge licences model",
     "programs/buildkit": "buildkit errors",
@@ -83,7 +83,7 @@ WITHOUT = {
     "trace": "document model page text",
     "wiring": (
         "attaching azure baseline chaining context deploying files fleet_worker github install_gate judging kubernetes "
-        "logins programs result_files target_files tracing verifying"
+        "logins programs result_files tracing verifying"
     ),
 }
 """Package → its modules without a test file of their name: what they do is tested through others, or by the contract
