@@ -86,7 +86,33 @@ class FleetWorker(msgspec.Struct, frozen=True, kw_only=True):
             self._steps(tools, self.folders[image.image]),
             self.context.progress,
         )
+        if outcome.failure is None:
+            outcome = self._check_listed(outcome)
         return replace(outcome, image=image.image)
+
+    def _check_listed(self, outcome: ImageOutcome) -> ImageOutcome:
+        """Return the outcome, failed when the registry lists not all that was put beside the image.
+
+        Where there is no Referrers API the list is a tag, and a signer who writes it at the same moment, as notation
+        does in another run, drops what it did not see.
+        """
+        expected = {document.digest for document in outcome.attach.documents} if outcome.attach is not None else set()
+        if outcome.sign is not None:
+            expected.add(outcome.sign.signature_digest)
+        if not expected:
+            return outcome
+        try:
+            listed = {referrer.digest for referrer in self.registry.referrers(Reference.parse(outcome.reference))}
+        except S3CError as error:
+            return failed(outcome, error)
+        if expected <= listed:
+            return outcome
+        lost = OutsideError(
+            f"What was put beside {outcome.reference} was pushed, but the registry does not list it.",
+            cause="Another signer wrote the list of referrers at the same moment.",
+            remedy="Run it again: what is missing is put there again. A registry with the Referrers API loses nothing.",
+        )
+        return failed(outcome, lost)
 
     def _steps(self, tools: PolicyTools, folder: Path) -> ChainSteps:
         attacher, signer, verify = tools.attacher, self.signer, self.verify
@@ -172,6 +198,8 @@ def open_worker(
     context: Context,
     images: tuple[PlannedImage, ...],
     folders: Mapping[str, Path],
+    place: Reference | None,
+    *,
     handed: Mapping[str, Reference] | None = None,
 ) -> Iterator[FleetWorker]:
     """Open the worker that the inputs describe; what it started is stopped when the context ends.
@@ -181,6 +209,7 @@ def open_worker(
         context: of the run, with its limits.
         images: of the shard.
         folders: image → folder of its reports.
+        place: of the plan in a registry; None for a file.
         handed: as of `FleetWorker`.
 
     Raises:
@@ -188,7 +217,7 @@ def open_worker(
         OutsideError: a program could not be obtained.
     """
     pushed = tuple(sorted({image.target or image.reference.pinned for image in images}))
-    hosts = _registries(options, pushed)
+    hosts = _registries(options, pushed, place)
     with ExitStack() as stack:
         signer = verify = home = None
         if options.sign:
@@ -229,17 +258,18 @@ def open_worker(
         )
 
 
-def _registries(options: FleetRunInputs, pushed: Iterable[str]) -> set[str]:
+def _registries(options: FleetRunInputs, pushed: Iterable[str], place: Reference | None) -> set[str]:
     """Return the registries that patches are pushed to, which the credentials given are for.
 
     Raises:
         InputError: credentials are given, and it is ambiguous which registry they are for.
     """
     hosts = {Reference.parse(name).registry for name in pushed}
-    if options.registry_username and len(hosts) > 1:
+    known = hosts | ({place.registry} if place is not None else set())
+    if options.registry_username and len(known) > 1:
         raise InputError(
             "registry-username",
-            f"the images of the shard are pushed to several registries ({', '.join(sorted(hosts))}).",
+            f"the plan and its images are in several registries ({', '.join(sorted(known))}).",
             remedy="Use `docker login` for each, and leave the credentials out.",
         )
     return hosts
