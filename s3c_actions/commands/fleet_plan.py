@@ -71,6 +71,7 @@ def run(options: inputs.FleetPlanInputs, context: Context) -> Outcome:
             published=published,
         ),
         text=plans_text.render(plan, path),
+        summary=plans_text.render_markdown(plan),
     )
 
 
@@ -95,10 +96,11 @@ def _make(file: FleetFile, published_at: Reference | None, options: inputs.Fleet
             snapshot = sources.read_snapshot(options.snapshot, field="snapshot")
             source = sources.SnapshotSource(snapshot, "snapshot")
         else:
-            hosts = credentials_hosts(file.fleet, options)
+            hosts = credentials_hosts(file.fleet, options, published_at)
             logins = create_logins(options, context, hosts)
             source = sources.RegistrySource(create_registry(options, logins, retries=_RETRIES), model.FIELD)
-        judge = stack.enter_context(CurrencyJudge.open(file.fleet, options, context))
+        skip = offline or options.everything
+        judge = stack.enter_context(CurrencyJudge.open(file.fleet, options, context, judges_images=not skip))
         with progress.step("select") as step:
             expanded = selecting.expand(file.fleet, source, image_places(options, context))
             step.done(counted(len(expanded.images), "reference"))
@@ -106,7 +108,7 @@ def _make(file: FleetFile, published_at: Reference | None, options: inputs.Fleet
             resolved = planning.resolve(expanded.images, source)
             step.done(f"{counted(len(resolved.groups), 'digest')}, {len(resolved.unplanned):,} not resolved")
         with progress.step("judge") as step:
-            assessed = _assess(resolved.groups, judge, skip=offline or options.everything)
+            assessed = _assess(resolved.groups, judge, skip=skip)
             step.done(f"{len(assessed.current):,} current, {len(assessed.work):,} to do")
     known = planning.look_up_facts(assessed.work, source)
     if options.save_snapshot is not None:

@@ -70,6 +70,7 @@ def run(options: inputs.FleetReportInputs, context: Context) -> Outcome:
     notes: list[str] = []
     with context.progress.step("results") as step:
         results = [*_given_results(options.results, notes)]
+        patched = [*_given_results(options.patched, notes, field="patched")]
         if registry is not None and place is not None:
             results += _stored_results(registry, place, notes)
         step.done(f"{counted(len(results), 'result')} of {counted(plan.shards, 'shard')}")
@@ -80,6 +81,7 @@ def run(options: inputs.FleetReportInputs, context: Context) -> Outcome:
         policies=_read_policies(plan, options, context, notes),
         default_policy=str(options.policy or ""),
         earlier=_read_earlier(options, context, registry, notes),
+        patched=patched,
         notes=notes,
     )
     report = without_secrets(joined.report, context.secrets)
@@ -121,10 +123,14 @@ def _wait_for_results(options: inputs.FleetReportInputs, context: Context) -> No
         step.done("all shards are done" if waiting.wait_for(finished, left) else "the time is over")
 
 
-def _given_results(given: tuple[str, ...], notes: list[str]) -> Iterator[ShardResult]:
-    """Yield the results in files and folders; a sentence on each that is none is added to `notes`."""
+def _given_results(given: tuple[str, ...], notes: list[str], *, field: str = "results") -> Iterator[ShardResult]:
+    """Yield the results in files and folders; a sentence on each that is none is added to `notes`.
+
+    A folder without any is no error: what its shards had to do is reported as missing.
+    """
     total = 0
-    for path in find_files(given, RESULT_FILE, "results"):
+    filled = tuple(name for name in given if not _is_without_results(Path(name).expanduser()))
+    for path in find_files(filled, RESULT_FILE, field):
         try:
             content = reading.read_file(path, reading.MAX_DOCUMENT_BYTES)
         except OSError as error:
@@ -134,6 +140,10 @@ def _given_results(given: tuple[str, ...], notes: list[str]) -> Iterator[ShardRe
         _check_size(total)
         if (result := _decode(str(path), content, 0, notes)) is not None:
             yield result
+
+
+def _is_without_results(path: Path) -> bool:
+    return path.is_dir() and next(path.rglob(RESULT_FILE), None) is None
 
 
 def _stored_results(registry: Registry, place: Reference, notes: list[str]) -> Iterator[ShardResult]:

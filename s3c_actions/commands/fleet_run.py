@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
@@ -19,7 +20,6 @@ from s3c_actions.registry import Writer
 from s3c_actions.result import document
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context, image_folders, with_jobs
-from s3c_actions.wiring.files import read_input_file
 from s3c_actions.wiring.fleet import read_any, store_registry
 from s3c_actions.wiring.fleet_worker import open_worker
 from s3c_actions.wiring.images import for_each_image
@@ -52,7 +52,7 @@ def run(options: inputs.FleetRunInputs, context: Context) -> Outcome:
         )
     images = plan.shard(options.shard.number)
     context = with_jobs(options, context, len(images))
-    outcome = Outcome(command=NAME, images=_process(images, options, context) if images else ())
+    outcome = Outcome(command=NAME, images=_process(images, place, options, context) if images else ())
     if not images:
         context.progress.notice(f"Shard {options.shard} of the plan has nothing to do.")
     if options.publish_result and place is not None:
@@ -110,21 +110,35 @@ def _wait_for_plan(options: inputs.FleetRunInputs, context: Context) -> None:
 
 
 def _process(
-    images: tuple[PlannedImage, ...], options: inputs.FleetRunInputs, context: Context
+    images: tuple[PlannedImage, ...], place: Reference | None, options: inputs.FleetRunInputs, context: Context
 ) -> tuple[ImageOutcome, ...]:
     by_name = {image.image: image for image in images}
     folders = image_folders(context.output, by_name)
-    handed = None
-    if options.patched:
-        files = find_files(options.patched, RESULT_FILE, "patched")
-        handed = take_digests(images, (read_input_file(file, "patched") for file in files))
-    with open_worker(options, context, images, folders, handed) as worker:
+    handed = _handed(images, options) if options.patched else None
+    with open_worker(options, context, images, folders, place, handed=handed) as worker:
         return process_with_retries(
             tuple(by_name),
             lambda name: worker.process(by_name[name]),
             context,
             waits=RETRY_WAITS[: options.retries],
         )
+
+
+def _handed(images: tuple[PlannedImage, ...], options: inputs.FleetRunInputs) -> dict[str, Reference]:
+    """Return what a run without a key handed on for each image.
+
+    Raises:
+        InputError: there is no result, or one cannot be read.
+    """
+    contents = []
+    for path in find_files(options.patched, RESULT_FILE, "patched"):
+        try:
+            contents.append(reading.read_file(path, reading.MAX_DOCUMENT_BYTES))
+        except OSError as error:
+            raise InputError(
+                "patched", f"{path} cannot be read: {error.strerror}.", remedy="Look at the path."
+            ) from error
+    return take_digests(images, contents)
 
 
 def process_with_retries(

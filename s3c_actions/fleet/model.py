@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -257,6 +257,8 @@ def _problems(fleet: Fleet) -> Iterator[tuple[str, str]]:
         for problem in _selection_problems(selection):
             yield place, problem
     for place, part in parts:
+        if part.policy is not None and not _is_inside(part.policy):
+            yield f"{place}.policy", f"{part.policy} leads out of the folder that s3c runs in."
         if part.target is not None and (problem := _target_problem(part.target)):
             yield f"{place}.target", problem
 
@@ -272,9 +274,18 @@ def _selection_problems(selection: Selection) -> Iterator[str]:
         yield f"`tags` belongs to a repository or a catalog, and this selects by {kind}."
     if kind == "repository" and selection.tags is None:
         yield "`tags` is missing: say which, as `tags: {strategy: latest}`."
+    for path in selection.manifests or ():
+        if not _is_inside(path):
+            yield f"{path} leads out of the folder that s3c runs in."
     yield from _name_problems(selection, kind)
     if selection.tags is not None:
         yield from _tags_problems(selection.tags)
+
+
+def _is_inside(path: str) -> bool:
+    """Return whether a path begins in the working folder and stays there; links are not followed."""
+    parts = PurePosixPath(path).parts
+    return bool(parts) and not path.startswith(("/", "~")) and ".." not in parts
 
 
 def _name_problems(selection: Selection, kind: str) -> Iterator[str]:

@@ -147,10 +147,10 @@ def _tiles(report: FleetReport) -> list[_Tile]:
         ),
         _Tile(
             filter="patched",
-            title="Patched in this run",
+            title="Patched",
             number=f"{figures.states.get('patched', 0):,}",
             tone="good",
-            note=f"{counted(figures.fixed, 'finding')} fixed",
+            note=f"in this run; {counted(figures.fixed, 'finding')} fixed",
         ),
         _Tile(
             filter="quiet",
@@ -185,7 +185,7 @@ def _row(image: ReportedImage, report: FleetReport, owners: Sequence[str], cause
 
     Image, digest, owner, state, reason, remedy, time and age of the report, findings with a fix by severity, findings,
     signed, end of the signature, whether that is soon, admission, days to a fix, fixed, exceptions, other names,
-    reason to decide.
+    reason to decide, what is to be deployed in its place.
     """
     name, digest = short_name(image), short_digest(image.image.rpartition("@")[2]) if "@" in image.image else ""
     age = age_in_hours(image.scanned, report.created)
@@ -213,6 +213,7 @@ def _row(image: ReportedImage, report: FleetReport, owners: Sequence[str], cause
         [f"{report.exceptions[place].id} until {report.exceptions[place].until}" for place in image.expiring],
         [_line(other, 200) for other in image.names if other.partition("@")[0] != image.image.partition("@")[0]][:10],
         cause,
+        _line(image.reference, 500) if image.state == "patched" else "",
     ]
     return {
         "values": values,

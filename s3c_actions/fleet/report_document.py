@@ -19,14 +19,16 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.findings.entry import SeverityName
 
 SCHEMA = "fleet-report-1.json"
+MAX_COUNT = 2**40
+MAX_DAYS = 100_000
 MAX_TREND = 400
 """Points of a trend: a year of nightly reports, and a month."""
 
 Text = Annotated[str, Meta(max_length=1000)]
 Time = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
 Day = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
-Count = Annotated[int, Meta(ge=0, le=2**40)]
-Days = Annotated[float, Meta(ge=0, le=100_000)]
+Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+Days = Annotated[float, Meta(ge=0, le=MAX_DAYS)]
 Counts = dict[SeverityName, Count]
 State = Literal["current", "passed", "patched", "refused", "failed", "missing", "unplanned"]
 ATTENTION: tuple[State, ...] = ("failed", "missing", "unplanned", "refused")

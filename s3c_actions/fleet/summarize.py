@@ -26,6 +26,8 @@ from s3c_actions.fleet import plan as plans
 from s3c_actions.fleet.plan import CurrentImage, Plan, PlannedImage, UnplannedImage
 from s3c_actions.fleet.report_document import (
     ATTENTION,
+    MAX_COUNT,
+    MAX_DAYS,
     MAX_TREND,
     Counts,
     ExpiringException,
@@ -37,7 +39,7 @@ from s3c_actions.fleet.report_document import (
     State,
     TrendPoint,
 )
-from s3c_actions.report.document import ErrorEntry, ImageResult, ResultDocument
+from s3c_actions.report.document import ErrorEntry, ImageResult, PatchEntry, ResultDocument
 from s3c_actions.report.document import Verdict as DocumentVerdict
 
 if TYPE_CHECKING:
@@ -102,6 +104,7 @@ def join(
     policies: Mapping[str, Policy] | None = None,
     default_policy: str = "",
     earlier: FleetReport | None = None,
+    patched: Sequence[ShardResult] = (),
     notes: Sequence[str] = (),
 ) -> Joined:
     """Make the report.
@@ -113,13 +116,18 @@ def join(
         policies: path, as in the plan → the policy, of those that could be read.
         default_policy: path of the policy of the images for which the plan names none; empty without one.
         earlier: an earlier report, whose trend goes on.
+        patched: of runs that patched without a key, when others signed. They say what was fixed in a digest that a
+            result hands on, and prove nothing.
         notes: sentences on what could not be taken into account.
     """
     digest = f"sha256:{hashlib.sha256(plans.render(plan)).hexdigest()}"
     chosen, remarks = _choose_results(plan, results)
+    unfinished = _unfinished(results, chosen)
     catalogue = _Catalogue(earlier, now)
     exceptions = _Exceptions(policies or {}, default_policy, now)
-    collected = _Collected(catalogue=catalogue, exceptions=exceptions, admissions=_admissions(results))
+    collected = _Collected(
+        catalogue=catalogue, exceptions=exceptions, admissions=_admissions(results), patches=_patches(patched)
+    )
     images = [
         *(
             _reported(image, chosen[image.image], collected) if image.image in chosen else _missing(image, results)
@@ -151,14 +159,14 @@ def join(
         s3c=__version__,
         created=figures.created,
         planned=plan.created,
-        exit_code=max((image.exit_code for image in images), default=0),
+        exit_code=max(*unfinished.values(), *(image.exit_code for image in images), 0),
         figures=figures,
         owners=tuple(_owners(images)),
         exceptions=listed,
         findings=findings,
         images=tuple(images),
         trend=_trend(earlier, figures),
-        notes=tuple(_clip(note) for note in (*notes, *remarks)),
+        notes=tuple(_clip(note) for note in (*notes, *remarks, *unfinished)),
     )
     return Joined(
         report=report,
@@ -195,7 +203,7 @@ def _choose_results(plan: Plan, results: Sequence[ShardResult]) -> tuple[dict[st
             if image is None:
                 foreign += 1
             elif image not in chosen or created.isoformat() >= chosen[image][2]:
-                chosen[image] = (entry, result.source, created.isoformat())
+                chosen[image] = (replace(entry, image=image), result.source, created.isoformat())
     remarks = []
     if stale:
         remarks.append(
@@ -205,6 +213,29 @@ def _choose_results(plan: Plan, results: Sequence[ShardResult]) -> tuple[dict[st
     if foreign:
         remarks.append(f"{counted(foreign, 'image')} in the results {'is' if foreign == 1 else 'are'} not in the plan.")
     return chosen, remarks
+
+
+def _unfinished(results: Sequence[ShardResult], chosen: Mapping[str, _Chosen]) -> dict[str, int]:
+    """Return sentence → exit code of each result that counts, and that ended in an error of no single image."""
+    sources = {source for _, source, _ in chosen.values()}
+    ended = {}
+    for result in results:
+        document = result.document
+        own = max((entry.error.exit_code for entry in document.images if entry.error is not None), default=0)
+        if result.source in sources and document.exit_code > own:
+            what = document.error.what if document.error is not None else f"exit code {document.exit_code}"
+            ended[f"{result.source} ended with: {what}"] = document.exit_code
+    return ended
+
+
+def _patches(patched: Sequence[ShardResult]) -> dict[str, PatchEntry]:
+    """Return digest → the patch that made it, as the runs say that patched."""
+    return {
+        entry.digest: entry.patch
+        for result in patched
+        for entry in result.document.images
+        if entry.patch is not None and entry.digest and entry.patch.reference.endswith(f"@{entry.digest}")
+    }
 
 
 def _admissions(results: Sequence[ShardResult]) -> dict[str, Verdict]:
@@ -224,11 +255,13 @@ class _Collected(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         admissions: pinned reference → what a cluster's gate said of it.
+        patches: digest → the patch that made it, of runs that only patched.
     """
 
     catalogue: _Catalogue
     exceptions: _Exceptions
     admissions: Mapping[str, Verdict]
+    patches: Mapping[str, PatchEntry]
 
 
 def _blank(image: str, state: State) -> ReportedImage:
@@ -286,15 +319,18 @@ def _missing(planned: PlannedImage, results: Sequence[ShardResult]) -> ReportedI
 def _reported(planned: PlannedImage, chosen: _Chosen, collected: _Collected) -> ReportedImage:
     """Return what became of an image, by its result."""
     entry, _, created = chosen
+    patch, scan = entry.patch or collected.patches.get(entry.digest), entry.last_scan
+    newly = patch is not None and patch.patched and not patch.skipped
     image = replace(_judged(planned, entry), names=planned.names, owner=planned.owner, shard=planned.shard)
-    patch, scan = entry.patch, entry.last_scan
-    if patch is not None and _newly_patched(entry):
+    if image.state == "passed" and newly:
+        image = replace(image, state="patched")
+    if patch is not None and newly:
         days = [collected.catalogue.days_to_fix(finding, created) for finding in patch.fixed]
         known_days = [number for number in days if number is not None]
         image = replace(image, fixed=len(patch.fixed), days_to_fix=max(known_days, default=None))
     if scan is not None and entry.findings is not None:
         numbers = {name: entry.findings.of(name.lower()) for name in _SEVERITIES}
-        counts = {name: number for name, number in numbers.items() if number is not None}
+        counts = {name: min(number, MAX_COUNT) for name, number in numbers.items() if number is not None}
         fixable = Counter(finding.severity for finding in entry.remaining if finding.fixable)
         image = replace(
             image,
@@ -320,7 +356,7 @@ def _judged(planned: PlannedImage, entry: ImageResult) -> ReportedImage:
             failed = _blank(planned.image, "failed")
             return replace(failed, exit_code=int(Exit.OUTSIDE_FAILED), reason=problem, remedy=_RUN_AGAIN)
         judged = entry.judgement is not None or (entry.last_scan is not None and entry.last_scan.gated is True)
-        passed = _blank(planned.image, "patched" if _newly_patched(entry) else "passed")
+        passed = _blank(planned.image, "passed")
         return passed if judged else replace(passed, reason="No gate judged it.")
     code = error.exit_code if error is not None else int(Exit.REFUSED) if entry.verdict == "refused" else 0
     if code == 0 or (entry.verdict == "failed" and code == Exit.REFUSED):
@@ -372,10 +408,6 @@ def _entry(image: ReportedImage, result: ImageResult | None) -> ImageResult:
     )
 
 
-def _newly_patched(entry: ImageResult) -> bool:
-    return entry.patch is not None and entry.patch.patched and not entry.patch.skipped
-
-
 def _contradiction(planned: PlannedImage, entry: ImageResult) -> str:
     """Return why a result that says passed does not prove it, as a sentence; empty when it does."""
     if entry.last_scan is None:
@@ -395,8 +427,11 @@ def _contradiction(planned: PlannedImage, entry: ImageResult) -> str:
 def _signature(entry: ImageResult) -> Signature | None:
     sign, verify = entry.sign, entry.verify
     if sign is not None:
-        ends = min(end for end in (sign.expires, sign.certificate.not_after) if end) if not sign.timestamped else ""
-        return Signature(signer=_clip(sign.certificate.subject), ends=_clip(ends or sign.expires))
+        # With a time-stamp a signature outlives its certificate.
+        ends = [sign.expires] if sign.timestamped else [sign.expires, sign.certificate.not_after]
+        return Signature(
+            signer=_clip(sign.certificate.subject), ends=_clip(min((end for end in ends if end), default=""))
+        )
     return Signature(signer=_clip(verify.signer), ends="") if verify is not None else None
 
 
@@ -458,7 +493,7 @@ class _Catalogue:
         end = _time(patched)
         if finding.kind is not FindingKind.VULNERABILITY or begin is None or end is None:
             return None
-        days = max(0.0, (end - begin).total_seconds() / 86_400)
+        days = min(max(0.0, (end - begin).total_seconds() / 86_400), float(MAX_DAYS))
         self.days.append(days)
         return round(days, 1)
 
@@ -479,11 +514,11 @@ class _Catalogue:
         created = self.now.astimezone(UTC).isoformat(timespec="seconds")
         findings = tuple(
             ReportedFinding(
-                id=finding.id[:SHORT_TEXT],
+                id=_clip(finding.id, SHORT_TEXT),
                 severity=finding.severity,
-                package=(finding.package or finding.place)[:SHORT_TEXT],
-                fixed_version=finding.fixed_version[:SHORT_TEXT],
-                url=finding.url[:MAX_TEXT],
+                package=_clip(finding.package or finding.place, SHORT_TEXT),
+                fixed_version=_clip(finding.fixed_version, SHORT_TEXT),
+                url=_clip(finding.url),
                 since=self.since.get((finding.id, finding.package), created),
                 images=self.images[place],
             )
@@ -538,10 +573,10 @@ class _Exceptions:
 def _expiring(path: str, exception: AcceptedFinding, *, images: int) -> ExpiringException:
     return ExpiringException(
         policy=path,
-        id=exception.id,
-        package=exception.package or "",
+        id=_clip(exception.id),
+        package=_clip(exception.package or ""),
         until=exception.until.isoformat(),
-        who=exception.who,
+        who=_clip(exception.who),
         why=_clip(exception.why),
         images=images,
     )
@@ -622,8 +657,10 @@ def _time(text: str) -> datetime | None:
     return time.astimezone(UTC) if time.tzinfo is not None else None
 
 
-def _clip(text: str) -> str:
-    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
+def _clip(text: str, limit: int = MAX_TEXT) -> str:
+    """Return a text within a limit, that can be written: half a character, which JSON can escape, is a `?`."""
+    whole = text if text.isascii() else text.encode(errors="replace").decode()
+    return whole if len(whole) <= limit else f"{whole[: limit - 1]}…"
 
 
 def describe(report: FleetReport) -> str:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.command import Command
-from s3c_actions.options.common import OutputOptions, TimeoutOptions, path_text
+from s3c_actions.options.common import OutputOptions, TimeoutOptions, path_lines, path_text
 from s3c_actions.options.declare import Input
 from s3c_actions.options.fleet import PlanOptions, WaitOptions
 from s3c_actions.options.github import CommentInputs, RepositoryOptions, TokenOptions
@@ -35,6 +35,16 @@ class FleetReportInputs(
         "published beside it are taken as well.",
         positional=False,
         basic=("fleet report",),
+    )
+    patched: Input[tuple[str, ...]] = Input(
+        name="patched",
+        metavar="FOLDER",
+        help="What shards left that patched without a key, when others signed: `result.json` files, or folders that "
+        "have some. They say what was fixed; only `results` say what passed.",
+        parse=path_lines,
+        absent=(),
+        many=True,
+        example="patched/",
     )
     earlier_report = Input(
         name="earlier-report",
@@ -76,6 +86,7 @@ class FleetReportInputs(
     order = (
         PlanOptions.plan,
         results,
+        patched,
         earlier_report,
         publish_report,
         wait,

@@ -64,14 +64,14 @@ _FLEET = (
     fleet_plan.FleetPlanInputs.save_snapshot,
     fleet_plan.FleetPlanInputs.import_copa,
     fleet_plan.FleetPlanInputs.schema,
-    fleet.PlanOptions.plan,
-    fleet_report.FleetReportInputs.earlier_report,
-    fleet_report.FleetReportInputs.publish_report,
     fleet_run.FleetRunInputs.shard,
     fleet_run.FleetRunInputs.wait,
     fleet_run.FleetRunInputs.publish_result,
     fleet_run.FleetRunInputs.patched,
     fleet_run.FleetRunInputs.retries,
+    fleet.PlanOptions.plan,
+    fleet_report.FleetReportInputs.earlier_report,
+    fleet_report.FleetReportInputs.publish_report,
 )
 _TASKS = (
     gate.GateInputs.task,

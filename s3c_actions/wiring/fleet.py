@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from s3c_actions.cluster import manifests
 from s3c_actions.cluster.deployed import list_deployed
-from s3c_actions.cluster.images import parse_name
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.fleet import currency, planning, store
@@ -70,15 +69,20 @@ def store_registry(options: RegistryOptions, context: Context, reference: Refere
     return create_registry(options, create_logins(options, context, {reference.registry}))
 
 
-def credentials_hosts(fleet: Fleet, options: CredentialOptions) -> set[str]:
+def credentials_hosts(fleet: Fleet, options: CredentialOptions, published_at: Reference | None = None) -> set[str]:
     """Return the registries that the credentials given are for.
 
     Credentials go to one registry only, never to each that a file names.
 
+    Args:
+        fleet: names the images.
+        options: of the command.
+        published_at: where the plan is pushed to; None when it is not.
+
     Raises:
         InputError: credentials are given, and it is ambiguous which registry they are for.
     """
-    hosts: set[str] = set()
+    hosts = {published_at.registry} if published_at is not None else set()
     for selection in fleet.images:
         if selection.catalog is not None:
             hosts.add(catalog_prefix(selection.catalog)[0])
@@ -104,12 +108,21 @@ def image_places(options: ClusterOptions, context: Context) -> Places:
         found = list_deployed(connect_cluster(options, context), namespaces)
         return [image.image for image in found.running], [image.image for image in found.unknown]
 
-    def named(paths: tuple[str, ...]) -> Sequence[str]:
+    def named(paths: tuple[str, ...]) -> tuple[Sequence[str], Sequence[str]]:
         files = manifests.read(paths, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MAX_BYTES + 1))
-        names = (parse_name(use.image) for file in files for use in file.uses if use.image)
-        return sorted({str(name) for name in names if name is not None and (name.tag or name.digest)})
+        texts = sorted({use.image for file in files for use in file.uses})
+        names = [text for text in texts if _is_reference(text)]
+        return names, [text or "an image that is filled in later" for text in texts if text not in names]
 
     return Places(running=running, manifests=named)
+
+
+def _is_reference(text: str) -> bool:
+    try:
+        Reference.parse(text)
+    except InputError:
+        return False
+    return True
 
 
 class CurrencyJudge:
@@ -131,8 +144,16 @@ class CurrencyJudge:
 
     @classmethod
     @contextmanager
-    def open(cls, fleet: Fleet, options: FleetPlanInputs, context: Context) -> Iterator[CurrencyJudge]:
+    def open(
+        cls, fleet: Fleet, options: FleetPlanInputs, context: Context, *, judges_images: bool
+    ) -> Iterator[CurrencyJudge]:
         """Read every policy that the fleet names, and prepare to judge by it.
+
+        Args:
+            fleet: names policies.
+            options: of the command.
+            context: of the command.
+            judges_images: whether images are judged; otherwise policies are read alone, and no vault is asked.
 
         Raises:
             InputError: a policy cannot be read, or a certificate in it is invalid.
@@ -146,7 +167,7 @@ class CurrencyJudge:
                 if path is None:
                     continue
                 policy = model.read(path, field="policy" if not name else FIELD)
-                if policy.signers:
+                if policy.signers and judges_images:
                     judges[name] = stack.enter_context(open_policy_judge(options, context, policy, registries))
             yield cls(judges, options.patched_tag, context, timedelta(seconds=fleet.rescan_seconds))
 

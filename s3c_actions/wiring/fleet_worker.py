@@ -172,6 +172,8 @@ def open_worker(
     context: Context,
     images: tuple[PlannedImage, ...],
     folders: Mapping[str, Path],
+    place: Reference | None,
+    *,
     handed: Mapping[str, Reference] | None = None,
 ) -> Iterator[FleetWorker]:
     """Open the worker that the inputs describe; what it started is stopped when the context ends.
@@ -181,6 +183,7 @@ def open_worker(
         context: of the run, with its limits.
         images: of the shard.
         folders: image → folder of its reports.
+        place: of the plan in a registry; None for a file.
         handed: as of `FleetWorker`.
 
     Raises:
@@ -188,7 +191,7 @@ def open_worker(
         OutsideError: a program could not be obtained.
     """
     pushed = tuple(sorted({image.target or image.reference.pinned for image in images}))
-    hosts = _registries(options, pushed)
+    hosts = _registries(options, pushed, place)
     with ExitStack() as stack:
         signer = verify = home = None
         if options.sign:
@@ -229,17 +232,18 @@ def open_worker(
         )
 
 
-def _registries(options: FleetRunInputs, pushed: Iterable[str]) -> set[str]:
+def _registries(options: FleetRunInputs, pushed: Iterable[str], place: Reference | None) -> set[str]:
     """Return the registries that patches are pushed to, which the credentials given are for.
 
     Raises:
         InputError: credentials are given, and it is ambiguous which registry they are for.
     """
     hosts = {Reference.parse(name).registry for name in pushed}
-    if options.registry_username and len(hosts) > 1:
+    known = hosts | ({place.registry} if place is not None else set())
+    if options.registry_username and len(known) > 1:
         raise InputError(
             "registry-username",
-            f"the images of the shard are pushed to several registries ({', '.join(sorted(hosts))}).",
+            f"the plan and its images are in several registries ({', '.join(sorted(known))}).",
             remedy="Use `docker login` for each, and leave the credentials out.",
         )
     return hosts

@@ -84,7 +84,7 @@ WITHOUT = {
     "trace": "document model page text",
     "wiring": (
         "attaching azure baseline chaining context deploying files fleet_worker github install_gate judging kubernetes "
-        "logins programs result_files target_files tracing verifying"
+        "logins programs result_files tracing verifying"
     ),
 }
 """Package → its modules without a test file of their name: what they do is tested through others, or by the contract

@@ -3,7 +3,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const SEVERITY = ["critical", "high", "medium", "low", "unknown"];
   const [NAME, DIGEST, OWNER, STATE, REASON, REMEDY, SCANNED, AGE, FIXABLE, FINDINGS, SIGNER, ENDS, SOON, ADMISSION, DAYS, FIXED,
-    EXPIRING, NAMES, CAUSE] = Array(19).keys();
+    EXPIRING, NAMES, CAUSE, PATCH] = Array(20).keys();
   const [RATED, ID, PACKAGE, VERSION, ADDRESS] = Array(5).keys();
   const FIRST_COUNT = 20;
   const PAGE = 100;
@@ -64,6 +64,7 @@
     fold.addEventListener("toggle", () => {
       if (fold.childElementCount > 1) return;
       for (const name of row[NAMES]) fold.append(make("p", `also ${name}`));
+      if (row[PATCH]) fold.append(make("p", `deploy ${row[PATCH]}`));
       if (row[SCANNED]) fold.append(make("p", `report of ${row[SCANNED]} UTC`));
       if (row[FIXED]) fold.append(make("p", `${number(row[FIXED])} findings fixed in this run`));
       for (const text of row[EXPIRING]) fold.append(make("p", `accepted: ${text}`));

@@ -207,3 +207,10 @@ def test_a_secret_in_a_result_is_hidden(folder: Path) -> None:
         if file.is_file():
             assert "hunter2" not in file.read_text(), file.name
     assert "The registry *** answered 429" in (folder / "s3c-out" / "fleet.html").read_text()
+
+
+def test_a_folder_without_a_result_is_one_of_shards_that_did_not_end(folder: Path) -> None:
+    (folder / "empty").mkdir()
+    code, _ = report(folder, "--results", "empty")
+    assert code == 3
+    assert read(folder).figures.states["missing"] == 20

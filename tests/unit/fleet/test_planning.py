@@ -151,7 +151,7 @@ def test_what_cannot_be_judged_has_work_to_do() -> None:
 
 def test_what_was_deleted_in_between_is_not_planned_and_what_does_not_answer_is() -> None:
     work = tuple(Work(group=group, reason="why") for group in groups(3))
-    facts = {
+    facts: dict[str, ImageFacts | S3CError] = {
         f"r.example/app0@{digest(0)}": InputError("fleet", "it does not exist."),
         f"r.example/app1@{digest(1)}": OutsideError("HTTP 500."),
         f"r.example/app2@{digest(2)}": ImageFacts(base="sha256:b", platforms=2),

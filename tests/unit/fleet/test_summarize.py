@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from s3c_actions.fleet import summarize
+from s3c_actions.fleet import report_document, summarize
 from s3c_actions.fleet.plan import Plan
 from s3c_actions.fleet.report_document import FleetReport, ReportedImage
 from s3c_actions.fleet.summarize import ShardResult
 from s3c_actions.report.document import AdmissionEntry, ErrorEntry, ImageResult
 from s3c_actions.result.model import Outcome
 from tests.support import fleets, outcomes
+from tests.support.hostile import TEXTS
 
 ONE = fleets.plan(1, working=1, shards=1, unplanned=0)
 PATCHED = replace(ONE, images=(fleets.planned(1, 1),))
@@ -272,3 +273,55 @@ def test_owners_with_most_to_decide_come_first() -> None:
 def test_the_verdict_in_a_sentence(states: Any, sentence: str) -> None:
     report = fleets.report(4, working=1, shards=1)
     assert summarize.describe(replace(report, figures=replace(report.figures, states=states))) == sentence
+
+
+def test_a_run_that_only_patched_says_what_was_fixed_and_not_that_it_passed() -> None:
+    whole = result_of(PATCHED)
+    signed = changed(whole, lambda entry: replace(entry, scan=entry.rescan, patch=None, rescan=None))
+    alone = only(join(PATCHED, [signed]).report)
+    assert (alone.state, alone.fixed) == ("passed", 0)
+    both = only(join(PATCHED, [signed], patched=[whole]).report)
+    assert (both.state, both.fixed) == ("patched", 3)
+    assert only(join(PATCHED, [], patched=[whole]).report).state == "missing"
+    other = changed(whole, lambda entry: replace(entry, digest=fleets.digest(7)))
+    assert only(join(PATCHED, [signed], patched=[other]).report).fixed == 0
+
+
+def test_a_shard_that_ended_in_an_error_after_its_images_counts() -> None:
+    result = result_of(PATCHED)
+    failed = replace(result, document=replace(result.document, exit_code=3, verdict="failed"))
+    report = join(PATCHED, [failed]).report
+    assert (only(report).state, report.exit_code) == ("patched", 3)
+    assert report.notes == ("result.json ended with: exit code 3",)
+
+
+@TEXTS
+def test_whatever_a_result_says_the_report_can_be_written_and_read_again(text: str) -> None:
+    def spoil(entry: ImageResult) -> ImageResult:
+        finding = replace(entry.remaining[0], id=text, package=text, fixed_version=text, url=text)
+        sign = entry.sign and replace(
+            entry.sign, expires=text, certificate=replace(entry.sign.certificate, subject=text, not_after="")
+        )
+        scan = entry.rescan and replace(entry.rescan, created=text)
+        return replace(entry, remaining=(finding,), sign=sign, rescan=scan)
+
+    error = ErrorEntry(what=text, cause=text, remedy=text, image=text, field=None, original=text, exit_code=3)
+    for result in (
+        changed(result_of(PATCHED), spoil),
+        changed(result_of(PATCHED), lambda entry: replace(entry, verdict="failed", error=error)),
+        replace(result_of(PATCHED), document=replace(result_of(PATCHED).document, images=(), error=error)),
+    ):
+        report = join(PATCHED, [result]).report
+        assert report_document.parse(report_document.render(report), name="", field="") == report
+
+
+def test_numbers_of_a_result_stay_within_those_of_a_report() -> None:
+    def spoil(entry: ImageResult) -> ImageResult:
+        assert entry.findings is not None
+        assert entry.patch is not None
+        old = replace(entry.patch.fixed[0], published="0001-01-01T00:00:00Z")
+        patch = replace(entry.patch, fixed=(old,))
+        return replace(entry, findings=replace(entry.findings, critical=10**17), patch=patch)
+
+    report = join(PATCHED, [changed(result_of(PATCHED), spoil)]).report
+    assert report_document.parse(report_document.render(report), name="", field="") == report
