@@ -85,3 +85,29 @@ def test_a_second_night_plans_what_failed_alone_and_pushes_nothing(
     names = {fleet_images.short(image["image"]).partition("-")[0] for image in night.plan["images"]}
     assert names == {"ended", "broken"}
     assert tags(lab) == before
+
+
+def test_what_a_run_without_a_key_patched_another_run_signs(lab: Lab, tmp_path: Path) -> None:
+    """As fleet.yml does it: of what the first says, the second takes a digest for each image."""
+    fleet_images.push(lab.registry, lab.images[0], {"patchable": 1, "clean": 1, "broken": 1}, "handed")
+    folders = [tmp_path / name for name in ("plan", "patch", "sign")]
+    for folder in folders:
+        folder.mkdir()
+    planning, patching, signing = folders
+    (planning / "fleet.yaml").write_text(fleet_images.fleet(lab.registry, "handed"))
+    run_s3c(planning, "fleet", "plan", planning / "fleet.yaml", "--output", planning / "plan.json", "--shards", "1")
+    work = ("fleet", "run", "--plan", planning / "plan.json", "--shard", "1/1")
+    keyless = [flag for flag in lab.flags() if flag not in {"--key", "--certificate", lab.key, lab.certificate}]
+    patched = run_s3c(patching, *work, "--sign=false", "--fail-on", "none", *keyless)
+    assert patched.code == 3, patched.stderr
+    signed = run_s3c(signing, *work, "--patched", patching / "s3c-out", "--fail-on", "HIGH", *lab.flags())
+    assert signed.code == 3, signed.stderr
+    before, after = (
+        {fleet_images.short(entry["image"]): entry for entry in ended.result["images"]} for ended in (patched, signed)
+    )
+    assert before["patchable-0"]["patch"]["patched"] is True and after["patchable-0"]["patch"] is None
+    for name in ("patchable-0", "clean-0"):
+        assert after[name]["image"] == before[name]["image"]
+        assert after[name]["digest"] == before[name]["digest"]
+        assert not before[name]["sign"] and signatures(after[name]["reference"])
+    assert "No patched digest" in after["broken-0"]["error"]["what"]

@@ -191,7 +191,7 @@ def test_what_make_is_asked_for_can_be_made():
 @pytest.mark.parametrize("form", FORMATS, ids=[form.name for form in FORMATS])
 def test_every_action_that_writes_reports_has_every_format(form):
     actions = [one for one in docs.ACTIONS if FormatOptions.format in one.inputs]
-    assert {one.command for one in actions} == {"chain", "scan", "patch", "refresh"}
+    assert {one.command for one in actions} == {"chain", "scan", "patch", "refresh", "fleet run"}
     for action in actions:
         declared = parse_yaml((ROOT / action.folder / "action.yml").read_text())["inputs"]["format"]["description"]
         assert f"`{form.name}`" in declared, action.folder

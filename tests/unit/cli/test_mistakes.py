@@ -71,6 +71,7 @@ CASES: list[tuple[tuple[str, ...], str, str]] = [
     (("report", "list.json"), "report", "Give the whole of a report"),
     (("patch", IMAGE, "--buildkit-addr", "here"), "buildkit-addr", "docker-container://"),
     (("patch", IMAGE, "--buildkit-addr", "auto,tcp://builder:1234"), "buildkit-addr", "docker-container://"),
+    (("fleet run", "--plan", "plan.json", "--sign=false", "--patched", "x"), "patched", "the run that patches"),
     (("patch", IMAGE, "--patched-tag", "a tag"), "patched-tag", "{tag}"),
     (("scan", IMAGE, "--attach", "true", *KEY), "attach", "`s3c sign --attach true --results"),
     (("scan", IMAGE, "--key-pem-file", "signing.key"), "key-pem", "`s3c attach`"),
@@ -144,7 +145,7 @@ def test_a_mistake(argv, field, remedy, folder):
     before = there(folder)
     code, said = ended(argv, folder)
     assert code == Exit.WRONG_INPUT, said
-    assert re.search(rf"^s3c ?[a-z]*: {re.escape(label(argv, field))}: ", said, re.MULTILINE), said
+    assert re.search(rf"^s3c ?[a-z ]*: {re.escape(label(argv, field))}: ", said, re.MULTILINE), said
     assert remedy in said
     assert "Traceback" not in said
     assert there(folder) - before <= {"s3c-out", "s3c-out/result.json", "s3c-out/summary.md"}
