@@ -6,9 +6,9 @@ import pytest
 from s3c_actions import registry as registries
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.process import Runner
-from s3c_actions.core.secrets import Secrets
 from s3c_actions.core.progress import Silent
 from s3c_actions.core.reference import Reference
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.fleet import plan as plans
 from s3c_actions.fleet.plan import CurrentImage, Plan, PlannedImage, UnplannedImage
 from s3c_actions.options import declare
