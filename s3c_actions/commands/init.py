@@ -26,6 +26,7 @@ from s3c_actions.scaffold.inspection import WORKFLOWS, Inspection
 from s3c_actions.scaffold.ownership import State
 from s3c_actions.scaffold.plan import CERTIFICATE, GITHUB, PlannedFile, Signer
 from s3c_actions.scaffold.rendering import Pin
+from s3c_actions.signing import key_creation
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.github import look_up_token
 from s3c_actions.wiring.signing import require_together
@@ -236,8 +237,6 @@ def _key_changes(options: inputs.InitInputs, context: Context, root: Path, found
     ignored = [change for name in ignore_files if (change := _ignore(root, name)) is not None]
     if options.dry_run:
         return [*ignored, Change(path=KEY, before=None, after=b"", private=True)]
-    from s3c_actions.signing import key_creation
-
     pair = key_creation.create(_subject(options, found, root), context.now, timedelta(seconds=options.valid_for))
     context.secrets.add_content(pair.key.decode())
     context.progress.notice(f"The key's certificate is of {pair.subject}, valid until {pair.ends:%Y-%m-%d}.")

@@ -20,6 +20,7 @@ from s3c_actions.options import report as inputs
 from s3c_actions.programs.trivy.trivy import Trivy
 from s3c_actions.report import formats
 from s3c_actions.report.format_registry import by_name
+from s3c_actions.report.formats import conversions
 from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.model import Comparison, ImageOutcome, Outcome
 from s3c_actions.steps import assess
@@ -118,8 +119,6 @@ def _copy_report(context: Context, report: Path) -> dict[str, Path]:
 @contextmanager
 def _sboms(options: inputs.ReportInputs, context: Context, report: Path) -> Iterator[dict[str, Path]]:
     """Convert the report to SBOMs with Trivy while the block runs; they exist when it has ended."""
-    from s3c_actions.report.formats import conversions
-
     sboms = conversions(options.format, context.output)
     if not sboms:
         yield {}

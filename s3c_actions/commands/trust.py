@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec.structs import replace
 
 from s3c_actions.core import writing
@@ -15,6 +16,7 @@ from s3c_actions.options.common import no_task_error
 from s3c_actions.options.declare import Input
 from s3c_actions.result.model import Outcome
 from s3c_actions.signing import certificates, key_files
+from s3c_actions.steps.verify import timestamp_authorities
 from s3c_actions.wiring import vault
 from s3c_actions.wiring.azure import find_tenant
 from s3c_actions.wiring.context import Context
@@ -51,8 +53,6 @@ def run(options: inputs.TrustInputs, context: Context) -> Outcome:
 
 
 def _list_signed(options: inputs.TrustInputs, context: Context) -> Outcome:
-    import msgspec
-
     from s3c_actions.steps import list_signed
 
     if not options.image:
@@ -107,7 +107,6 @@ def _require_one_source(options: inputs.TrustInputs) -> None:
 
 def _settings(options: inputs.TrustInputs, context: Context) -> TrustSettings:
     from s3c_actions.steps.trust import TrustSettings, VaultTrust
-    from s3c_actions.steps.verify import timestamp_authorities
 
     path = options.certificate
     _require_one_source(options)

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 MAX_SHOWN = 40
 """Characters of a given value that a message shows."""
@@ -262,8 +263,6 @@ def normalize_kubeconfig(text: str) -> str:
 
 
 def _variants(value: str) -> Iterator[str]:
-    from urllib.parse import quote, quote_plus
-
     yield from (quote(value, safe=""), quote(value), quote_plus(value))
     escaped = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
     yield from escaped

@@ -6,6 +6,7 @@ that another tool converts are recognized, and the command is shown.
 
 from __future__ import annotations
 
+import base64
 import codecs
 import re
 from collections.abc import Sequence
@@ -177,8 +178,6 @@ def _blocks(data: bytes) -> list[_Block]:
 
 def _certificate(block: _Block) -> Certificate:
     """Return the certificate of a block; raise ValueError when it is unreadable."""
-    import base64
-
     from cryptography import x509
 
     content = base64.b64decode(b"".join(block.text.splitlines()[1:-1]), validate=True)

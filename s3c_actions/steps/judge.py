@@ -23,6 +23,7 @@ from s3c_actions.policy.export import store_name, timestamp_store_name, trust_po
 from s3c_actions.policy.judge import Evidence, EvidenceDocument, Objection, SignerStatus
 from s3c_actions.programs.notation.home import NotationHome
 from s3c_actions.result.model import PolicyJudgement
+from s3c_actions.signing import certificates, key_files
 
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
@@ -170,8 +171,6 @@ def prepare(
     Raises:
         InputError: as `policy.export.trust_policies` does, or a certificate in the policy is invalid.
     """
-    from s3c_actions.signing import certificates, key_files
-
     folder = Path(tempfile.mkdtemp(prefix="s3c-judge-", dir=temp))
     try:
         homes = []

@@ -17,7 +17,7 @@ from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.programs.notation.home import NotationHome, TrustPolicy
 from s3c_actions.result.model import VerifyResult
-from s3c_actions.signing import identities, key_files, timestamps
+from s3c_actions.signing import certificates, identities, key_files, timestamps
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -103,8 +103,6 @@ def timestamp_authorities(paths: tuple[Path, ...]) -> bytes:
     Raises:
         InputError: a file cannot be read, or holds something else (field `trusted-timestamp-root`).
     """
-    from s3c_actions.signing import certificates
-
     pem = b"".join(_certificates(path, "trusted-timestamp-root") for path in paths)
     return certificates.encode_pem(timestamps.read_roots(pem, "trusted-timestamp-root")) if pem else b""
 
@@ -132,8 +130,6 @@ def unrestricted_authorities(store: bytes, listed: Sequence[str]) -> tuple[str, 
     Raises:
         InputError: several identities are listed for several authorities: each would count below each of them.
     """
-    from s3c_actions.signing import certificates
-
     chain = tuple(dict.fromkeys(key_files.read_chain(store, "trust-store")))
     authorities = [certificate for certificate in chain if not certificates.is_own_anchor(certificate)]
     if not listed:
@@ -207,16 +203,12 @@ def matches_identities(settings: VerifySettings, leaf: x509.Certificate) -> bool
     Raises:
         InputError: notation would reject an identity.
     """
-    from s3c_actions.signing import certificates
-
     listed = trusted_identities(settings.identities)
     return not listed or identities.covers_identity(listed, certificates.trusted_identity(leaf))
 
 
 def _certificates(path: Path, field: str) -> bytes:
     """Return the certificates of a file or of a folder's files, as PEM."""
-    from s3c_actions.signing import certificates
-
     files = _files(path) if path.is_dir() else [path]
     pem = b"".join(certificates.encode_pem(_chain(file, field)) for file in files)
     if not pem:

@@ -8,6 +8,7 @@ the picture is also in the page's text, so a screen reader gets one sentence for
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import msgspec
@@ -371,7 +372,5 @@ def _common_name(subject: str) -> str:
 
 
 def _wrap(text: str, width: int, most: int) -> list[str]:
-    import textwrap
-
     lines = textwrap.wrap(text, width)
     return lines if len(lines) <= most else [*lines[: most - 1], line(" ".join(lines[most - 1 :]), width - 1)]

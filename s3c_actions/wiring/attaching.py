@@ -21,6 +21,7 @@ from s3c_actions.evidence.statement import Statement
 from s3c_actions.findings import trivy_report
 from s3c_actions.options.evidence import EvidenceOptions
 from s3c_actions.programs.trivy.trivy import Conversion
+from s3c_actions.registry import Writer
 from s3c_actions.report.format_registry import by_name
 from s3c_actions.result import document as result
 from s3c_actions.result.model import AttachedEvidence, AttachResult, ImageOutcome, Outcome, ScanResult
@@ -291,7 +292,6 @@ def create_attacher(
         gate: the threshold that the report is judged by.
         policy: the policy that the threshold comes from; None without one.
     """
-    from s3c_actions.registry import Writer
     from s3c_actions.steps import sign
 
     return Attacher(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.options.gate import GateInputs
+from s3c_actions.programs.helm.helm import Helm
 from s3c_actions.steps import pause_gate, uninstall_gate
 from s3c_actions.wiring import programs
 from s3c_actions.wiring.context import Context
@@ -14,7 +15,6 @@ from s3c_actions.wiring.kubernetes import find_kubeconfig
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.client import Cluster
-    from s3c_actions.programs.helm.helm import Helm
     from s3c_actions.result.model import DeployResult
 
 
@@ -76,8 +76,6 @@ def uninstall(options: GateInputs, context: Context, cluster: Cluster) -> Deploy
     """Remove the gate. Raise as `uninstall_gate.run` does."""
 
     def helm() -> Helm:
-        from s3c_actions.programs.helm.helm import Helm
-
         return Helm(
             programs.helm(options, context),
             context.runner,

@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from s3c_actions.azure import clouds
 from s3c_actions.cluster import manifests
 from s3c_actions.cluster.gate import manifests as gate_manifests
 from s3c_actions.cluster.gate.manifests import TRUST_STORE_NAME
@@ -14,6 +15,8 @@ from s3c_actions.options import gate as inputs
 from s3c_actions.options.gate import GateInputs
 from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.policy import model
+from s3c_actions.programs.helm.helm import Chart, Helm
+from s3c_actions.programs.install.pins import CHARTS
 from s3c_actions.result.model import DeployResult
 from s3c_actions.signing import certificates, identities, key_files
 from s3c_actions.steps import install_gate
@@ -33,7 +36,6 @@ from s3c_actions.wiring.verifying import require_timestamp_roots
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.client import Cluster, KubernetesObject
-    from s3c_actions.programs.helm.helm import Chart
 
 
 def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployResult:
@@ -44,7 +46,6 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
         OutsideError: helm or a chart could not be obtained, or the cluster does not respond, or has Azure Policy's own
             Gatekeeper.
     """
-    from s3c_actions.programs.helm.helm import Helm
     from s3c_actions.wiring import programs
 
     objects = _objects(options, context, _vault_identities(options, context))
@@ -231,7 +232,6 @@ def _vault_inputs(options: GateInputs, context: Context) -> dict[str, str]:
 
 def _certificate_provider(options: GateInputs, context: Context) -> KubernetesObject | None:
     """Return the provider of the trusted certificates; None when the user's own manifests have it."""
-    from s3c_actions.azure import clouds
     from s3c_actions.azure.vault import vault_host
 
     stores, vault = options.trust_store, options.vault
@@ -275,10 +275,7 @@ def _charts(
         context: of the command.
         gatekeeper_values: for Gatekeeper's chart, besides those of its file; None or empty: none.
     """
-    from s3c_actions.azure import clouds
     from s3c_actions.programs.helm.charts import fetch_chart
-    from s3c_actions.programs.helm.helm import Chart
-    from s3c_actions.programs.install.pins import CHARTS
 
     chart_inputs = {
         "gatekeeper": (options.gatekeeper_chart, options.gatekeeper_values),

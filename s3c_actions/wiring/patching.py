@@ -21,6 +21,7 @@ from s3c_actions.programs.buildkit import buildkit
 from s3c_actions.programs.buildkit.buildkit import TlsFiles
 from s3c_actions.programs.buildkit.pool import Pool
 from s3c_actions.programs.copa.copa import Copa, PatchRequest
+from s3c_actions.registry import Writer, credentials
 from s3c_actions.result.model import PatchResult, ScanResult
 from s3c_actions.steps import patch
 from s3c_actions.wiring.context import Context
@@ -88,8 +89,6 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             S3CError: as `steps.patch.run`.
         """
-        from s3c_actions.registry import Writer
-
         options, context = self.options, self.context
         settings = patch.PatchSettings(
             image=image,
@@ -201,7 +200,6 @@ def open_patcher(
     Raises:
         InputError: an input is wrong.
     """
-    from s3c_actions.registry import credentials
     from s3c_actions.wiring import programs
     from s3c_actions.wiring.logins import create_logins
 

@@ -30,6 +30,7 @@ from s3c_actions.policy.model import Policy
 from s3c_actions.programs.trivy import ignore, local_docker
 from s3c_actions.programs.trivy import settings as trivy_settings
 from s3c_actions.programs.trivy.trivy import ScanOptions, Trivy
+from s3c_actions.registry import credentials
 from s3c_actions.result.gate_change import ProposedVerdict
 from s3c_actions.result.model import ScanResult
 from s3c_actions.steps import assess, reuse, scan
@@ -163,8 +164,7 @@ def create_scanner(
         InputError: an input is wrong.
         OutsideError: Trivy could not be obtained.
     """
-    from s3c_actions.registry import credentials
-    from s3c_actions.wiring import programs, settings_files
+    from s3c_actions.wiring import programs
     from s3c_actions.wiring.logins import create_logins, create_registry
 
     hosts = {Reference.parse(image).registry for image in images if not is_image_id(image)}
