@@ -64,6 +64,8 @@ LINES: list[tuple[str, ...]] = [
     ("mirror", IMAGE, "mirror.example/voting-app"),
     ("fleet plan", "fleet.yaml"),
     ("fleet plan", "fleet.yaml", "--policy", "policy.yaml", "--publish", "oci://registry.example/fleet:today"),
+    ("fleet run", "--plan", "plan.json", "--shard", "1/2", "--retries", "0", *KEY),
+    ("fleet run", "--plan", "oci://registry.example/fleet:today", "--publish-result", *KEY),
     ("refresh",),
     ("refresh", PINNED, "--issue"),
     ("programs", "install", "trivy", "notation", "helm"),
