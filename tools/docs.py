@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from s3c_actions.fleet import model as fleet
+from s3c_actions.fleet import report_document as fleet_report
 from s3c_actions.options.command import load
 from s3c_actions.options.common import CACHE, KEEP_TRACE, AnnotationOptions, SubmitOptions, UploadOptions
 from s3c_actions.options.declare import Input, variable
@@ -254,7 +255,7 @@ def main() -> int:
             print(f"{path.relative_to(ROOT)} {state}")
     derived = {
         ROOT / "s3c_actions" / "schemas" / document.SCHEMA: json.dumps(document.schema(), indent=2) + "\n"
-        for document in (fleet, policy, result, trace)
+        for document in (fleet, fleet_report, policy, result, trace)
     }
     chain = ROOT / "actions" / "chain" / "action.yml"
     derived[chain] = chain_action((ROOT / "action.yml").read_text(encoding="utf-8"))

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from s3c_actions.fleet import page as fleet_page
 from s3c_actions.report.github import comment, summary
 from s3c_actions.result.model import ImageOutcome
 from s3c_actions.trace import page as story_page
+from tests.support import fleets
 from tests.support.browser import gfm, github, scenes
 from tests.support.browser.chromium import THEMES, Theme, chromium, opened
 from tests.support.debian import program
@@ -57,6 +59,12 @@ PICTURES = (
     Picture("comment-several", _comment(scenes.patched(), scenes.clean(), scenes.refused())),
     Picture("summary", _summary, drawn=True),
     Picture("trace", lambda _theme: story_page.render(scenes.traced()).decode(), part="body", height=980),
+    Picture(
+        "fleet",
+        lambda _theme: fleet_page.render(fleets.report(3000, working=600, shards=24, nights=30)).decode(),
+        part="body",
+        height=1000,
+    ),
     Picture("report", lambda _theme: scenes.page(), part="body", height=760),
 )
 

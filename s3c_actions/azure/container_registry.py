@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,7 @@ class AzureLogin:
         self._kept: dict[str, tuple[Credentials, float]] = {}
         self._principal = ""
         self._rejected: dict[str, InputError] = {}
+        self._lock = threading.Lock()
 
     def __call__(self, registry: str) -> Credentials | None:
         """See `credentials.Exchange`.
@@ -70,7 +72,13 @@ class AzureLogin:
             InputError: the requested identity is missing, or may not log in.
             OutsideError: the registry, or Microsoft Entra ID, gave nothing in exchange.
         """
-        if not is_azure(registry) or registry in self._rejected:
+        if not is_azure(registry):
+            return None
+        with self._lock:  # several images at once ask for one exchange
+            return self._log_in(registry)
+
+    def _log_in(self, registry: str) -> Credentials | None:
+        if registry in self._rejected:
             return None
         login_kept, renew = self._kept.get(registry, (None, 0.0))
         if login_kept is not None and self._clock() < renew:

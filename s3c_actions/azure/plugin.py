@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import shlex
 import socketserver
 import sys
@@ -42,6 +43,7 @@ _ALGORITHMS = {
     "EC-384": ("sha384", "ES384", "ECDSA-SHA-384"),
     "EC-521": ("sha512", "ES512", "ECDSA-SHA-512"),
 }
+_DIGEST = re.compile(rb'"digest"\s*:\s*"([a-z0-9]+:[0-9a-f]{32,})"')
 _METADATA = {
     "name": PLUGIN_NAME,
     "description": "Signs with a key of Azure Key Vault for s3c",
@@ -57,11 +59,12 @@ class Plugin(msgspec.Struct):
 
     Attributes:
         libexec: the folder in which notation finds it.
-        failure: the error of the last request, independent of notation's own message.
+        failures: digest → why it was not signed, independent of notation's own message. Images are signed at once, and
+            each has its own.
     """
 
     libexec: Path
-    failure: S3CError | None = None
+    failures: dict[str, S3CError] = {}
 
 
 class _Refused(Exception):
@@ -85,17 +88,35 @@ def open_plugin(vault: Vault, certificate: VaultCertificate, temp: Path) -> Iter
         vault.warm_up()
 
         def answer(command: str, request: bytes) -> tuple[str, dict[str, Any]]:
-            plugin.failure = None
+            document: Any = {}
             try:
-                return "answer", signer.answer(command, reading.parse_json(request or b"{}"))
+                document = reading.parse_json(request or b"{}")
+                return "answer", signer.answer(command, document)
             except S3CError as error:
-                plugin.failure = error
+                plugin.failures[_signed_digest(document)] = error
                 return _error_answer("ACCESS_DENIED", error.what)
             except (_Refused, ValueError, KeyError, TypeError) as error:
                 return _error_answer("VALIDATION_ERROR", f"{type(error).__name__}: {error}")
 
         with _serve(socket, answer):
             yield plugin
+
+
+def _signed_digest(request: dict[str, Any]) -> str:
+    """Return the digest of the image that a request to sign is about; empty when it names none.
+
+    https://github.com/notaryproject/specifications/blob/v1.1.0/specs/signature-specification.md#payload
+    """
+    try:
+        # What is to be signed has the payload as its last part: a JWS encodes it, a COSE message holds it as it is.
+        content = base64.b64decode(request["payload"], validate=True)
+        if found := _DIGEST.search(content):
+            return found[1].decode()
+        encoded = content.rpartition(b".")[2]
+        found = _DIGEST.search(base64.urlsafe_b64decode(encoded + b"=" * (-len(encoded) % 4)))
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return found[1].decode() if found else ""
 
 
 def _error_answer(code: str, message: str) -> tuple[str, dict[str, Any]]:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
 from s3c_actions.core.errors import Refused, S3CError
+from s3c_actions.core.progress import ImageProgress
 from s3c_actions.core.text import short_digest
 from s3c_actions.report.render.terminal import MAX_CHARACTERS, highlight, image_title, plain_line
 
@@ -105,6 +106,14 @@ class TerminalProgress:
     def about(self, image: str) -> None:
         """Show the image's name above its steps."""
         self._line(self._paint("1", plain_line(image)))
+
+    def for_image(self, image: str) -> ImageProgress:
+        """Return the progress of one of several images at once."""
+        return ImageProgress(self, image)
+
+    def line(self, text: str) -> None:
+        """Show a line of its own."""
+        self._line(plain_line(text))
 
     def note(self, text: str) -> None:
         """Show the current activity: beside the spinner, or as a line of its own when verbose."""
@@ -208,6 +217,14 @@ class LogProgress:
         """Show the image's name above its steps."""
         self._line(plain_line(image))
 
+    def for_image(self, image: str) -> ImageProgress:
+        """Return the progress of one of several images at once."""
+        return ImageProgress(self, image)
+
+    def line(self, text: str) -> None:
+        """Show a line of its own."""
+        self._line(plain_line(text))
+
     def note(self, text: str) -> None:
         """Show a line, when verbose or when none was shown for `heartbeat` seconds."""
         if self._verbose:
@@ -252,6 +269,13 @@ class QuietProgress:
         return _Step(name, lambda _name: None, lambda _name, _sentence, _seconds, _failed: None)
 
     def about(self, image: str) -> None:
+        """Show nothing."""
+
+    def for_image(self, image: str) -> ImageProgress:
+        """Return the progress of one of several images at once, of which warnings are shown."""
+        return ImageProgress(self, image)
+
+    def line(self, text: str) -> None:
         """Show nothing."""
 
     def note(self, text: str) -> None:

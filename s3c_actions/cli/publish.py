@@ -270,7 +270,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         if self.console.document_only:
             # First: a file that cannot be written is an error of its own, beside the result.
             self.console.say_document(text)
-        markdown = summary.render(document)
+        markdown = self.console.secrets.redact(outcome.summary) or summary.render(document)
         # Only the file lies beside the pages: GitHub's job summary does not.
         files_of_run = [(image.image, pages.page_links(image, output)) for image in outcome.images]
         writing.write(summary_path, markdown + summary.render_links(files_of_run), errors="backslashreplace")

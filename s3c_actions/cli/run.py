@@ -25,6 +25,7 @@ from s3c_actions.cli.variables import reject_unknown
 from s3c_actions.core import folders, pasted_content, secret_values, startup, tempdir, writing
 from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
 from s3c_actions.core.process import Runner
+from s3c_actions.core.progress import RoutedProgress
 from s3c_actions.options import declare, other_actions
 from s3c_actions.options import github as commenting
 from s3c_actions.options.command import COMMANDS, Command, load
@@ -346,7 +347,7 @@ class _Run(msgspec.Struct):
 
     def _run_command(self, output: Path | None) -> Outcome:
         environment = self._program_environment()
-        progress = self.console.progress
+        progress = RoutedProgress(self.console.progress)
         cache = folders.cache_folder(environment)
         if cache.notice:
             progress.notice(cache.notice)

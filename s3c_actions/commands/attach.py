@@ -12,7 +12,7 @@ from s3c_actions.options import attach as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.steps.scan import closed_gate_error
 from s3c_actions.wiring.attaching import attacher_for_scanner, read_reports
-from s3c_actions.wiring.context import Context, image_folders
+from s3c_actions.wiring.context import Context, image_folders, with_jobs
 from s3c_actions.wiring.earlier import earlier
 from s3c_actions.wiring.images import failed, for_each_image, unless_exempt
 from s3c_actions.wiring.patching import reject_platform
@@ -34,6 +34,7 @@ def run(options: inputs.AttachInputs, context: Context) -> Outcome:
     if not options.attach:
         raise InputError("attach", "there is nothing to attach.", remedy="Leave it out, or name the documents.")
     images = options.image
+    context = with_jobs(options, context, len(images))
     folders = image_folders(context.output, images)
     scanner = create_scanner(options, context, images, evidence=True)
     with open_signing_key(options, context, registries_of(options.image)) as signer:
@@ -53,7 +54,8 @@ def run(options: inputs.AttachInputs, context: Context) -> Outcome:
             refused = unless_exempt(closed_gate_error(scan, settings.gate), image, options, context.progress)
             return replace(outcome, failure=refused)
 
-        return Outcome(command="attach", images=for_each_image(images, context.progress, attach))
+        outcomes = for_each_image(images, context.progress, attach, jobs=context.limits.jobs)
+        return Outcome(command="attach", images=outcomes)
 
 
 def _pin(image: str, scanner: ImageScanner) -> str:

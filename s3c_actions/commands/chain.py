@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from s3c_actions.cluster.images import Replacement
+from s3c_actions.core import concurrency
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import chain as inputs
@@ -23,7 +24,7 @@ from s3c_actions.steps.chain import ChainSteps
 from s3c_actions.steps.trace import SignatureChecker, TraceTools
 from s3c_actions.wiring import baseline, tracing
 from s3c_actions.wiring.attaching import attacher_for_scanner
-from s3c_actions.wiring.context import Context, image_folders
+from s3c_actions.wiring.context import Context, image_folders, with_jobs
 from s3c_actions.wiring.deploying import create_verifier, denied_error, deploy_settings, deploy_tools, image_registry
 from s3c_actions.wiring.patching import check_system, open_patcher, reject_platform
 from s3c_actions.wiring.scanning import create_scanner, threshold_from_inputs
@@ -51,6 +52,7 @@ def run(options: inputs.ChainInputs, context: Context) -> Outcome:
     if options.patch:
         check_system(options, context)
     images = options.image
+    context = with_jobs(options, context, len(images))
     for image in images:
         Reference.parse(image)
     if options.patch:
@@ -61,7 +63,9 @@ def run(options: inputs.ChainInputs, context: Context) -> Outcome:
                 "attach", "evidence is signed, and `sign` is false.", remedy="Leave one of both out of the inputs."
             )
         reject_platform(options)
-    settings = chain.ChainSettings(images=images, gate=threshold_from_inputs(options, context, options.severity))
+    settings = chain.ChainSettings(
+        images=images, gate=threshold_from_inputs(options, context, options.severity), jobs=context.limits.jobs
+    )
     baselines = baseline.read_baselines(options, context, images)
     folders = image_folders(context.output, images)
     deployed: DeployResult | None = None
@@ -131,13 +135,18 @@ def _bind_steps(
         attacher_for_scanner(options, context, signer, scanner) if signer is not None and options.attach else None
     )
     return ChainSteps(
-        resolve=lambda image: scanner.registry.resolve(Reference.parse(image)),
+        resolve=lambda image: _pin(image, scanner.registry),
         scan=lambda image: scanner.look(image, folders[image]),
         patch=(lambda scan: patcher.patch(scan.image, folders[scan.image], scan)) if patcher is not None else None,
         sign=_sign_step(signer, context) if signer is not None else None,
         attach=(lambda outcome: attacher.attach(outcome, "chain")) if attacher is not None else None,
         verify=_verify_step(verify, context) if signer is not None and verify is not None else None,
     )
+
+
+def _pin(image: str, registry: Registry) -> str:
+    reference = Reference.parse(image)
+    return reference.at(registry.resolve(reference).digest).pinned
 
 
 def _sign_step(signer: SigningKey, context: Context) -> Callable[[str], SignResult]:
@@ -228,10 +237,10 @@ def _trace_images(
     """
     images = options.image
     folders = image_folders(context.output, images)
-    traced = []
     with ExitStack() as stack:
         tools = _trace_tools(options, context, registry, verification, stack)
-        for outcome in outcomes:
+
+        def trace_outcome(outcome: ImageOutcome) -> ImageOutcome:
             try:
                 trace_result = (
                     tracing.trace_image(_tagged(outcome), tools, folders[outcome.image]) if outcome.reference else None
@@ -240,8 +249,9 @@ def _trace_images(
                 reason = error.what if isinstance(error, S3CError) else f"{error}."
                 context.progress.warning(f"{outcome.image}: the page of its story could not be written: {reason}")
                 trace_result = None
-            traced.append(replace(outcome, trace=trace_result))
-    return tuple(traced)
+            return replace(outcome, trace=trace_result)
+
+        return tuple(concurrency.for_each(outcomes, trace_outcome, jobs=context.limits.jobs))
 
 
 def _tagged(outcome: ImageOutcome) -> str:

@@ -18,7 +18,7 @@ from s3c_actions.result.model import ImageOutcome, Outcome, ScanResult
 from s3c_actions.steps.merge import merge_scans
 from s3c_actions.steps.scan import closed_gate_error
 from s3c_actions.wiring import baseline, report_file
-from s3c_actions.wiring.context import Context, image_folders
+from s3c_actions.wiring.context import Context, image_folders, with_jobs
 from s3c_actions.wiring.images import for_each_image, unless_exempt
 from s3c_actions.wiring.scanning import create_scanner
 from s3c_actions.wiring.vouching import by_options
@@ -41,6 +41,7 @@ def run(options: inputs.PatchInputs, context: Context) -> Outcome:
     images = options.image
     _check_images(options, images)
     report_file.prepare(options, len(images))
+    context = with_jobs(options, context, len(images))
     folders = image_folders(context.output, images)
     baselines = baseline.read_baselines(options, context, images)
     scanner = create_scanner(options, context, images, evidence=False)
@@ -58,8 +59,8 @@ def run(options: inputs.PatchInputs, context: Context) -> Outcome:
             outcome = ImageOutcome(image=image, reference=result.reference, patch=result, failure=refused)
             return baselines.compared(outcome, earlier, scanner)
 
-        outcome = Outcome(command="patch", images=for_each_image(images, context.progress, patch))
-        return report_file.write(options, outcome)
+        outcomes = for_each_image(images, context.progress, patch, jobs=context.limits.jobs)
+        return report_file.write(options, Outcome(command="patch", images=outcomes))
 
 
 @contextmanager

@@ -27,9 +27,9 @@ from s3c_actions.report.github import refresh_issue
 from s3c_actions.report.github.refresh_issue import RefreshedImage
 from s3c_actions.result.model import ImageOutcome, Outcome, RefreshResult, ScanResult
 from s3c_actions.wiring.attaching import attacher_for_scanner
-from s3c_actions.wiring.context import Context, image_folders
+from s3c_actions.wiring.context import Context, image_folders, with_jobs
 from s3c_actions.wiring.github import find_token
-from s3c_actions.wiring.images import failed
+from s3c_actions.wiring.images import failed, for_each_image
 from s3c_actions.wiring.kubernetes import connect_cluster
 from s3c_actions.wiring.patching import reject_platform
 from s3c_actions.wiring.scanning import create_scanner
@@ -56,17 +56,21 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
         _token(options, context)  # a missing token is reported before minutes are spent
     deployed, unknown, pauses = _list_images(options, context)
     images = tuple(deployed)
+    context = with_jobs(options, context, len(images))
     folders = image_folders(context.output, images)
     scanner = create_scanner(options, context, images, evidence=bool(options.attach))
-    outcomes, refreshed = [], []
+    results: dict[str, RefreshedImage] = {}
     with _open_attacher(options, context, scanner, images) as attacher:
-        for image in images:
-            context.progress.about(image)
-            outcome, image_result = _refresh_image(image, deployed[image], folders[image], scanner, attacher)
-            outcomes.append(outcome)
+
+        def refresh(image: str) -> ImageOutcome:
+            outcome, result = _refresh_image(image, deployed[image], folders[image], scanner, attacher)
             if outcome.reference:
-                image_result = replace(image_result, ending=_find_ending(outcome.reference, options, context))
-            refreshed.append(image_result)
+                result = replace(result, ending=_find_ending(outcome.reference, options, context))
+            results[image] = result
+            return outcome
+
+        outcomes = for_each_image(images, context.progress, refresh, jobs=context.limits.jobs)
+    refreshed = [results[image] for image in images]
     refreshed += [
         refresh_issue.RefreshedImage(image=image, places=workloads, problem="The cluster does not tell its digest.")
         for image, workloads in unknown.items()
@@ -77,7 +81,7 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
     keyless = attacher is None and bool(options.attach)
     return Outcome(
         command=NAME,
-        images=tuple(outcomes),
+        images=outcomes,
         refresh=RefreshResult(due=due, ending=ending, unknown=tuple(unknown), issue=url, done=issue_action),
         text=refresh_issue.render_text(refreshed, pauses) + (f"{NO_KEY_NOTICE}\n" if keyless else ""),
     )

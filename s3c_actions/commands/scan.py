@@ -10,7 +10,7 @@ from s3c_actions.options import scan as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.steps.scan import check_archive, closed_gate_error
 from s3c_actions.wiring import baseline, report_file
-from s3c_actions.wiring.context import Context, image_folders
+from s3c_actions.wiring.context import Context, image_folders, with_jobs
 from s3c_actions.wiring.images import for_each_image, unless_exempt
 from s3c_actions.wiring.scanning import create_scanner
 
@@ -24,6 +24,7 @@ def run(options: inputs.ScanInputs, context: Context) -> Outcome:
     """
     requested = _requested_images(options)
     report_file.prepare(options, len(requested))
+    context = with_jobs(options, context, len(requested))
     folders = image_folders(context.output, requested)
     baselines = baseline.read_baselines(options, context, requested)
     registries = tuple(image for image, source in requested.items() if source != "archive")
@@ -38,7 +39,8 @@ def run(options: inputs.ScanInputs, context: Context) -> Outcome:
         outcome = ImageOutcome(image=image, reference=result.reference, scan=result, failure=refused)
         return baselines.compared(outcome, earlier, scanner)
 
-    return report_file.write(options, Outcome(command="scan", images=for_each_image(requested, context.progress, scan)))
+    outcomes = for_each_image(requested, context.progress, scan, jobs=context.limits.jobs)
+    return report_file.write(options, Outcome(command="scan", images=outcomes))
 
 
 def _requested_images(options: inputs.ScanInputs) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextvars
 import copy
 import os
 import re
@@ -20,7 +21,7 @@ from typing import IO
 
 import msgspec
 
-from s3c_actions.core import pasted_content
+from s3c_actions.core import concurrency, pasted_content
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.folders import search_path, working_folder
 
@@ -73,6 +74,8 @@ class Secrets:
     _variants: set[str] = field(default_factory=set, repr=False)
     short: set[str] = field(default_factory=set, repr=False)
     _ordered: tuple[str, ...] | None = field(default=None, repr=False)
+    # Jobs add and redact at once: an order computed before a value was added must not replace the one after it.
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     def add(self, value: str) -> None:
         """Redact this value, each line of it, and its forms in a URL, in JSON and in base64.
@@ -82,12 +85,13 @@ class Secrets:
         whole = value.strip()
         if not whole:
             return
-        if len(whole) < _SHORT:
-            self.short.add(whole)
         lines = {line.strip() for line in value.splitlines() if not line.startswith("-----")}
-        self.values.update(part for part in {value, whole, *lines} if len(part.strip()) >= _SHORT)
-        self._variants.update(pasted_content.secret_variants(whole))
-        self._ordered = None
+        with self._lock:
+            if len(whole) < _SHORT:
+                self.short.add(whole)
+            self.values.update(part for part in {value, whole, *lines} if len(part.strip()) >= _SHORT)
+            self._variants.update(pasted_content.secret_variants(whole))
+            self._ordered = None
 
     def add_content(self, value: str) -> None:
         """Redact content that was given in the wrong place: its lines, the values in them, and its decoded base64."""
@@ -96,14 +100,16 @@ class Secrets:
 
     def redact(self, text: str) -> str:
         """Return the text with every secret replaced by `***`, the longest first."""
-        if self._ordered is None:
-            self._ordered = tuple(sorted(self.values | self._variants, key=len, reverse=True))
-        for value in self._ordered:
+        with self._lock:
+            if self._ordered is None:
+                self._ordered = tuple(sorted(self.values | self._variants, key=len, reverse=True))
+            ordered, short = self._ordered, tuple(self.short)
+        for value in ordered:
             if value in text:
                 text = text.replace(value, "***")
             if len(value) > _LEFT and (value[:_LEFT] in text or value[-_LEFT:] in text):
                 text = _without_rest(text, value)
-        for value in self.short:
+        for value in short:
             if value in text:
                 text = re.sub(rf"(?<![^\W_]){re.escape(value)}(?![^\W_])", "***", text)
         return text
@@ -114,7 +120,8 @@ class Secrets:
         Args:
             holds: returns whether a part occurs in that text.
         """
-        forms = self.values | self._variants | self.short
+        with self._lock:
+            forms = self.values | self._variants | self.short
         return any(holds(form[:_LEFT]) or holds(form[-_LEFT:]) for form in forms)
 
 
@@ -209,6 +216,7 @@ class Runner:
         Raises:
             OutsideError: the program does not exist or may not be started.
         """
+        concurrency.check_cancelled()
         args = [str(argument) for argument in argv]
         self.echo(self.secrets.redact(shlex.join(args)))
         started = time.monotonic()
@@ -216,9 +224,13 @@ class Runner:
         try:
             streams: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
             process = child.started()
+            # What it prints is shown as that of the image which this thread works on.
+            context = contextvars.copy_context()
             readers = [
                 threading.Thread(target=self._drain, args=(process.stdout, streams["stdout"], None), daemon=True),
-                threading.Thread(target=self._drain, args=(process.stderr, streams["stderr"], on_line), daemon=True),
+                threading.Thread(
+                    target=context.run, args=(self._drain, process.stderr, streams["stderr"], on_line), daemon=True
+                ),
                 threading.Thread(target=_feed, args=(process.stdin, stdin.encode()), daemon=True),
             ]
             for reader in readers:
@@ -264,6 +276,7 @@ class Runner:
         Raises:
             OutsideError: the program does not exist or may not be started.
         """
+        concurrency.check_cancelled()
         args = [str(argument) for argument in argv]
         self.echo(self.secrets.redact(shlex.join(args)))
         with log.open("wb") as file:
@@ -419,6 +432,9 @@ def interrupt() -> None:
     """
     for child in list(_LIVING):
         child.interrupt()
+
+
+concurrency.ON_CANCEL.append(interrupt)
 
 
 @atexit.register

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from s3c_actions.findings.model import Finding, FindingKind, Severity
 
@@ -45,6 +45,9 @@ class FindingEntry(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_f
             "masked line or of a check's message. Empty for others, null when it is not known."
         ),
     ]
+    published: Annotated[
+        str | UnsetType, Meta(description="When the advisory was published, of a finding that a patch fixed.")
+    ] = UNSET
 
     @property
     def place(self) -> str:
@@ -67,9 +70,9 @@ class ReasonedFinding(FindingEntry, frozen=True, kw_only=True, gc=False):
     ]
 
 
-def entry(finding: Finding) -> FindingEntry:
-    """The entry of a finding."""
-    return FindingEntry(**_facts(finding))
+def entry(finding: Finding, *, published: bool = False) -> FindingEntry:
+    """The entry of a finding; with the time of its publication where that is asked for and known."""
+    return FindingEntry(**_facts(finding), published=(finding.published if published else "") or UNSET)
 
 
 def reasoned(finding: Finding, reason: str) -> ReasonedFinding:

@@ -61,6 +61,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
         score, vector: CVSS base score from 0 to 10 and its vector, of version 3 or 4; None and empty without one.
             The severity need not be the score's: distributions rate for their own builds.
         score2, vector2: the same of CVSS version 2.
+        published: RFC 3339 time of the advisory's publication; empty when it is not known.
         cwes: weaknesses, `CWE-79`.
         source: who published the advisory.
         category: of a secret or licence (`AWS`, `restricted`).
@@ -100,6 +101,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     detail: str | None = ""
     score2: float | None = None
     vector2: str = ""
+    published: str = ""
 
     @property
     def os_package(self) -> bool:

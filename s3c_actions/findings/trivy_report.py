@@ -76,6 +76,7 @@ class _Vulnerability(_Struct, frozen=True):
     cwe_ids: tuple[str, ...] = msgspec.field(default=(), name="CweIDs")
     cvss: dict[str, _Score] = msgspec.field(default_factory=dict, name="CVSS")
     references: tuple[str, ...] = ()
+    published_date: str = ""
 
 
 class _Cause(_Struct, frozen=True):
@@ -406,6 +407,7 @@ def _vulnerability_finding(vulnerability: _Vulnerability, result: _Result, suppr
         source=vulnerability.data_source.name,
         layer=vulnerability.layer.diff_id or vulnerability.layer.digest,
         suppressed=suppressed,
+        published=vulnerability.published_date,
     )
 
 

@@ -7,12 +7,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from s3c_actions.core.pasted_content import shorten_path
 from s3c_actions.core.text import counted
 from s3c_actions.fleet.plan import Plan
 from s3c_actions.report.formats.text_table import display_width, fit_column
+from s3c_actions.report.render import escape
 from s3c_actions.report.render.escape import line
 
 MAX_ROWS = 12
+MAX_UNPLANNED = 200
+"""Rows of the summary on what could not be planned."""
 # What differs between images with the same reason.
 _PARTICULARS = (
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)"), "…"),
@@ -40,7 +44,34 @@ def render(plan: Plan, path: Path) -> str:
     lines += _section("not planned", _reasons(entry.what.replace(entry.image, "…") for entry in plan.unplanned))
     if plan.images:
         lines += ["", f"{counted(plan.shards, 'shard')}, {_minutes(seconds)} in all", *_shards(plan)]
-    lines += ["", f"plan: {line(str(path), 1000)}"]
+    lines += ["", f"plan: {line(shorten_path(str(path)), 1000)}"]
+    return "\n".join(lines) + "\n"
+
+
+def render_markdown(plan: Plan) -> str:
+    """Return the plan as the summary of a job, in Markdown; texts in it are untrusted."""
+    total = len(plan.images) + len(plan.current)
+    mark = "❌" if plan.unplanned else "✅"
+    lines = [
+        f"### {mark} {counted(total, 'image')}: {len(plan.images):,} to do in {counted(plan.shards, 'shard')}, "
+        f"{len(plan.current):,} current"
+    ]
+    sections = (
+        ("to do", _reasons(image.reason for image in plan.images)),
+        ("current", _reasons(image.reason for image in plan.current)),
+    )
+    rows = [(title, count, reason) for title, listed in sections for count, reason in listed[:MAX_ROWS]]
+    if rows:
+        lines += ["", "| | Images | Why |", "|:--|--:|:--|"]
+        lines += [f"| {title} | {count:,} | {escape.markdown(reason)} |" for title, count, reason in rows]
+    if plan.unplanned:
+        lines += ["", f"**{len(plan.unplanned):,} could not be planned**", "", "| Image | Owner | What | What to do |"]
+        lines += ["|:--|:--|:--|:--|"]
+        for entry in plan.unplanned[:MAX_UNPLANNED]:
+            cells = (entry.image, entry.owner, entry.what, entry.remedy)
+            lines.append(f"| {' | '.join(escape.markdown(text) for text in cells)} |")
+        if (rest := len(plan.unplanned) - MAX_UNPLANNED) > 0:
+            lines += ["", f"{rest:,} more stand in `plan.json`."]
     return "\n".join(lines) + "\n"
 
 

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
-from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.fleet import tags
 from s3c_actions.fleet.model import FIELD, Fleet, Selection, Settings, TagSelection, catalog_prefix, target_of
@@ -15,6 +15,8 @@ from s3c_actions.fleet.parallel import run_bounded
 from s3c_actions.fleet.plan import MAX_IMAGES, UnplannedImage
 from s3c_actions.fleet.sources import Source
 
+MAX_NAME = 900
+"""Characters of a reference; with a digest it still fits into a plan."""
 _LATEST = TagSelection(strategy="latest")
 
 
@@ -50,11 +52,11 @@ class Places(Struct, frozen=True, kw_only=True):
 
     Attributes:
         running: returns the images that run in namespaces, all without any, and those without a digest.
-        manifests: returns the images that manifests name.
+        manifests: returns the images that manifests name, and texts in place of one that name none.
     """
 
     running: Callable[[tuple[str, ...]], tuple[Sequence[str], Sequence[str]]]
-    manifests: Callable[[tuple[str, ...]], Sequence[str]]
+    manifests: Callable[[tuple[str, ...]], tuple[Sequence[str], Sequence[str]]]
 
 
 class _Listing(Struct, frozen=True, kw_only=True):
@@ -90,7 +92,7 @@ def expand(fleet: Fleet, source: Source, places: Places) -> Expanded:
             else:
                 found, without = _elsewhere(selection, places)
                 references += [(reference, selection) for reference in found]
-                unplanned += [_without_digest(name, fleet, selection) for name in without]
+                unplanned += [_unknown(name, fleet, selection) for name in without]
         except S3CError as error:
             unplanned.append(unplanned_image(_describe(selection), error, _settings(fleet, selection, "").owner or ""))
     listed, failed = _list_all(fleet, listings, source)
@@ -103,7 +105,8 @@ def expand(fleet: Fleet, source: Source, places: Places) -> Expanded:
             remedy="Select fewer tags, or make several fleets of it.",
         )
     selected: set[SelectedImage] = set()
-    for reference, selection in references:
+    for given, selection in references:
+        reference = given if given.tag or given.digest else given.tagged("latest")
         if _matches(str(reference), (*fleet.exclude, *selection.exclude)):
             continue
         try:
@@ -135,7 +138,7 @@ def unplanned_image(image: str, error: S3CError, owner: str = "") -> UnplannedIm
     return UnplannedImage(
         image=image[:1000],
         owner=owner,
-        what=error.what.removeprefix(field)[:1000],
+        what=" ".join(filter(None, (error.what.removeprefix(field), error.cause)))[:1000],
         remedy=error.remedy[:1000],
         exit_code=int(error.exit_code),
     )
@@ -170,22 +173,28 @@ def _list(listing: _Listing, source: Source) -> list[Reference]:
 
 
 def _elsewhere(selection: Selection, places: Places) -> tuple[list[Reference], Sequence[str]]:
-    without: Sequence[str] = ()
     if selection.cluster is not None:
         names, without = places.running(selection.cluster.namespaces)
     else:
-        names = places.manifests(selection.manifests or ())
+        names, without = places.manifests(selection.manifests or ())
     return [Reference.parse(name, field=FIELD) for name in names], without
 
 
-def _without_digest(name: str, fleet: Fleet, selection: Selection) -> UnplannedImage:
-    return UnplannedImage(
-        image=name[:1000],
-        owner=_settings(fleet, selection, name).owner or "",
-        what="The cluster does not tell its digest.",
-        remedy="Wait until it runs, or push it to a registry that the cluster pulls it from.",
-        exit_code=3,
-    )
+def _unknown(name: str, fleet: Fleet, selection: Selection) -> UnplannedImage:
+    """Return the entry of something that runs or stands in a manifest, and of which it is not known what it means."""
+    error: S3CError
+    if selection.cluster is not None:
+        error = OutsideError(
+            "The cluster does not tell its digest.",
+            remedy="Wait until it runs, or push it to a registry that the cluster pulls it from.",
+        )
+    else:
+        error = InputError(
+            FIELD,
+            "it stands in a manifest in place of an image, and is no reference.",
+            remedy="Give manifests in which images are filled in, such as what `helm template` printed.",
+        )
+    return unplanned_image(name, error, _settings(fleet, selection, name).owner or "")
 
 
 def _settings(fleet: Fleet, selection: Selection, name: str) -> Settings:
@@ -201,6 +210,8 @@ def _settings(fleet: Fleet, selection: Selection, name: str) -> Settings:
 
 
 def _with_settings(reference: Reference, settings: Settings) -> SelectedImage:
+    if len(str(reference)) > MAX_NAME:
+        raise InputError(FIELD, f"{str(reference)[:100]}… is longer than {MAX_NAME} characters.", remedy="Shorten it.")
     target = target_of(settings.target, reference) if settings.target is not None else ""
     return SelectedImage(
         name=str(reference),

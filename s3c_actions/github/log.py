@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO
 from uuid import uuid4
 
 from s3c_actions.core.process import Secrets
+from s3c_actions.core.progress import ImageProgress
 from s3c_actions.report.render.terminal import plain_line
 
 ANNOTATIONS = 10
@@ -29,9 +30,11 @@ class ActionsSecrets(Secrets):
 
     def add(self, value: str) -> None:
         """Redact and mask this value, and each line of it."""
-        before = self.values | self.short
-        super().add(value)
-        for part in sorted((self.values | self.short) - before):
+        with self._lock:
+            before = self.values | self.short
+            super().add(value)
+            added = sorted((self.values | self.short) - before)
+        for part in added:
             self._log.command("add-mask", part)
 
 
@@ -78,6 +81,23 @@ class ActionsProgress:
         """Print the image's name above its steps' groups."""
         if not self._quiet:
             self._inert(plain_line(image))
+
+    def for_image(self, image: str) -> ImageProgress:
+        """Return the progress of one of several images at once: its steps become groups when they have ended."""
+        return _ImageLog(self, image)
+
+    def line(self, text: str) -> None:
+        """Print a line."""
+        if not self._quiet:
+            self._inert(plain_line(text))
+
+    def group(self, name: str, notes: Sequence[str], line: str) -> None:
+        """Print a step that has ended, with nothing of others in between."""
+        with self._lock:
+            self._begin(plain_line(name))
+            for note in notes:
+                self.note(note)
+            self._end(plain_line(line))
 
     def note(self, text: str) -> None:
         """Print a line in the step's group."""
@@ -163,3 +183,21 @@ class ActionsProgress:
     def _write(self, text: str) -> None:
         self._stream.write(text + "\n")
         self._stream.flush()
+
+
+class _ImageLog(ImageProgress):
+    """The steps of one of several images at once: groups of different images would run into each other."""
+
+    def __init__(self, log: ActionsProgress, image: str) -> None:
+        super().__init__(log, image)
+        self._log = log
+        self._notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        """Keep the line for the group of the step."""
+        self._notes.append(text)
+
+    def end_step(self, line: str) -> None:
+        """Print the group of the step, and its line."""
+        notes, self._notes = self._notes, []
+        self._log.group(f"{self.label}: {line.partition(' ')[0]}", notes, f"{self.label}: {line}")

@@ -5,14 +5,16 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from s3c_actions.options.command import Command
-from s3c_actions.options.common import ImageOptions
+from s3c_actions.options.common import ImageOptions, JobOptions
 from s3c_actions.options.evidence import EVIDENCE_KINDS, EarlierOptions, EvidenceOptions
 from s3c_actions.options.report import ExitCodeOptions
 from s3c_actions.options.scan import SCAN_INPUTS, SCOPE_INPUTS, ScanningOptions
 from s3c_actions.options.sign import SIGNING_INPUTS, SigningOptions
 
 
-class AttachInputs(EvidenceOptions, EarlierOptions, ScanningOptions, ExitCodeOptions, SigningOptions, ImageOptions):
+class AttachInputs(
+    EvidenceOptions, EarlierOptions, ScanningOptions, ExitCodeOptions, SigningOptions, JobOptions, ImageOptions
+):
     """The inputs of `attach`."""
 
     attach = replace(EvidenceOptions.attach, default="true", absent=EVIDENCE_KINDS)
@@ -26,6 +28,7 @@ class AttachInputs(EvidenceOptions, EarlierOptions, ScanningOptions, ExitCodeOpt
         *SCOPE_INPUTS,
         *SCAN_INPUTS,
         *SIGNING_INPUTS,
+        *JobOptions.own(),
     )
 
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from s3c_actions.options import deploy as deploying
 from s3c_actions.options import report as reporting
 from s3c_actions.options.command import Command
-from s3c_actions.options.common import ImageOptions
+from s3c_actions.options.common import ImageOptions, JobOptions
 from s3c_actions.options.declare import Input
 from s3c_actions.options.deploy import DeployingOptions
 from s3c_actions.options.evidence import EvidenceOptions
@@ -33,6 +33,7 @@ class ChainInputs(
     VerifyingOptions,
     VouchingOptions,
     DeployingOptions,
+    JobOptions,
     ImageOptions,
 ):
     """The inputs of `chain`."""
@@ -101,6 +102,7 @@ class ChainInputs(
         *_SCANNING,
         *NotationProgram.own(),
         ProgramsMirror.programs_mirror,
+        *JobOptions.own(),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from s3c_actions.core import pasted_content
@@ -166,6 +167,52 @@ class TimeoutOptions(Group):
         default="10m",
         absent=600.0,
         example="15m",
+    )
+
+
+LIMITED = ("scans", "patches", "pushes", "signatures")
+"""Resources of which `limits` says how many images use them at once."""
+MAX_JOBS = 64
+
+
+def _jobs(value: str) -> int:
+    """Parse a number of jobs."""
+    if not re.fullmatch(r"[0-9]{1,3}", value.strip()) or not 1 <= int(value) <= MAX_JOBS:
+        raise ValueError(f"a number from 1 to {MAX_JOBS}")
+    return int(value)
+
+
+def _limits(value: str) -> Mapping[str, int]:
+    """Parse `NAME=NUMBER` of LIMITED."""
+    limits = {}
+    for item in items(value):
+        name, _, number = item.partition("=")
+        if name.strip() not in LIMITED:
+            raise ValueError(f"NAME=NUMBER,… of {', '.join(LIMITED)}")
+        limits[name.strip()] = _jobs(number)
+    return limits
+
+
+class JobOptions(Group):
+    """How many images are processed at once."""
+
+    jobs = Input(
+        name="jobs",
+        metavar="NUMBER",
+        help="Images that are processed at once. 1: one after another. Without it, one for each processor, at most 4.",
+        parse=_jobs,
+        absent=0,
+        example="8",
+    )
+    limits: Input[Mapping[str, int]] = Input(
+        name="limits",
+        metavar="NAME=NUMBER,…",
+        help="How many of the images processed at once use one resource: `scans` (a processor each; without it, as "
+        "many as there are), `patches` (BuildKit), `pushes` of evidence (the registry), `signatures` (the vault).",
+        parse=_limits,
+        absent={},
+        example="patches=2,signatures=4",
+        many=True,
     )
 
 

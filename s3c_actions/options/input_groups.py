@@ -13,7 +13,9 @@ from s3c_actions.options import (
     doctor,
     evidence,
     find,
+    fleet,
     fleet_plan,
+    fleet_report,
     gate,
     github,
     mirror,
@@ -61,6 +63,10 @@ _FLEET = (
     fleet_plan.FleetPlanInputs.save_snapshot,
     fleet_plan.FleetPlanInputs.import_copa,
     fleet_plan.FleetPlanInputs.schema,
+    fleet.PlanOptions.plan,
+    fleet_report.FleetReportInputs.patched,
+    fleet_report.FleetReportInputs.earlier_report,
+    fleet_report.FleetReportInputs.publish_report,
 )
 _TASKS = (
     gate.GateInputs.task,
@@ -124,6 +130,7 @@ _PROGRAMS = (
     *programs.HelmProgram.own(),
     programs.ProgramsMirror.programs_mirror,
     common.TimeoutOptions.timeout,
+    *common.JobOptions.own(),
 )
 
 GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (

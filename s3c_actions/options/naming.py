@@ -84,11 +84,15 @@ class NamingProgress:
 
     def __init__(self, progress: Progress, names: InputNames) -> None:
         self._progress, self._names = progress, names
-        self.about, self.note = progress.about, progress.note
+        self.about, self.note, self.line = progress.about, progress.note, progress.line
 
     def step(self, name: str) -> StepContext:
         """Begin a step."""
         return _NamingStep(self._progress.step(name), self._names)
+
+    def for_image(self, image: str) -> Progress:
+        """Return the progress of one of several images at once."""
+        return NamingProgress(self._progress.for_image(image), self._names)
 
     def notice(self, text: str) -> None:
         """Show a notice."""

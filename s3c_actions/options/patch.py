@@ -11,7 +11,7 @@ from s3c_actions.core import tag_template
 from s3c_actions.core.tag_template import TagTemplate
 from s3c_actions.options import other_actions, removed
 from s3c_actions.options.command import Command
-from s3c_actions.options.common import ImageOptions, TimeoutOptions, path, paths
+from s3c_actions.options.common import ImageOptions, JobOptions, TimeoutOptions, path, paths
 from s3c_actions.options.declare import Input
 from s3c_actions.options.parse import boolean, choice, choices
 from s3c_actions.options.programs import BuildkitdProgram, CopaProgram, NotationProgram, ProgramsMirror
@@ -144,7 +144,9 @@ PATCH_INPUTS: tuple[Input[Any], ...] = (
 """Inputs on how to patch, which every command that patches takes."""
 
 
-class PatchInputs(PatchingOptions, ScanningOptions, ReportFileOptions, ExitCodeOptions, VouchingOptions, ImageOptions):
+class PatchInputs(
+    PatchingOptions, ScanningOptions, ReportFileOptions, ExitCodeOptions, VouchingOptions, JobOptions, ImageOptions
+):
     """The inputs of `patch`."""
 
     without_format = "openvex"
@@ -202,6 +204,7 @@ class PatchInputs(PatchingOptions, ScanningOptions, ReportFileOptions, ExitCodeO
         output,
         *NotationProgram.own(),
         ProgramsMirror.programs_mirror,
+        *JobOptions.own(),
     )
 
 

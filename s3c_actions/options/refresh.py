@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from s3c_actions.options import report as reporting
 from s3c_actions.options import scan as scanning
 from s3c_actions.options.command import Command
-from s3c_actions.options.common import ImageOptions
+from s3c_actions.options.common import ImageOptions, JobOptions
 from s3c_actions.options.declare import Input
 from s3c_actions.options.deploy import ClusterOptions, namespace_name
 from s3c_actions.options.evidence import EvidenceOptions
@@ -30,7 +30,14 @@ _SCANNING = tuple(
 
 
 class RefreshInputs(
-    ClusterOptions, EvidenceOptions, RepositoryOptions, TokenOptions, ScanningOptions, SigningOptions, ImageOptions
+    ClusterOptions,
+    EvidenceOptions,
+    RepositoryOptions,
+    TokenOptions,
+    ScanningOptions,
+    SigningOptions,
+    JobOptions,
+    ImageOptions,
 ):
     """The inputs of `refresh`."""
 
@@ -99,6 +106,7 @@ class RefreshInputs(
         TokenOptions.github_token,
         *_SCANNING,
         *SIGNING_INPUTS,
+        *JobOptions.own(),
     )
 
 

@@ -14,6 +14,7 @@ from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import (
     ImageOptions,
+    JobOptions,
     OutputOptions,
     PlatformOptions,
     TimeoutOptions,
@@ -353,7 +354,7 @@ class SourceOptions(Group):
     )
 
 
-class ScanInputs(ScanningOptions, ReportFileOptions, SourceOptions, ExitCodeOptions, ImageOptions):
+class ScanInputs(ScanningOptions, ReportFileOptions, SourceOptions, ExitCodeOptions, JobOptions, ImageOptions):
     """The inputs of `scan`."""
 
     image = replace(ImageOptions.image, required=False)
@@ -364,6 +365,7 @@ class ScanInputs(ScanningOptions, ReportFileOptions, SourceOptions, ExitCodeOpti
         *SCAN_INPUTS,
         ReportFileOptions.output,
         ProgramsMirror.programs_mirror,
+        *JobOptions.own(),
     )
 
 

@@ -37,6 +37,7 @@ CommandName = Literal[
     "propose",
     "comment",
     "upload",
+    "fleet report",
     "programs",
     "init",
     "doctor",

@@ -40,6 +40,7 @@ from s3c_actions.result.model import (
 )
 
 _EntryType = TypeVar("_EntryType", bound=shape.Entry)
+_Document = TypeVar("_Document", bound=msgspec.Struct)
 
 
 def build_document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3CError | None = None) -> ResultDocument:
@@ -66,7 +67,7 @@ def build_document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3C
             files=_file_paths(outcome.files),
             settings=tuple(_copy_fields(shape.SettingEntry, setting) for setting in outcome.settings),
             gate_changes=tuple(_copy_fields(shape.GateChangeEntry, change) for change in outcome.gate_changes),
-            images=tuple(_image_result(image) for image in outcome.images),
+            images=(*(_image_result(image) for image in outcome.images), *outcome.entries),
             deploy=_deploy_entry(outcome.deploy) if outcome.deploy else None,
             programs=UNSET
             if outcome.programs is None
@@ -79,7 +80,7 @@ def build_document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3C
             pull_request=outcome.pull_request or UNSET,
             comments=outcome.comments or UNSET,
         )
-        return redacted(document, secrets) if _may_contain_secret(document, secrets) else document
+        return without_secrets(document, secrets)
 
 
 def render_document(document: ResultDocument | Mapping[str, Any]) -> str:
@@ -255,7 +256,7 @@ def _patch_entry(patch: PatchResult) -> shape.PatchEntry:
         patch,
         before=_counts(patch.before.shown),
         after=_counts(patch.after.shown) if patch.after else None,
-        fixed=_finding_entries(patch.fixed),
+        fixed=tuple(entry(finding, published=True) for finding in patch.fixed),
         left=tuple(reasoned(left.finding, left.reason) for left in patch.left),
         new=_finding_entries(patch.new),
         upgraded=dict(patch.upgraded),
@@ -354,6 +355,11 @@ def _error_entry(error: S3CError | None) -> shape.ErrorEntry | None:
         field=error.field if isinstance(error, InputError) else None,
         exit_code=int(error.exit_code),
     )
+
+
+def without_secrets(document: _Document, secrets: Secrets) -> _Document:
+    """Return a document with every secret in its texts replaced."""
+    return cast("_Document", redacted(document, secrets)) if _may_contain_secret(document, secrets) else document
 
 
 def _may_contain_secret(document: object, secrets: Secrets) -> bool:

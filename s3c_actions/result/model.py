@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from s3c_actions.findings.model import Finding, ForbiddenContent, ScanReport
     from s3c_actions.findings.scope import Scope, SettingsFile
     from s3c_actions.policy.judge import Objection
+    from s3c_actions.report.document import ImageResult
     from s3c_actions.report.rendering import Rendering
     from s3c_actions.result.gate_change import GateChange, ProposedVerdict
     from s3c_actions.trace.model import Trace
@@ -572,6 +573,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         pull_request: address of the pull request that was opened or updated.
         comments: addresses of the comments, of the command that writes no results of its own.
         left: the results that this command may not comment.
+        issue: address of the issue that was opened or updated, of commands without a result of their own for it.
+        entries: of `result.json`, of images that other runs worked on, as their results have them.
+        summary: Markdown in place of the summary that is rendered of the images.
     """
 
     command: str
@@ -592,3 +596,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     pull_request: str = ""
     comments: tuple[str, ...] = ()
     left: LeftResults | None = None
+    entries: tuple[ImageResult, ...] = ()
+    summary: str = ""
+    issue: str = ""

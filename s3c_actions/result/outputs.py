@@ -178,6 +178,8 @@ _ALL = (
     "refresh",
     "fleet plan",
 )
+_WHOLE = (*_ALL, "fleet report")
+"""Commands that have a result, also those that are about no single image."""
 _PATCHING = ("chain", "patch")
 _ATTACHING = ("chain", "sign", "attach", "refresh")
 _SIGNING = ("chain", "sign")
@@ -188,7 +190,7 @@ OUTPUTS: tuple[Output, ...] = (
     Output(
         name="verdict",
         help="`passed`, `refused` (the policy said no) or `failed`, over all images.",
-        commands=_ALL,
+        commands=_WHOLE,
         of_all=outcome_verdict,
     ),
     Output(
@@ -426,8 +428,32 @@ OUTPUTS: tuple[Output, ...] = (
     Output(
         name="issue",
         help="The address of the issue; empty without one.",
-        commands=("refresh",),
-        of_all=lambda outcome: (outcome.refresh.issue or None) if outcome.refresh else None,
+        commands=("refresh", "fleet report"),
+        of_all=lambda outcome: (outcome.refresh.issue if outcome.refresh else outcome.issue) or None,
+    ),
+    Output(
+        name="fleet-page",
+        help="The path of `fleet.html`, the page on all images.",
+        commands=("fleet report",),
+        of_all=lambda outcome: outcome.files.get("fleet-page"),
+    ),
+    Output(
+        name="fleet-report",
+        help="The path of `fleet-report.json`: the `earlier-report` of the next report.",
+        commands=("fleet report",),
+        of_all=lambda outcome: outcome.files.get("fleet-report"),
+    ),
+    Output(
+        name="prometheus",
+        help="The path of `fleet.prom`, the figures in Prometheus' text format.",
+        commands=("fleet report",),
+        of_all=lambda outcome: outcome.files.get("prometheus"),
+    ),
+    Output(
+        name="sarif-folder",
+        help="The folder with the SARIF report of each image and platform, for `s3c upload`; empty without any.",
+        commands=("fleet report",),
+        of_all=lambda outcome: outcome.files.get("sarif"),
     ),
     Output(
         name="trace",
@@ -441,8 +467,8 @@ OUTPUTS: tuple[Output, ...] = (
         commands=("trace",),
         of=lambda image: image.trace.story.judgement.verdict.value if image.trace else None,
     ),
-    Output(name="result", help="The path of `result.json`, which has all of this and more.", commands=_ALL),
-    Output(name="summary", help="The path of `summary.md`.", commands=_ALL),
+    Output(name="result", help="The path of `result.json`, which has all of this and more.", commands=_WHOLE),
+    Output(name="summary", help="The path of `summary.md`.", commands=_WHOLE),
     Output(
         name="pull-request",
         help="The address of the pull request that proposes the images; empty when there is nothing to propose.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import msgspec
@@ -82,6 +83,7 @@ class AttachTools(msgspec.Struct, frozen=True, kw_only=True):
         sign: signs a pinned reference, unless that was done before, and verifies it.
         signed: returns whether the same key has signed a pinned reference.
         progress: receives what is attached.
+        pushing: entered around what is pushed.
     """
 
     registry: Registry
@@ -89,6 +91,7 @@ class AttachTools(msgspec.Struct, frozen=True, kw_only=True):
     sign: Callable[[str], SignResult]
     signed: Callable[[str], bool]
     progress: Progress
+    pushing: AbstractContextManager[object] = msgspec.field(default_factory=nullcontext)
 
 
 class AttachTarget(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,7 +145,11 @@ def attach(attachment: Attachment, place: AttachTarget, tools: AttachTools) -> A
         ),
         None,
     )
-    digest = existing.digest if existing is not None else _push(attachment, place, tools.writer)
+    if existing is not None:
+        digest = existing.digest
+    else:
+        with tools.pushing:
+            digest = _push(attachment, place, tools.writer)
     signed = tools.sign(place.reference.at(digest).pinned)
     tools.progress.note(
         f"{place.reference}: {attachment.kind} {digest}" + (" (was there)" if existing is not None else "")

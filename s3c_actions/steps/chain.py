@@ -7,13 +7,14 @@ succeeded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 from msgspec.structs import replace
 
+from s3c_actions.core import concurrency
 from s3c_actions.core.errors import InputError, Refused, S3CError
-from s3c_actions.core.progress import Progress
+from s3c_actions.core.progress import Progress, showing
 from s3c_actions.findings.threshold import Threshold
 from s3c_actions.result.model import (
     Admission,
@@ -34,24 +35,27 @@ class ChainSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         images: references as given by the user, each once.
         gate: the threshold for an image that is signed.
+        jobs: how many images are processed at once.
     """
 
     images: tuple[str, ...]
     gate: Threshold
+    jobs: int = 1
 
 
 class ChainSteps(msgspec.Struct, frozen=True, kw_only=True):
     """The other steps, bound to their settings and collaborators.
 
     Attributes:
-        resolve: raises InputError when the image does not exist; called for several images only, because the scan of a
-            single one does it. Only that counts: the digest that everything works on is the scan's.
+        resolve: returns the image by digest, and raises InputError when it does not exist; called for several images
+            only, because the scan of a single one does it. The digest that everything works on is the scan's; this one
+            says which images are the same, so that they are not patched at the same time.
         scan, patch, sign, verify: receive the result of the step before; a step that is None is skipped.
         attach: attaches what is known of an image; also to one that the gate rejects, so that a report that has become
             worse is known to whoever judges the image next.
     """
 
-    resolve: Callable[[str], object]
+    resolve: Callable[[str], str]
     scan: Callable[[str], ScanResult]
     patch: Callable[[ScanResult], PatchResult] | None = None
     sign: Callable[[str], SignResult] | None = None
@@ -72,19 +76,36 @@ def run(settings: ChainSettings, steps: ChainSteps, progress: Progress) -> tuple
     twice = sorted({image for image in settings.images if settings.images.count(image) > 1})
     if twice:
         raise InputError("image", f"{', '.join(twice)} is given more than once.", remedy="Give each image once.")
-    if len(settings.images) > 1:
-        for image in settings.images:
-            try:
-                steps.resolve(image)
-            except S3CError as error:
-                error.image = error.image or image
-                raise
-    outcomes = []
-    for image in settings.images:
-        if len(settings.images) > 1:
-            progress.about(image)
-        outcomes.append(_run_image(image, settings, steps))
-    return tuple(outcomes)
+    if len(settings.images) == 1:
+        return (_run_image(settings.images[0], settings, steps),)
+
+    def resolve(image: str) -> str:
+        try:
+            return steps.resolve(image)
+        except S3CError as error:
+            error.image = error.image or image
+            raise
+
+    pinned = concurrency.for_each(settings.images, resolve, jobs=settings.jobs)
+    outcomes: dict[str, ImageOutcome] = {}
+
+    def run_images(images: Collection[str]) -> None:
+        for image in images:
+            if settings.jobs > 1:
+                with showing(progress.for_image(image)):
+                    outcomes[image] = _run_image(image, settings, steps)
+            else:
+                progress.about(image)
+                outcomes[image] = _run_image(image, settings, steps)
+
+    names = dict(zip(settings.images, pinned, strict=True))
+    if settings.jobs > 1:
+        # Of two tags of one digest, the second uses what the first has patched and signed.
+        groups = [[image for image in names if names[image] == digest] for digest in dict.fromkeys(pinned)]
+        concurrency.for_each(groups, run_images, jobs=settings.jobs)
+    else:
+        run_images(settings.images)
+    return tuple(outcomes[image] for image in settings.images)
 
 
 def _run_image(image: str, settings: ChainSettings, steps: ChainSteps) -> ImageOutcome:

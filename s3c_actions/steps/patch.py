@@ -9,7 +9,7 @@ never read back.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from s3c_actions.findings.difference import compare_scans
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport
 from s3c_actions.registry import Descriptor, ImageConfig, Manifest
 from s3c_actions.result.model import LeftFinding, PatchResult, ScanResult
-from s3c_actions.steps import patch_building
+from s3c_actions.steps import concurrent_patches, patch_building
 from s3c_actions.steps.merge import merge_scans, union_findings
 from s3c_actions.steps.patching import (
     PatchSettings,
@@ -95,7 +95,7 @@ def run(settings: PatchSettings, tools: PatchTools, before: ScanResult | None = 
     return replace(result, vex=vex, seconds=time.monotonic() - started)
 
 
-def _reuse_earlier(work: PatchWork, taken_tags: dict[int, str], result: PatchResult) -> PatchResult | None:
+def _reuse_earlier(work: PatchWork, taken_tags: Mapping[int, str], result: PatchResult) -> PatchResult | None:
     """Return the newest patch of this original that may be reused and leaves nothing to patch."""
     original, tools = work.original, work.tools
     for tag in list(taken_tags.values())[:_LOOK_BACK]:
@@ -140,18 +140,38 @@ def _patch_anew(work: PatchWork, taken_tags: dict[int, str], result: PatchResult
         OutsideError: as `run` does.
     """
     place = patch_building.choose_target(work, taken_tags)
+    untouched = result
     try:
         built = patch_building.build(work, place)
         rescans = _rescan(work, built.images)
         result = replace(result, reference=built.reference.pinned, tag=place.tag, skipped=False)
         result = _compare(work, rescans, result)
         reason = _judge(work, rescans, result)
+        others = concurrent_patches.find_rivals(work, taken_tags)
+        if others and (adopted := _adopt_rival(work, others, untouched)):
+            return adopted
         tag = patch_building.set_tag(work, built.manifest, place)
     finally:
         patch_building.delete_temporary_tags(work, place)
+    digest = built.reference.digest
+    others = concurrent_patches.find_rivals(work, taken_tags, tag=tag, digest=digest)
+    if others:
+        if adopted := _adopt_rival(work, others, untouched):
+            return adopted
+        if tag in others.values():
+            tag = patch_building.set_tag(work, built.manifest, place)
     if tag != result.tag:
         result = _compare(work, rescans, replace(result, tag=tag))
     return replace(result, reason=reason)
+
+
+def _adopt_rival(work: PatchWork, rivals: Mapping[int, str], untouched: PatchResult) -> PatchResult | None:
+    """Return the patch that another run made of this image at the same time, once it is signed; None when none is.
+
+    Two runs that overlap would otherwise each sign a patch of their own.
+    """
+    signed = concurrent_patches.wait_for_signature(work, rivals)
+    return _reuse_earlier(work, signed, untouched) if signed else None
 
 
 def _compare(work: PatchWork, rescans: list[ScanResult], result: PatchResult) -> PatchResult:

@@ -71,6 +71,7 @@ class PatchTools(msgspec.Struct, frozen=True, kw_only=True):
             reused. None: this run signs nothing, and the content decides.
         builds: returns whether a platform's programs run here, natively or emulated; `host` is the native architecture.
         now: the time of the run.
+        patience: seconds to wait for the signature of a patch that another run made at the same time.
     """
 
     registry: Registry
@@ -83,6 +84,7 @@ class PatchTools(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     progress: Progress
     now: datetime
+    patience: float = 60.0
 
 
 class PlatformPart(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from s3c_actions.core.progress import Progress
     from s3c_actions.programs.notation.home import NotationHome
     from s3c_actions.programs.notation.notation import AcceptedSignature, ListedSignature, SigningRequest
-    from s3c_actions.programs.trivy.trivy import Conversion, DatabaseMetadata, ScanRequest
+    from s3c_actions.programs.trivy.cache import DatabaseMetadata
+    from s3c_actions.programs.trivy.trivy import Conversion, ScanRequest
 
 
 class Scanner(Protocol):

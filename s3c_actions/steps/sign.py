@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -68,7 +68,8 @@ class PluginKey:
         plugin: the plugin's name; it lies in `libexec`/plugins/NAME/notation-NAME.
         config: passed to the plugin; values may be secret.
         chain: its certificates, when they are known; otherwise, the plugin is asked.
-        failure: returns the reason of the plugin's last failure, when it is more specific than notation's message.
+        failure: returns the reason why the plugin did not sign a digest, when it is more specific than notation's
+            message.
     """
 
     plugin: str
@@ -76,7 +77,7 @@ class PluginKey:
     key_id: str
     config: Mapping[str, str] = field(default_factory=dict, repr=False)
     chain: tuple[x509.Certificate, ...] = ()
-    failure: Callable[[], S3CError | None] = field(default=lambda: None, repr=False, compare=False)
+    failure: Callable[[str], S3CError | None] = field(default=lambda _digest: None, repr=False, compare=False)
 
 
 class SignSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +102,8 @@ class SigningKey:
         chain: the certificates, leaf first.
         home: notation's configuration for signing; `trust` the one for verifying its signatures.
         folder: for temporary files.
-        failure: returns the reason why signing failed, when it is more specific than notation's message.
+        failure: returns the reason why a digest was not signed, when it is more specific than notation's message.
+        signing: entered around each signature that is made.
     """
 
     chain: tuple[x509.Certificate, ...]
@@ -112,7 +114,8 @@ class SigningKey:
     notation: protocols.Signer
     registry: Registry
     folder: Path
-    failure: Callable[[], S3CError | None] = field(default=lambda: None, repr=False)
+    failure: Callable[[str], S3CError | None] = field(default=lambda _digest: None, repr=False)
+    signing: AbstractContextManager[object] = field(default_factory=nullcontext, repr=False)
 
     @property
     def renews_daily(self) -> bool:
@@ -135,9 +138,10 @@ class SigningKey:
     def sign(self, reference: str) -> None:
         """Sign a digest and push the signature; raise as `Notation.sign` does, or the plugin's own reason."""
         try:
-            self.notation.sign(self.home, reference, self.request)
+            with self.signing:
+                self.notation.sign(self.home, reference, self.request)
         except S3CError as error:
-            reason = self.failure()
+            reason = self.failure(Reference.parse(reference).digest)
             if reason is None:
                 raise
             reason.image = reference
@@ -223,7 +227,7 @@ def _prepare(
         notation=notation,
         registry=registry,
         folder=folder,
-        failure=source.failure if isinstance(source, PluginKey) else lambda: None,
+        failure=source.failure if isinstance(source, PluginKey) else lambda _digest: None,
     )
 
 

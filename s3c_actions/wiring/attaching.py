@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,10 +165,11 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         if kind == "cyclonedx" and len(pairs) > 1:
             return None  # a document describes one image; each platform has its own
         converted = []
-        for _, scan in pairs:
-            path = self.context.temp / f"evidence.{kind}.json"
-            self.trivy.convert(scan.trivy_json, Conversion(name=kind, form=by_name(kind).trivy, output=path))
-            converted.append((scan.report.platform, reading.read_file(path, reading.MAX_REPORT_BYTES)))
+        with tempfile.TemporaryDirectory(prefix="evidence-", dir=self.context.temp) as folder:
+            for _, scan in pairs:
+                path = Path(folder) / f"{kind}.json"
+                self.trivy.convert(scan.trivy_json, Conversion(name=kind, form=by_name(kind).trivy, output=path))
+                converted.append((scan.report.platform, reading.read_file(path, reading.MAX_REPORT_BYTES)))
         if kind == "spdx":
             return sbom.render_spdx(converted, reference.pinned, created)
         return sbom.render_cyclonedx(converted[0][1], reference.pinned, created)
@@ -295,6 +297,7 @@ def create_attacher(
             sign=lambda reference: sign.run(signer, reference, context.progress),
             signed=signer.signed,
             progress=context.progress,
+            pushing=context.limits.pushes,
         ),
         context=context,
     )

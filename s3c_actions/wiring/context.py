@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from s3c_actions.core.concurrency import Limit, Limits, default_jobs, processors
+from s3c_actions.options.common import JobOptions
+
 if TYPE_CHECKING:
     from s3c_actions.core.process import Runner, Secrets
     from s3c_actions.core.progress import Progress
@@ -29,6 +32,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         cwd: relative paths start here.
         now: the time of this run, with its zone.
         shared: objects created once for all steps of this run, such as logins.
+        limits: how much goes on at once; by default one image after another.
     """
 
     environment: Mapping[str, str]
@@ -41,6 +45,23 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     cwd: Path
     now: datetime
     shared: dict[str, object] = msgspec.field(default_factory=dict)
+    limits: Limits = msgspec.field(default_factory=Limits)
+
+
+def with_jobs(options: JobOptions, context: Context, images: int) -> Context:
+    """Return the context of a run on a number of images, of which several are processed at once."""
+    jobs = min(options.jobs or default_jobs(), images)
+    if jobs <= 1:
+        return context
+    given = options.limits
+    limits = Limits(
+        jobs=jobs,
+        scans=Limit(given.get("scans", processors())),
+        patches=Limit(given.get("patches", 0)),
+        pushes=Limit(given.get("pushes", 0)),
+        signatures=Limit(given.get("signatures", 0)),
+    )
+    return msgspec.structs.replace(context, limits=limits)
 
 
 def image_folders(output: Path, images: Iterable[str]) -> dict[str, Path]:

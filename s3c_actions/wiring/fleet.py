@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from s3c_actions.cluster import manifests
 from s3c_actions.cluster.deployed import list_deployed
-from s3c_actions.cluster.images import parse_name
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.fleet import currency, planning, store
@@ -39,6 +38,10 @@ if TYPE_CHECKING:
     from s3c_actions.core.tag_template import TagTemplate
     from s3c_actions.registry import Registry
     from s3c_actions.steps.judge import PolicyJudge
+
+
+MAX_REPORTS = 100
+"""Reports beside one image that are read to find out whether it is current."""
 
 
 def read_any(text: str, options: RegistryOptions, context: Context) -> tuple[Plan, Reference | None]:
@@ -109,12 +112,21 @@ def image_places(options: ClusterOptions, context: Context) -> Places:
         found = list_deployed(connect_cluster(options, context), namespaces)
         return [image.image for image in found.running], [image.image for image in found.unknown]
 
-    def named(paths: tuple[str, ...]) -> Sequence[str]:
+    def named(paths: tuple[str, ...]) -> tuple[Sequence[str], Sequence[str]]:
         files = manifests.read(paths, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MAX_BYTES + 1))
-        names = (parse_name(use.image) for file in files for use in file.uses if use.image)
-        return sorted({str(name) for name in names if name is not None and (name.tag or name.digest)})
+        texts = sorted({use.image for file in files for use in file.uses})
+        names = [text for text in texts if _is_reference(text)]
+        return names, [text or "an image that is filled in later" for text in texts if text not in names]
 
     return Places(running=running, manifests=named)
+
+
+def _is_reference(text: str) -> bool:
+    try:
+        Reference.parse(text)
+    except InputError:
+        return False
+    return True
 
 
 class CurrencyJudge:
@@ -200,7 +212,7 @@ class CurrencyJudge:
         return self._tags[place.name]
 
     def _judge(self, judge: PolicyJudge, reference: Reference) -> Current | str:
-        collected = judge.collect(reference.at(reference.digest))
+        collected = judge.collect(reference.at(reference.digest), most=MAX_REPORTS)
         presumed = currency.judge_currency(
             judge.policy, currency.presume_signed(collected), self._context.now, self._within
         )

@@ -1,4 +1,4 @@
-"""Process images one after another; a failure of one does not stop the others."""
+"""Process images, several at once; a failure of one does not stop the others."""
 
 from __future__ import annotations
 
@@ -6,31 +6,39 @@ from collections.abc import Callable, Collection
 
 from msgspec.structs import replace
 
+from s3c_actions.core import concurrency
 from s3c_actions.core.errors import Refused, S3CError
-from s3c_actions.core.progress import Progress
+from s3c_actions.core.progress import Progress, showing
 from s3c_actions.options.report import ExitCodeOptions
 from s3c_actions.result.model import ImageOutcome
 
 
 def for_each_image(
-    images: Collection[str], progress: Progress, do: Callable[[str], ImageOutcome]
+    images: Collection[str], progress: Progress, do: Callable[[str], ImageOutcome], *, jobs: int = 1
 ) -> tuple[ImageOutcome, ...]:
-    """Call a function for each image, in order, and return the outcomes.
+    """Call a function for each image, and return the outcomes in the order of the images.
 
     Args:
         images: as given.
         progress: shows the image's name above its steps when there are several images.
         do: processes one image; an S3CError that it raises becomes the outcome of that image.
+        jobs: how many are processed at once.
     """
-    outcomes = []
-    for image in images:
+    several = jobs > 1 and len(images) > 1
+
+    def process(image: str) -> ImageOutcome:
         if len(images) > 1:
             progress.about(image)
         try:
-            outcomes.append(do(image))
+            return do(image)
         except S3CError as error:
-            outcomes.append(failed(ImageOutcome(image=image), error))
-    return tuple(outcomes)
+            return failed(ImageOutcome(image=image), error)
+
+    def process_beside_others(image: str) -> ImageOutcome:
+        with showing(progress.for_image(image)):
+            return process(image)
+
+    return tuple(concurrency.for_each(tuple(images), process_beside_others if several else process, jobs=jobs))
 
 
 def failed(outcome: ImageOutcome, error: S3CError) -> ImageOutcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import tempfile
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -71,6 +72,7 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
     login: Callable[[], Mapping[str, str]]
     stack: ExitStack
     found: list[BuildKit] = msgspec.field(default_factory=list)
+    opening: threading.Lock = msgspec.field(default_factory=threading.Lock)
 
     def patch(self, image: str, folder: Path, before: ScanResult | None = None) -> PatchResult:
         """Patch one image, with its reports in a folder and the rescan's in `patched` below it.
@@ -118,8 +120,9 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
 
         options, context = self.options, self.context
         program = programs.copa(options, context)
-        if not self.found:
-            self.found.append(self._open_buildkit())
+        with self.opening:
+            if not self.found:
+                self.found.append(self._open_buildkit())
         copa = Copa(program.path, context.runner)
         with tempfile.TemporaryDirectory(prefix="s3c-copa-", dir=context.temp) as folder:
             patch = PatchRequest(
@@ -133,7 +136,8 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
                 ignore_errors=options.allow_partial,
                 timeout=options.timeout,
             )
-            return copa.patch(patch, docker_config=self.login(), on_line=context.progress.note)
+            with context.limits.patches:
+                return copa.patch(patch, docker_config=self.login(), on_line=context.progress.note)
 
     def _open_buildkit(self) -> BuildKit:
         from s3c_actions.wiring import programs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
@@ -72,16 +73,26 @@ class ImageScanner(msgspec.Struct, frozen=True, kw_only=True):
     ) -> ScanResult:
         """Scan one image (of an index, that of one platform) into a folder; see `steps.scan.run`."""
         settings = replace(self.settings, folder=folder, source=source, baseline=baseline)
-        result = scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=self.context.progress)
+        with self.context.limits.scans:
+            result = scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=self.context.progress)
         return result if self.proposed is None else replace(result, proposed=self._judge_proposed(image, source))
 
     def _judge_proposed(self, image: str, source: str) -> ProposedVerdict:
         """Return the verdict of the same scan with the pull request's own files."""
         if isinstance(self.proposed, S3CError) or self.proposed is None:
             return ProposedVerdict(verdict="failed", refused=0, reason=self.proposed.what if self.proposed else "")
-        settings = replace(self.proposed, source=source, entry_platform=self.settings.entry_platform)
         try:
-            result = scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=Silent())
+            with (
+                self.context.limits.scans,
+                tempfile.TemporaryDirectory(prefix="reports-", dir=self.proposed.folder) as folder,
+            ):
+                settings = replace(
+                    self.proposed,
+                    folder=Path(folder),
+                    source=source,
+                    entry_platform=self.settings.entry_platform,
+                )
+                result = scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=Silent())
         except S3CError as error:
             return ProposedVerdict(verdict="failed", refused=0, reason=error.what)
         refused = scan.closed_gate_error(result, settings.gate)
@@ -166,7 +177,13 @@ def create_scanner(
     login = credentials.open_program_login(logins, hosts, context.temp)
     return ImageScanner(
         settings=settings,
-        trivy=Trivy(program, context.runner, cache=_trivy_cache(options, context), login=login),
+        trivy=Trivy(
+            program,
+            context.runner,
+            cache=_trivy_cache(options, context),
+            login=login,
+            concurrent=context.limits.concurrent,
+        ),
         registry=create_registry(options, logins, timeout=_registry_timeout(options)),
         context=context,
         everything=not options.platform,
@@ -185,7 +202,7 @@ def _proposed_settings(context: Context, *, evidence: bool) -> ScanSettings | S3
         settings = _settings(options, replace(context, progress=Silent(), temp=temp), evidence=evidence)
     except S3CError as error:
         return error
-    return replace(settings, folder=temp / "reports", title="proposed", formats=())
+    return replace(settings, folder=temp, title="proposed", formats=())
 
 
 def policy_from_inputs(options: ThresholdOptions) -> Policy | None:

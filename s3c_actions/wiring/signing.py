@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -67,7 +68,7 @@ def open_signing_key(options: SigningOptions, context: Context, registries: Coll
             progress=context.progress,
         ) as signer,
     ):
-        yield signer
+        yield dataclasses.replace(signer, signing=context.limits.signatures)
 
 
 def create_notation(options: NotationOptions, context: Context, registries: Collection[str]) -> Notation:

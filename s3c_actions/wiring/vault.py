@@ -189,7 +189,7 @@ def open_plugin_key(options: KeyOptions, context: Context) -> Iterator[PluginKey
             libexec=running.libexec,
             key_id=opened.certificate.key_id,
             chain=opened.chain,
-            failure=lambda: running.failure,
+            failure=running.failures.get,
         )
         context.progress.note(f"{opened.vault.host}: {opened.vault.requests} requests")
 

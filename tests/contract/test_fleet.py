@@ -129,7 +129,7 @@ def image(real: str, name: str, tag: str, *layers: bytes) -> str:
 
 
 def planned(source: RegistrySource, text: str) -> tuple[planning.Resolved, Expanded]:
-    places = Places(running=lambda _: ((), ()), manifests=lambda _: ())
+    places = Places(running=lambda _: ((), ()), manifests=lambda _: ((), ()))
     expanded = selecting.expand(model.parse(f"version: 1\n{text}"), source, places)
     return planning.resolve(expanded.images, source), expanded
 

@@ -16,7 +16,7 @@ from s3c_actions.registry import OCI_INDEX, OCI_MANIFEST, Registry, Writer
 from s3c_actions.registry.content import compute_digest
 from s3c_actions.registry.credentials import Logins
 from s3c_actions.result.model import ScanResult
-from s3c_actions.steps import patch
+from s3c_actions.steps import concurrent_patches, patch
 from tests.support.outcomes import PASSED
 
 FIXABLE = Finding(
@@ -160,7 +160,7 @@ class Run:
         )
         return ScanResult(image=pinned, reference=pinned, report=report, trivy_json=path, **PASSED)
 
-    def __call__(self, tag="{tag}-{n}", vouched=None, **more):
+    def __call__(self, tag="{tag}-{n}", vouched=None, patience=0.0, **more):
         registry = Registry(Logins(environment={"HOME": str(self.folder)}), timeout=10)
         tools = patch.PatchTools(
             registry=registry,
@@ -173,6 +173,7 @@ class Run:
             host="amd64",
             progress=Silent(),
             now=datetime(2026, 11, 23, tzinfo=UTC),
+            patience=patience,
         )
         settings = patch.PatchSettings(
             image=f"{self.store.name}:1@{self.original}", tag=TagTemplate.parse(tag), temp=self.folder, **more
@@ -247,3 +248,90 @@ def test_nothing_stays_of_the_temporary_tags(run):
     result = run()
     assert set(run.store.tags) == {"1", "1-1"}
     assert run.store.tags["1-1"] == result.reference.rpartition("@")[2]
+
+
+def rival(run):
+    """A patch of the original that another run pushes: of other content, by the same rules."""
+    parts = [run.store.image([f"sha256:{one}", "sha256:other"], one, run.label) for one in PLATFORMS]
+    return run.store.index(*parts) if run.several else parts[0]
+
+
+def at(run, method, pattern, act):
+    """Do something once, at the first request of a method for a name."""
+    done = []
+
+    def meddle(got, name):
+        if not done and got == method and re.fullmatch(pattern, name):
+            done.append(name)
+            act()
+
+    run.store.meddle = meddle
+
+
+BUILT = r"s3c-[0-9a-f]{32}.*"
+
+
+def test_a_run_that_comes_second_waits_for_the_signature_of_the_first_and_hands_its_patch_on(run, monkeypatch):
+    """The other's tag appears while this one builds, and its signature a little later."""
+    monkeypatch.setattr(concurrent_patches, "_LOOK", 0.01)
+    other, asked = rival(run), []
+
+    def vouched(reference):
+        asked.append(reference)
+        return reference.endswith(other) and asked.count(reference) > 2
+
+    at(run, "PUSHED", BUILT, lambda: run.store.tags.update({"1-1": other}))
+    result = run(vouched=vouched, patience=20.0)
+    assert (result.reference.rpartition("@")[2], result.tag, result.skipped) == (other, "1-1", True)
+    # What this run built has no tag but the temporary one, which is gone.
+    assert set(run.store.tags) == {"1", "1-1"}
+
+
+def test_two_runs_that_end_at_once_sign_the_patch_of_the_lower_number(run, monkeypatch):
+    """Both have listed the tags before either has set one: this one finds its number taken, and takes the next."""
+    monkeypatch.setattr(concurrent_patches, "_LOOK", 0.01)
+    other, signed = rival(run), []
+    lists = [0]
+
+    def meddle(method, name):
+        lists[0] += method == "LIST"
+        if method == "GET" and name == "1-1" and lists[0] >= 2:
+            run.store.tags.setdefault("1-1", other)
+        if method == "PUT" and name == "1-2":
+            signed.append(other)
+
+    run.store.meddle = meddle
+    result = run(vouched=lambda reference: reference.rpartition("@")[2] in signed, patience=20.0)
+    assert (result.reference.rpartition("@")[2], result.tag) == (other, "1-1")
+    assert run.store.tags["1-1"] == other
+    assert "1-2" in run.store.tags  # pushed, and never signed
+
+
+def test_two_runs_that_set_one_tag_sign_the_patch_that_it_names(run, monkeypatch):
+    monkeypatch.setattr(concurrent_patches, "_LOOK", 0.01)
+    other = rival(run)
+    at(run, "DELETE", BUILT, lambda: run.store.tags.update({"1-1": other}))
+    result = run(vouched=lambda reference: reference.endswith(other), patience=20.0)
+    assert (result.reference.rpartition("@")[2], result.tag) == (other, "1-1")
+
+
+def test_a_run_that_was_killed_before_it_signed_is_not_waited_for_for_ever(run, monkeypatch):
+    monkeypatch.setattr(concurrent_patches, "_LOOK", 0.01)
+    other = rival(run)
+    at(run, "DELETE", BUILT, lambda: run.store.tags.update({"1-1": other}))
+    result = run(vouched=lambda _reference: False, patience=0.05)
+    assert is_ours(run, result.reference)
+    assert result.tag == "1-2"
+    assert run.store.tags["1-1"] == other
+    assert run.store.tags["1-2"] == result.reference.rpartition("@")[2]
+
+
+def test_a_look_alike_that_appears_meanwhile_is_waited_for_in_vain(run, monkeypatch):
+    monkeypatch.setattr(concurrent_patches, "_LOOK", 0.01)
+    at(run, "PUSHED", BUILT, lambda: run.store.tags.update({"1-1": run.evil, "1-2": run.original}))
+    assert is_ours(run, run(vouched=lambda _reference: False, patience=0.05).reference)
+
+
+def test_a_run_that_signs_nothing_waits_for_nobody(run):
+    at(run, "PUSHED", BUILT, lambda: run.store.tags.update({"1-1": rival(run)}))
+    assert is_ours(run, run(patience=1e9).reference)

@@ -1,5 +1,6 @@
 """Outside programs are waited for without delay, and none outlives who started it."""
 
+import io
 import os
 import subprocess
 import sys
@@ -10,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from s3c_actions.cli.console import LogProgress
+from s3c_actions.core.concurrency import for_each
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.process import ProgramFailed, ProgramTimedOut, Runner, interrupt
+from s3c_actions.core.progress import RoutedProgress, showing
 from tests.support.processes import gone, told
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -117,3 +121,52 @@ def test_an_interruption_ends_a_program_that_is_just_being_started(tmp_path, mon
 def test_what_is_not_there_is_told(tmp_path):
     with pytest.raises(OutsideError, match="could not be started: No such file or directory"):
         RUNNER.run([tmp_path / "nothing"])
+
+
+def test_what_the_programs_of_images_at_once_print_is_shown_with_their_image():
+    stream, turns = io.StringIO(), threading.Barrier(2, timeout=20)
+    progress = RoutedProgress(LogProgress(stream, verbose=True))
+    images = ("r.example/app:1", "r.example/db:2")
+
+    def run(image):
+        with showing(progress.for_image(image)):
+            turns.wait()
+            argv = [sys.executable, "-c", "import sys; print('hello', file=sys.stderr)"]
+            Runner({}, echo=progress.note).run(argv, on_line=progress.note)
+
+    for_each(images, run, jobs=2)
+    lines = [line.strip() for line in stream.getvalue().splitlines()]
+    assert sorted(line for line in lines if line.endswith(" hello")) == [f"{image}: hello" for image in images]
+    assert sum(" -c " in line for line in lines) == 2
+
+
+def test_an_interrupted_run_starts_no_other_program_of_its_images():
+    """The program of each image is ended, and the job that waited for it does not begin the next."""
+    script = """
+import os, signal, sys, threading, time
+from s3c_actions.__main__ import _interrupt
+from s3c_actions.core.concurrency import for_each
+from s3c_actions.core.process import Runner
+signal.signal(signal.SIGTERM, _interrupt)
+def do(item):
+    for _ in range(50):
+        print("begun", flush=True)
+        Runner({"PATH": os.environ["PATH"]}).run(["sleep", "30"], check=False)
+def end():
+    time.sleep(1.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+threading.Thread(target=end, daemon=True).start()
+try:
+    for_each(range(9), do, jobs=3)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+    started = time.monotonic()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, env=environment, check=False
+    )
+    assert ended.stdout.splitlines()[-1] == "interrupted", ended.stderr
+    # One more of each may be about to begin when the signal comes; it is ended too.
+    assert 3 <= ended.stdout.count("begun") <= 6
+    assert time.monotonic() - started < 25

@@ -70,6 +70,7 @@ LINES: list[tuple[str, ...]] = [
     ("refresh",),
     ("refresh", PINNED, "--issue"),
     ("programs", "install", "trivy", "notation", "helm"),
+    ("fleet report", "--plan", "oci://registry.example/fleet/plan:nightly"),
 ]
 
 

@@ -26,7 +26,8 @@ from s3c_actions.findings.model import ScanReport
 from s3c_actions.findings.scope import Scope
 from s3c_actions.findings.threshold import Threshold
 from s3c_actions.programs.notation.notation import Notation
-from s3c_actions.programs.trivy.trivy import Conversion, DatabaseMetadata, Trivy
+from s3c_actions.programs.trivy.cache import DatabaseMetadata
+from s3c_actions.programs.trivy.trivy import Conversion, Trivy
 from s3c_actions.registry import OCI_MANIFEST, Descriptor, ImageConfig, Manifest
 from s3c_actions.result import document
 from s3c_actions.result.model import AttachResult, ImageOutcome, Outcome, PolicyJudgement, ScanResult

@@ -52,7 +52,7 @@ WITHOUT = {
         "trust upload verify"
     ),
     "core": (
-        "artifact_types errors pasted_content process progress reading records response_limits "
+        "artifact_types errors pasted_content process reading records response_limits "
         "secret_handover secret_values startup writing"
     ),
     "evidence": "documents sbom statement",
@@ -62,8 +62,8 @@ WITHOUT = {
         "target_branch"
     ),
     "options": (
-        "attach azure chain comment common deploy evidence gate github mirror parse patch policy programs "
-        "propose refresh registry removed report scan sign trace trust upload vault verify"
+        "attach azure chain comment common deploy evidence fleet fleet_report gate github mirror parse patch policy "
+        "programs propose refresh registry removed report scan sign trace trust upload vault verify"
     ),
     "policy": "export judge licences model",
     "programs/buildkit": "buildkit errors",
@@ -79,7 +79,7 @@ WITHOUT = {
     "report": "rendering",
     "result": "gate_change model outputs",
     "signing": "envelopes identities",
-    "steps": "judge list_signed merge mirror patch_building patching protocols sign trace verify",
+    "steps": "concurrent_patches judge list_signed merge mirror patch_building patching protocols sign trace verify",
     "trace": "document model page text",
     "wiring": (
         "attaching azure baseline context deploying files github install_gate judging kubernetes logins "

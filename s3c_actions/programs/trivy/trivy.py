@@ -5,15 +5,15 @@ https://trivy.dev/docs/v0.74/guide/references/configuration/cli/trivy_image/
 
 from __future__ import annotations
 
-import fcntl
 import re
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from datetime import datetime, timedelta
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -23,9 +23,9 @@ from s3c_actions.core.errors import OutsideError, S3CError
 from s3c_actions.core.process import CompletedProgram, Runner
 from s3c_actions.core.progress import Progress
 from s3c_actions.findings import trivy_warnings
-from s3c_actions.programs.install.cache import make_private_folders
 from s3c_actions.programs.install.locate import LateProgram, Program
 from s3c_actions.programs.trivy import database, errors, settings
+from s3c_actions.programs.trivy.cache import SCHEMAS, CacheLocks, DatabaseMetadata, Wait, has_archives
 from s3c_actions.programs.trivy.settings import (
     CHECKS_REPOSITORY,
     DB_REPOSITORIES,
@@ -36,12 +36,16 @@ from s3c_actions.programs.trivy.settings import (
     SKIP_FLAGS,
 )
 
+T = TypeVar("T")
+
 SOURCES = {"registry": "remote", "docker": "docker", "containerd": "containerd", "podman": "podman"}
 """Where an image is taken from: the input's value → Trivy's."""
 
-# Both databases are opened exclusively for as long as a scan runs; Trivy gives up after 5 s.
+# The cache of layers is opened exclusively for as long as a scan runs; Trivy gives up after 5 s.
 _IN_USE = re.compile(r"may be in use by another process")
 _NO_JAVA_DATABASE = re.compile(r"--skip-java-db-update' cannot be specified on the first run")
+_NO_USABLE_DATABASE = re.compile(r"--skip-db-update cannot be specified")
+_READ_PATIENCE = 60.0
 _LINE = re.compile(r"^\S+Z\t(?P<level>[A-Z]+)\t(?P<message>.*)$")
 _FAILED_REPOSITORY = re.compile(r"failed to download artifact from (?P<repository>\S+?): ")
 # Trivy's advice to disable what was requested, and its notes on what it was configured to skip.
@@ -121,21 +125,6 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True):
     output: Path
 
 
-class DatabaseMetadata(msgspec.Struct, frozen=True, rename="pascal"):
-    """`metadata.json` of a database of Trivy's; `downloaded_at` is Go's zero time for one not downloaded by Trivy."""
-
-    updated_at: datetime
-    next_update: datetime = datetime.max
-    downloaded_at: datetime = datetime.min
-    version: int = 0
-
-    def fresh(self, now: datetime) -> bool:
-        """Whether Trivy would use it unchanged, without looking for a newer one (pkg/db/db.go)."""
-        if self.downloaded_at.year <= 1:
-            return False
-        return now < self.next_update or now < self.downloaded_at + timedelta(hours=1)
-
-
 class Trivy:
     """Runs Trivy.
 
@@ -144,6 +133,8 @@ class Trivy:
         runner: starts it.
         cache: its cache folder: databases, and the layers already analysed.
         login: gives the environment variables with which it logs in to registries, called at each start.
+        concurrent: several scans of this run go on at once, so that a database is replaced before a scan, and not
+            within the first that needs it while the others wait.
         retry_waits: seconds to wait before each new attempt when a database's registry limits requests.
 
     Attributes:
@@ -157,9 +148,12 @@ class Trivy:
         *,
         cache: Path,
         login: Callable[[], Mapping[str, str]] = dict,
+        concurrent: bool = False,
         retry_waits: tuple[float, ...] = (3.0, 9.0),
     ) -> None:
         self.cache = cache
+        self._locks = CacheLocks(cache)
+        self._concurrent = concurrent
         self._program = program
         environment, self.set_aside = settings.trivy_environment(runner.environment)
         self._runner = runner.within(environment)
@@ -181,10 +175,31 @@ class Trivy:
 
     def sources(self) -> frozenset[str] | None:
         """The sources whose advisories are in the vulnerability database; None when there is no file."""
-        return database.read_sources(self.cache / "db" / "trivy.db")
+        with self._undisturbed():
+            return database.read_sources(self.cache / "db" / "trivy.db")
 
     def database(self, name: str = "db") -> DatabaseMetadata | None:
         """The metadata of a database in the cache (`db`, `java-db`); None without a usable one."""
+        with self._undisturbed():
+            return self._read_metadata(name)
+
+    @contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """Read the databases while nobody replaces them, where there is a cache to lock."""
+        with ExitStack() as stack:
+            if self.cache.is_dir():
+                ends = time.monotonic() + _READ_PATIENCE
+
+                def wait() -> None:
+                    if time.monotonic() > ends:
+                        raise TimeoutError
+
+                # A cache that cannot be written is nobody's to replace.
+                with suppress(OSError):
+                    stack.enter_context(self._locks.shared(wait))
+            yield
+
+    def _read_metadata(self, name: str) -> DatabaseMetadata | None:
         try:
             return msgspec.json.decode(reading.read_file(self.cache / name / "metadata.json"), type=DatabaseMetadata)
         except (OSError, msgspec.MsgspecError):
@@ -212,12 +227,14 @@ class Trivy:
             image=request.asked, cache=self.cache, timeout=options.timeout, source=request.source
         )
         deadline = time.monotonic() + options.timeout
-        with self._lock_cache(deadline, progress, context):
-            run = self._run_insecure if options.insecure else self._run_with_retries
-            warnings = _read_warnings(run(request, progress, context, deadline).stderr)
-            if trivy_warnings.mentions_layers(warnings):
-                # Trivy warns of a layer when it first analyses it, and later takes it from the cache silently.
-                shutil.rmtree(self.cache / "fanal", ignore_errors=True)
+        wait = _wait_until(deadline, progress, context)
+        if options.insecure:
+            _notice_insecure(options, progress)
+        warnings = self._scan_beside_others(request, progress, context, deadline, wait)
+        if warnings is None:
+            with _held(self._locks.exclusive(wait), context):
+                run = self._run_insecure if options.insecure else self._run_with_retries
+                warnings = _end_scan(run(request, progress, context, deadline), self.cache)
         if not request.output.is_file() or request.output.stat().st_size == 0:
             raise OutsideError(
                 "Trivy ended without an error and without a report.",
@@ -280,6 +297,112 @@ class Trivy:
 
             yield collect
 
+    def _scan_beside_others(
+        self, request: ScanRequest, progress: Progress, context: errors.ErrorContext, deadline: float, wait: Wait
+    ) -> tuple[str, ...] | None:
+        """Scan with the databases as they are, which any number of scans may do at once.
+
+        Returns:
+            The warnings; None when Trivy would replace something first, and has to be alone for that.
+
+        Raises:
+            S3CError: as `scan`.
+        """
+        options, java_updated = request.options, False
+        skipped = {*(SKIP_FLAGS if options.offline else options.skips)}
+        updates_vulnerabilities = "vuln" in options.scanners and "skip-db-update" not in skipped
+        while True:
+            if not self._is_current(options):
+                if not (self._concurrent and updates_vulnerabilities):
+                    return None
+                with _held(self._locks.exclusive(wait), context):
+                    if not self._has_fresh("db"):
+                        self._run_with_retries(request, progress, context, deadline, download="db")
+            with _held(self._locks.shared(wait), context):
+                if not self._is_current(options):
+                    return None
+                java_current = "skip-java-db-update" in skipped or java_updated or self._has_fresh("java-db")
+                with _held(self._locks.layers(), context) as folder:
+                    # What is read from archives with an old Java database is not kept in the cache of layers.
+                    kept_in = folder if java_current or self._read_metadata("java-db") is None else None
+                    completed = self._run_reading(request, progress, context, deadline, kept_in)
+                    if completed is not None and (java_current or not has_archives(request.output)):
+                        return _end_scan(completed, kept_in)
+            if not self._concurrent or java_updated or "skip-java-db-update" in skipped:
+                return None
+            with _held(self._locks.exclusive(wait), context):
+                if not self._has_fresh("java-db"):
+                    self._run_with_retries(request, progress, context, deadline, download="java-db")
+            java_updated = True
+
+    def _run_reading(
+        self,
+        request: ScanRequest,
+        progress: Progress,
+        context: errors.ErrorContext,
+        deadline: float,
+        layers: Path | None,
+    ) -> CompletedProgram | None:
+        """Run a scan that replaces nothing in the cache; None when it needs something that is not there.
+
+        Args:
+            request: the scan.
+            progress: of the scan.
+            context: of the scan.
+            deadline: when it ends, by the monotonic clock.
+            layers: the cache that it has alone; None: it keeps no layers.
+        """
+        options = request.options
+        skipped = {*(SKIP_FLAGS if options.offline else options.skips)}
+        skips = tuple(sorted(skipped | (set(SKIP_FLAGS) - {"offline-scan"})))
+        reading_request = replace(request, options=replace(options, skips=skips))
+        repositories = options.db_repositories or DB_REPOSITORIES
+        while True:
+            seconds = max(deadline - time.monotonic(), 1.0)
+            argv = scan_arguments(
+                reading_request,
+                cache=layers or self.cache,
+                repositories=repositories,
+                timeout=seconds,
+                keeps_layers=layers is not None,
+            )
+            ended = self._start(argv, seconds, progress)
+            if ended.code == 0:
+                return ended
+            message = errors.fatal_message(ended.stderr)
+            if _IN_USE.search(message) and time.monotonic() < deadline:
+                progress.note("another program uses Trivy's cache; trying again")
+                continue
+            lacks_java = bool(_NO_JAVA_DATABASE.search(ended.stderr)) and "skip-java-db-update" not in skipped
+            lacks_database = bool(_NO_USABLE_DATABASE.search(ended.stderr)) and "skip-db-update" not in skipped
+            if lacks_java or lacks_database:
+                return None
+            raise errors.translate(ended.stderr, context)
+
+    def _is_current(self, options: ScanOptions) -> bool:
+        """Whether Trivy would take everything but the Java database as it is in the cache, and replace nothing."""
+        skips = {*(SKIP_FLAGS if options.offline else options.skips)}
+        if "vuln" in options.scanners and "skip-db-update" not in skips and not self._has_fresh("db"):
+            return False
+        if options.insecure:
+            return True  # nothing else is downloaded beside a registry that is not verified
+        if "repo" in options.vex and "skip-vex-repo-update" not in skips:
+            return False
+        needs_checks = "misconfig" in {*options.scanners, *options.image_config_scanners}
+        return not needs_checks or "skip-check-update" in skips or self._has_fresh_checks()
+
+    def _has_fresh(self, name: str) -> bool:
+        metadata = self._read_metadata(name)
+        version, kept = SCHEMAS[name]
+        return metadata is not None and metadata.version == version and metadata.fresh(datetime.now(UTC), kept)
+
+    def _has_fresh_checks(self) -> bool:
+        try:
+            written = (self.cache / "policy" / "metadata.json").stat().st_mtime
+        except OSError:
+            return False
+        return time.time() - written < timedelta(days=1).total_seconds()
+
     def _run_insecure(
         self, request: ScanRequest, progress: Progress, context: errors.ErrorContext, deadline: float
     ) -> CompletedProgram:
@@ -293,13 +416,6 @@ class Trivy:
             self._run_with_retries(request, progress, context, deadline, download="db")
         if "skip-java-db-update" not in skips and (self.cache / "java-db" / "metadata.json").is_file():
             self._run_with_retries(request, progress, context, deadline, download="java-db")
-        if "skip-check-update" not in skips and "misconfig" in {*options.scanners, *options.image_config_scanners}:
-            progress.notice(
-                "Checks for misconfigurations are those of the cache, or the ones that Trivy brings: none is "
-                "downloaded beside `insecure-registry`."
-            )
-        if "skip-vex-repo-update" not in skips and "repo" in options.vex:
-            progress.notice("VEX repositories are those of the cache: none is asked beside `insecure-registry`.")
         downloaded = tuple(sorted(skips | (set(SKIP_FLAGS) - {"offline-scan"})))
         scan = replace(request, options=replace(options, skips=downloaded))
         try:
@@ -366,43 +482,73 @@ class Trivy:
             )
         else:
             argv = scan_arguments(request, cache=self.cache, repositories=repositories, timeout=seconds)
+        return self._start(argv, seconds, progress)
+
+    def _start(self, argv: list[str], seconds: float, progress: Progress) -> CompletedProgram:
         # Trivy's own limit has no effect while a registry does not respond; the runner's has.
         return self._runner.run(
             [self._path, *argv], extra=self._login(), timeout=seconds + 2, check=False, on_line=_line_reporter(progress)
         )
 
-    @contextmanager
-    def _lock_cache(self, deadline: float, progress: Progress, context: errors.ErrorContext) -> Iterator[None]:
-        """One scan at a time in one cache: Trivy locks both databases for a whole scan and fails on a locked one."""
+
+def _wait_until(deadline: float, progress: Progress, context: errors.ErrorContext) -> Wait:
+    """Return what is called while others hold the cache: it says so once, and raises at the deadline."""
+    noted = False
+
+    def wait() -> None:
+        nonlocal noted
+        if not noted:
+            progress.note("another scan updates Trivy's databases, or waits for that; waiting for it")
+            noted = True
+        if time.monotonic() > deadline:
+            raise errors.cache_in_use_error(context)
+
+    return wait
+
+
+def _notice_insecure(options: ScanOptions, progress: Progress) -> None:
+    """Say what is not downloaded beside a registry that is not verified."""
+    skips = {*(SKIP_FLAGS if options.offline else options.skips)}
+    if "skip-check-update" not in skips and "misconfig" in {*options.scanners, *options.image_config_scanners}:
+        progress.notice(
+            "Checks for misconfigurations are those of the cache, or the ones that Trivy brings: none is "
+            "downloaded beside `insecure-registry`."
+        )
+    if "skip-vex-repo-update" not in skips and "repo" in options.vex:
+        progress.notice("VEX repositories are those of the cache: none is asked beside `insecure-registry`.")
+
+
+@contextmanager
+def _held(lock: AbstractContextManager[T], context: errors.ErrorContext) -> Iterator[T]:
+    """Hold a lock of the cache; raise S3CError where the cache folder cannot be used."""
+    with ExitStack() as stack:
         try:
-            make_private_folders(self.cache)
-            file = (self.cache / "s3c.lock").open("a")
+            value = stack.enter_context(lock)
         except OSError as error:
             raise errors.cache_unusable_error(error, context) from error
-        with file:
-            noted = False
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if not noted:
-                        progress.note("another scan uses Trivy's cache; waiting for it")
-                        noted = True
-                    if time.monotonic() > deadline:
-                        raise errors.cache_in_use_error(context) from None
-                    time.sleep(0.05)
-            yield
+        yield value
 
 
-def scan_arguments(request: ScanRequest, *, cache: Path, repositories: tuple[str, ...], timeout: float) -> list[str]:
+def _end_scan(completed: CompletedProgram, layers: Path | None) -> tuple[str, ...]:
+    """Return the warnings of a scan; `layers` is the cache that it had alone."""
+    warnings = _read_warnings(completed.stderr)
+    if layers is not None and trivy_warnings.mentions_layers(warnings):
+        # Trivy warns of a layer when it first analyses it, and later takes it from the cache silently.
+        shutil.rmtree(layers / "fanal", ignore_errors=True)
+    return warnings
+
+
+def scan_arguments(
+    request: ScanRequest, *, cache: Path, repositories: tuple[str, ...], timeout: float, keeps_layers: bool = True
+) -> list[str]:
     """Trivy's arguments for one scan: they include all that it would otherwise take from a file or a variable.
 
     Every value is joined to its flag, so that none can be parsed as a flag; the reference is checked by its parser.
     """
     options = request.options
     argv = ["image", f"--cache-dir={cache}", f"--output={request.output}", f"--timeout={max(1, round(timeout))}s"]
-    argv += settings.fixed_arguments(options.wider)
+    backend = () if keeps_layers else (("cache-backend", "memory"),)
+    argv += settings.fixed_arguments((*options.wider, *backend))
     argv += _input_arguments(options, repositories)
     argv += ["--download-db-only=false", "--download-java-db-only=false"]
     if request.source == "archive":

@@ -143,3 +143,16 @@ def test_a_policy_that_the_fleet_names_is_read_and_listed(folder: Path) -> None:
         ("fleet", "fleet.yaml"),
         ("policy", "p.yaml"),
     ]
+
+
+def test_images_of_manifests_are_planned_and_what_they_leave_open_is_reported(folder: Path) -> None:
+    (folder / "k8s").mkdir()
+    containers = "[{name: a, image: %s}, {name: b, image: %s}]"
+    pod = f"apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {{containers: {containers}}}\n"
+    (folder / "k8s" / "pod.yaml").write_text(pod % ("registry.example/team/app1:1.1", '"registry.example/x:${TAG}"'))
+    (folder / "fleet.yaml").write_text("version: 1\nimages: [{manifests: [k8s/]}, {manifests: [gone/]}]\n")
+    code, _, err = ended("--snapshot", "snapshot.json", "--output", "plan.json")
+    plan = plans.read(folder / "plan.json")
+    assert code == 2, err
+    assert [image.names for image in plan.images] == [("registry.example/team/app1:1.1",)]
+    assert [entry.image for entry in plan.unplanned] == ["manifests (gone/)", "registry.example/x:${TAG}"]

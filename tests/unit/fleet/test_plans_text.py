@@ -57,3 +57,31 @@ def test_reasons_are_one_line_of_printable_text() -> None:
 def test_nothing_to_do_names_no_shards() -> None:
     text = plans_text.render(Plan(created=PLAN.created, fleet=PLAN.fleet, shards=1, images=()), Path("plan.json"))
     assert text == "0 images: 0 to do, 0 current\n\nplan: plan.json\n"
+
+
+def test_the_summary_of_a_job() -> None:
+    assert plans_text.render_markdown(PLAN) == (
+        "### ❌ 4 images: 3 to do in 2 shards, 1 current\n\n"
+        "| | Images | Why |\n|:--|--:|:--|\n"
+        "| to do | 3 | no report is beside it |\n"
+        "| current | 1 | its report of today has nothing to fix |\n\n"
+        "**1 could not be planned**\n\n"
+        "| Image | Owner | What | What to do |\n|:--|:--|:--|:--|\n"
+        "| registry.example/gone:1 |  | It is not there. |  |\n"
+    )
+
+
+def test_hostile_texts_make_no_markup_in_the_summary() -> None:
+    hostile = "<img src=x onerror=alert(1)>|\n# [x](javascript:y) @octo `a`"
+    entries = tuple(
+        UnplannedImage(image=f"{number}{hostile}", owner=hostile, what=hostile, remedy=hostile, exit_code=3)
+        for number in range(300)
+    )
+    images = (replace(planned(1), reason=hostile),)
+    plan = Plan(created=PLAN.created, fleet=PLAN.fleet, shards=1, images=images, unplanned=entries)
+    text = plans_text.render_markdown(plan)
+    rows = [row for row in text.splitlines() if row.startswith("| ")]
+    assert len(rows) == 1 + 1 + 1 + 200
+    assert "<img" not in text
+    assert "](javascript" not in text
+    assert "100 more stand in" in text

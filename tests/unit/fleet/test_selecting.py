@@ -17,7 +17,10 @@ TAGS = {
     "r.example/team/web": ("2.0", "2.0-debug"),
     "r.example/team/words": ("edge",),
 }
-PLACES = Places(running=lambda _: (["r.example/runs:1"], ["r.example/starting"]), manifests=lambda _: ["r.example/m:1"])
+PLACES = Places(
+    running=lambda _: (["r.example/runs:1"], ["r.example/starting"]),
+    manifests=lambda _: (["r.example/m:1"], ["r.example/t:${TAG}"]),
+)
 
 
 class Registries:
@@ -65,7 +68,8 @@ def names(text: str) -> list[str]:
         ),
         ("[{cluster: {}}]", ["r.example/runs:1"]),
         ("[{manifests: [k8s/]}]", ["r.example/m:1"]),
-        ("[{image: nginx}]", ["docker.io/library/nginx"]),
+        ("[{image: nginx}]", ["docker.io/library/nginx:latest"]),
+        ("[{image: nginx}, {image: 'docker.io/library/nginx:latest'}]", ["docker.io/library/nginx:latest"]),
     ],
 )
 def test_selections(images: str, expected: list[str]) -> None:
@@ -124,6 +128,17 @@ def test_what_cannot_be_expanded_stops_no_other(images: str, what: str, code: in
 def test_what_runs_without_a_digest_is_reported() -> None:
     (entry,) = expand("images: [{cluster: {namespaces: [shop]}}]").unplanned
     assert (entry.image, entry.exit_code) == ("r.example/starting", 3)
+
+
+def test_what_a_manifest_leaves_open_is_reported() -> None:
+    (entry,) = expand("images: [{manifests: [k8s/]}]").unplanned
+    assert (entry.image, entry.exit_code) == ("r.example/t:${TAG}", 2)
+
+
+def test_a_reference_that_is_too_long_for_a_plan_is_reported() -> None:
+    expanded = expand(f"images: [{{image: {'r' * 899}.example/a:1}}, {{image: r.example/a:1}}]")
+    assert [image.name for image in expanded.images] == ["r.example/a:1"]
+    assert [entry.exit_code for entry in expanded.unplanned] == [2]
 
 
 def test_a_cluster_that_does_not_answer_stops_no_other() -> None:

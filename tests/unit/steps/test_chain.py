@@ -1,3 +1,5 @@
+import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -5,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from s3c_actions.commands.chain import _replacements, _trace_images
+from s3c_actions.core.concurrency import Limits
 from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.core.progress import Silent
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity
@@ -53,11 +56,13 @@ class World:
     def __init__(self, *, left=(), missing=(), down=()):
         self.calls = []
         self.left, self.missing, self.down = left, missing, down
+        self.digests = {}
 
     def resolve(self, image):
         self.calls.append(("resolve", image))
         if image in self.missing:
             raise InputError("image", f"{image} does not exist.")
+        return self.digests.get(image, image)
 
     def scan(self, image):
         self.calls.append(("scan", image))
@@ -95,7 +100,7 @@ class World:
             reference=reference, policy="p", signature_digest="sha256:" + "c" * 64, signer="CN=s3c-test"
         )
 
-    def run(self, *images):
+    def run(self, *images, jobs=1):
         steps = chain.ChainSteps(
             resolve=self.resolve,
             scan=self.scan,
@@ -103,7 +108,7 @@ class World:
             sign=self.sign,
             verify=self.verify,
         )
-        return chain.run(chain.ChainSettings(images=images, gate=GATE), steps, Silent())
+        return chain.run(chain.ChainSettings(images=images, gate=GATE, jobs=jobs), steps, Silent())
 
 
 def test_every_step_hands_on_a_digest():
@@ -231,7 +236,7 @@ def test_a_page_that_cannot_be_written_is_told_and_changes_nothing(monkeypatch, 
         raise error
 
     monkeypatch.setattr(tracing, "trace_image", tell)
-    context = SimpleNamespace(output=tmp_path, now=datetime.now(UTC), progress=Told())
+    context = SimpleNamespace(output=tmp_path, now=datetime.now(UTC), progress=Told(), limits=Limits())
     options = read(ChainInputs, {"image": "app:1,gone:1"}, {}, lambda _notice: None)
     outcomes = (
         ImageOutcome(image="app:1", reference=PATCHED),
@@ -240,3 +245,44 @@ def test_a_page_that_cannot_be_written_is_told_and_changes_nothing(monkeypatch, 
     assert _trace_images(options, context, outcomes, object(), None) == outcomes  # type: ignore[arg-type]
     (warning,) = context.progress.warnings
     assert warning.startswith("app:1: the page of its story could not be written: ")
+
+
+def test_images_are_taken_through_the_chain_at_once_and_reported_in_order(monkeypatch):
+    world, meeting = World(down=("b:1",)), threading.Barrier(2, timeout=20)
+    sign = world.sign
+
+    def sign_at_once(reference):
+        meeting.wait()
+        return sign(reference)
+
+    monkeypatch.setattr(world, "sign", sign_at_once)
+    outcomes = world.run("a:1", "b:1", "c:1", jobs=3)
+    assert [outcome.image for outcome in outcomes] == ["a:1", "b:1", "c:1"]
+    assert [bool(outcome.failure) for outcome in outcomes] == [False, True, False]
+
+
+def test_two_tags_of_one_digest_are_never_patched_at_the_same_time(monkeypatch):
+    world, inside, most = World(), [0], [0]
+    world.digests = {"a:1": ORIGINAL, "a:latest": ORIGINAL, "b:1": "b"}
+    patch, lock = world.patch, threading.Lock()
+
+    def watched(scan):
+        with lock:
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+        time.sleep(0.01)
+        with lock:
+            inside[0] -= 1
+        return patch(scan)
+
+    monkeypatch.setattr(world, "patch", watched)
+    assert len(world.run("a:1", "a:latest", jobs=4)) == 2
+    assert most == [1]
+    assert [outcome.image for outcome in world.run("a:1", "b:1", "a:latest", jobs=4)] == ["a:1", "b:1", "a:latest"]
+
+
+def test_a_missing_image_stops_several_at_once_before_anything_is_done_too():
+    world = World(missing=("b:1",))
+    with pytest.raises(InputError, match="b:1"):
+        world.run("a:1", "b:1", "c:1", jobs=3)
+    assert "scan" not in [call[0] for call in world.calls]

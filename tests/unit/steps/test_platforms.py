@@ -15,7 +15,8 @@ from s3c_actions.core.errors import Exit, InputError, OutsideError
 from s3c_actions.core.reference import Reference
 from s3c_actions.findings.model import Severity
 from s3c_actions.programs.notation.notation import Notation
-from s3c_actions.programs.trivy.trivy import DatabaseMetadata, Trivy
+from s3c_actions.programs.trivy.cache import DatabaseMetadata
+from s3c_actions.programs.trivy.trivy import Trivy
 from s3c_actions.registry import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, Registry, choose
 from s3c_actions.registry.content import compute_digest, parse_manifest
 from s3c_actions.registry.oci_layout import layout_platforms

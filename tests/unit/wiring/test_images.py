@@ -1,5 +1,7 @@
 """What becomes of one image keeps no other from its turn."""
 
+import threading
+
 import pytest
 
 from s3c_actions.core.errors import OutsideError, Refused
@@ -60,3 +62,26 @@ def test_a_closed_gate_ends_the_step_unless_the_exit_code_is_0(given, closed):
     assert unless_exempt(refused, "a", options, shown := Shown()) is (refused if closed else None)
     assert len(shown.warnings) == (0 if closed else 1)
     assert unless_exempt(None, "a", options, shown) is None
+
+
+def test_outcomes_are_in_the_order_of_the_images_however_many_go_on_at_once():
+    meeting = threading.Barrier(2, timeout=20)
+
+    def do(image):
+        if image in "ab":
+            meeting.wait()  # both are processed at once
+        if image == "b":
+            raise OutsideError("It failed.")
+        return ImageOutcome(image=image)
+
+    outcomes = for_each_image(("a", "b", "c", "d"), Silent(), do, jobs=2)
+    assert [outcome.image for outcome in outcomes] == ["a", "b", "c", "d"]
+    assert [bool(outcome.failure) for outcome in outcomes] == [False, True, False, False]
+
+
+def test_a_bug_is_not_an_outcome_of_a_job_either():
+    def do(_image):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        for_each_image(("a", "b", "c"), Silent(), do, jobs=2)

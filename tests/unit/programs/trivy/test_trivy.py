@@ -1,3 +1,5 @@
+import json
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,7 +10,8 @@ from s3c_actions.core.process import CompletedProgram, Runner
 from s3c_actions.core.progress import Silent
 from s3c_actions.programs.install.locate import Program
 from s3c_actions.programs.trivy import settings, trivy
-from s3c_actions.programs.trivy.trivy import DatabaseMetadata, ScanOptions, ScanRequest, Trivy, scan_arguments
+from s3c_actions.programs.trivy.cache import CacheLocks, DatabaseMetadata
+from s3c_actions.programs.trivy.trivy import ScanOptions, ScanRequest, Trivy, scan_arguments
 from tests.support import ROOT
 
 DATA = ROOT / "tests" / "data" / "trivy"
@@ -266,3 +269,148 @@ def test_a_database_that_cannot_be_read_is_none(tmp_path):
 
 def test_recordings_are_of_sources_that_exist():
     assert set(trivy.SOURCES) == {"registry", "docker", "containerd", "podman"}
+
+
+def ready(cache, name="db", *, age=timedelta(0), ends=timedelta(hours=6), version=None):
+    """Write the metadata of a database that was downloaded `age` ago."""
+    now = datetime.now(UTC)
+    (cache / name).mkdir(parents=True, exist_ok=True)
+    document = {
+        "Version": version or {"db": 2, "java-db": 1}[name],
+        "UpdatedAt": (now - age).isoformat(),
+        "NextUpdate": (now - age + ends).isoformat(),
+        "DownloadedAt": (now - age).isoformat(),
+    }
+    (cache / name / "metadata.json").write_text(json.dumps(document))
+
+
+def kinds(runs):
+    """What each run of Trivy was for."""
+
+    def kind(run):
+        if "--download-db-only=true" in run:
+            return "db"
+        if "--download-java-db-only=true" in run:
+            return "java"
+        reading = all(f"--skip-{name}-update=true" in run for name in ("db", "java-db", "check", "vex-repo"))
+        return ("shared" if reading else "alone") + ("" if "--cache-backend=fs" in run else " in memory")
+
+    return [kind(run) for run in runs]
+
+
+def scan_with(cache, fake, *, concurrent=False, **options):
+    program = Trivy(PROGRAM, fake, cache=cache, retry_waits=(0.0,), concurrent=concurrent)
+    output = cache.parent / "o.json"
+    given = ScanOptions(**{"scanners": ("vuln",), **options})
+    program.scan(ScanRequest(image="x", source="registry", output=output, asked="x", options=given), Silent())
+    return kinds(fake.runs)
+
+
+OLD = timedelta(days=9)
+
+
+@pytest.mark.parametrize(
+    ("options", "concurrent", "expected"),
+    [
+        ({}, False, ["shared"]),
+        ({"scanners": ("vuln", "misconfig")}, False, ["alone"]),
+        ({"scanners": ("vuln", "misconfig"), "skips": ("skip-check-update",)}, False, ["shared"]),
+        ({"vex": ("repo",)}, True, ["alone"]),
+        ({"vex": ("repo",), "offline": True}, True, ["shared"]),
+        ({"insecure": True, "scanners": ("vuln", "misconfig")}, False, ["shared"]),
+    ],
+)
+def test_a_scan_that_replaces_nothing_goes_on_beside_others(tmp_path, options, concurrent, expected):
+    ready(tmp_path / "cache")
+    assert scan_with(tmp_path / "cache", Fake(""), concurrent=concurrent, **options) == expected
+
+
+@pytest.mark.parametrize("state", [{"age": OLD}, {"version": 1}])
+def test_an_old_database_is_replaced_by_one_scan_alone_or_before_all(tmp_path, state):
+    ready(tmp_path / "cache", **state)
+    assert scan_with(tmp_path / "cache", Fake("")) == ["alone"]
+    # The fake's download changes nothing, so that Trivy is left to decide by itself.
+    assert scan_with(tmp_path / "cache", Fake("silent", ""), concurrent=True) == ["db", "alone"]
+    assert scan_with(tmp_path / "cache", Fake(""), offline=True) == ["shared"]
+    assert scan_with(tmp_path / "cache", Fake(""), skips=("skip-db-update",)) == ["shared"]
+    assert scan_with(tmp_path / "cache", Fake(""), scanners=("secret",)) == ["shared"]
+
+
+class Downloading(Fake):
+    """A Trivy whose downloads bring what they are for."""
+
+    cache: Path
+
+    def run(self, argv, **more):
+        ended = super().run(argv, **more)
+        if ended.code == 0 and kinds([self.runs[-1]])[0] in {"db", "java"}:
+            ready(self.cache, {"db": "db", "java": "java-db"}[kinds([self.runs[-1]])[0]])
+        return ended
+
+
+def downloading(cache, *plays):
+    fake = Downloading(*plays)
+    object.__setattr__(fake, "cache", cache)
+    return fake
+
+
+def test_with_several_scans_at_once_the_database_is_downloaded_once_before_them(tmp_path):
+    cache = tmp_path / "cache"
+    assert scan_with(cache, downloading(cache, "silent", ""), concurrent=True) == ["db", "shared"]
+    assert scan_with(cache, downloading(cache, ""), concurrent=True) == ["shared"]
+
+
+def test_the_java_database_is_downloaded_when_an_image_has_archives(tmp_path):
+    cache = tmp_path / "cache"
+    ready(cache)
+    assert scan_with(cache, Fake("first-run-java", "")) == ["shared", "alone"]
+    assert scan_with(cache, downloading(cache, "first-run-java", "silent", ""), concurrent=True) == [
+        "shared",
+        "java",
+        "shared",
+    ]
+
+
+def test_an_old_java_database_matters_to_images_with_archives_alone_and_fills_no_cache(tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    ready(cache)
+    ready(cache, "java-db", age=OLD)
+    assert scan_with(cache, Fake("")) == ["shared in memory"]
+    monkeypatch.setattr(trivy, "has_archives", lambda _report: True)
+    assert scan_with(cache, Fake("", "")) == ["shared in memory", "alone"]
+    assert scan_with(cache, Fake(""), skips=("skip-java-db-update",)) == ["shared"]
+    assert scan_with(cache, downloading(cache, "", "silent", ""), concurrent=True) == [
+        "shared in memory",
+        "java",
+        "shared",
+    ]
+
+
+def test_what_is_wrong_with_the_image_is_not_tried_again_alone(tmp_path):
+    ready(tmp_path / "cache")
+    fake = Fake("notag")
+    with pytest.raises(InputError, match="does not exist"):
+        scan_with(tmp_path / "cache", fake)
+    assert kinds(fake.runs) == ["shared"]
+
+
+def test_a_cache_that_cannot_be_written_is_an_error_that_names_its_input(tmp_path):
+    (tmp_path / "cache").write_text("")
+    with pytest.raises(OutsideError) as raised:
+        scan_with(tmp_path / "cache", Fake(""))
+    assert "trivy-cache-dir" in raised.value.remedy
+
+
+def test_databases_are_not_read_while_one_is_replaced(tmp_path):
+    ready(tmp_path / "cache")
+    program = Trivy(PROGRAM, Fake(), cache=tmp_path / "cache")
+    found = []
+    with CacheLocks(tmp_path / "cache").exclusive(lambda: None):
+        (tmp_path / "cache" / "db" / "metadata.json").unlink()
+        reader = threading.Thread(target=lambda: found.append(program.database()))
+        reader.start()
+        reader.join(0.2)
+        assert reader.is_alive()
+        ready(tmp_path / "cache")
+    reader.join(20)
+    assert found[0] is not None

@@ -1,0 +1,310 @@
+"""`s3c fleet report`: what a fleet's images have come to, as one result, summary, page, issue, and figures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s3c_actions.core import artifact_types, reading, writing
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.reference import Reference
+from s3c_actions.core.text import counted
+from s3c_actions.fleet import page, prometheus, report_document, store, summarize, text
+from s3c_actions.fleet.report_document import FleetReport
+from s3c_actions.fleet.summarize import Joined, ShardResult
+from s3c_actions.github import api, code_scanning, issues, marker
+from s3c_actions.github import run as runs
+from s3c_actions.github.artifact import InvalidArtifact, decode_result
+from s3c_actions.options import fleet_report as inputs
+from s3c_actions.policy import model as policies
+from s3c_actions.registry import Writer
+from s3c_actions.registry.artifacts import push_artifact, read_artifact
+from s3c_actions.result.document import without_secrets
+from s3c_actions.result.model import Outcome
+from s3c_actions.wiring import fleet
+from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.github import find_token
+from s3c_actions.wiring.logins import create_logins, create_registry
+from s3c_actions.wiring.result_files import RESULT_FILE, find_files
+
+if TYPE_CHECKING:
+    from s3c_actions.fleet.plan import Plan
+    from s3c_actions.policy.model import Policy
+    from s3c_actions.registry import Registry
+    from s3c_actions.report.document import ScanEntry
+
+NAME = "fleet report"
+REPORT_FILE, PAGE_FILE, PROMETHEUS_FILE = "fleet-report.json", "fleet.html", "fleet.prom"
+SARIF_FOLDER = "sarif"
+MAX_RESULTS_BYTES = 1024 * 1024 * 1024
+"""Bytes of all results together."""
+REPORT_TAG = "-report"
+
+
+def run(options: inputs.FleetReportInputs, context: Context) -> Outcome:
+    """Report on a fleet. A result that is none does not end the report: its images are without a result.
+
+    Raises:
+        InputError: the plan, an earlier report that was named or an input is wrong.
+        OutsideError: the registry failed, or GitHub did not take the issue.
+    """
+    if options.issue:
+        find_token(options, context, issues.PERMISSION)  # a missing token is reported first
+    plan, place = fleet.read_any(options.plan, options, context)
+    if place is None and not options.results:
+        raise InputError(
+            "results", "this input is required.", remedy="Give the folders that the shards left, or a published plan."
+        )
+    if options.publish_report and place is None:
+        raise InputError(
+            "publish-report", "the plan is a file, and has no place in a registry.", remedy="Give the published plan."
+        )
+    registry = None
+    if place is not None:
+        registry = create_registry(options, create_logins(options, context, {place.registry}))
+    notes: list[str] = []
+    with context.progress.step("results") as step:
+        results = [*_given_results(options.results, notes)]
+        patched = [*_given_results(options.patched, notes, field="patched")]
+        if registry is not None and place is not None:
+            results += _stored_results(registry, place, notes)
+        step.done(f"{counted(len(results), 'result')} of {counted(plan.shards, 'shard')}")
+    joined = summarize.join(
+        plan,
+        results,
+        now=context.now,
+        policies=_read_policies(plan, options, context, notes),
+        default_policy=str(options.policy or ""),
+        earlier=_read_earlier(options, context, registry, notes),
+        patched=patched,
+        notes=notes,
+    )
+    report = without_secrets(joined.report, context.secrets)
+    for note in report.notes:
+        context.progress.warning(note)
+    files = _write(report, joined, context)
+    url = _update_issue(options, context, report) if options.issue else ""
+    if registry is not None and place is not None and options.publish_report:
+        _publish(registry, place, options, report)
+    return Outcome(
+        command=NAME,
+        images=(),
+        exit_code=report.exit_code,
+        entries=joined.entries,
+        files=files,
+        issue=url,
+        summary=text.render_summary(report),
+        text=f"{text.render_terminal(report)}  page: {files['fleet-page']}\n",
+    )
+
+
+def _given_results(given: tuple[str, ...], notes: list[str], *, field: str = "results") -> Iterator[ShardResult]:
+    """Yield the results in files and folders; a sentence on each that is none is added to `notes`.
+
+    A folder without any is no error: what its shards had to do is reported as missing.
+    """
+    total = 0
+    filled = tuple(name for name in given if not _is_without_results(Path(name).expanduser()))
+    for path in find_files(filled, RESULT_FILE, field):
+        try:
+            content = reading.read_file(path, reading.MAX_DOCUMENT_BYTES)
+        except OSError as error:
+            notes.append(f"{path} cannot be read and is left out: {error.strerror}.")
+            continue
+        total += len(content)
+        _check_size(total)
+        if (result := _decode(str(path), content, 0, notes)) is not None:
+            yield result
+
+
+def _is_without_results(path: Path) -> bool:
+    return path.is_dir() and next(path.rglob(RESULT_FILE), None) is None
+
+
+def _stored_results(registry: Registry, place: Reference, notes: list[str]) -> Iterator[ShardResult]:
+    """Yield the results that are published beside a plan."""
+    total = 0
+    for shard, content in store.list_results(registry, place):
+        total += len(content)
+        _check_size(total)
+        if (result := _decode(f"the published result of shard {shard}", content, shard, notes)) is not None:
+            yield result
+
+
+def _check_size(total: int) -> None:
+    if total > MAX_RESULTS_BYTES:
+        raise InputError(
+            "results",
+            f"they are over {MAX_RESULTS_BYTES:,} bytes.",
+            remedy="Report on fewer images with a plan of their own, or leave out folders of other runs.",
+        )
+
+
+def _decode(source: str, content: bytes, shard: int, notes: list[str]) -> ShardResult | None:
+    try:
+        return ShardResult(source=source, document=decode_result(content), shard=shard)
+    except InvalidArtifact as error:
+        notes.append(f"{source} is no result of s3c and is left out. {error.what}")
+        return None
+
+
+def _read_policies(
+    plan: Plan, options: inputs.FleetReportInputs, context: Context, notes: list[str]
+) -> Mapping[str, Policy]:
+    """Return path, as in the plan → policy; only their exceptions are shown, so that one that is missing is a note."""
+    read: dict[str, Policy] = {}
+    if options.policy is not None:
+        read[str(options.policy)] = policies.read(options.policy)
+    for name in sorted({image.policy for image in plan.images if image.policy} - read.keys()):
+        path = (context.cwd / name).resolve()
+        try:
+            if not path.is_relative_to(context.cwd.resolve()):
+                raise InputError("plan", "the path of a policy leads out of the working folder.")
+            read[name] = policies.read(path)
+        except InputError:
+            # What is in a file that the plan names may be anything: the error's text could quote it.
+            notes.append(f"The policy {name} could not be read here: its exceptions are not in the report.")
+    return read
+
+
+def _read_earlier(
+    options: inputs.FleetReportInputs, context: Context, registry: Registry | None, notes: list[str]
+) -> FleetReport | None:
+    """Return the earlier report: the given, else the one kept beside the published plan; None without one.
+
+    Raises:
+        InputError: the given is not there, or is no report.
+    """
+    given = options.earlier_report
+    if given and not store.is_stored(given):
+        return report_document.read(Path(given).expanduser(), field="earlier-report")
+    if given:
+        place = store.parse_place(given, field="earlier-report")
+        reader = create_registry(options, create_logins(options, context, {place.registry}))
+        earlier = _find_report(reader, place)
+        if earlier is None:
+            raise InputError("earlier-report", f"{given} is not there.", remedy="Leave it out for the first report.")
+        return earlier
+    if registry is None:
+        return None
+    place = _report_place(store.parse_place(options.plan))
+    if not place.tag:
+        return None
+    try:
+        return _find_report(registry, place)
+    except InputError as error:
+        notes.append(f"The trend begins anew: {error.what}")
+        return None
+
+
+def _find_report(registry: Registry, place: Reference) -> FleetReport | None:
+    manifest = registry.find(place)
+    if manifest is None:
+        return None
+    if manifest.descriptor.artifact_type != store.REPORT:
+        raise InputError("earlier-report", f"{place} is no fleet report.")
+    content = read_artifact(registry, place, manifest, reading.MAX_DOCUMENT_BYTES)
+    return report_document.parse(content, name=str(place), field="earlier-report")
+
+
+def _report_place(plan: Reference) -> Reference:
+    """Return where the report on a published plan is kept; without a tag, when the plan is given by digest alone."""
+    return plan.tagged(f"{plan.tag[: 128 - len(REPORT_TAG)]}{REPORT_TAG}" if plan.tag else "")
+
+
+def _publish(registry: Registry, place: Reference, options: inputs.FleetReportInputs, report: FleetReport) -> None:
+    """Push the report beside the plan it is on, under the tag where the next report looks for it."""
+    push_artifact(
+        Writer(registry),
+        _report_place(store.parse_place(options.plan)),
+        store.REPORT,
+        report_document.render(report),
+        annotations={artifact_types.TITLE: REPORT_FILE, artifact_types.CREATED: report.created},
+        subject=registry.resolve(place, field="plan"),
+    )
+
+
+def _write(report: FleetReport, joined: Joined, context: Context) -> dict[str, Path]:
+    """Write the report's files, and return name → path.
+
+    Raises:
+        OutsideError: a file cannot be written.
+    """
+    files = {
+        "fleet-report": (REPORT_FILE, report_document.render(report)),
+        "fleet-page": (PAGE_FILE, page.render(report)),
+        "prometheus": (PROMETHEUS_FILE, prometheus.render(report)),
+    }
+    paths: dict[str, Path] = {}
+    for name, (file, content) in files.items():
+        paths[name] = context.output / file
+        writing.write(paths[name], content)
+    if folder := _collect_sarif(joined, context):
+        paths["sarif"] = folder
+    return paths
+
+
+def _collect_sarif(joined: Joined, context: Context) -> Path | None:
+    """Copy the SARIF report of each image and platform, without what is set aside; None when there is none.
+
+    Only files below the folder of the result that names them are read, and only what code scanning would take.
+    """
+    folder = context.output / SARIF_FOLDER
+    for left in folder.glob("*.sarif"):
+        writing.remove(left)
+    number = 0
+    for entry in joined.entries:
+        source = joined.sources.get(entry.image)
+        scan = entry.last_scan
+        if source is None or scan is None:
+            continue
+        for part in scan.platforms or (scan,):
+            path = _find_beside(Path(source), part)
+            if path is None:
+                continue
+            try:
+                content = code_scanning.read(path).data
+            except S3CError as error:
+                context.progress.warning(f"The SARIF report of {entry.image} is left out. {error.what}")
+                continue
+            number += 1
+            name = re.sub(r"[^A-Za-z0-9._-]+", "-", entry.image.partition("@")[0].rpartition("/")[2])[:80]
+            writing.make_folder(folder)
+            writing.write(folder / f"{number:05}-{name.strip('.-') or 'image'}.sarif", content)
+    return folder if number else None
+
+
+def _find_beside(result: Path, scan: ScanEntry) -> Path | None:
+    """Return the SARIF report that a result names, below the result's folder; None when it is not there."""
+    parts = [part for part in Path(scan.files.get("sarif", "")).parts if part != "/"]
+    if not parts or ".." in parts:
+        return None
+    root = result.parent.resolve()
+    candidates = (root.joinpath(*parts[start:]).resolve() for start in range(len(parts)))
+    return next((path for path in candidates if path.is_relative_to(root) and path.is_file()), None)
+
+
+def _update_issue(options: inputs.FleetReportInputs, context: Context, report: FleetReport) -> str:
+    """Open, update or close the issue, and return its address."""
+    workflow_run = runs.read_run(context.environment, options.repository)
+    token = find_token(options, context, issues.PERMISSION)
+    client = api.connect(token, context.environment, context.progress.notice)
+    key = marker.comment_key(NAME, workflow_run.workflow)
+    with context.progress.step("issue") as step:
+        if text.has_issue(report):
+            draft = issues.IssueDraft(
+                key=key,
+                title=text.issue_title(report),
+                body=text.render_issue(report, run_url=workflow_run.url),
+                says=text.render_issue(report),
+                run=workflow_run.id,
+                labels=options.issue_labels,
+            )
+            outcome, url = issues.put(client, workflow_run.repository, draft)
+        else:
+            reason = f"Nothing waits for a decision in the {counted(report.figures.images, 'image')} of the fleet."
+            outcome, url = issues.close(client, workflow_run.repository, key, reason)
+        step.done(f"{outcome.value} {url}".strip())
+    return url
