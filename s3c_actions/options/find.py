@@ -7,9 +7,10 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from s3c_actions.options.command import Command
-from s3c_actions.options.common import ImageOptions, OutputOptions, path_text
+from s3c_actions.options.common import ImageOptions, OutputOptions
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.deploy import ClusterOptions, ImagePathOptions, ManifestOptions
+from s3c_actions.options.fleet import PlanOptions
 from s3c_actions.options.fleet_plan import FleetOptions
 from s3c_actions.options.parse import boolean, choice, text
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
@@ -78,15 +79,14 @@ class FindInputs(
         "`image`, `plan`, `manifests` and `namespaces`: `fleet.yaml` in the working folder.",
         positional=False,
     )
-    plan: Input[str] = Input(
-        name="plan",
+    plan: Input[str] = replace(
+        PlanOptions.plan,
         basic=("find",),
-        metavar="PLAN",
         help="A fleet's plan, of `s3c fleet plan`: a file's path, or `oci://registry/repository:tag`. All of its "
         "images are asked about, each with its owner.",
-        parse=path_text,
         absent="",
-        example="plan.json",
+        required=False,
+        positional=False,
     )
     manifests: Input[tuple[str, ...]] = replace(
         ManifestOptions.manifests, basic=("find",), required=False, positional=False

@@ -90,6 +90,7 @@ def test_records_are_sorted_by_document():
         (gzip.compress(msgspec.json.encode({"version": 1, "records": []})), "no index of this version"),
         (gzip.compress(msgspec.json.encode(msgspec.structs.replace(INDEX, extraction=0))), "another version of s3c"),
     ],
+    ids=["empty", "text", "no JSON", "no UTF-8", "cut off", "more", "keys", "extraction"],
 )
 def test_what_is_no_index_is_said(registry, content, reason):
     with pytest.raises(ValueError, match=reason):
