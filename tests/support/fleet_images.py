@@ -119,10 +119,8 @@ def _push(app: str, kind: str, number: int, place: Repository) -> None:
         place.image([_debian(12, 0), own], "1.0")
         _break(place)
     elif kind == "several":
-        parts = [
-            place.image([_debian(12, 0), own], f"1.0-{architecture}", architecture=architecture)
-            for architecture in ("amd64", "arm64")
-        ]
+        # Each of them has to be one that this machine could patch.
+        parts = [place.image([_debian(12, 0), own], f"1.0-{variant}", variant=variant) for variant in ("v1", "v2")]
         place.index(parts, "1.0")
     elif kind == "slow":
         text = random.Random(number).randbytes(SLOW // 2).hex().encode()
@@ -133,7 +131,11 @@ def _push(app: str, kind: str, number: int, place: Repository) -> None:
 
 def _debian(version: int, number: int) -> bytes:
     """The lowest layer of a small base; equal ones are one base."""
-    files = {"etc/os-release": OS_RELEASE % (version, version), "var/lib/dpkg/status": STATUS % number}
+    files = {
+        "etc/debian_version": b"%d.0\n" % version,
+        "etc/os-release": OS_RELEASE % (version, version),
+        "var/lib/dpkg/status": STATUS % number,
+    }
     return layer(files)
 
 
@@ -156,9 +158,9 @@ def _derive(place: Repository, origin: str, own: bytes) -> None:
 
 
 def _break(place: Repository) -> None:
-    """Replace the lowest layer by bytes that are no archive: whoever pulls the image cannot unpack it."""
+    """Replace the layer that no other image has by bytes that are no archive: the image cannot be unpacked."""
     manifest = place.get("1.0")
     junk = random.Random(place.name).randbytes(2000)
     place.put_blob(junk)
-    manifest["layers"][0] |= {"digest": digest_of(junk), "size": len(junk)}
+    manifest["layers"][-1] |= {"digest": digest_of(junk), "size": len(junk)}
     place.put_manifest(manifest, "1.0")
