@@ -35,6 +35,8 @@ from s3c_actions.core.process import Secrets
 from s3c_actions.core.records import Records
 from s3c_actions.core.reference import Reference
 from s3c_actions.findings import trivy_report
+from s3c_actions.fleet import plan as plans
+from s3c_actions.fleet.plan import Plan, PlannedImage
 from s3c_actions.fleet.sources import SnapshotImage, render_snapshot
 from s3c_actions.registry import Registry
 from s3c_actions.registry.credentials import Logins
@@ -49,10 +51,13 @@ from tests.support.findable import Fleet, now, purl_package, sarif, spdx
 from tests.support.github import events
 from tests.support.github.server import serving
 from tests.support.github.state import Token
+from tests.support.oci import Repository, layer
 
 FORGOTTEN = 31.0
 """Seconds after which Gatekeeper, Ratify and its store have forgotten a verdict: 10 s each."""
 ROOT = Path(__file__).resolve().parent.parent
+JOBS_IMAGES = 20
+"""To patch in each run of `jobs`; the goal is stated for so many."""
 FORMATS = ("json", "sarif", "table", "cyclonedx", "spdx")
 DOCUMENT = """\
 # Number {number}
@@ -414,6 +419,54 @@ def chain(bench: Bench) -> None:
     )
 
 
+def jobs(bench: Bench) -> None:
+    """A shard of images that all need a patch, with several jobs; each run has images of its own, new to BuildKit.
+
+    Their layers are those of one image of the lab, with a small one on top: Trivy and BuildKit share what is below.
+    """
+    lab_image = Reference.parse(bench.lab["images"][0])
+    origin = Repository(lab_image.registry, lab_image.repository)
+    layers = [origin.blob(entry["digest"]) for entry in origin.get(lab_image.tag)["layers"]]
+    flags = ["--buildkit-addr", bench.lab["buildkit"], *bench.scan_flags, *bench.key, "--retries", "0"]
+    flags += bench.shims("trivy", "copa", "notation")
+    walls: dict[int, float] = {}
+    for count in (1, 1, 2, 4):  # the first is not counted: it fills the caches
+        images = []
+        for number in range(JOBS_IMAGES if walls else 1):
+            repository = Repository(lab_image.registry, f"jobs-{count}-{len(walls)}/app-{number}")
+            top = layer({"etc/bench": f"{count} {len(walls)} {number}".encode()})
+            pushed = repository.image([*layers, top], "1.0")
+            images.append(f"{repository.registry}/{repository.name}:1.0@{pushed['digest']}")
+        plan = bench.folder / "plan.json"
+        plan.write_bytes(plans.render(_shard(images)))
+        run = bench.s3c("fleet", "run", "--plan", str(plan), "--jobs", str(count), *flags)
+        if len(images) == 1:
+            walls[0] = run.wall
+            continue
+        walls[count] = run.wall
+        figure = f"{3600 * len(images) / run.wall:.0f} images an hour, {run.wall / len(images):.1f} s each"
+        if count > 1:
+            figure += f", {run.wall / walls[1]:.2f} × one after another"
+        busy = {
+            name: sum(end - start for program, start, end in run.programs if program.startswith(name)) / run.wall
+            for name in ("trivy", "copa", "notation")
+        }
+        figure += "; at work on average: " + ", ".join(f"{value:.1f} {name}" for name, value in busy.items())
+        bench.row(f"fleet run: {len(images)} to patch, {count} at once", "≤ 0.75 ×" if count > 1 else "", figure)
+
+
+def _shard(images: list[str]) -> Plan:
+    return Plan(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        fleet="0" * 64,
+        shards=1,
+        images=tuple(
+            PlannedImage(image=image, names=(image.partition("@")[0],), seconds=60.0, reason="bench", shard=1)
+            for image in images
+        ),
+    )
+
+
 def node(bench: Bench, up: list[str]) -> None:
     """How long the lab's node takes to come up with the gate on it, from a warm cache, and what memory it needs."""
     _output([sys.executable, "-m", "s3c_lab", "prepare"])
@@ -631,7 +684,7 @@ MEASURES: dict[str, Callable[[Bench], None]] = {
     measure.__name__: measure
     for measure in (
         *(start, scan, formats, patch, sign, vault, trace, attach, chain, large, looks, calls, documents),
-        *(deploy, admission, fleet_plan, find),
+        *(jobs, deploy, admission, fleet_plan, find),
     )
 }
 

@@ -14,22 +14,19 @@ from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import chain as inputs
 from s3c_actions.options.sign import KeyOptions
-from s3c_actions.options.verify import TrustOptions
 from s3c_actions.policy import model
-from s3c_actions.programs.notation.home import write_private_file
-from s3c_actions.result.model import DeployResult, ImageOutcome, Outcome, SignResult, VerifyResult
-from s3c_actions.signing import certificates
-from s3c_actions.steps import chain, deploy, sign, verify
+from s3c_actions.result.model import DeployResult, ImageOutcome, Outcome, VerifyResult
+from s3c_actions.steps import chain, deploy
 from s3c_actions.steps.chain import ChainSteps
 from s3c_actions.steps.trace import SignatureChecker, TraceTools
 from s3c_actions.wiring import baseline, tracing
 from s3c_actions.wiring.attaching import attacher_for_scanner
+from s3c_actions.wiring.chaining import prepare_verification, sign_step, verify_step
 from s3c_actions.wiring.context import Context, image_folders, with_jobs
 from s3c_actions.wiring.deploying import create_verifier, denied_error, deploy_settings, deploy_tools, image_registry
 from s3c_actions.wiring.patching import check_system, open_patcher, reject_platform
 from s3c_actions.wiring.scanning import create_scanner, threshold_from_inputs
 from s3c_actions.wiring.signing import open_signing_key, registries_of
-from s3c_actions.wiring.verifying import given_trust_settings
 from s3c_actions.wiring.vouching import by_options, vouch_by_policy
 
 if TYPE_CHECKING:
@@ -37,7 +34,6 @@ if TYPE_CHECKING:
     from s3c_actions.registry import Registry
     from s3c_actions.steps.protocols import Verifier
     from s3c_actions.steps.sign import SigningKey
-    from s3c_actions.steps.verify import VerifySettings
     from s3c_actions.wiring.scanning import ImageScanner
     from s3c_actions.wiring.vouching import VouchCheck
 
@@ -113,7 +109,7 @@ def _prepare_signing(
         if error.field == KeyOptions.key.name and not options.given(KeyOptions.key):
             error.remedy += " To stop before signing, set `sign` to false."
         raise
-    return signer, *_prepare_verification(options, context, signer, stack)
+    return signer, *prepare_verification(options, context, signer, stack)
 
 
 def _bind_steps(
@@ -138,85 +134,15 @@ def _bind_steps(
         resolve=lambda image: _pin(image, scanner.registry),
         scan=lambda image: scanner.look(image, folders[image]),
         patch=(lambda scan: patcher.patch(scan.image, folders[scan.image], scan)) if patcher is not None else None,
-        sign=_sign_step(signer, context) if signer is not None else None,
+        sign=sign_step(signer, context) if signer is not None else None,
         attach=(lambda outcome: attacher.attach(outcome, "chain")) if attacher is not None else None,
-        verify=_verify_step(verify, context) if signer is not None and verify is not None else None,
+        verify=verify_step(verify, context) if signer is not None and verify is not None else None,
     )
 
 
 def _pin(image: str, registry: Registry) -> str:
     reference = Reference.parse(image)
     return reference.at(registry.resolve(reference).digest).pinned
-
-
-def _sign_step(signer: SigningKey, context: Context) -> Callable[[str], SignResult]:
-    def sign_image(reference: str) -> SignResult:
-        with context.progress.step("sign") as step:
-            try:
-                result = sign.run(signer, reference, context.progress)
-            except S3CError as error:
-                step.done(error.what)
-                raise
-            how = "already signed by" if result.skipped else "signed by"
-            step.done(f"{how} {result.certificate.subject}")
-        return result
-
-    return sign_image
-
-
-def _prepare_verification(
-    options: inputs.ChainInputs, context: Context, signer: SigningKey, stack: ExitStack
-) -> tuple[Callable[[str], VerifyResult], NotationHome]:
-    """Verify as a consumer would: by the trust store given, else by the signing certificate's anchor."""
-    notation: Verifier = signer.notation
-    settings: VerifySettings = given_trust_settings(options, options.user_metadata)
-    home: NotationHome = signer.trust
-    if settings.timestamp_roots and not settings.stores:
-        anchor = write_private_file(
-            context.temp / "signing-anchor.pem", certificates.encode_pem(certificates.trust_anchor(signer.chain))
-        )
-        pinned = (certificates.pinned_identity(signer.chain),)
-        settings = replace(settings, stores=(anchor,), identities=settings.identities or pinned)
-    for option in TrustOptions.own():
-        if options.given(option) and not settings.stores:
-            raise InputError(
-                "trust-store",
-                f"it is missing, and `{option.name}` is given.",
-                remedy="Give the certificates to trust, or leave both out to trust the signing certificate's anchor.",
-            )
-    if settings.stores:
-        home = stack.enter_context(verify.prepare(settings, context.temp, context.progress))
-        if not verify.chains_to_store(settings, signer.chain):
-            raise InputError(
-                "trust-store",
-                f"it does not lead to the certificate that signs, {signer.certificate.subject}.",
-                cause="Every image would be signed, and then refused by this trust store.",
-                remedy="Give the root of the signing certificate, or sign with a key that this trust store trusts.",
-            )
-        if not verify.matches_identities(settings, signer.chain[0]):
-            raise InputError(
-                "trusted-identity",
-                f"it does not name the certificate that signs, {signer.certificate.subject}.",
-                cause="Every image would be signed, and then refused for its signer.",
-                remedy="Add the signer's subject, or sign with a key whose certificate is named.",
-            )
-    return lambda reference: verify.run(settings, notation, home, reference, context.progress), home
-
-
-def _verify_step(verify: Callable[[str], VerifyResult], context: Context) -> Callable[[str], VerifyResult]:
-    """Wrap a verification in a step that is shown."""
-
-    def verify_image(reference: str) -> VerifyResult:
-        with context.progress.step("verify") as step:
-            try:
-                result = verify(reference)
-            except S3CError as error:
-                step.done(error.what)
-                raise
-            step.done(f'valid, trusted by policy "{result.policy}"')
-        return result
-
-    return verify_image
 
 
 def _trace_images(

@@ -25,13 +25,14 @@ _SCANNING = tuple(
 _DEPLOYING = tuple(option for option in deploying.DEPLOY_INPUTS if option is not deploying.ResolveOptions.resolve)
 
 
+class ProofOptions(EvidenceOptions, SigningOptions, VerifyingOptions, VouchingOptions):
+    """What makes an image provable, and whose proof counts: its signature, the evidence beside it, and their trust."""
+
+
 class ChainInputs(
     ScanningOptions,
     PatchingOptions,
-    EvidenceOptions,
-    SigningOptions,
-    VerifyingOptions,
-    VouchingOptions,
+    ProofOptions,
     DeployingOptions,
     JobOptions,
     ImageOptions,

@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "upload": "Upload SARIF files to code scanning, and report how they were processed.",
     "mirror": "Copy an image by digest to a registry, from another or from an archive: all platforms.",
     "fleet plan": "Find what a fleet's images mean now, leave out what needs nothing, share the rest among shards.",
+    "fleet run": "Patch, judge, sign and prove the images of one shard of a plan, several at once.",
     "refresh": "Scan again what is deployed, and keep one issue on what can be fixed.",
     "fleet report": "Report on a fleet: one result, summary, page, issue, and figures for Prometheus.",
     "find": "Find the images that hold a vulnerability, a package or a licence, by their signed documents.",

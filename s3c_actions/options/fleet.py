@@ -11,7 +11,7 @@ class PlanOptions(Group):
 
     plan = Input(
         name="plan",
-        basic=("fleet report",),
+        basic=("fleet run", "fleet report"),
         metavar="PLAN",
         help="The plan that `s3c fleet plan` made: a file's path, or `oci://registry/repository:tag` where it is "
         "published.",

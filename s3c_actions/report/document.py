@@ -34,6 +34,7 @@ CommandName = Literal[
     "policy",
     "refresh",
     "fleet plan",
+    "fleet run",
     "propose",
     "comment",
     "upload",

@@ -177,12 +177,13 @@ _ALL = (
     "mirror",
     "refresh",
     "fleet plan",
+    "fleet run",
 )
 _WHOLE = (*_ALL, "fleet report")
 """Commands that have a result, also those that are about no single image."""
-_PATCHING = ("chain", "patch")
-_ATTACHING = ("chain", "sign", "attach", "refresh")
-_SIGNING = ("chain", "sign")
+_PATCHING = ("chain", "patch", "fleet run")
+_ATTACHING = ("chain", "sign", "attach", "refresh", "fleet run")
+_SIGNING = ("chain", "sign", "fleet run")
 _DEPLOYING = ("chain", "deploy")
 _ADMITTING = ("chain", "deploy", "gate")
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from s3c_actions import __version__
 from s3c_actions.core import reading
-from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
 from s3c_actions.evidence import sbom
@@ -25,7 +25,7 @@ from s3c_actions.report.format_registry import by_name
 from s3c_actions.result import document as result
 from s3c_actions.result.model import AttachedEvidence, AttachResult, ImageOutcome, Outcome, ScanResult
 from s3c_actions.steps import assess, attach
-from s3c_actions.steps.attach import AttachTools
+from s3c_actions.steps.attach import AttachTarget, AttachTools
 from s3c_actions.steps.merge import merge_scans
 from s3c_actions.wiring.context import Context
 
@@ -50,12 +50,14 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
     """Attach evidence to images; everything but the image is bound once for all images of a run.
 
     Attributes:
+        prune_required: that the registry allows no deletions is an error, and not a reason to keep what is there.
         openvex: what the patch fixed, when the patch is not part of this run.
         patch: the facts of that patch, from the result of that run.
     """
 
     kinds: tuple[str, ...]
     prune: bool
+    prune_required: bool = True
     gate: Threshold
     policy: Policy | None
     openvex: Path | None
@@ -149,9 +151,18 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
         return AttachResult(
             reference=reference.pinned,
             documents=tuple(attached),
-            pruned=attach.prune(attached, place, self.tools) if self.prune else (),
+            pruned=self._prune(attached, place) if self.prune else (),
             seconds=time.monotonic() - started,
         )
+
+    def _prune(self, attached: list[AttachedEvidence], place: AttachTarget) -> tuple[str, ...]:
+        try:
+            return attach.prune(attached, place, self.tools)
+        except OutsideError as error:
+            if self.prune_required:
+                raise
+            self.context.progress.note(f"{place.reference}: earlier evidence stays: {error.what}")
+            return ()
 
     @staticmethod
     def _sarif(pairs: list[tuple[str, ScanResult]], stated: Statement) -> bytes:

@@ -258,7 +258,7 @@ def rival(run):
 
 def at(run, method, pattern, act):
     """Do something once, at the first request of a method for a name."""
-    done = []
+    done: list[str] = []
 
     def meddle(got, name):
         if not done and got == method and re.fullmatch(pattern, name):

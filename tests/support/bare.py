@@ -16,6 +16,8 @@ import requests  # noqa: F401 - urllib3 tries, when it is imported, whether a po
 from s3c_actions.cli import run
 from s3c_actions.core.process import Secrets
 from s3c_actions.core.records import Records, file_sha256
+from s3c_actions.fleet import plan
+from s3c_actions.fleet.plan import Plan, PlannedImage
 from s3c_actions.programs.install import locate
 from s3c_actions.programs.install.pins import BUILDKITD, COPA, HELM, NOTATION, TRIVY, Platform
 from s3c_actions.result import document
@@ -60,6 +62,18 @@ def silence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locate, "_UNREACHABLE", set())
 
 
+PLAN = Plan(
+    created="2026-11-29T12:00:00Z",
+    fleet="0" * 64,
+    shards=2,
+    images=(
+        PlannedImage(
+            image=f"{IMAGE}@{samples.DIGEST}", names=(IMAGE,), seconds=60.0, reason="no report is beside it", shard=1
+        ),
+    ),
+)
+
+
 def furnish(folder: Path, identity: Identity) -> None:
     """Put the files there that command lines name: key, certificate, manifest, kubeconfig, policy, reports."""
     identity.write(folder, "signing")
@@ -68,6 +82,7 @@ def furnish(folder: Path, identity: Identity) -> None:
         "kubeconfig": KUBECONFIG,
         "policy.yaml": POLICY,
         "fleet.yaml": f"version: 1\nimages: [{{image: {IMAGE}}}]\n",
+        "plan.json": plan.render(PLAN).decode(),
         "report.sarif": json.dumps({"version": "2.1.0", "runs": [SARIF_RUN]}),
         "result.json": _result(),
     }.items():

@@ -67,6 +67,8 @@ LINES: list[tuple[str, ...]] = [
     ("find", "openssl<3.0.13", "--image", IMAGE, "--trust-store", "signing.crt"),
     ("find", "CVE-2024-5535", "--image", PINNED, "--policy", "policy.yaml"),
     ("find", "--image", PINNED, "--policy", "policy.yaml", "--index", IMAGE, "--publish-index", *KEY),
+    ("fleet run", "--plan", "plan.json", "--shard", "1/2", "--retries", "0", *KEY),
+    ("fleet run", "--plan", "oci://registry.example/fleet:today", "--publish-result", *KEY),
     ("refresh",),
     ("refresh", PINNED, "--issue"),
     ("programs", "install", "trivy", "notation", "helm"),

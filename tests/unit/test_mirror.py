@@ -52,7 +52,7 @@ WITHOUT = {
         "trust upload verify"
     ),
     "core": (
-        "artifact_types errors pasted_content process reading records response_limits "
+        "artifact_types pasted_content process reading records response_limits "
         "secret_handover secret_values startup writing"
     ),
     "evidence": "documents sbom statement",
@@ -82,8 +82,8 @@ WITHOUT = {
     "steps": "concurrent_patches judge list_signed merge mirror patch_building patching protocols sign trace verify",
     "trace": "document model page text",
     "wiring": (
-        "attaching azure baseline context deploying files github install_gate judging kubernetes logins "
-        "programs result_files tracing verifying"
+        "attaching azure baseline chaining context deploying files fleet_worker github install_gate judging kubernetes "
+        "logins programs result_files tracing verifying"
     ),
 }
 """Package → its modules without a test file of their name: what they do is tested through others, or by the contract
