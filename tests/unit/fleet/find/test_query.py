@@ -104,7 +104,8 @@ def test_what_is_no_query_is_an_error_that_names_what_was_meant(text, words):
 NAMES = st.from_regex(r"\A[a-z][a-z0-9._+-]{0,20}[a-z0-9+]\Z").filter(
     lambda name: name.partition("-")[0].upper() not in queries._ADVISORIES
 )
-VERSIONS = st.from_regex(r"\A[0-9]{1,3}(\.[0-9]{1,3}){0,2}\Z")
+# Semantic Versioning and apk know no leading zeros.
+VERSIONS = st.from_regex(r"\A(0|[1-9][0-9]{0,2})(\.(0|[1-9][0-9]{0,2})){0,2}\Z")
 SIGNS = st.sampled_from(["<", "<=", ">", ">=", "=", "!="])
 BLANKS = st.sampled_from(["", " ", "  "])
 
