@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from s3c_actions.core import writing
 from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
+from s3c_actions.core.pasted_content import shorten_path
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
 from s3c_actions.fleet import copa, durations, model, planning, plans_text, selecting, sources, store
@@ -184,6 +185,6 @@ def _write(path: Path, content: bytes, field: str) -> None:
         writing.write(path, content)
     except OSError as error:
         raise OutsideError(
-            f"{path} cannot be written: {error.strerror}.",
+            f"{shorten_path(str(path))} cannot be written: {error.strerror}.",
             remedy=f"Give another path as `{field}`, or make room there.",
         ) from error

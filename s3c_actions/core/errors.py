@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 the policy said no; 2 wrong input; 3 an outside system fai
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Self
 
 
 class Exit(IntEnum):
@@ -39,6 +40,13 @@ class S3CError(Exception):
         self.remedy = remedy
         self.image = image
         self.original = original
+
+    def __copy__(self) -> Self:
+        """Return the same error, to be about another image; `copy` would call the constructor with `args` alone."""
+        new = type(self).__new__(type(self))
+        new.args = self.args
+        new.__dict__.update(self.__dict__)
+        return new
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.what, self.cause, self.remedy) if part)

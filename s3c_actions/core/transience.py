@@ -7,7 +7,8 @@ import re
 from s3c_actions.core.errors import OutsideError, S3CError
 from s3c_actions.core.process import ProgramTimedOut
 
-# What registries, vaults and the network say of it: in our words, and in those of programs.
+# What registries, vaults and the network say of it: in our words, and in those of programs. Also what happens when
+# another run writes the same tag at the same moment.
 _PASSING = re.compile(
     r"\b(?:HTTP|status(?: code)?:?|response|answered) ?(?:HTTP )?(?:408|425|429|5[0-9]{2})\b"
     r"|\b429\b.{0,20}too many|\b50[0-9] (?:internal|bad gateway|service|gateway)"
@@ -15,6 +16,7 @@ _PASSING = re.compile(
     r"|time.?out|timed out|did not (?:answer|respond|finish) within|deadline exceeded"
     r"|refused (?:the|our) connection|connection (?:refused|reset|aborted|failed|broke)|the connection failed"
     r"|broken pipe|cut off|unexpected EOF|no route to host|network is unreachable|try again later"
+    r"|does not list (?:it|them)|could not be listed as a referrer|while the image was patched"
     r"|could not be reached|cannot be reached|cannot be resolved|no such host|server misbehaving|i/o timeout",
     re.IGNORECASE,
 )

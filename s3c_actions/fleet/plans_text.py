@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from s3c_actions.core.pasted_content import shorten_path
 from s3c_actions.core.text import counted
 from s3c_actions.fleet.plan import Plan
 from s3c_actions.report.formats.text_table import display_width, fit_column
@@ -43,7 +44,7 @@ def render(plan: Plan, path: Path) -> str:
     lines += _section("not planned", _reasons(entry.what.replace(entry.image, "…") for entry in plan.unplanned))
     if plan.images:
         lines += ["", f"{counted(plan.shards, 'shard')}, {_minutes(seconds)} in all", *_shards(plan)]
-    lines += ["", f"plan: {line(str(path), 1000)}"]
+    lines += ["", f"plan: {line(shorten_path(str(path)), 1000)}"]
     return "\n".join(lines) + "\n"
 
 

@@ -34,6 +34,7 @@ CONNECTIONS = 64
 """Kept open to one host: as many as there can be jobs. The library warns of each that it closes."""
 _PAUSE = 1.0
 """Seconds to wait for a registry that asks for fewer requests and does not say when."""
+_PAUSES = 3
 _LONG = 16 * 1024
 HTTP_ERRORS = {429: "asked for fewer requests", 500: "failed inside", 502: "failed inside", 503: "is overloaded"}
 WRITE_REFUSALS = (
@@ -253,9 +254,10 @@ class Connection:
             ) -> Once:
                 if error is not None and isinstance(error.__cause__, response_limits.TooSlow):
                     raise error
-                if response is not None and response.status == 429 and _pool is not None:
+                if response is not None and _pool is not None:
                     asked = self.get_retry_after(response)
-                    pause(_pool.host.strip("[]"), _pool.port, _PAUSE if asked is None else asked)
+                    if response.status == 429 or (response.status == 503 and asked is not None):
+                        pause(_pool.host.strip("[]"), _pool.port, _PAUSE if asked is None else asked)
                 return super().increment(method, url, response, error, _pool, _stacktrace)
 
         adapter = HTTPAdapter(
@@ -289,11 +291,13 @@ class Connection:
         self._paused[key] = max(self._paused.get(key, 0.0), until)
 
     def _wait(self, url: str) -> None:
-        """Wait as long as a host asked any thread to, with a limit for each request."""
+        """Wait as long as a host asked any thread to; longer where it asks again meanwhile, but not for ever."""
         parts = urlsplit(url)
         key = f"{parts.hostname}:{parts.port or _DEFAULT_PORTS.get(parts.scheme)}"
-        limit = time.monotonic() + 2 * MAX_RETRY_AFTER
-        while (rest := min(self._paused.get(key, 0.0), limit) - time.monotonic()) > 0:
+        for _ in range(_PAUSES):
+            rest = self._paused.get(key, 0.0) - time.monotonic()
+            if rest <= 0:
+                return
             time.sleep(rest)
 
     def _send(

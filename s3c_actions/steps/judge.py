@@ -59,9 +59,25 @@ class PolicyJudge(msgspec.Struct, frozen=True, kw_only=True):
         """
         return self.verify(self.collect(reference))
 
-    def collect(self, reference: Reference) -> Evidence:
-        """Return what lies beside an image, as if nobody had signed any of it; raises as `evidence` does."""
+    def collect(self, reference: Reference, *, most: int | None = None) -> Evidence:
+        """Return what lies beside an image, as if nobody had signed any of it.
+
+        Args:
+            reference: with a digest.
+            most: reports that are read; None: all.
+
+        Raises:
+            OutsideError: as `evidence`, or there are more.
+        """
         referrers = self.registry.referrers(reference)
+        listed = sum(referrer.artifact_type == artifact_types.SARIF for referrer in referrers)
+        if most is not None and listed > most:
+            raise OutsideError(
+                f"{reference.pinned} has {listed:,} reports, and at most {most:,} are read.",
+                cause="Old ones are never deleted, or somebody else pushes them.",
+                remedy="Delete the old ones: `prune-evidence` does so where new ones are attached.",
+                image=reference.pinned,
+            )
         reports = tuple(
             EvidenceDocument(
                 digest=referrer.digest,

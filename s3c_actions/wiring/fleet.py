@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from s3c_actions.steps.judge import PolicyJudge
 
 
+MAX_REPORTS = 100
+"""Reports beside one image that are read to find out whether it is current."""
+
+
 def read_any(text: str, options: RegistryOptions, context: Context) -> tuple[Plan, Reference | None]:
     """Read a plan.
 
@@ -208,7 +212,7 @@ class CurrencyJudge:
         return self._tags[place.name]
 
     def _judge(self, judge: PolicyJudge, reference: Reference) -> Current | str:
-        collected = judge.collect(reference.at(reference.digest))
+        collected = judge.collect(reference.at(reference.digest), most=MAX_REPORTS)
         presumed = currency.judge_currency(
             judge.policy, currency.presume_signed(collected), self._context.now, self._within
         )

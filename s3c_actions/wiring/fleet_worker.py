@@ -86,7 +86,33 @@ class FleetWorker(msgspec.Struct, frozen=True, kw_only=True):
             self._steps(tools, self.folders[image.image]),
             self.context.progress,
         )
+        if outcome.failure is None:
+            outcome = self._check_listed(outcome)
         return replace(outcome, image=image.image)
+
+    def _check_listed(self, outcome: ImageOutcome) -> ImageOutcome:
+        """Return the outcome, failed when the registry lists not all that was put beside the image.
+
+        Where there is no Referrers API the list is a tag, and a signer who writes it at the same moment, as notation
+        does in another run, drops what it did not see.
+        """
+        expected = {document.digest for document in outcome.attach.documents} if outcome.attach is not None else set()
+        if outcome.sign is not None:
+            expected.add(outcome.sign.signature_digest)
+        if not expected:
+            return outcome
+        try:
+            listed = {referrer.digest for referrer in self.registry.referrers(Reference.parse(outcome.reference))}
+        except S3CError as error:
+            return failed(outcome, error)
+        if expected <= listed:
+            return outcome
+        lost = OutsideError(
+            f"What was put beside {outcome.reference} was pushed, but the registry does not list it.",
+            cause="Another signer wrote the list of referrers at the same moment.",
+            remedy="Run it again: what is missing is put there again. A registry with the Referrers API loses nothing.",
+        )
+        return failed(outcome, lost)
 
     def _steps(self, tools: PolicyTools, folder: Path) -> ChainSteps:
         attacher, signer, verify = tools.attacher, self.signer, self.verify

@@ -100,4 +100,5 @@ def test_a_word_is_completed(shell, line, word):
 
 def test_every_command_is_offered(shell, request):
     if request.node.callspec.params["shell"] != "zsh":  # it lists them on the screen, and completes nothing
-        assert {*COMMANDS, "help", "version", "completion"} <= shell("s3c ")
+        first = {name.partition(" ")[0] for name in COMMANDS}
+        assert {*first, "help", "version", "completion"} <= shell("s3c ")

@@ -57,7 +57,7 @@ class World:
     client: Registry
 
     def run(self, *arguments: str, code: int = 0, **environment: str) -> Ended:
-        ended = s3c(self.folder, *arguments, environment={"HOME": str(self.folder), **environment})
+        ended = s3c(self.folder, *arguments, environment=environment)
         assert ended.code == code, ended.stderr
         return ended
 

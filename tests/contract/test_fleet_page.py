@@ -9,7 +9,11 @@ import pytest
 from playwright.sync_api import expect
 
 from s3c_actions.fleet import page as fleet_page
+from s3c_actions.fleet import text
+from s3c_actions.fleet.report_document import FleetReport
+from tests.contract.test_looks import Page as Rendered
 from tests.support import fleets
+from tests.support.browser import gfm
 from tests.support.browser.accessibility import problems
 from tests.support.browser.chromium import ADDRESS, Heard, Theme, chromium, opened
 from tests.support.hostile import HOSTILE
@@ -170,3 +174,20 @@ def test_a_script_that_got_in_would_not_run(browser: Browser) -> None:
     with opened(browser, injected) as (_, heard):
         assert (heard.requests, heard.dialogs) == ([], [])
         assert [error for error in heard.errors if "Content Security Policy" in error]
+
+
+@pytest.mark.parametrize(
+    "report", [SMALL, hostile(HOSTILE["html"]), hostile(HOSTILE["table"]), hostile(HOSTILE["markdown"])]
+)
+def test_github_shows_summary_and_issue_as_they_are_meant(report: FleetReport) -> None:
+    for source in (text.render_summary(report), text.render_issue(report)):
+        shown, before = Rendered(gfm.rendered(source)), Rendered(gfm.parsed(source))
+        # The sanitiser takes nothing away.
+        assert (shown.rows, shown.links, shown.tags, shown.text) == (
+            before.rows,
+            before.links,
+            before.tags,
+            before.text,
+        )
+        assert set(shown.rows) == {4, 5, 8}
+        assert not shown.tags & {"img", "script", "h1"}

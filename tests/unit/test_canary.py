@@ -214,6 +214,10 @@ def test_content_anywhere_on_a_command_line_is_not_echoed(argv, shape, alone, ru
 LONG = "/".join(["kanarie-in-a-folder", *("der-name-ist-lang",) * 12, "file.txt"])
 
 
+OUTPUT_PATHS = {("fleet plan", "output")}
+"""Inputs that say where to write what an output of the step and `files` of result.json then name."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "one"),
@@ -227,6 +231,8 @@ def test_a_message_shows_forty_characters_of_a_path(name, one, alone, runner):
     canary = canaries.Canary(text=LONG, pieces=tuple(dict.fromkeys(windows)))
     argv = {variable(one.name): LONG, **base(name, one)}
     _, seen, said = run(alone, runner, name, (), canary, **argv)
+    if (name, one.name) in OUTPUT_PATHS:  # the step's output and result.json have it whole, for the next step
+        seen = [leak for leak in seen if not leak.startswith(("output: ", "s3c-out/result.json: "))]
     assert not seen, (one.name, seen[:3], said)
 
 

@@ -52,7 +52,7 @@ WITHOUT = {
         "trust upload verify"
     ),
     "core": (
-        "artifact_types errors pasted_content process reading records response_limits "
+        "artifact_types pasted_content process reading records response_limits "
         "secret_handover secret_values startup writing"
     ),
     "evidence": "documents sbom statement",
