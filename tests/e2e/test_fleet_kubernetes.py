@@ -83,7 +83,6 @@ def written(gated: Lab, registry: str, images: dict[str, str], tmp_path_factory:
     variables = {
         "S3C_INSECURE_REGISTRY": "true",
         "S3C_DB_REPOSITORY": f"{registry}/trivy-db:2",
-        "S3C_SKIP_JAVA_DB_UPDATE": "true",
         "S3C_POLICY": "s3c-policy.yaml",
     }
     argv = ["fleet", "manifests", "fleet.yaml", "--files", "s3c-policy.yaml", "--files", "signing.crt"]
