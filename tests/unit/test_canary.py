@@ -21,11 +21,11 @@ from s3c_actions.options.declare import variable
 from s3c_actions.result.model import ImageOutcome, Outcome
 from tests.support import bare, canaries
 from tests.support.commands import with_function
-from tests.unit.test_every_command import LINES, PINNED
+from tests.unit.test_every_command import LINES
 
 BASES = {line[0]: line for line in reversed(LINES)}
 # Not among the lines of `test_every_command`: it asks nobody, and succeeds.
-BASES["fleet manifests"] += ("--s3c-image", PINNED, "--store", "registry.example/fleet")
+BASES["fleet manifests"] += ("--s3c-image", bare.PINNED, "--store", "registry.example/fleet")
 SECRET_VARIABLES = (
     "GITHUB_TOKEN",
     "GH_TOKEN",
