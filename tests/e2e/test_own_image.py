@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -32,7 +32,7 @@ def chained(lab: Lab, machine: Machine, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="module")
 def run(
     chained: Ended, lab: Lab, machine: Machine, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., subprocess.CompletedProcess[str]]:
+) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
     """Runs the patched and signed image as a strict cluster does: no root, no capability, two folders to write."""
     reference = str(chained.image["reference"])
     with connect(machine):
@@ -51,7 +51,8 @@ def run(
         argv += [word for mount in mounts for word in ("--volume", mount)]
         return subprocess.run([*argv, reference, *arguments], capture_output=True, text=True, timeout=300, check=False)
 
-    return start
+    yield start
+    subprocess.run(["docker", "image", "rm", reference], capture_output=True, check=True)  # 0.8 GB
 
 
 def test_s3c_patches_and_signs_its_own_image(chained: Ended, lab: Lab) -> None:
