@@ -8,6 +8,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from s3c_actions.core import writing
 from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
 from s3c_actions.core.pasted_content import shorten_path
@@ -17,17 +19,22 @@ from s3c_actions.fleet import copa, durations, model, planning, plans_text, sele
 from s3c_actions.fleet import plan as plans
 from s3c_actions.fleet.plan import Plan
 from s3c_actions.options import fleet_plan as inputs
+from s3c_actions.options.sign import KEY_INPUTS
 from s3c_actions.registry import Writer
 from s3c_actions.result.model import FleetPlanResult, ImageOutcome, Outcome
+from s3c_actions.steps import sign
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.fleet import CurrencyJudge, credentials_hosts, image_places, store_registry
 from s3c_actions.wiring.logins import create_logins, create_registry
 from s3c_actions.wiring.settings_files import shared_files
+from s3c_actions.wiring.signing import open_signing_key
+from s3c_actions.wiring.vouching import vouch_by_policy
 
 if TYPE_CHECKING:
     from s3c_actions.fleet.model import FleetFile
     from s3c_actions.fleet.planning import Assessed, DigestGroup
     from s3c_actions.fleet.sources import Source
+    from s3c_actions.steps.sign import SigningKey
 
 NAME = "fleet plan"
 _RETRIES = 5
@@ -51,15 +58,16 @@ def run(options: inputs.FleetPlanInputs, context: Context) -> Outcome:
     if options.keep_published and published_at is None:
         raise InputError("keep-published", "no place to publish to is given.", remedy="Give `publish`.")
     file = _read_fleet(options, context)
-    kept = _find_published(published_at, options, context) if options.keep_published and published_at else None
-    plan = kept[0] if kept is not None else _make(file, published_at, options, context)
-    _write(path, plans.render(plan), "output")
-    published = kept[1].pinned if kept is not None else ""
-    if published_at is not None and kept is None:
-        with context.progress.step("publish") as step:
-            writer = Writer(store_registry(options, context, published_at))
-            published = store.push_plan(writer, published_at, plan).pinned
-            step.done(published)
+    with ExitStack() as stack:
+        key: SigningKey | None = None
+        if published_at is not None and any(options.given(option) for option in KEY_INPUTS):
+            key = stack.enter_context(open_signing_key(options, context, {published_at.registry}))
+        kept = _find_published(published_at, key, options, context) if options.keep_published and published_at else None
+        plan = kept[0] if kept is not None else _make(file, published_at, options, context)
+        _write(path, plans.render(plan), "output")
+        published = kept[1].pinned if kept is not None else ""
+        if published_at is not None and kept is None:
+            published = _publish(plan, published_at, key, options, context)
     return Outcome(
         command=NAME,
         images=tuple(_failure(entry) for entry in plan.unplanned),
@@ -125,12 +133,30 @@ def _make(file: FleetFile, published_at: Reference | None, options: inputs.Fleet
     )
 
 
+def _publish(
+    plan: Plan, place: Reference, key: SigningKey | None, options: inputs.FleetPlanInputs, context: Context
+) -> str:
+    """Push a plan, signed where there is a key, and return its place by digest."""
+    with context.progress.step("publish") as step:
+        writer = Writer(store_registry(options, context, place))
+        if key is not None:
+            # Whoever waits for the tag finds the signature there.
+            unnamed = store.push_plan(writer, replace(place, tag=""), plan)
+            sign.run(key, unnamed.pinned, context.progress)
+        published = store.push_plan(writer, place, plan).pinned
+        step.done(f"{published}{', signed' if key is not None else ''}")
+    return published
+
+
 def _find_published(
-    published_at: Reference, options: inputs.FleetPlanInputs, context: Context
+    published_at: Reference, key: SigningKey | None, options: inputs.FleetPlanInputs, context: Context
 ) -> tuple[Plan, Reference] | None:
-    """Return the plan that is published already, and its place by digest; None without one."""
+    """Return the plan that is published already, and its place by digest; None without one that the key signed."""
     with context.progress.step("publish") as step:
         stored = store.find_stored_plan(store_registry(options, context, published_at), published_at)
+        if stored is not None and key is not None and not vouch_by_policy(key.notation, key.trust)(stored[1].pinned):
+            step.done(f"{stored[1].pinned} is not signed by this key, and is replaced")
+            return None
         step.done(f"{stored[1].pinned} is there already" if stored is not None else "nothing is there yet")
     return stored
 

@@ -16,7 +16,7 @@ from s3c_actions.options.patch import PatchingOptions
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.report import PolicyOptions, ReportFileOptions
-from s3c_actions.options.sign import NotationOptions
+from s3c_actions.options.sign import KEY_INPUTS, SIGNATURE_INPUTS, SigningOptions
 
 DEFAULT_FLEET = "fleet.yaml"
 MAX_SHARDS = 256
@@ -54,7 +54,7 @@ class FleetOptions(Group):
     )
 
 
-class FleetPlanInputs(FleetOptions, ClusterOptions, NotationOptions, PolicyOptions, OutputOptions):
+class FleetPlanInputs(FleetOptions, ClusterOptions, SigningOptions, PolicyOptions, OutputOptions):
     """The inputs of `fleet plan`."""
 
     shards: Input[int] = Input(
@@ -80,7 +80,8 @@ class FleetPlanInputs(FleetOptions, ClusterOptions, NotationOptions, PolicyOptio
         basic=("fleet plan",),
         metavar="PLACE",
         help="Push the plan to `oci://registry/repository:tag`, where shards on other machines find it and leave their "
-        "results. What the shards of the plan that was there took is what the images of this one are expected to take.",
+        "results. With a key it is signed, and shards that sign take a plan by its tag only then. What the shards of "
+        "the plan that was there took is what the images of this one are expected to take.",
         parse=place,
         absent="",
         example="oci://registry.example/fleet:today",
@@ -88,7 +89,7 @@ class FleetPlanInputs(FleetOptions, ClusterOptions, NotationOptions, PolicyOptio
     keep_published: Input[bool] = Input(
         name="keep-published",
         help="Where a plan is at `publish` already, leave it there and plan nothing: for a planner that is started "
-        "again while shards work by its plan.",
+        "again while shards work by its plan. With a key, a plan that it did not sign is replaced.",
         parse=boolean,
         default="false",
         absent=False,
@@ -162,6 +163,8 @@ class FleetPlanInputs(FleetOptions, ClusterOptions, NotationOptions, PolicyOptio
         schema,
         *ClusterOptions.own(),
         *REGISTRY_INPUTS,
+        *KEY_INPUTS,
+        *SIGNATURE_INPUTS,
         *NotationProgram.own(),
         ProgramsMirror.programs_mirror,
     )

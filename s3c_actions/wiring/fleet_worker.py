@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions.core.errors import InputError, OutsideError, S3CError
+from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.core.reference import Reference
+from s3c_actions.fleet import store
 from s3c_actions.fleet.plan import PlannedImage
 from s3c_actions.options.fleet_run import FleetRunInputs
 from s3c_actions.options.report import PolicyOptions
@@ -192,6 +193,21 @@ class FleetWorker(msgspec.Struct, frozen=True, kw_only=True):
         return replace(Reference.parse(result.reference), tag=result.tag)
 
 
+def _require_signed_plan(given: str, place: Reference, vouched: VouchCheck | None) -> None:
+    """Refuse to sign by a plan that anybody who may push to its repository could have put there.
+
+    Raises:
+        Refused: it was given by its tag, and no trusted signature covers it.
+    """
+    if store.parse_place(given).digest or (vouched is not None and vouched(place.pinned)):
+        return
+    raise Refused(
+        f"The plan {place} is not signed by whom this run trusts, so nothing is signed by it.",
+        cause="It was published without a key, by another key, or by somebody else who may push there.",
+        remedy="Give `s3c fleet plan --publish` the key too, or give the plan by its digest, which that prints.",
+    )
+
+
 @contextmanager
 def open_worker(
     options: FleetRunInputs,
@@ -215,6 +231,7 @@ def open_worker(
     Raises:
         InputError: an input or the key is wrong: nothing has been pushed.
         OutsideError: a program could not be obtained.
+        Refused: the plan was given by its tag, and is not signed.
     """
     pushed = tuple(sorted({image.target or image.reference.pinned for image in images}))
     hosts = _registries(options, pushed, place)
@@ -228,6 +245,8 @@ def open_worker(
             vouched = vouch_by_policy(signer.notation, home)
         else:
             vouched = stack.enter_context(by_options(options, context, hosts))
+        if signer is not None and place is not None:
+            _require_signed_plan(options.plan, place, vouched)
         attaches = bool(options.attach) and signer is not None
         scanner = create_scanner(options, context, pushed, evidence=attaches)
         patcher = stack.enter_context(open_patcher(options, context, scanner, pushed, vouched))

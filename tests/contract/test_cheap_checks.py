@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -24,8 +23,6 @@ from tests.support.other_registries import DEBIAN, real_registries
 DIGEST = f"sha256:{'0' * 64}"
 SIGNER = ("--key", "signing.key", "--certificate", "signing.crt")
 DOWN = "localhost:1/app:1"
-SECONDS = 20.0
-"""Far less than any program takes to be installed, on a machine that does other work."""
 
 ABSENT = ("scan", "absent-from-docker:1", "--image-source", "docker")
 
@@ -141,7 +138,6 @@ def test_nothing_is_installed_for_what_is_wrong(argv, code, told, registry, tmp_
         }
         if argv[:2] == ("sign", DOWN) and "--key" not in argv:
             around["S3C_KEY_PEM"] = "garbage"
-        started = time.monotonic()
         ended = subprocess.run(
             [sys.executable, "-m", "s3c_actions", *(word.format(registry=registry) for word in argv)],
             cwd=tmp_path,
@@ -151,10 +147,8 @@ def test_nothing_is_installed_for_what_is_wrong(argv, code, told, registry, tmp_
             check=False,
             timeout=120,
         )
-        seconds = time.monotonic() - started
     assert (ended.returncode, told in ended.stderr) == (code, True), ended.stderr
     assert not asked
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     assert not (tmp_path / "cache" / "programs").exists()
-    assert seconds < SECONDS
     assert shutil.which("trivy", path=around["PATH"]) is None

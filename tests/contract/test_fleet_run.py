@@ -84,12 +84,17 @@ class World:
         path.write_bytes(plans.render(plan))
         return path
 
-    def arguments(self, plan: Path, *flags: str) -> list[str]:
-        words = ["fleet", "run", "--plan", plan, "--jobs", "3", "--offline", "--trivy-cache-dir", self.cache]
-        words += ["--key", self.key, "--certificate", self.certificate, "--notation-path", self.notation]
-        return [*map(str, words), *(flags or ("--retries", "0"))]
+    @property
+    def signing(self) -> tuple[str, ...]:
+        """The key's flags."""
+        key, certificate = str(self.key), str(self.certificate)
+        return ("--key", key, "--certificate", certificate, "--notation-path", str(self.notation))
 
-    def run(self, plan: Path, *flags: str, folder: Path | None = None) -> Ended:
+    def arguments(self, plan: Path | str, *flags: str) -> list[str]:
+        words = ["fleet", "run", "--plan", plan, "--jobs", "3", "--offline", "--trivy-cache-dir", self.cache]
+        return [*map(str, words), *self.signing, *(flags or ("--retries", "0"))]
+
+    def run(self, plan: Path | str, *flags: str, folder: Path | None = None) -> Ended:
         return s3c(folder or self.folder, *self.arguments(plan, *flags))
 
 
@@ -236,3 +241,36 @@ def test_a_policy_that_cannot_be_read_fails_its_images_alone(world: World) -> No
     assert ended.code == 2, ended.stderr
     assert [entry["verdict"] for entry in ended.result["images"]] == ["passed", "failed", "passed"]
     assert "bad.yaml" in str(ended.result["images"][1]["error"])
+
+
+def test_by_a_tag_nothing_is_signed_unless_the_key_signed_the_plan(world: World, tmp_path: Path) -> None:
+    images = world.images("by-tag")[:1]
+    place = f"{world.registry}/by-tag/plans:night"
+    fleet = tmp_path / "fleet.yaml"
+    fleet.write_text(f"version: 1\nimages:\n- image: {images[0].partition('@')[0]}\n")
+
+    def publish(*flags: str) -> str:
+        ended = s3c(tmp_path, "fleet", "plan", str(fleet), "--shards", "1", "--publish", f"oci://{place}", *flags)
+        assert ended.code == 0, ended.stderr
+        published: str = ended.result["plan"]["published"]
+        return published
+
+    unsigned = publish()
+    ended = world.run(f"oci://{place}")
+    assert ended.code == 1, ended.stderr
+    assert "is not signed by whom this run trusts" in ended.stderr
+    assert proved(images[0]) == 0
+    # By its digest it is the plan that somebody chose.
+    assert world.run(f"oci://{unsigned}", "--sign", "false").code == 0
+
+    stranger, certificate = make("s3c-stranger").write(tmp_path, "stranger")
+    publish("--key", str(stranger), "--certificate", str(certificate), "--notation-path", str(world.notation))
+    assert world.run(f"oci://{place}").code == 1
+    assert proved(images[0]) == 0
+
+    # What others put there is not kept, and what the key signed is.
+    signed = publish(*world.signing, "--keep-published")
+    assert publish(*world.signing, "--keep-published") == signed
+    ended = world.run(f"oci://{place}")
+    assert ended.code == 0, ended.stderr
+    assert proved(images[0]) == 1 + DOCUMENTS

@@ -112,7 +112,7 @@ def test_a_shard_that_was_killed_and_is_run_again_ends_with_every_image_signed_o
     place = Reference.parse(f"{lab.registry}/fleet-{os.getpid()}/plan:today")
     shard = planned(pinned(app), broken, gone, pinned(database))
     stored = store.push_plan(Writer(registry), place, shard)
-    where = f"oci://{place}"
+    where = f"oci://{stored}"
     before = {image: state(image) for image in (app, database)}
 
     # The first patch that is pushed is the last thing that this run does.
