@@ -97,6 +97,8 @@ def interrupted(environment: Mapping[str, str], name: str, folder: Path, due: Ca
             stdout=file,
             stderr=file,
             start_new_session=True,
+            # Where a shell started the tests in the background, it has it ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
     try:
         until = time.monotonic() + 600
@@ -107,7 +109,7 @@ def interrupted(environment: Mapping[str, str], name: str, folder: Path, due: Ca
         for _ in range(3):  # by somebody impatient
             os.killpg(child.pid, signal.SIGINT)
             time.sleep(0.3)
-        assert child.wait(120) == 130, output.read_text()
+        assert child.wait(300) == 130, output.read_text()
         yield output.read_text()
     finally:
         if child.poll() is None:

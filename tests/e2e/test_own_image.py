@@ -39,7 +39,7 @@ def run(
         pass  # it starts where none runs
     # Copies that any user may read and, where Trivy has its locks, write.
     folder = tmp_path_factory.mktemp("given")
-    shutil.copytree(lab.trivy_cache, folder / "trivy", ignore=shutil.ignore_patterns("fanal"))
+    shutil.copytree(lab.trivy_cache, folder / "trivy", ignore=shutil.ignore_patterns("fanal", "layers"))
     shutil.copy(lab.certificate, folder / "signer.crt")
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o777 if path.is_dir() else 0o666)

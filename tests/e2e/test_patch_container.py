@@ -76,7 +76,7 @@ class Run:
             f'{then};; esac\nexec {folder}/bin/real-copa "$@"\n'
         )
         copa.chmod(0o755)
-        shutil.copytree(lab.trivy_cache, folder / "trivy", dirs_exist_ok=True)
+        shutil.copytree(lab.trivy_cache, folder / "trivy", dirs_exist_ok=True, ignore=shutil.ignore_patterns("layers"))
         self.argv = [
             *(sys.executable, "-m", "s3c_actions", "patch", image, "--offline", "--output-dir", str(folder / "out")),
             *("--trivy-path", str(folder / "bin" / "trivy"), "--trivy-cache-dir", str(folder / "trivy")),

@@ -134,6 +134,8 @@ class CacheLocks:
         folder = self.folder / "layers" / str(number)
         make_private_folders(folder)
         for name in _SHARED_FOLDERS:
+            # Trivy cannot create a folder behind a link that leads nowhere, nor can others copy one.
+            (self.folder / name).mkdir(mode=0o700, exist_ok=True)
             link = folder / name
             if not link.is_symlink():
                 link.symlink_to(Path("..", "..", name))
