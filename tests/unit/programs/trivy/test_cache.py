@@ -64,7 +64,7 @@ def test_each_scan_has_layers_of_its_own_and_the_next_takes_them_over(tmp_path):
         assert first == tmp_path
         assert second is not None
         assert second == tmp_path / "layers" / "1"
-        (tmp_path / "db").mkdir()
+        assert all((second / name).is_dir() for name in ("db", "java-db", "policy"))
         (tmp_path / "db" / "metadata.json").write_text("{}")
         assert (second / "db" / "metadata.json").read_text() == "{}"
         (second / "fanal").mkdir()
