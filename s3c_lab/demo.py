@@ -157,8 +157,11 @@ def _interrupted_once(machine: Machine) -> Iterator[Callable[[], None]]:
         for number in numbers:
             signal.signal(number, show_wait)
 
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+    interruptions: list[int] = []
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
         hold()
+        interruptions.append(number)
         process.interrupt()
         raise KeyboardInterrupt
 
@@ -166,8 +169,9 @@ def _interrupted_once(machine: Machine) -> Iterator[Callable[[], None]]:
     try:
         yield hold
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if not interruptions:  # else the process ends, and a second Ctrl-C would change its exit code
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _stage(demo_lab: lab.Lab, output: Path, machine: Machine) -> voting.Stage:
