@@ -21,6 +21,7 @@ from markdown_it.token import Token
 from msgspec.structs import fields
 
 from s3c_actions import REPOSITORY
+from s3c_actions.fleet import model as fleet_model
 from s3c_actions.policy import model
 from s3c_actions.programs.trivy import ignore
 from tests.support import ROOT, workflow_rules
@@ -136,6 +137,13 @@ def is_policy(document: Any, text: str) -> bool:
     return True
 
 
+def is_fleet(document: Any, text: str) -> bool:
+    """Whether it is a `fleet.yaml`."""
+    if not isinstance(document, dict) or not {"version", "images"} <= set(document):
+        return False
+    return bool(fleet_model.parse(text).images)
+
+
 def uses_hooks(document: Any) -> bool:
     """Whether it configures pre-commit; test_pre_commit.py runs it."""
     if not isinstance(document, dict) or set(document) != {"repos"}:
@@ -169,7 +177,12 @@ def test_a_printed_block_is_what_it_is_shown_as(
     document = parse_yaml(text)
     workflow = workflow_of(document)
     if workflow is None:
-        known = is_policy(document, text) or is_ignore_file(document, text, tmp_path) or uses_hooks(document)
+        known = (
+            is_policy(document, text)
+            or is_fleet(document, text)
+            or is_ignore_file(document, text, tmp_path)
+            or uses_hooks(document)
+        )
         assert known, "no check knows what this is"
         return
     if "actions/upload-artifact@v3" in text:

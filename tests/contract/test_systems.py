@@ -226,6 +226,7 @@ def test_a_workflows_script_runs_with_bsd_s_programs_and_jq(tmp_path: Path, bsd:
     (tmp_path / "s3c-patched").mkdir()
     result = {"images": [{"verdict": "passed", "digest": f"sha256:{'0' * 64}"}]}
     (tmp_path / "s3c-patched" / "result.json").write_text(json.dumps(result))
+    (tmp_path / "plan.json").write_text(json.dumps({"shards": 2, "images": [{"shard": 1}, {"shard": 2}, {"shard": 1}]}))
     output = tmp_path / "output"
     output.touch()
     variables = {"PATH": str(bsd), "GITHUB_OUTPUT": str(output), "RUNNER_TEMP": str(tmp_path)}
@@ -235,6 +236,7 @@ def test_a_workflows_script_runs_with_bsd_s_programs_and_jq(tmp_path: Path, bsd:
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
     outputs = dict(line.split("=", 1) for line in output.read_text().splitlines())
     assert bool(outputs) == ("GITHUB_OUTPUT" in step["run"])
+    assert outputs.get("shards", "[1,2]") == "[1,2]"
     for name in ("call", "artifact"):
         assert name not in outputs or re.search(r"(^|-)[0-9a-f]{8}$", outputs[name])
 
