@@ -201,13 +201,17 @@ def _push(attachment: Attachment, place: AttachTarget, writer: Writer) -> str:
     return writer.push_manifest(place.reference.at(_digest(content)), content, OCI_MANIFEST).digest
 
 
-def prune(done: Iterable[AttachedEvidence], place: AttachTarget, tools: AttachTools) -> tuple[str, ...]:
+def prune(
+    done: Iterable[AttachedEvidence], place: AttachTarget, tools: AttachTools, before: str = ""
+) -> tuple[str, ...]:
     """Delete earlier documents of s3c of the same kinds, each with its signatures; documents of others are kept.
 
     Args:
         done: the new documents.
         place: the image.
         tools: the collaborators.
+        before: RFC 3339 time in UTC; what describes a later one is kept, as another run may be about to sign it. Empty
+            keeps nothing.
 
     Returns:
         The digests of the deleted documents, without the signatures.
@@ -222,6 +226,7 @@ def prune(done: Iterable[AttachedEvidence], place: AttachTarget, tools: AttachTo
         if document.artifact_type in kinds
         and document.digest not in new_digests
         and artifact_types.VERSION in document.annotations
+        and not (before and document.annotations.get(artifact_types.CREATED, "") > before)
     ]
     for document in old:
         for signature in tools.registry.referrers(place.reference.at(document.digest), artifact_types.SIGNATURE):

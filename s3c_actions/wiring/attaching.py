@@ -52,6 +52,7 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         prune_required: that the registry allows no deletions is an error, and not a reason to keep what is there.
+        prune_before: as of `steps.attach.prune`.
         openvex: what the patch fixed, when the patch is not part of this run.
         patch: the facts of that patch, from the result of that run.
     """
@@ -59,6 +60,7 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
     kinds: tuple[str, ...]
     prune: bool
     prune_required: bool = True
+    prune_before: str = ""
     gate: Threshold
     policy: Policy | None
     openvex: Path | None
@@ -158,7 +160,7 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
 
     def _prune(self, attached: list[AttachedEvidence], place: AttachTarget) -> tuple[str, ...]:
         try:
-            return attach.prune(attached, place, self.tools)
+            return attach.prune(attached, place, self.tools, self.prune_before)
         except OutsideError as error:
             if self.prune_required:
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from s3c_actions.options.report import PolicyOptions
 from s3c_actions.registry import RepositorySource
 from s3c_actions.registry.content import normalize_platform
 from s3c_actions.result.model import ImageOutcome
+from s3c_actions.signing.certificates import format_time
 from s3c_actions.steps import chain, mirror
 from s3c_actions.steps.chain import ChainSettings, ChainSteps
 from s3c_actions.wiring.attaching import attacher_for_scanner
@@ -40,6 +42,10 @@ if TYPE_CHECKING:
     from s3c_actions.wiring.attaching import Attacher
     from s3c_actions.wiring.patching import ImagePatcher
     from s3c_actions.wiring.scanning import ImageScanner
+
+
+_OVERLAP = timedelta(hours=1)
+"""Runs that begin within this time of each other may work on the same image."""
 
 
 class PolicyTools(msgspec.Struct, frozen=True, kw_only=True):
@@ -254,7 +260,12 @@ def open_worker(
         def tools_of(scanner: ImageScanner) -> PolicyTools:
             attacher = attacher_for_scanner(options, context, signer, scanner) if attaches and signer else None
             if attacher is not None:
-                attacher = replace(attacher, prune_required=options.given(FleetRunInputs.prune_evidence))
+                attacher = replace(
+                    attacher,
+                    prune_required=options.given(FleetRunInputs.prune_evidence),
+                    # What a run that overlaps with this one has put there stays: the next night's run deletes it.
+                    prune_before=format_time(context.now - _OVERLAP),
+                )
             return PolicyTools(scanner=scanner, patcher=replace(patcher, scanner=scanner), attacher=attacher)
 
         tools: dict[str, PolicyTools | S3CError] = {"": tools_of(scanner)}

@@ -113,8 +113,8 @@ def world(registry: str, tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(registry, tmp_path_factory.mktemp("world"))
 
 
-def proved(image: str) -> int:
-    """How many signatures and documents an image has, and check that each document is signed once."""
+def proved(image: str, most: int = 1) -> int:
+    """How many signatures and documents an image has, and check that each document is signed, `most` times at most."""
     name, _, digest = image.partition("@")
     reference = f"{name.rpartition(':')[0]}@{digest}"
     referrers = signatures(reference)
@@ -122,7 +122,7 @@ def proved(image: str) -> int:
     manifests = [repository.get(referrer) for referrer in referrers]
     for referrer, manifest in zip(referrers, manifests, strict=True):
         if manifest["config"]["mediaType"] != "application/vnd.cncf.notary.signature":
-            assert len(signatures(f"{repository.registry}/{repository.name}@{referrer}")) == 1
+            assert 1 <= len(signatures(f"{repository.registry}/{repository.name}@{referrer}")) <= most
     return len(referrers)
 
 
@@ -198,7 +198,7 @@ def test_two_runs_at_once_leave_every_image_signed_and_proved(world: World, tmp_
     assert first == second
     # The list of referrers is a tag here, which both write: what one has lost of the other, it has put there again.
     for image in images:
-        assert proved(image) >= 1 + DOCUMENTS
+        assert proved(image, most=2) >= 1 + DOCUMENTS  # both may sign one document at the same moment
     world.forget()
     assert (world.run(plan).code, world.count) == (0, 0)
 
