@@ -17,6 +17,7 @@ _PASSING = re.compile(
     r"|refused (?:the|our) connection|connection (?:refused|reset|aborted|failed|broke)|the connection failed"
     r"|broken pipe|cut off|unexpected EOF|no route to host|network is unreachable|try again later"
     r"|does not list (?:it|them)|could not be listed as a referrer|while the image was patched"
+    r"|manifest.blob.unknown|blob unknown to registry|had been sent a moment before"
     r"|could not be reached|cannot be reached|cannot be resolved|no such host|server misbehaving|i/o timeout",
     re.IGNORECASE,
 )

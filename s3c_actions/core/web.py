@@ -70,6 +70,24 @@ class _SocketConnection(HTTPConnection):
         self.sock.connect(self._path)
 
 
+def accepts_connections(path: str, seconds: float) -> bool:
+    """Return whether something listens at a UNIX socket; one without permission counts, as somebody may.
+
+    Args:
+        path: of the socket.
+        seconds: to wait at most.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(seconds)
+        try:
+            client.connect(path)
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+    return True
+
+
 def status_at_socket(path: str, target: str, seconds: float) -> int:
     """Return the HTTP status of GET at a UNIX socket; 0 without an answer. The body is not read.
 

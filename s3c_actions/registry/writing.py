@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin
@@ -36,6 +37,9 @@ MAX_CHUNK = 512 * 1024 * 1024
 """Bytes that are held in memory at most, for a registry that takes no smaller chunks."""
 OCTET_STREAM = "application/octet-stream"
 _LISTING_TRIES = 5
+# Docker's registry on a file system answers so while another client stores the same blob at the same moment.
+_UNSETTLED = "MANIFEST_BLOB_UNKNOWN"
+_UNSETTLED_PAUSES = (0.2, 0.5, 1.0)
 # A registry without such deletions, or whose tags are immutable, is none that failed.
 _TAG_DELETIONS = (200, 202, 204, 400, 404, 405, 409, 412)
 # 202: an upload instead of the mount. The rest: a registry that knows no mounts, or does not have the blob.
@@ -163,9 +167,7 @@ class Writer:
             raise ValueError(f"{target} is not the digest of the content, {digest}")
         path = f"/v2/{target.repository}/manifests/{target.tag or digest}"
         headers = {"Content-Type": media_type}
-        with self._connection.request(
-            "PUT", target, path, content=content, headers=headers, expected=(200, 201)
-        ) as response:
+        with self._put_manifest(target, path, content, headers) as response:
             announced = response.headers.get("Docker-Content-Digest", digest)
             listed = "OCI-Subject" in response.headers
         if announced != digest:
@@ -185,6 +187,19 @@ class Writer:
             if all(referrer.digest != digest for referrer in by_api):
                 self._list_referrer(listing, descriptor)
         return descriptor
+
+    def _put_manifest(self, target: Reference, path: str, content: bytes, headers: Mapping[str, str]) -> Response:
+        """Put a manifest, several times where the registry does not know a blob of it yet."""
+        for pause in _UNSETTLED_PAUSES:
+            try:
+                return self._connection.request(
+                    "PUT", target, path, content=content, headers=headers, expected=(200, 201)
+                )
+            except OutsideError as error:
+                if _UNSETTLED not in error.original:
+                    raise
+            time.sleep(pause)
+        return self._connection.request("PUT", target, path, content=content, headers=headers, expected=(200, 201))
 
     def delete_manifest(self, target: Reference) -> bool:
         """Delete a manifest by digest, with its entry in the list of its subject's referrers.

@@ -61,7 +61,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
         store: of kept reports; None always scans and keeps nothing.
         reuse_within: maximum age of a kept report; None: any.
         source: `auto`, one of `programs.trivy.SOURCES`, or `archive`.
-        docker: `auto` may fall back on the local Docker daemon.
+        docker: whether a Docker may answer here, on which `auto` falls back.
         lacks_local: whether the local Docker answers that it has no such image.
         formats: names of `report.format_registry`.
         selection: of the findings shown in reports for people; with `limit_sarif` its severities in SARIF too.
@@ -87,7 +87,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     store: ReportStore | None = None
     reuse_within: timedelta | None = None
     source: str = "auto"
-    docker: bool = False
+    docker: Callable[[], bool] = lambda: False
     lacks_local: Callable[[str], bool] = lambda _image: False
     formats: tuple[str, ...] = ("json",)
     selection: Selection = EVERYTHING
@@ -292,7 +292,7 @@ def _resolve(image: str, settings: ScanSettings, registry: Registry, progress: P
     try:
         descriptor = registry.resolve(reference)
     except S3CError as error:
-        if settings.source == "registry" or not settings.docker or settings.lacks_local(image):
+        if settings.source == "registry" or not settings.docker() or settings.lacks_local(image):
             raise
         progress.note(f"{error.what} Looking for it in the local Docker.")
         return _Target(name=image, source="docker", refused=error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -120,7 +119,7 @@ class ImageScanner(msgspec.Struct, frozen=True, kw_only=True):
         try:
             descriptor = self.registry.resolve(reference)
         except S3CError:
-            if source == "registry" or not self.settings.docker:
+            if source == "registry" or not self.settings.docker():
                 raise
             return self.scan(image, folder, source=source, baseline=baseline)
         images = self.registry.flatten(reference, descriptor).images if descriptor.is_index else ()
@@ -273,7 +272,7 @@ def _settings(options: ScanningOptions, context: Context, *, evidence: bool) -> 
         cwd=context.cwd,
         store=_report_store(context) if options.reuse else None,
         reuse_within=_reuse_age(ruling) if evidence else None,
-        docker=_docker_available(context.environment),
+        docker=partial(local_docker.is_available, context.environment),
         lacks_local=partial(local_docker.lacks_image, environment=context.environment),
         formats=options.format,
         selection=Selection(
@@ -395,7 +394,3 @@ def _trivy_cache(options: ScanningOptions, context: Context) -> Path:
 
 def _registry_timeout(options: TimeoutOptions) -> float:
     return min(30.0, options.timeout)
-
-
-def _docker_available(environment: Mapping[str, str]) -> bool:
-    return bool(environment.get("DOCKER_HOST")) or Path(local_docker.DEFAULT_SOCKET).exists()

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+import threading
 from collections import Counter
 from contextlib import nullcontext
 
@@ -26,14 +27,20 @@ EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory):
+def storage(tmp_path_factory):
+    """The folder of the registry's files."""
+    return tmp_path_factory.mktemp("registry")
+
+
+@pytest.fixture(scope="module")
+def real(storage):
     """The address of Debian's docker-registry."""
     environment = with_system_path(dict(os.environ))
     machine = Machine(runner=Runner(environment), progress=LogProgress(sys.stderr), cache=cache_path(environment))
-    folder, port = tmp_path_factory.mktemp("registry"), registry_server.free_port()
-    registry_server.start(folder, port, machine)
+    port = registry_server.free_port()
+    registry_server.start(storage, port, machine)
     yield f"localhost:{port}"
-    daemons.stop(folder / "registry.pid", machine)
+    daemons.stop(storage / "registry.pid", machine)
 
 
 @pytest.fixture
@@ -149,6 +156,22 @@ def test_a_manifest_whose_parts_are_missing_is_refused(registry, place):
     with pytest.raises(OutsideError, match="did not take what was sent") as caught:
         Writer(registry).push_manifest(place.tagged("1"), json.dumps(document).encode(), OCI_MANIFEST)
     assert "MANIFEST_BLOB_UNKNOWN" in caught.value.original
+
+
+def test_a_blob_that_another_client_is_storing_at_this_moment_is_waited_for(registry, place, storage):
+    writer = Writer(registry)
+    writer.push_blob(place, digest_of(EMPTY), EMPTY)
+    (link,) = storage.glob(f"**/{place.repository}/_layers/sha256/{digest_of(EMPTY).partition(':')[2]}/link")
+    stored = link.read_bytes()
+    link.write_bytes(b"")  # it is emptied before it is written anew
+    empty = {"mediaType": EMPTY_TYPE, "digest": digest_of(EMPTY), "size": len(EMPTY)}
+    document = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": empty, "layers": [empty]}
+    content = json.dumps(document).encode()
+    settles = threading.Timer(0.5, link.write_bytes, [stored])
+    settles.start()
+    pushed = writer.push_manifest(place.at(digest_of(content)), content, OCI_MANIFEST)
+    settles.join()
+    assert pushed.digest == digest_of(content)
 
 
 def test_referrers_are_listed_where_the_registry_does_not_do_it(registry, place):

@@ -43,6 +43,8 @@ GIVEN: dict[str, tuple[str, ...]] = {
         "Error: failed to check root certificate in the file root.crt: it is a leaf",
         "Error: dial tcp 192.0.2.1:443: i/o timeout",
         "Error: http: server gave HTTP response to HTTPS client",
+        'Error: PUT "http://r.test/": response status code 400: digest invalid: provided digest did not match uploaded '
+        "content; manifest blob unknown: blob unknown to registry",
         "Error: tls: failed to verify certificate",
         f'Error: failed to push referrers index tagged by sha256-{"0" * 64}: PUT "http://r.test/": response status '
         "code 412: precondition: Failed to process request due to 'app:1' configured as immutable.",

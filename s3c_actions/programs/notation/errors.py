@@ -22,6 +22,10 @@ class UnlistedSignature(OutsideError):
     """The signature was pushed, and the list of the referrers tag schema could not be written."""
 
 
+class UnsettledBlob(OutsideError):
+    """Another client was storing the same blob at this moment: nothing was pushed, and the next try may succeed."""
+
+
 SIGNING = (
     Case(
         pattern=r"plugin executable file is either not found|plugin \S+ not found",
@@ -88,6 +92,13 @@ REGISTRY = (
         cause="Tags are immutable or locked there, or the registry takes such a tag for a digest, as GitLab's does.",
         remedy="Exempt tags `sha256-*` from the rule, or use a registry with the Referrers API "
         f"({doc_link('registries.md')}).",
+    ),
+    Case(
+        pattern=r"manifest blob unknown|blob unknown to registry",
+        kind=UnsettledBlob,
+        what="The registry did not know what it had been sent a moment before.",
+        cause="Another signer of this repository stored the same at the same moment, or the registry loses content.",
+        remedy="Try again.",
     ),
     Case(
         pattern=r"manifest descriptor: \S+: not found|MANIFEST_UNKNOWN|NAME_UNKNOWN",

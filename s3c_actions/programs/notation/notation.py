@@ -7,6 +7,7 @@ read nor changed.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _Translate = Callable[["CompletedProgram"], S3CError]
 
 MAX_SIGNATURES = 1000
+_UNSETTLED_PAUSES = (0.2, 0.5, 1.0)
+"""Seconds before each further try where another signer was storing the same blob."""
 _MEDIA_TYPES = {"application/cose": "cose", "application/jose+json": "jws"}
 
 
@@ -123,6 +126,13 @@ class Notation:
             OutsideError: the registry, the plugin or the time-stamp authority failed.
         """
         argv = ["sign", *_request_flags(request), f"--force-referrers-tag={str(request.force_referrers_tag).lower()}"]
+        for pause in _UNSETTLED_PAUSES:
+            try:
+                self._run(home, reference, argv, errors.not_signed)
+            except errors.UnsettledBlob:
+                time.sleep(pause)
+            else:
+                return
         self._run(home, reference, argv, errors.not_signed)
 
     def rehearse(self, home: NotationHome, layout: Path, digest: str, request: SigningRequest) -> None:

@@ -1,4 +1,4 @@
-"""Whether the local Docker has an image: one question to its API, before Trivy is installed to ask the same.
+"""Whether a local Docker is there and has an image: one question to its API, before Trivy is installed to ask it.
 
 https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Image/operation/ImageInspect
 """
@@ -6,11 +6,31 @@ https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Image/operation/
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import quote
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
 _SECONDS = 5.0
 _NOT_FOUND = 404
+
+
+def is_available(environment: Mapping[str, str]) -> bool:
+    """Return whether a Docker may answer here: its socket accepts connections, or it is at another kind of address.
+
+    A daemon that was killed leaves its socket behind.
+
+    Args:
+        environment: DOCKER_HOST names another address than the default.
+    """
+    scheme, _, path = _address(environment)
+    if scheme != "unix":
+        return True
+    # The client's module takes long to import, and is needed only where there is a socket.
+    if not Path(path).exists():
+        return False
+    from s3c_actions.core.web import accepts_connections
+
+    return accepts_connections(path, _SECONDS)
 
 
 def lacks_image(image: str, environment: Mapping[str, str]) -> bool:
@@ -20,10 +40,14 @@ def lacks_image(image: str, environment: Mapping[str, str]) -> bool:
         image: as given: a reference or an id.
         environment: DOCKER_HOST names another socket. Another kind of address is not asked, and then this is False.
     """
-    scheme, _, path = (environment.get("DOCKER_HOST") or f"unix://{DEFAULT_SOCKET}").partition("://")
+    scheme, _, path = _address(environment)
     if scheme != "unix":
         return False
     # A report of a file asks no Docker, and an HTTP client takes long to import.
     from s3c_actions.core.web import status_at_socket
 
     return status_at_socket(path, f"/images/{quote(image, safe='/:@')}/json", _SECONDS) == _NOT_FOUND
+
+
+def _address(environment: Mapping[str, str]) -> tuple[str, str, str]:
+    return (environment.get("DOCKER_HOST") or f"unix://{DEFAULT_SOCKET}").partition("://")

@@ -13,6 +13,7 @@ import pytest
 
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.core.process import CompletedProgram, ProgramFailed, Runner
+from s3c_actions.core.transience import is_transient
 from s3c_actions.programs.install.locate import Program
 from s3c_actions.programs.notation.home import NotationHome, TrustPolicy
 from s3c_actions.programs.notation.notation import Notation, SigningRequest
@@ -233,3 +234,20 @@ def test_a_layout_lists_its_manifests(tmp_path: Path) -> None:
     assert [entry["digest"] for entry in index["manifests"]] == [one, two]
     assert one == "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
     assert sorted(layout.blobs()) == [b"[]", b"{}"]
+
+
+def test_a_blob_that_another_signer_is_storing_is_waited_for(tmp_path, monkeypatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("s3c_actions.programs.notation.notation.time.sleep", pauses.append)
+    unsettled = (
+        'Error: failed to push signature: PUT "https://r.test/v2/app/manifests/sha256:1": response status code 400: '
+        "digest invalid: provided digest did not match uploaded content; manifest blob unknown: blob unknown to "
+        "registry"
+    )
+    playing = Player({}, recording={"code": 1, "stdout": "", "stderr": unsettled})
+    with pytest.raises(OutsideError, match="did not know what it had been sent") as caught:
+        notation(playing).sign(NotationHome(tmp_path), REFERENCE, SigningRequest())
+    assert is_transient(caught.value)
+    assert (len(playing.asked), len(pauses)) == (4, 3)
+    (first, *rest) = playing.asked
+    assert rest == [first] * 3

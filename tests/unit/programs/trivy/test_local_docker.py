@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from s3c_actions.programs.trivy.local_docker import lacks_image
+from s3c_actions.programs.trivy.local_docker import is_available, lacks_image
 
 
 @pytest.fixture
@@ -67,3 +67,21 @@ def test_a_docker_that_does_not_run_is_left_to_trivy(monkeypatch) -> None:
 
     monkeypatch.setattr("s3c_actions.core.web.socket.socket", refused)
     assert lacks_image("app", {}) is False
+
+
+def test_without_a_socket_no_docker_is_available(tmp_path) -> None:
+    assert not is_available({"DOCKER_HOST": f"unix://{tmp_path / 'docker.sock'}"})
+
+
+@pytest.mark.parametrize("host", ["tcp://docker.example:2375", "ssh://x@y"])
+def test_a_docker_elsewhere_may_be_available(host) -> None:
+    assert is_available({"DOCKER_HOST": host})
+
+
+def test_a_socket_without_permission_belongs_to_somebody(monkeypatch, tmp_path) -> None:
+    def denied(*_arguments):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "docker.sock").touch()
+    monkeypatch.setattr("s3c_actions.core.web.socket.socket.connect", denied)
+    assert is_available({"DOCKER_HOST": f"unix://{tmp_path / 'docker.sock'}"})
