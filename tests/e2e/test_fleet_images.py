@@ -11,7 +11,6 @@ import pytest
 
 from s3c_lab.lab import Lab
 from tests.support import fleet_images
-from tests.support.oci import Repository
 from tests.support.signing import Ended, signatures
 from tests.support.signing import s3c as run_s3c
 
@@ -44,12 +43,6 @@ class Night:
         return [entry for shard in self.shards for entry in shard.result["images"]]
 
 
-def tags(lab: Lab) -> dict[str, list[str]]:
-    """Every tag of every repository of the fleet."""
-    names = [f"{fleet_images.PREFIX}/{kind}-{n}" for kind, count in fleet_images.COUNTS.items() for n in range(count)]
-    return {name: Repository(lab.registry, name).every_tag() for name in names}
-
-
 @pytest.fixture(scope="module")
 def first(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Night:
     fleet_images.push(lab.registry, lab.images[0])
@@ -59,7 +52,7 @@ def first(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Night:
 @pytest.fixture(scope="module")
 def second(lab: Lab, first: Night, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, list[str]], Night]:
     """The tags before the second night, and that night."""
-    return tags(lab), Night(lab, tmp_path_factory.mktemp("fleet") / "second")
+    return fleet_images.tags(lab.registry), Night(lab, tmp_path_factory.mktemp("fleet") / "second")
 
 
 def test_each_image_ends_as_its_kind_does(first: Night) -> None:
@@ -85,7 +78,7 @@ def test_a_second_night_plans_what_failed_alone_and_pushes_nothing(
     assert len(night.plan["current"]) == passed, night.planned.stdout
     names = {fleet_images.short(image["image"]).partition("-")[0] for image in night.plan["images"]}
     assert names == {"ended", "broken"}
-    assert tags(lab) == before
+    assert fleet_images.tags(lab.registry) == before
 
 
 def test_what_a_run_without_a_key_patched_another_run_signs(lab: Lab, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from tests.support.signing import s3c as run_s3c
 GATEWAY = "10.244.0.1"
 """The node's address in the network of its Pods."""
 NAMESPACE = "s3c-fleet"
+PREFIX = "indexed"
+"""Of the repositories of the fleet that the Job keeps."""
 BUILDKITD = """\
 [worker.oci]
   enabled = true
@@ -76,7 +79,7 @@ def written(gated: Lab, registry: str, images: dict[str, str], tmp_path_factory:
     """The folder in which the manifests were made; the pool is privileged, as the lab has no rootless BuildKit."""
     folder = tmp_path_factory.mktemp("fleet")
     push_database(Repository(gated.registry, "trivy-db"), Path(gated.trivy_cache))
-    (folder / "fleet.yaml").write_text(fleet_images.fleet(registry))
+    (folder / "fleet.yaml").write_text(fleet_images.fleet(registry, PREFIX))
     (folder / "s3c-policy.yaml").write_text(fleet_images.policy("signing.crt"))
     (folder / "signing.crt").write_text(Path(gated.certificate).read_text())
     (folder / "buildkitd.toml").write_text(BUILDKITD.format(registry=registry))
@@ -155,3 +158,53 @@ def test_the_pool_is_up_and_a_worker_patches_with_it(kubectl: Kubectl, gated: La
     log = kubectl("logs", "patches", f"--namespace={NAMESPACE}")
     state = kubectl("get", "pod/patches", f"--namespace={NAMESPACE}", "-o", "jsonpath={.status.phase}")
     assert state == "Succeeded", log
+
+
+def night(kubectl: Kubectl, written: Path, name: str) -> str:
+    """Run the CronJob's Job once under a name; return what its Pods wrote."""
+    (cron,) = [each for each in documents(written / "s3c-fleet.yaml") if each["kind"] == "CronJob"]
+    template = cron["spec"]["jobTemplate"]
+    template["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"] = {"cpu": "10m", "memory": "64Mi"}
+    metadata = {**template["metadata"], "name": name, "namespace": NAMESPACE}
+    created = kubectl.create({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": template["spec"]})
+    assert created.returncode == 0, created.stderr
+    ends = time.monotonic() + 900
+    conditions: list[str] = []
+    while not {"Complete", "Failed"} & set(conditions) and time.monotonic() < ends:
+        time.sleep(2)
+        state = kubectl("get", f"job/{name}", f"--namespace={NAMESPACE}", "-o", "json")
+        conditions = [entry["type"] for entry in json.loads(state)["status"].get("conditions", ())]
+    selector = f"--selector=batch.kubernetes.io/job-name={name}"
+    log = kubectl("logs", selector, f"--namespace={NAMESPACE}", "--prefix", "--tail=-1", "--max-log-requests=20")
+    assert {"Complete", "Failed"} & set(conditions), log
+    return log
+
+
+@pytest.fixture(scope="module")
+def pushed(gated: Lab) -> dict[str, str]:
+    """The fleet of 24 images in the lab's registry, by short name."""
+    (app,) = (image for image in gated.images if "/voting-app:" in image)
+    return fleet_images.push(gated.registry, app, prefix=PREFIX)
+
+
+def test_an_indexed_job_keeps_the_fleet_and_a_second_night_pushes_nothing(
+    kubectl: Kubectl, gated: Lab, pushed: dict[str, str], fleet: Path, tmp_path: Path
+) -> None:
+    kubectl("rollout", "status", f"--namespace={NAMESPACE}-buildkit", "statefulset/s3c-buildkit", "--timeout=180s")
+    log = night(kubectl, fleet, "night-1")
+    first = run_s3c(tmp_path, "fleet", "report", "--plan", f"oci://{gated.registry}/plans:night-1")
+    assert first.code == 3, f"{first.stderr}\n{log}"
+    fleet_images.check(first.result["images"])
+    assert {image["shard"] for image in json.loads(plan(gated, "night-1"))["images"]} == {1, 2}
+    before = fleet_images.tags(gated.registry, PREFIX)
+    log = night(kubectl, fleet, "night-2")
+    assert fleet_images.tags(gated.registry, PREFIX) == before, log
+    images = [fleet_images.short(entry["image"]) for entry in json.loads(plan(gated, "night-2"))["images"]]
+    assert {name.partition("-")[0] for name in images} == {"ended", "broken"}, log
+
+
+def plan(lab: Lab, tag: str) -> bytes:
+    """The plan that a night published."""
+    repository = Repository(lab.registry, "plans")
+    content: bytes = repository.blob(repository.get(tag)["layers"][0]["digest"])
+    return content

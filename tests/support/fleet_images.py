@@ -96,6 +96,12 @@ def push(registry: str, app: str, counts: Mapping[str, int] = COUNTS, prefix: st
     return references
 
 
+def tags(registry: str, prefix: str = PREFIX) -> dict[str, list[str]]:
+    """Every tag of every repository of the fleet, with its signatures and evidence where those are listed by tag."""
+    names = [f"{prefix}/{kind}-{number}" for kind, count in COUNTS.items() for number in range(count)]
+    return {name: Repository(registry, name).every_tag() for name in names}
+
+
 def policy(certificate: str) -> str:
     """The policy of the fleet: whose signatures count, and what has to be fixed."""
     return (
