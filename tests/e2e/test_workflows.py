@@ -12,13 +12,11 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.programs.install.locate import locate
 from s3c_actions.registry.archive import ArchiveSource
 from s3c_lab import registry_server
 from s3c_lab.certificates import make, pem
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
-from s3c_lab.programs import BUILDCTL
 from tests.support import act, examples
 from tests.support.azure.registry import ContainerRegistry, container_registry
 from tests.support.azure.stage import Azure
@@ -86,18 +84,6 @@ class Stage:
                 assert not any(secret in content for secret in secrets), path
 
 
-def surroundings(lab: Lab, buildkit: str, machine: Machine) -> dict[str, str]:
-    """What a runner of one's own would have in its environment: its BuildKit, and a database that is not downloaded."""
-    program = locate(BUILDCTL, cache=machine.cache, runner=machine.runner, progress=machine.progress)
-    skipped = ("SKIP_DB_UPDATE", "SKIP_JAVA_DB_UPDATE", "SKIP_CHECK_UPDATE", "OFFLINE_SCAN")
-    return {
-        "BUILDCTL": str(program.path),
-        "BUILDKIT_HOST": buildkit,
-        "TRIVY_CACHE_DIR": lab.trivy_cache,
-        **{f"TRIVY_{name}": "true" for name in skipped},
-    }
-
-
 @pytest.fixture(scope="module")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
     with staged(tmp_path_factory.mktemp("azure")) as made:
@@ -115,7 +101,7 @@ def stage(azure: Azure, lab: Lab, machine: Machine, tmp_path_factory: pytest.Tem
         azure.buildkit(tmp_path_factory.mktemp("bk"), lab.registry) as buildkit,
     ):
         registry.roles = {azure.application.object: {"AcrPush"}}
-        yield Stage(azure, registry, vault, lab, surroundings(lab, buildkit, machine))
+        yield Stage(azure, registry, vault, lab, act.surroundings(lab, buildkit, machine))
 
 
 @pytest.fixture
@@ -255,7 +241,7 @@ def test_to_a_cluster_with_a_key_that_is_a_secret(
                 "k8s/app.json": json.dumps(workload("Deployment", "app", spec)),
             },
             secrets={"SIGNING_KEY": key, "KUBECONFIG": kubeconfig, "GITHUB_TOKEN": "run-token"},
-            environment=surroundings(gated, gated.buildkit, machine),
+            environment=act.surroundings(gated, gated.buildkit, machine),
         )
     assert job.succeeded, job.log
     outputs = job.outputs["image"]
@@ -324,7 +310,7 @@ def test_what_is_deployed_is_refreshed_patched_and_proposed(
         tmp_path,
         files={"k8s/shop.yaml": manifest, "keys/signing.crt": Path(lab.certificate).read_text()},
         secrets={"SIGNING_KEY": key, "GITHUB_TOKEN": "run-token"},
-        environment={**surroundings(lab, lab.buildkit, machine), **octo},
+        environment={**act.surroundings(lab, lab.buildkit, machine), **octo},
     )
     assert job.succeeded, job.log
     refresh, patch = job.outputs["refresh"], job.outputs["patch"]
@@ -375,7 +361,7 @@ def test_an_image_that_fails_is_not_proposed_and_the_others_are(
         tmp_path,
         files={"k8s/shop.yaml": manifest, "keys/signing.crt": Path(lab.certificate).read_text()},
         secrets={"SIGNING_KEY": Path(lab.key).read_text(), "GITHUB_TOKEN": "run-token"},
-        environment={**surroundings(lab, lab.buildkit, machine), **octo},
+        environment={**act.surroundings(lab, lab.buildkit, machine), **octo},
     )
     assert not job.succeeded
     assert f"repository {gone.partition('/')[2].partition(':')[0]} does not exist" in job.log

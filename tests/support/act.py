@@ -22,6 +22,10 @@ from typing import Any
 import ruamel.yaml
 
 from s3c_actions import REPOSITORY
+from s3c_actions.programs.install.locate import locate
+from s3c_lab.lab import Lab
+from s3c_lab.machine import Machine
+from s3c_lab.programs import BUILDCTL
 from tests.support import ROOT, workflow_rules
 
 STANDINS = Path("tests", "standins")
@@ -150,6 +154,18 @@ def run(
         services=log.read_text().replace("\n/", " /").splitlines() if log.exists() else [],
         folder=services,
     )
+
+
+def surroundings(lab: Lab, buildkit: str, machine: Machine) -> dict[str, str]:
+    """What a runner of one's own would have in its environment: its BuildKit, and a database that is not downloaded."""
+    program = locate(BUILDCTL, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+    skipped = ("SKIP_DB_UPDATE", "SKIP_JAVA_DB_UPDATE", "SKIP_CHECK_UPDATE", "OFFLINE_SCAN")
+    return {
+        "BUILDCTL": str(program.path),
+        "BUILDKIT_HOST": buildkit,
+        "TRIVY_CACHE_DIR": lab.trivy_cache,
+        **{f"TRIVY_{name}": "true" for name in skipped},
+    }
 
 
 @cache
