@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,10 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from s3c_actions.cli.console import LogProgress
-from s3c_actions.cli.run import cache_path
 from s3c_actions.core import artifact_types
-from s3c_actions.core.process import Runner
 from s3c_actions.core.reference import Reference
 from s3c_actions.fleet import plan as plans
 from s3c_actions.fleet import store
@@ -27,10 +22,9 @@ from s3c_actions.programs.install.locate import locate
 from s3c_actions.programs.install.pins import NOTATION
 from s3c_actions.registry import Writer
 from s3c_actions.registry.artifacts import push_artifact, read_artifact
-from s3c_lab import daemons, registry_server
 from s3c_lab.certificates import make
-from s3c_lab.machine import Machine, with_system_path
 from tests.support import evidence
+from tests.support.debian_registry import debian_registry, this_machine
 from tests.support.findable import Fleet, purl_package, registry_client, sarif, spdx
 from tests.support.signing import Ended
 from tests.support.signing import s3c as run_s3c
@@ -79,15 +73,10 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    environment = with_system_path(dict(os.environ))
-    machine = Machine(runner=Runner(environment), progress=LogProgress(sys.stderr), cache=cache_path(environment))
+    machine = this_machine()
     notation = locate(NOTATION, cache=machine.cache, runner=machine.runner, progress=machine.progress).path
-    folder, port = tmp_path_factory.mktemp("registry"), registry_server.free_port()
-    registry_server.start(folder, port, machine)
-    try:
-        yield Place(f"localhost:{port}", Path(notation), tmp_path_factory.mktemp("find"))
-    finally:
-        daemons.stop(folder / "registry.pid", machine)
+    with debian_registry(tmp_path_factory.mktemp("registry")) as address:
+        yield Place(address, Path(notation), tmp_path_factory.mktemp("find"))
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,10 +11,7 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.cli.console import LogProgress
-from s3c_actions.cli.run import cache_path
 from s3c_actions.core.errors import InputError, OutsideError
-from s3c_actions.core.process import Runner
 from s3c_actions.core.reference import Reference
 from s3c_actions.fleet import model, planning, selecting, store
 from s3c_actions.fleet.plan import Plan
@@ -25,10 +20,9 @@ from s3c_actions.fleet.sources import RegistrySource
 from s3c_actions.registry import Registry, Writer, catalog
 from s3c_actions.registry.artifacts import push_artifact
 from s3c_actions.registry.credentials import Logins
-from s3c_lab import daemons, registry_server
-from s3c_lab.machine import Machine, with_system_path
 from tests.contract.test_registry import MANIFEST, Server, digest_of, reply
 from tests.support import oci
+from tests.support.debian_registry import debian_registry
 from tests.unit.fleet.test_plan import PLAN
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -37,12 +31,8 @@ NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of Debian's docker-registry."""
-    environment = with_system_path(dict(os.environ))
-    machine = Machine(runner=Runner(environment), progress=LogProgress(sys.stderr), cache=cache_path(environment))
-    folder, port = tmp_path_factory.mktemp("registry"), registry_server.free_port()
-    registry_server.start(folder, port, machine)
-    yield f"localhost:{port}"
-    daemons.stop(folder / "registry.pid", machine)
+    with debian_registry(tmp_path_factory.mktemp("registry")) as address:
+        yield address
 
 
 @pytest.fixture

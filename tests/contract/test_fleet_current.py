@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,20 +11,16 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.cli.console import LogProgress
-from s3c_actions.cli.run import cache_path
 from s3c_actions.core import artifact_types
-from s3c_actions.core.process import Runner
 from s3c_actions.core.reference import Reference
 from s3c_actions.fleet import plan as plans
 from s3c_actions.fleet import store
 from s3c_actions.registry import Registry, Writer
 from s3c_actions.registry.artifacts import push_artifact
 from s3c_actions.registry.credentials import Logins
-from s3c_lab import daemons, registry_server
 from s3c_lab.certificates import make
-from s3c_lab.machine import Machine, with_system_path
 from tests.support import evidence, oci
+from tests.support.debian_registry import debian_registry
 from tests.support.signing import Ended, s3c
 
 NOW = datetime.now(UTC)
@@ -87,18 +81,14 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    environment = with_system_path(dict(os.environ))
-    machine = Machine(runner=Runner(environment), progress=LogProgress(sys.stderr), cache=cache_path(environment))
-    folder, port = tmp_path_factory.mktemp("registry"), registry_server.free_port()
-    registry_server.start(folder, port, machine)
     here = tmp_path_factory.mktemp("fleet")
     for name in ("lab", "stranger"):
         make(name).write(here, name)
     (here / "s3c-policy.yaml").write_text(POLICY)
-    made = World(f"localhost:{port}", here, Registry(Logins(environment={"HOME": str(here)}), timeout=10))
-    fill(made)
-    yield made
-    daemons.stop(folder / "registry.pid", machine)
+    with debian_registry(tmp_path_factory.mktemp("registry")) as address:
+        made = World(address, here, Registry(Logins(environment={"HOME": str(here)}), timeout=10))
+        fill(made)
+        yield made
 
 
 def fill(world: World) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,9 +11,6 @@ import pytest
 from msgspec.structs import replace
 
 from s3c_actions.cli import run
-from s3c_actions.cli.console import LogProgress
-from s3c_actions.cli.run import cache_path
-from s3c_actions.core.process import Runner
 from s3c_actions.core.reference import Reference
 from s3c_actions.fleet import report_document, store
 from s3c_actions.fleet.plan import Plan
@@ -24,9 +19,8 @@ from s3c_actions.registry import Registry, Writer
 from s3c_actions.registry.artifacts import push_artifact
 from s3c_actions.registry.credentials import Logins
 from s3c_actions.result import document
-from s3c_lab import daemons, registry_server
-from s3c_lab.machine import Machine, with_system_path
 from tests.support import fleets
+from tests.support.debian_registry import debian_registry
 from tests.support.github.server import GitHub
 from tests.support.github.state import Token
 
@@ -37,12 +31,8 @@ PLAN = fleets.plan(30, working=20)
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of Debian's docker-registry."""
-    environment = with_system_path(dict(os.environ))
-    machine = Machine(runner=Runner(environment), progress=LogProgress(sys.stderr), cache=cache_path(environment))
-    folder, port = tmp_path_factory.mktemp("registry"), registry_server.free_port()
-    registry_server.start(folder, port, machine)
-    yield f"localhost:{port}"
-    daemons.stop(folder / "registry.pid", machine)
+    with debian_registry(tmp_path_factory.mktemp("registry")) as address:
+        yield address
 
 
 @pytest.fixture

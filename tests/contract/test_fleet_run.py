@@ -17,16 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.cli.console import LogProgress
-from s3c_actions.cli.run import cache_path
-from s3c_actions.core.process import Runner
 from s3c_actions.fleet import plan as plans
 from s3c_actions.fleet.plan import Plan, PlannedImage
 from s3c_actions.programs.install.pins import NOTATION
-from s3c_lab import daemons, registry_server
 from s3c_lab.certificates import make
-from s3c_lab.machine import Machine, with_system_path
 from tests.support import ROOT, scanning
+from tests.support.debian_registry import debian_registry
 from tests.support.oci import Repository, digest_of, layer
 from tests.support.signing import Ended, s3c, signatures
 
@@ -100,12 +96,8 @@ class World:
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    environment = with_system_path(dict(os.environ))
-    machine = Machine(runner=Runner(environment), progress=LogProgress(sys.stderr), cache=cache_path(environment))
-    folder, port = tmp_path_factory.mktemp("registry"), registry_server.free_port()
-    registry_server.start(folder, port, machine)
-    yield f"localhost:{port}"
-    daemons.stop(folder / "registry.pid", machine)
+    with debian_registry(tmp_path_factory.mktemp("registry")) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -4,23 +4,18 @@ import hashlib
 import json
 import os
 import re
-import sys
 import threading
 from collections import Counter
 from contextlib import nullcontext
 
 import pytest
 
-from s3c_actions.cli.console import LogProgress
-from s3c_actions.cli.run import cache_path
 from s3c_actions.core.errors import OutsideError
-from s3c_actions.core.process import Runner
 from s3c_actions.core.reference import Reference
 from s3c_actions.registry import OCI_INDEX, OCI_MANIFEST, Registry, Writer
 from s3c_actions.registry.credentials import Logins
-from s3c_lab import daemons, registry_server
-from s3c_lab.machine import Machine, with_system_path
 from tests.contract.test_registry import Server, digest_of, reply
+from tests.support.debian_registry import debian_registry
 
 EMPTY = b"{}"
 EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
@@ -35,12 +30,8 @@ def storage(tmp_path_factory):
 @pytest.fixture(scope="module")
 def real(storage):
     """The address of Debian's docker-registry."""
-    environment = with_system_path(dict(os.environ))
-    machine = Machine(runner=Runner(environment), progress=LogProgress(sys.stderr), cache=cache_path(environment))
-    port = registry_server.free_port()
-    registry_server.start(storage, port, machine)
-    yield f"localhost:{port}"
-    daemons.stop(storage / "registry.pid", machine)
+    with debian_registry(storage) as address:
+        yield address
 
 
 @pytest.fixture

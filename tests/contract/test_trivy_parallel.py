@@ -7,7 +7,6 @@ import io
 import json
 import os
 import sqlite3
-import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from s3c_actions.cli.console import LogProgress
 from s3c_actions.cli.run import cache_path
 from s3c_actions.core.concurrency import for_each
 from s3c_actions.core.errors import S3CError
@@ -25,9 +23,8 @@ from s3c_actions.core.progress import Silent
 from s3c_actions.programs.install.locate import locate
 from s3c_actions.programs.install.pins import TRIVY
 from s3c_actions.programs.trivy.trivy import ScanOptions, ScanRequest, Trivy
-from s3c_lab import daemons, registry_server
-from s3c_lab.machine import Machine, with_system_path
 from tests.support import scanning
+from tests.support.debian_registry import debian_registry
 from tests.support.oci import Repository, layer
 
 IMAGES = 6
@@ -45,16 +42,12 @@ CREATE UNIQUE INDEX indices_sha1_idx ON indices(sha1);
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A registry with images on one base, each with an archive that only the Java database knows by name."""
-    environment = with_system_path(dict(os.environ))
-    machine = Machine(runner=Runner(environment), progress=LogProgress(sys.stderr), cache=cache_path(environment))
-    folder, port = tmp_path_factory.mktemp("registry"), registry_server.free_port()
-    registry_server.start(folder, port, machine)
     base = layer(scanning.debian())
-    for number in range(IMAGES):
-        image = [base, layer({f"app/a{number}.jar": archive(number)})]
-        Repository(f"localhost:{port}", f"app{number}").image(image, "1")
-    yield f"localhost:{port}"
-    daemons.stop(folder / "registry.pid", machine)
+    with debian_registry(tmp_path_factory.mktemp("registry")) as address:
+        for number in range(IMAGES):
+            image = [base, layer({f"app/a{number}.jar": archive(number)})]
+            Repository(address, f"app{number}").image(image, "1")
+        yield address
 
 
 def archive(number: int) -> bytes:

@@ -8,27 +8,23 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 import subprocess
-import sys
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
-from s3c_actions.cli.console import LogProgress
-from s3c_actions.cli.run import cache_path
-from s3c_actions.core.process import Runner
 from s3c_actions.programs.install.locate import locate
 from s3c_actions.programs.install.pins import Pin
-from s3c_lab import daemons, registry_server
-from s3c_lab.machine import Machine, with_system_path
+from s3c_lab import registry_server
+from s3c_lab.machine import Machine
+from tests.support.debian_registry import debian_registry, this_machine
 
 REFERRERS_REGISTRY = Pin(
     name="referrers-registry",
@@ -68,13 +64,8 @@ SERVED = f"go-containerregistry's {REFERRERS_REGISTRY.version}"
 @contextmanager
 def real_registries(folder: Path) -> Iterator[dict[str, str]]:
     """Debian's registry, and one with a Referrers API: name → address. `folder` is a new one."""
-    environment = with_system_path(dict(os.environ))
-    machine = Machine(runner=Runner(environment), progress=LogProgress(sys.stderr), cache=cache_path(environment))
-    port = registry_server.free_port()
-    registry_server.start(folder, port, machine)
-    with ExitStack() as stack:
-        stack.callback(daemons.stop, folder / "registry.pid", machine)
-        yield {DEBIAN: f"localhost:{port}", SERVED: stack.enter_context(referrers_registry(machine))}
+    with debian_registry(folder) as debian, referrers_registry(this_machine()) as served:
+        yield {DEBIAN: debian, SERVED: served}
 
 
 def error(status: int, code: str, message: str) -> Answer:
