@@ -58,7 +58,7 @@ class ProgramTimedOut(OutsideError):
     def __init__(self, argv: Sequence[str], limit: float, output: str) -> None:
         self.limit = limit
         super().__init__(
-            f"{Path(argv[0]).name} did not finish within {limit:g} s and was ended.",
+            f"{Path(argv[0]).name} did not finish within {round(limit, 1):g} s and was ended.",
             remedy="Give it more time with the input `timeout`, or look at what it was waiting for.",
             original=output[-4000:],
         )
