@@ -45,6 +45,32 @@ class FindingKind(StrEnum):
     LICENSE = "license"
 
 
+class Exploitation(msgspec.Struct, frozen=True, gc=False):
+    """What is known of attacks by a vulnerability. A gate takes a finding without it for not known, never for harmless.
+
+    Attributes:
+        known_exploited: whether CISA's catalogue of known exploited vulnerabilities (KEV) lists it.
+        since: the day on which the catalogue listed it, `2021-12-10`; empty when it does not.
+        epss: FIRST's estimate, from 0 to 1, that it is exploited within 30 days; None when there is none for it.
+    """
+
+    known_exploited: bool
+    since: str
+    epss: float | None
+
+
+class ExploitationData(msgspec.Struct, frozen=True):
+    """Which data the facts of exploitation in a report are from.
+
+    Attributes:
+        kev_released: when the KEV catalogue was released, ISO 8601; empty when there was none.
+        epss_date: the day of the EPSS scores, ISO 8601; empty when there were none.
+    """
+
+    kev_released: str
+    epss_date: str
+
+
 class Finding(msgspec.Struct, frozen=True, gc=False):
     """One finding. Text fields are untrusted: renderers escape them.
 
@@ -70,6 +96,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
         detail: distinguishes it from others of its rule in the same file: a hash of a secret's masked line or of the
             message of a failed check. Empty where a rule applies once to a file; None when it is not known.
         suppressed: why an ignore file, VEX or policy set it aside; empty when nothing did.
+        exploitation: whether it is known to be exploited, and how likely; None when that is not known.
     """
 
     kind: FindingKind
@@ -102,6 +129,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     score2: float | None = None
     vector2: str = ""
     published: str = ""
+    exploitation: Exploitation | None = None
 
     @property
     def os_package(self) -> bool:
@@ -177,6 +205,7 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
         database: the vulnerability database's update time, RFC 3339, empty when unknown.
         diff_ids: of the layers, the lowest first; `history` the instruction that made each, when known for all.
         hidden: what was found or may have been, and is not among `findings`.
+        exploitation_data: what the findings' `exploitation` is from; None when no such data was given.
     """
 
     image: str
@@ -198,6 +227,7 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
     os_end_of_life: bool = False
     history: tuple[str, ...] = ()
     hidden: Hidden = NOTHING_HIDDEN
+    exploitation_data: ExploitationData | None = None
 
     @cached_property
     def counts(self) -> dict[Severity, int | None]:
