@@ -330,15 +330,15 @@ def test_numbers_of_a_result_stay_within_those_of_a_report() -> None:
 
 
 def _exploited(entry: ImageResult) -> ImageResult:
-    """The image's least severe finding is exploited, and has no fix."""
+    """One of the image's findings is exploited, is of low severity, and has no fix."""
     assert entry.findings is not None
-    worst, *others = sorted(entry.remaining, key=lambda finding: finding.severity != "LOW")
-    known = replace(worst, severity="LOW", fixed_version="", exploited_since="2026-11-22", epss=0.5)
-    return replace(entry, remaining=(known, *others), findings=replace(entry.findings, exploited=1))
+    *others, last = entry.remaining
+    known = replace(last, severity="LOW", fixed_version="", exploited_since="2026-11-22", epss=0.5)
+    return replace(entry, remaining=(*others, known), findings=replace(entry.findings, exploited=1))
 
 
 def test_what_is_exploited_comes_first_and_is_counted() -> None:
-    joined = join(ONE, [changed(result_of(ONE), _exploited)]).report
+    joined = join(PATCHED, [changed(result_of(PATCHED), _exploited)]).report
     first = joined.findings[0]
     assert (first.exploited_since, first.epss, first.severity) == ("2026-11-22", 0.5, "LOW")
     assert not any(finding.exploited_since for finding in joined.findings[1:])
@@ -355,7 +355,7 @@ def test_what_is_exploited_comes_first_and_is_counted() -> None:
 
 
 def test_where_nobody_looked_it_is_not_known_what_is_exploited() -> None:
-    joined = join(ONE, [result_of(ONE)]).report
+    joined = join(PATCHED, [result_of(PATCHED)]).report
     assert joined.figures.exploited is None
     assert "exploited" not in prometheus.render(joined).decode()
     assert "Exploited today" not in page.render(joined).decode()
