@@ -45,6 +45,32 @@ class FindingKind(StrEnum):
     LICENSE = "license"
 
 
+class Exploitation(msgspec.Struct, frozen=True, gc=False):
+    """What is known of attacks by a vulnerability. A gate takes a finding without it for not known, never for harmless.
+
+    Attributes:
+        known_exploited: whether CISA's catalogue of known exploited vulnerabilities (KEV) lists it.
+        since: the day on which the catalogue listed it, `2021-12-10`; empty when it does not.
+        epss: FIRST's estimate, from 0 to 1, that it is exploited within 30 days; None when there is none for it.
+    """
+
+    known_exploited: bool
+    since: str
+    epss: float | None
+
+
+class ExploitationData(msgspec.Struct, frozen=True):
+    """Which data the facts of exploitation in a report are from.
+
+    Attributes:
+        kev_released: when the KEV catalogue was released, ISO 8601; empty when there was none.
+        epss_date: the day of the EPSS scores, ISO 8601; empty when there were none.
+    """
+
+    kev_released: str
+    epss_date: str
+
+
 class Finding(msgspec.Struct, frozen=True, gc=False):
     """One finding. Text fields are untrusted: renderers escape them.
 
@@ -70,6 +96,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
         detail: distinguishes it from others of its rule in the same file: a hash of a secret's masked line or of the
             message of a failed check. Empty where a rule applies once to a file; None when it is not known.
         suppressed: why an ignore file, VEX or policy set it aside; empty when nothing did.
+        exploitation: whether it is known to be exploited, and how likely; None when that is not known.
     """
 
     kind: FindingKind
@@ -102,6 +129,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     score2: float | None = None
     vector2: str = ""
     published: str = ""
+    exploitation: Exploitation | None = None
 
     @property
     def os_package(self) -> bool:
@@ -112,6 +140,16 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     def fixable(self) -> bool:
         """Whether a version that fixes it exists; a secret or misconfiguration can always be fixed by its owner."""
         return bool(self.fixed) if self.kind is FindingKind.VULNERABILITY else self.kind is not FindingKind.LICENSE
+
+    @property
+    def exploited(self) -> bool:
+        """Whether it is known to be exploited, for what is shown: a gate reads `exploitation`, which may be None."""
+        return self.exploitation is not None and self.exploitation.known_exploited
+
+    @property
+    def likelihood(self) -> float:
+        """The EPSS estimate, to sort by; 0 without one."""
+        return (self.exploitation.epss or 0.0) if self.exploitation is not None else 0.0
 
     @property
     def place(self) -> str:
@@ -143,12 +181,14 @@ class Hidden(msgspec.Struct, frozen=True, kw_only=True):
         fixable: how many of the findings that are not shown have a fix.
         uncounted: severities of which it is not known whether there are any: a given report may have been made without
             them.
+        exploited: how many of the findings that are not shown are known to be exploited.
     """
 
     filtered: Mapping[Severity, int] = msgspec.field(default_factory=dict)
     unfixed: Mapping[Severity, int] = msgspec.field(default_factory=dict)
     fixable: int = 0
     uncounted: tuple[Severity, ...] = ()
+    exploited: int = 0
 
     @property
     def total(self) -> int:
@@ -171,12 +211,13 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
         repo_tags, repo_digests: names of the image where Trivy read it, a local daemon's or an archive's included.
         platform: `linux/amd64`.
         os: `debian 12.5`; `os_end_of_life` when its distributor publishes no fixes any more.
-        findings: not suppressed, the most severe first.
+        findings: not suppressed, as `rank_findings` orders them.
         suppressed: findings set aside, each with its reason.
         created: RFC 3339 time of the scan.
         database: the vulnerability database's update time, RFC 3339, empty when unknown.
         diff_ids: of the layers, the lowest first; `history` the instruction that made each, when known for all.
         hidden: what was found or may have been, and is not among `findings`.
+        exploitation_data: what the findings' `exploitation` is from; None when no such data was given.
     """
 
     image: str
@@ -198,6 +239,7 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
     os_end_of_life: bool = False
     history: tuple[str, ...] = ()
     hidden: Hidden = NOTHING_HIDDEN
+    exploitation_data: ExploitationData | None = None
 
     @cached_property
     def counts(self) -> dict[Severity, int | None]:
@@ -222,6 +264,13 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
         """How many of the findings shown have a fix; None in place of 0 as for `total`."""
         return len(self.fixable) or (None if self.hidden.fixable or self.hidden.uncounted else 0)
 
+    @property
+    def total_exploited(self) -> int | None:
+        """How many of the findings, shown or not, are known to be exploited; None without a KEV catalogue."""
+        if self.exploitation_data is None or not self.exploitation_data.kev_released:
+            return None
+        return sum(f.exploited for f in self.findings) + self.hidden.exploited
+
     @cached_property
     def fixable(self) -> tuple[Finding, ...]:
         """The findings for which a fix exists."""
@@ -237,10 +286,22 @@ def count_by_severity(findings: Iterable[Finding]) -> dict[Severity, int]:
 
 
 def rank_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The most severe first, those with a fix before those without, then by name; the same for the same findings."""
+    """The exploited first, then the most severe, the likeliest, those with a fix, then by name; always the same."""
     return tuple(
         sorted(
             findings,
-            key=lambda f: (-f.severity, not f.fixable, f.kind, f.package, f.id, f.target, f.path, f.line, f.installed),
+            key=lambda f: (
+                not f.exploited,
+                -f.severity,
+                -f.likelihood,
+                not f.fixable,
+                f.kind,
+                f.package,
+                f.id,
+                f.target,
+                f.path,
+                f.line,
+                f.installed,
+            ),
         )
     )

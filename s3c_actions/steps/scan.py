@@ -22,7 +22,15 @@ from s3c_actions.core.text import plural
 from s3c_actions.findings import trivy_report, trivy_warnings
 from s3c_actions.findings.advisories import Database
 from s3c_actions.findings.difference import compare_scans
-from s3c_actions.findings.headline import describe_findings, describe_hidden, describe_limits, list_counts, tally
+from s3c_actions.findings.exploitation import ExploitationFacts
+from s3c_actions.findings.headline import (
+    describe_exploited,
+    describe_findings,
+    describe_hidden,
+    describe_limits,
+    list_counts,
+    tally,
+)
 from s3c_actions.findings.identity import pinned_reference
 from s3c_actions.findings.model import ScanReport, count_by_severity
 from s3c_actions.findings.scope import Scope, SettingsFile, describe_parts
@@ -72,6 +80,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
         ignored: entries of the ignore files.
         files: that suppress findings, narrow the scan or decide its gate.
         warnings: initial sentences of the result.
+        exploitation: as of `Criteria`. A kept report is Trivy's alone, so that new data counts for it too.
     """
 
     options: ScanOptions
@@ -99,6 +108,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     ignored: tuple[IgnoreEntry, ...] = ()
     files: tuple[SettingsFile, ...] = ()
     warnings: tuple[str, ...] = ()
+    exploitation: ExploitationFacts | None = None
 
     def criteria(self, trivy: Scanner) -> Criteria:
         """Return the criteria for every report of this run, scanned or given.
@@ -113,6 +123,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
             ignore_unfixed=self.selection.fixed_only,
             now=self.now,
             bill=lambda report: make_sbom(report, trivy, self.temp),
+            exploitation=self.exploitation,
         )
 
 
@@ -626,7 +637,8 @@ def _summary(result: ScanResult) -> str:
         text = describe_findings(numbers)
     else:
         note = describe_hidden(numbers)
-        text = _describe_fixes(report) + (f"; {note}" if note else "")
+        exploited = describe_exploited(numbers)
+        text = (f"{exploited}, " if exploited else "") + _describe_fixes(report) + (f"; {note}" if note else "")
     return ", ".join(part for part in (text, describe_limits(result.scope)) if part)
 
 
