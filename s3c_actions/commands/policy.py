@@ -104,18 +104,37 @@ def exception_notices(policy: Policy, now: datetime) -> list[str]:
 
 
 def _describe_policy(policy: Policy) -> str:
-    findings = policy.findings
-    fixable = " that have a fix" if findings.fixable_only else ""
-    refused = f"{', '.join(findings.refuse)}{fixable}" if findings.refuse else "none by severity"
     lines = [
         ("policy", policy.digest),
         ("signers", ", ".join(signer.name for signer in policy.signers) or "none: neither check nor export will do"),
-        ("findings refused", refused),
-        ("denied by name", ", ".join(findings.deny) or "none"),
+        ("findings refused", _describe_refused(policy)),
+        ("exploited", _describe_exploited(policy)),
+        ("denied by name", ", ".join(policy.findings.deny) or "none"),
         ("exceptions", str(len(policy.exceptions))),
         ("report", f"no older than {policy.report.maximum_age}"),
+        ("platform", "refused at its end of life" if policy.platform.end_of_life == "refuse" else "any"),
+        ("base", f"no older than {policy.base.maximum_age}" if policy.base.maximum_age else "of any age"),
         ("SBOM", "required" if policy.needs_sbom else "not required"),
         ("packages refused", ", ".join(policy.packages.refuse) or "none"),
         ("licences refused", ", ".join(policy.licenses.refuse) or "none"),
     ]
     return "".join(f"{name:<17} {text}\n" for name, text in lines)
+
+
+def _describe_refused(policy: Policy) -> str:
+    findings = policy.findings
+    rules = [
+        *findings.severities,
+        *(f"{severity} {grace} after its fix" for severity, grace in findings.graces.items()),
+        *([f"EPSS from {findings.epss} on"] if findings.epss else []),
+    ]
+    fixable = " that have a fix" if findings.fixable_only else ""
+    return f"{', '.join(rules)}{fixable}" if rules else "none by severity"
+
+
+def _describe_exploited(policy: Policy) -> str:
+    if not policy.findings.deny_exploited:
+        return (
+            "not asked about" if not policy.findings.epss else f"scores no older than {policy.exploitation.maximum_age}"
+        )
+    return f"denied (KEV), by data no older than {policy.exploitation.maximum_age}"

@@ -20,7 +20,8 @@ from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.core.reference import Reference
 from s3c_actions.policy import judge as judging
 from s3c_actions.policy.export import store_name, timestamp_store_name, trust_policies
-from s3c_actions.policy.judge import Evidence, EvidenceDocument, Objection, SignerStatus
+from s3c_actions.policy.judge import Evidence, EvidenceDocument, SignerStatus
+from s3c_actions.policy.objection import Objection
 from s3c_actions.programs.notation.home import NotationHome
 from s3c_actions.result.model import PolicyJudgement
 from s3c_actions.signing import certificates, key_files

@@ -25,8 +25,9 @@ from s3c_actions.evidence.statement import Statement
 from s3c_actions.options import declare
 from s3c_actions.options.command import load
 from s3c_actions.policy import export
-from s3c_actions.policy.judge import Evidence, Objection, judge_evidence
+from s3c_actions.policy.judge import Evidence, judge_evidence
 from s3c_actions.policy.model import Policy
+from s3c_actions.policy.objection import Objection
 from s3c_actions.programs.install.locate import locate
 from s3c_actions.programs.install.pins import TRIVY
 from s3c_actions.report.formats import sarif
@@ -36,7 +37,7 @@ from s3c_actions.wiring.context import Context
 from s3c_lab.programs import OPA
 from tests.support import evidence as made
 
-CASES = 200
+CASES = 400
 SEED = 7
 
 
@@ -180,6 +181,14 @@ ALL_CODES = {
     "blind",
     "finding",
     "denied-finding",
+    "exploited-finding",
+    "unknown-exploitation",
+    "no-exploitation-data",
+    "stale-exploitation-data",
+    "end-of-life",
+    "unknown-platform",
+    "old-base",
+    "unknown-base",
     "expired-exception",
     "package",
     "license",
