@@ -28,6 +28,7 @@ from s3c_actions.steps.scan import closed_gate_error, make_sbom
 from s3c_actions.wiring import report_file
 from s3c_actions.wiring.baseline import baseline_name
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.exploitation import load_exploitation
 from s3c_actions.wiring.files import read_dockerfile
 from s3c_actions.wiring.images import unless_exempt
 from s3c_actions.wiring.scanning import policy_from_inputs, threshold_from_inputs
@@ -50,8 +51,9 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
     report_file.prepare(options, 1)
     report = trivy_report.read(path)
     baseline = options.baseline
-    difference = compare_scans(baselines.read(baseline, report.image), report) if baseline is not None else None
+    before = baselines.read(baseline, report.image) if baseline is not None else None
     gate = threshold_from_inputs(options, context, inputs.SEVERITIES)
+    exploitation = load_exploitation(options, context, offline=options.offline)
     criteria = assess.Criteria(
         gate=gate,
         policy=policy_from_inputs(options),
@@ -59,13 +61,16 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
         ignore_unfixed=False,
         now=context.now,
         bill=lambda report_path: _make_bill(options, context, report_path),
+        exploitation=exploitation.facts,
     )
     result = assess.assess_given_report(
         path, image=report.image, reference=pinned_reference(report), criteria=criteria, report=report
     )
+    result = replace(result, warnings=(*exploitation.warnings, *result.warnings))
     for sentence in result.warnings:
         context.progress.warning(sentence)
     report = result.report
+    difference = compare_scans(before, report) if before is not None else None
     closed = closed_gate_error(result, gate)
     dockerfile = options.dockerfile
     if dockerfile is None and (context.cwd / "Dockerfile").is_file():

@@ -76,8 +76,12 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
 
 def _criteria(options: inputs.SignInputs, context: Context) -> Criteria:
     """Return the criteria by which the reports given are judged."""
+    from s3c_actions.wiring.exploitation import load_exploitation
     from s3c_actions.wiring.scanning import policy_from_inputs, threshold_from_inputs
 
+    exploitation = load_exploitation(options, context, offline=False)
+    for sentence in exploitation.warnings:
+        context.progress.warning(sentence)
     return Criteria(
         gate=threshold_from_inputs(options, context, SEVERITIES),
         policy=policy_from_inputs(options),
@@ -85,6 +89,7 @@ def _criteria(options: inputs.SignInputs, context: Context) -> Criteria:
         ignore_unfixed=False,
         now=context.now,
         bill=lambda report: make_sbom(report, _trivy(options, context), context.temp),
+        exploitation=exploitation.facts,
     )
 
 

@@ -51,6 +51,27 @@ def _session_class() -> type[Session]:
     return OwnCredentials
 
 
+def failure_reason(error: Exception, connect: float, read: float) -> str:
+    """Return why a request of `requests` failed, a clause.
+
+    Args:
+        error: that the library raised.
+        connect: seconds that it had for the connection.
+        read: seconds that it had for each read.
+    """
+    import requests
+
+    known = (
+        (requests.ConnectTimeout, f"no connection within {connect:g} s"),
+        (requests.ReadTimeout, f"nothing was received for {read:g} s"),
+        (requests.exceptions.SSLError, "its certificate is not trusted here"),
+        (requests.exceptions.ProxyError, "the proxy refused"),
+        (requests.exceptions.ChunkedEncodingError, "the answer broke off"),
+        (requests.ConnectionError, "the host could not be reached"),
+    )
+    return next((words for kind, words in known if isinstance(error, kind)), "the request failed")
+
+
 def _unchanged(request: Any) -> Any:
     """Return the request unchanged: an `auth` that adds nothing."""
     return request

@@ -144,6 +144,16 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
         return bool(self.fixed) if self.kind is FindingKind.VULNERABILITY else self.kind is not FindingKind.LICENSE
 
     @property
+    def exploited(self) -> bool:
+        """Whether it is known to be exploited, for what is shown: a gate reads `exploitation`, which may be None."""
+        return self.exploitation is not None and self.exploitation.known_exploited
+
+    @property
+    def likelihood(self) -> float:
+        """The EPSS estimate, to sort by; 0 without one."""
+        return (self.exploitation.epss or 0.0) if self.exploitation is not None else 0.0
+
+    @property
     def place(self) -> str:
         """Where it is in the image, for people: the package's own file, else the target."""
         return self.path or self.target
@@ -201,7 +211,7 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
         repo_tags, repo_digests: names of the image where Trivy read it, a local daemon's or an archive's included.
         platform: `linux/amd64`.
         os: `debian 12.5`; `os_end_of_life` when its distributor publishes no fixes any more.
-        findings: not suppressed, the most severe first.
+        findings: not suppressed, as `rank_findings` orders them.
         suppressed: findings set aside, each with its reason.
         created: RFC 3339 time of the scan.
         database: the vulnerability database's update time, RFC 3339, empty when unknown.
@@ -256,6 +266,12 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
         """How many of the findings shown have a fix; None in place of 0 as for `total`."""
         return len(self.fixable) or (None if self.hidden.fixable or self.hidden.uncounted else 0)
 
+    @property
+    def total_exploited(self) -> int | None:
+        """How many of the findings shown are known to be exploited; None without a KEV catalogue."""
+        data = self.exploitation_data
+        return sum(f.exploited for f in self.findings) if data is not None and data.kev_released else None
+
     @cached_property
     def fixable(self) -> tuple[Finding, ...]:
         """The findings for which a fix exists."""
@@ -271,10 +287,22 @@ def count_by_severity(findings: Iterable[Finding]) -> dict[Severity, int]:
 
 
 def rank_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The most severe first, those with a fix before those without, then by name; the same for the same findings."""
+    """The exploited first, then the most severe, the likeliest, those with a fix, then by name; always the same."""
     return tuple(
         sorted(
             findings,
-            key=lambda f: (-f.severity, not f.fixable, f.kind, f.package, f.id, f.target, f.path, f.line, f.installed),
+            key=lambda f: (
+                not f.exploited,
+                -f.severity,
+                -f.likelihood,
+                not f.fixable,
+                f.kind,
+                f.package,
+                f.id,
+                f.target,
+                f.path,
+                f.line,
+                f.installed,
+            ),
         )
     )

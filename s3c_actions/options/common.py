@@ -74,6 +74,16 @@ CACHE = Input(
     absent=True,
 )
 
+OFFLINE = Input(
+    name="offline",
+    help="Download nothing and ask nobody: databases and checks are those of Trivy's cache.",
+    parse=boolean,
+    default="false",
+    absent=False,
+    switch=True,
+    aliases={"offline-scan": "Trivy", "skip-db-update": "Trivy"},
+)
+
 KEEP_TRACE = Input(
     name="keep-trace",
     help="Keep the page of each image's story as an artifact of the run.",

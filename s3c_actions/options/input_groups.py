@@ -12,6 +12,7 @@ from s3c_actions.options import (
     deploy,
     doctor,
     evidence,
+    exploitation,
     find,
     fleet,
     fleet_manifests,
@@ -148,6 +149,7 @@ GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
     ("Image", (*_IMAGE, *_FROM)),
     ("Gate", _GATE),
     ("Scan", tuple(option for option in scan.SCOPE_INPUTS if option is not report.UnscannedOptions.unscanned)),
+    ("Exploitation", exploitation.ExploitationOptions.inputs()),
     ("Reports", _REPORTS),
     ("Patch", (patch.PatchInputs.reuse_patched, *patch.PATCH_INPUTS)),
     (

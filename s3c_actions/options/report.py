@@ -8,8 +8,9 @@ from typing import ClassVar
 
 from s3c_actions.core import pasted_content
 from s3c_actions.options.command import Command
-from s3c_actions.options.common import OutputOptions, path
+from s3c_actions.options.common import OFFLINE, OutputOptions, path
 from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.exploitation import ExploitationOptions
 from s3c_actions.options.parse import boolean, choice, choices, integer, text
 from s3c_actions.options.programs import ProgramsMirror, TrivyProgram
 from s3c_actions.report import format_registry
@@ -194,10 +195,13 @@ class ReportInputs(
     BaselineNameOptions,
     CodeScanningOptions,
     UnscannedOptions,
+    ExploitationOptions,
     TrivyProgram,
     OutputOptions,
 ):
     """The inputs of `report`."""
+
+    offline = OFFLINE
 
     report = Input(
         name="report",
@@ -231,6 +235,8 @@ class ReportInputs(
         CodeScanningOptions.dockerfile,
         CodeScanningOptions.sarif_category,
         UnscannedOptions.unscanned,
+        *ExploitationOptions.own(),
+        offline,
         *TrivyProgram.own(),
         ProgramsMirror.programs_mirror,
     )

@@ -13,6 +13,7 @@ from s3c_actions.options import other_actions, removed
 from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import (
+    OFFLINE,
     ImageOptions,
     JobOptions,
     OutputOptions,
@@ -23,6 +24,7 @@ from s3c_actions.options.common import (
     path_lines,
 )
 from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.exploitation import ExploitationOptions
 from s3c_actions.options.parse import boolean, choice, choices, items, or_none, patterns
 from s3c_actions.options.programs import ProgramsMirror, TrivyProgram
 from s3c_actions.options.registry import CredentialOptions, RegistryOptions
@@ -158,15 +160,7 @@ class TrivyOptions(Group):
         absent=None,
         example="trivy-secret.yaml",
     )
-    offline = Input(
-        name="offline",
-        help="Download nothing and ask nobody: databases and checks are those of Trivy's cache.",
-        parse=boolean,
-        default="false",
-        absent=False,
-        switch=True,
-        aliases={"offline-scan": "Trivy", "skip-db-update": "Trivy"},
-    )
+    offline = OFFLINE
     db_repository: Input[tuple[str, ...]] = Input(
         name="db-repository",
         metavar="REPOSITORY,…",
@@ -253,6 +247,7 @@ class ScanningOptions(
     TrivyOptions,
     ShownOptions,
     UnscannedOptions,
+    ExploitationOptions,
     PlatformOptions,
     FormatOptions,
     BaselineOptions,
@@ -304,6 +299,7 @@ SCOPE_INPUTS: tuple[Input[Any], ...] = (
     ScanningOptions.trivy_cache_dir,
     ScanningOptions.reuse,
     UnscannedOptions.unscanned,
+    *ExploitationOptions.own(),
 )
 """Inputs on how to scan, which every command that scans takes."""
 

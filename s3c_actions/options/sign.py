@@ -13,6 +13,7 @@ from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions, TimeoutOptions, path, path_text
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.evidence import EarlierOptions, EvidenceOptions
+from s3c_actions.options.exploitation import ExploitationOptions
 from s3c_actions.options.parse import boolean, choice, duration, integer, lines, text
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror, TrivyProgram, sha256_text
 from s3c_actions.options.registry import REGISTRY_INPUTS, RegistryOptions
@@ -287,6 +288,7 @@ class SignInputs(
     EarlierOptions,
     ThresholdOptions,
     UnscannedOptions,
+    ExploitationOptions,
     TrivyProgram,
     ImageOptions,
     OutputOptions,
@@ -305,6 +307,7 @@ class SignInputs(
         ThresholdOptions.fixable_only,
         PolicyOptions.policy,
         UnscannedOptions.unscanned,
+        *ExploitationOptions.own(),
         *REGISTRY_INPUTS,
         *NotationProgram.own(),
         *TrivyProgram.own(),

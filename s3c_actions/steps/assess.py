@@ -21,6 +21,7 @@ from s3c_actions.evidence.statement import normalize_time
 from s3c_actions.findings import coverage, scan_record
 from s3c_actions.findings.advisories import MAX_DATABASE_AGE, Database, outdated_reason
 from s3c_actions.findings.coverage import Coverage
+from s3c_actions.findings.exploitation import ExploitationFacts, add_exploitation
 from s3c_actions.findings.model import ForbiddenContent, ScanReport
 from s3c_actions.findings.scope import (
     COVERED_SOURCES,
@@ -57,6 +58,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
         ignore_unfixed: whether to ignore vulnerabilities without a fix, unless a policy decides.
         now: the time of the run.
         bill: creates the SPDX document of a report of Trivy's; called only when a policy judges contents.
+        exploitation: which vulnerabilities are exploited; None where it is not known, which no rule takes for "none".
     """
 
     gate: Threshold
@@ -65,6 +67,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
     ignore_unfixed: bool
     now: datetime
     bill: Callable[[Path], bytes]
+    exploitation: ExploitationFacts | None = None
 
     @property
     def closes(self) -> bool:
@@ -189,6 +192,7 @@ def _assess(
     listed: bool,
 ) -> ScanResult:
     policy = criteria.policy
+    report = add_exploitation(report, criteria.exploitation)
     if observed.blind:
         report = mark_uncounted(report)
     unseen = missing_parts(scope, DEFAULT_SCOPE)

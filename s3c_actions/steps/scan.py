@@ -22,6 +22,7 @@ from s3c_actions.core.text import plural
 from s3c_actions.findings import trivy_report, trivy_warnings
 from s3c_actions.findings.advisories import Database
 from s3c_actions.findings.difference import compare_scans
+from s3c_actions.findings.exploitation import ExploitationFacts
 from s3c_actions.findings.headline import describe_findings, describe_hidden, describe_limits, list_counts, tally
 from s3c_actions.findings.identity import pinned_reference
 from s3c_actions.findings.model import ScanReport, count_by_severity
@@ -72,6 +73,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
         ignored: entries of the ignore files.
         files: that suppress findings, narrow the scan or decide its gate.
         warnings: initial sentences of the result.
+        exploitation: as of `Criteria`. A kept report is Trivy's alone, so that new data counts for it too.
     """
 
     options: ScanOptions
@@ -99,6 +101,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     ignored: tuple[IgnoreEntry, ...] = ()
     files: tuple[SettingsFile, ...] = ()
     warnings: tuple[str, ...] = ()
+    exploitation: ExploitationFacts | None = None
 
     def criteria(self, trivy: Scanner) -> Criteria:
         """Return the criteria for every report of this run, scanned or given.
@@ -113,6 +116,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
             ignore_unfixed=self.selection.fixed_only,
             now=self.now,
             bill=lambda report: make_sbom(report, trivy, self.temp),
+            exploitation=self.exploitation,
         )
 
 

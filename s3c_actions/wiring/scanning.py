@@ -39,6 +39,7 @@ from s3c_actions.steps.reuse import ReportStore
 from s3c_actions.steps.scan import ScanSettings, assemble_reports, clear_reports
 from s3c_actions.wiring import settings_files
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.exploitation import load_exploitation
 from s3c_actions.wiring.files import read_dockerfile
 
 if TYPE_CHECKING:
@@ -259,9 +260,11 @@ def _settings(options: ScanningOptions, context: Context, *, evidence: bool) -> 
     config, warnings = _trivy_config(options, context)
     warnings += ignore.entry_notices(entries, context.now)
     warnings += _describe_unused(options, context)
+    ruling = policy_from_inputs(options)
+    exploitation = load_exploitation(options, context, offline=options.offline)
+    warnings += exploitation.warnings
     for sentence in warnings:
         context.progress.warning(sentence)
-    ruling = policy_from_inputs(options)
     dockerfile = options.dockerfile
     if dockerfile is None and (context.cwd / "Dockerfile").is_file():
         dockerfile = Path("Dockerfile")
@@ -289,6 +292,7 @@ def _settings(options: ScanningOptions, context: Context, *, evidence: bool) -> 
         ignored=entries,
         files=_files(options, context),
         warnings=tuple(warnings),
+        exploitation=exploitation.facts,
     )
 
 

@@ -20,6 +20,7 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.findings.scope import SettingsFile
 from s3c_actions.options import scan as scanning
 from s3c_actions.options.declare import G, Group, Input
+from s3c_actions.options.exploitation import NO_DATA, ExploitationOptions
 from s3c_actions.options.fleet_plan import DEFAULT_FLEET, FleetOptions
 from s3c_actions.options.report import PolicyOptions
 from s3c_actions.options.verify import TrustOptions
@@ -37,6 +38,8 @@ FILE_INPUTS: tuple[Input[Any], ...] = (
     TrustOptions.trust_policy,
     TrustOptions.trusted_timestamp_root,
     FleetOptions.fleet,
+    ExploitationOptions.exploited_data,
+    ExploitationOptions.epss_data,
 )
 """Inputs that take such files; a `SettingsFile`'s kind is the input's name."""
 
@@ -54,7 +57,9 @@ _INSTEAD: Mapping[str, tuple[str, ...]] = {FleetOptions.fleet.name: ("image", "p
 _PATHS = frozenset({TrustOptions.trust_store.name, TrustOptions.trusted_timestamp_root.name})
 """Inputs of many files whose values are paths, not texts."""
 
-SOURCES_WITHOUT_FILES = frozenset({"repo", "oci"})
+_SOURCES_WITHOUT_FILES = frozenset({"repo", "oci"})
+_TEXTS = frozenset({ExploitationOptions.exploited_data.name, ExploitationOptions.epss_data.name})
+"""Inputs of one file whose values are texts, for an address may stand in its place."""
 
 
 class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,16 +150,23 @@ def _wants_default(option: Input[Any], options: Group, inputs: Mapping[str, Inpu
     return not any(name in inputs and options.given(inputs[name]) for name in _INSTEAD.get(option.name, ()))
 
 
+def is_elsewhere(option: str, name: str) -> bool:
+    """Return whether a value of an input of FILE_INPUTS names no file: a source of VEX, or an address."""
+    return name in _SOURCES_WITHOUT_FILES or (option in _TEXTS and "://" in name)
+
+
 def input_paths(options: Group, option: Input[Any]) -> tuple[str, ...]:
     """Return the paths of an input of FILE_INPUTS, as given."""
     value = getattr(options, option.attribute)
-    if value is None:
+    if value is None or (option.name in _TEXTS and value in {"", NO_DATA}):
         return ()
     return tuple(str(path) for path in (value if isinstance(value, tuple) else (value,)))
 
 
 def input_value(option: Input[Any], paths: tuple[str, ...]) -> object:
     """Return the value of an input of FILE_INPUTS with these paths."""
+    if option.name in _TEXTS:
+        return paths[0] if paths else option.absent
     if not option.many:
         return Path(paths[0]) if paths else None
     return tuple(map(Path, paths)) if option.name in _PATHS else paths
@@ -184,9 +196,10 @@ def list_files(
 
 def _hash_files(kind: str, path: str, cwd: Path, names: Mapping[str, str]) -> Iterator[SettingsFile]:
     name = names.get(path, path)
-    if kind == scanning.TrivyOptions.vex.name and path in SOURCES_WITHOUT_FILES:
-        yield SettingsFile(kind=kind, path=path, sha256="")
-        return
+    if is_elsewhere(kind, path):
+        if kind == scanning.TrivyOptions.vex.name:
+            yield SettingsFile(kind=kind, path=path, sha256="")
+        return  # what was downloaded is stated by its date
     place = cwd / Path(path).expanduser()
     files = sorted(file for file in place.rglob("*") if file.is_file()) if place.is_dir() else [place]
     for file in files:

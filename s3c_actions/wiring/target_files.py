@@ -231,7 +231,7 @@ class _Comparison:
         """Compare the files that an input names."""
         used_paths, changed = [], False
         for name in paths:
-            path = None if name in settings_files.SOURCES_WITHOUT_FILES else self.checkout.relative(name)
+            path = None if settings_files.is_elsewhere(option.name, name) else self.checkout.relative(name)
             if path is None:
                 used_paths.append(name)
                 continue

@@ -91,7 +91,7 @@ def check_host(url: str, seconds: float = 3.0) -> str:
         ):
             return ""
     except requests.RequestException as error:
-        return _failure_reason(error, seconds, seconds)
+        return web.failure_reason(error, seconds, seconds)
 
 
 def _receive_whole(url: str, into: Path, progress: Progress) -> bool:
@@ -140,7 +140,7 @@ def _receive(url: str, into: Path, progress: Progress) -> None:
         answered = response is not None
         down = isinstance(error, requests.ConnectionError) and not answered
         raise DownloadFailed(
-            url, _failure_reason(error, CONNECT, READ), host_down=down, broke_off=answered, original=str(error)
+            url, web.failure_reason(error, CONNECT, READ), host_down=down, broke_off=answered, original=str(error)
         ) from error
     if total is not None and received != total:
         raise DownloadFailed(url, f"it broke off after {received:,} of {total:,} bytes", broke_off=True)
@@ -163,20 +163,6 @@ def _extent(status: int, headers: Mapping[str, str]) -> tuple[int, int | None]:
 
 def _content_length(header: str) -> int | None:
     return int(header) if header.isdecimal() and len(header) < 16 else None
-
-
-def _failure_reason(error: Exception, connect: float, read: float) -> str:
-    import requests
-
-    known = (
-        (requests.ConnectTimeout, f"no connection within {connect:g} s"),
-        (requests.ReadTimeout, f"nothing was received for {read:g} s"),
-        (requests.exceptions.SSLError, "its certificate is not trusted here"),
-        (requests.exceptions.ProxyError, "the proxy refused"),
-        (requests.exceptions.ChunkedEncodingError, "the answer broke off"),
-        (requests.ConnectionError, "the host could not be reached"),
-    )
-    return next((words for kind, words in known if isinstance(error, kind)), "the request failed")
 
 
 class DownloadProgress:
