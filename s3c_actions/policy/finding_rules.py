@@ -120,6 +120,11 @@ class FindingRules(Part, frozen=True, kw_only=True):
         written = [entry.epss for entry in self.refuse if isinstance(entry, RefusedFindings) and entry.epss]
         return min((f"{float(text.removeprefix('>=')):.5f}" for text in written), default="")
 
+    @property
+    def asks_exploitation(self) -> tuple[bool, bool]:
+        """Return whether findings are refused by CISA's catalogue, and by FIRST's scores."""
+        return self.deny_exploited, bool(self.epss)
+
     def fault(self) -> tuple[str, str] | None:
         """Return the place and a description of what `refuse` may not say; None when nothing is wrong."""
         for number, entry in enumerate(self.refuse):

@@ -261,7 +261,8 @@ def _settings(options: ScanningOptions, context: Context, *, evidence: bool) -> 
     warnings += ignore.entry_notices(entries, context.now)
     warnings += _describe_unused(options, context)
     ruling = policy_from_inputs(options)
-    exploitation = load_exploitation(options, context, offline=options.offline)
+    asks = ruling.findings.asks_exploitation if ruling is not None else (False, False)
+    exploitation = load_exploitation(options, context, offline=options.offline, policy_asks=asks)
     warnings += exploitation.warnings
     for sentence in warnings:
         context.progress.warning(sentence)

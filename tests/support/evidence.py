@@ -24,6 +24,7 @@ from s3c_actions.policy.model import (
     ReportRules,
     SbomRules,
 )
+from tests.support import exploitation
 
 REFERENCE = "registry.example/team/app"
 SUBJECT = "sha256:" + 64 * "a"
@@ -134,7 +135,8 @@ def _report(kind: str, number: int, verdict: dict[str, Any], subject: str = SUBJ
 
 # Generated policies and evidence
 
-_IDS = ("CVE-2024-1", "CVE-2024-2", "CVE-2023-3", "cve-2022-4", "DLA-5-1", "AVD-DS-0001")
+_IDS = ("CVE-2024-1000", "CVE-2024-2000", "CVE-2023-3000", "cve-2022-4", "DLA-5-1", "AVD-DS-0001")
+_CVES = ("CVE-2024-1000", "CVE-2024-2000", "CVE-2023-3000")
 _PACKAGES = ("libssl3", "zlib1g", "xz-utils", "")
 _REFUSED = ("zlib1g", "xz-utils@5.6.0", "@scope/left-pad")
 _LICENCES = ("AGPL-3.0-only", "SSPL-1.0", "LicenseRef-1")
@@ -434,14 +436,14 @@ def _spoilt(dice: random.Random, content: bytes) -> bytes | None:
 
 def a_scan(dice: random.Random, now: datetime, policy: Policy) -> bytes:
     """Trivy's JSON on an image: findings, packages and licences that policies mind, or what this one accepts."""
-    found = [_a_vulnerability(dice) for _ in range(dice.choice((0, 0, 0, 0, 1, 1, 3, 12)))]
-    if policy.exceptions and policy.findings.refuse and dice.random() < 0.3:
+    found = [_a_vulnerability(dice, now) for _ in range(dice.choice((0, 0, 0, 0, 1, 1, 3, 12)))]
+    if policy.exceptions and policy.findings.severities and dice.random() < 0.3:
         found = [
             {
-                **_a_vulnerability(dice),
+                **_a_vulnerability(dice, now),
                 "VulnerabilityID": one.id,
                 "PkgName": one.package or "libssl3",
-                "Severity": dice.choice(policy.findings.refuse),
+                "Severity": dice.choice(policy.findings.severities),
             }
             for one in policy.exceptions
         ]
@@ -453,7 +455,7 @@ def a_scan(dice: random.Random, now: datetime, policy: Policy) -> bytes:
             "Type": "debian",
             "Packages": [_a_package(dice, name) for name in ("zlib1g", "libssl3", "xz-utils") if dice.random() < 0.8],
             "Vulnerabilities": found,
-            "ExperimentalModifiedFindings": [_set_aside(dice) for _ in range(dice.choice((0, 0, 0, 1)))],
+            "ExperimentalModifiedFindings": [_set_aside(dice, now) for _ in range(dice.choice((0, 0, 0, 1)))],
         },
         {
             "Target": "Node.js",
@@ -470,7 +472,7 @@ def a_scan(dice: random.Random, now: datetime, policy: Policy) -> bytes:
     metadata = {
         "OS": dice.choices(system, (20, 1, 1))[0],
         "RepoDigests": [f"{REFERENCE}@{SUBJECT}"],
-        "ImageConfig": {"architecture": "amd64", "os": "linux"},
+        "ImageConfig": {"architecture": "amd64", "os": "linux", "history": _a_history(dice, now)},
     }
     document = {
         "SchemaVersion": 2,
@@ -500,8 +502,34 @@ def _a_package(dice: random.Random, name: str) -> dict[str, Any]:
     }
 
 
-def _a_vulnerability(dice: random.Random) -> dict[str, Any]:
+def exploitation_data(dice: random.Random, now: datetime) -> dict[str, bytes | None]:
+    """The two files on exploitation, input → content; now and then old or not there."""
+    ages = [timedelta(days=dice.choices((0, 5, 400), (12, 2, 1))[0], minutes=2) for _ in range(2)]
+    listed = {"CVE-2021-44228": "2021-12-10"} | {one: "2026-01-01" for one in _CVES if dice.random() < 0.15}
+    scores = {"CVE-2021-44228": "0.9"} | {
+        one: dice.choice(("0.00041", "0.1", "0.94211", "1")) for one in _CVES if dice.random() < 0.6
+    }
+    catalogue = exploitation.kev(listed, released=stamp(now - ages[0]))
     return {
+        "exploited-data": dice.choices((catalogue, None), (12, 1))[0],
+        "epss-data": dice.choices((exploitation.epss(scores, day=stamp(now - ages[1])[:10]), None), (12, 1))[0],
+    }
+
+
+def _a_history(dice: random.Random, now: datetime) -> list[dict[str, Any]]:
+    """Of the base's layers and one's own; now and then without times, as reproducible builds leave them out."""
+    base = stamp(now - timedelta(days=dice.choice((1, 30, 80, 100))))
+    base = dice.choices((base, "1970-01-01T00:00:00Z", "0001-01-01T00:00:00Z"), (12, 1, 1))[0]
+    return [
+        {"created": base, "created_by": "ADD rootfs", "empty_layer": False},
+        {"created": stamp(now), "created_by": "COPY app"},
+    ]
+
+
+def _a_vulnerability(dice: random.Random, now: datetime) -> dict[str, Any]:
+    published = stamp(now - timedelta(days=dice.choice((0, 13, 15, 400)), minutes=2))
+    return {
+        **({"PublishedDate": published} if dice.random() < 0.9 else {}),
         "VulnerabilityID": dice.choice(_IDS),
         "PkgName": dice.choice(_PACKAGES[:3]),
         "InstalledVersion": "1.0-1",
@@ -510,6 +538,6 @@ def _a_vulnerability(dice: random.Random) -> dict[str, Any]:
     }
 
 
-def _set_aside(dice: random.Random) -> dict[str, Any]:
+def _set_aside(dice: random.Random, now: datetime) -> dict[str, Any]:
     how = {"Type": "vulnerability", "Status": "ignored", "Statement": "not reached", "Source": ".trivyignore"}
-    return {**how, "Finding": {**_a_vulnerability(dice), "PkgName": "set-aside"}}
+    return {**how, "Finding": {**_a_vulnerability(dice, now), "PkgName": "set-aside"}}

@@ -66,7 +66,7 @@ WITHOUT = {
         "patch policy "
         "programs propose refresh registry removed report scan sign trace trust upload vault verify"
     ),
-    "policy": "export judge licences model",
+    "policy": "export judge licences model objection parts",
     "programs/buildkit": "buildkit errors",
     "programs/copa": "errors",
     "programs/helm": "charts errors helm",
