@@ -142,6 +142,16 @@ def decisive_documents(reports: tuple[EvidenceDocument, ...]) -> frozenset[str]:
     return frozenset({report.digest for report in newest} | sbom_digests)
 
 
+def decisive_runs(reports: tuple[EvidenceDocument, ...]) -> list[Mapping[str, Any]]:
+    """Return the runs of the newest reports, with their statements and results; none of a report that is not read."""
+    return [
+        run
+        for report in _newest([_parse_document(report) for report in reports])
+        if report.readable
+        for run in report.content["runs"]
+    ]
+
+
 def _image_signature_refusals(evidence: Evidence) -> list[Objection]:
     if evidence.trust is SignerStatus.UNSIGNED:
         return [Objection("unsigned-image", f"it has no signature: sign it with `s3c sign {evidence.reference}`")]

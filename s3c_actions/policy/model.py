@@ -332,6 +332,8 @@ class Policy(Part, frozen=True, kw_only=True):
 
 def exception_end(until: date) -> datetime:
     """Return the moment from which an exception no longer applies: the start of the day after its last one."""
+    if until == date.max:
+        return datetime.max.replace(tzinfo=UTC)
     return datetime.combine(until + timedelta(days=1), time(), UTC)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from s3c_actions.findings.difference import Difference
     from s3c_actions.findings.model import Finding, ForbiddenContent, ScanReport
     from s3c_actions.findings.scope import Scope, SettingsFile
+    from s3c_actions.policy.forecast import Change
     from s3c_actions.policy.objection import Objection
     from s3c_actions.report.document import ImageResult
     from s3c_actions.report.rendering import Rendering
@@ -233,11 +234,13 @@ class PolicyJudgement(msgspec.Struct, frozen=True, kw_only=True):
         reference: pinned.
         policy: its digest.
         refusals: its objections to the image; empty when it admits it.
+        forecast: what it will have against the image if nothing is done, as far as that was asked for.
     """
 
     reference: str
     policy: str
     refusals: tuple[Objection, ...]
+    forecast: tuple[Change, ...] = ()
     seconds: float = 0.0
 
 
