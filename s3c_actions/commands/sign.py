@@ -77,6 +77,7 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
 def _criteria(options: inputs.SignInputs, context: Context) -> Criteria:
     """Return the criteria by which the reports given are judged."""
     from s3c_actions.wiring.exploitation import load_exploitation
+    from s3c_actions.wiring.fix_history import create_fix_history
     from s3c_actions.wiring.scanning import policy_from_inputs, threshold_from_inputs
 
     policy = policy_from_inputs(options)
@@ -92,6 +93,7 @@ def _criteria(options: inputs.SignInputs, context: Context) -> Criteria:
         now=context.now,
         bill=lambda report: make_sbom(report, _trivy(options, context), context.temp),
         exploitation=exploitation.facts,
+        fix_history=create_fix_history(options, context, policy),
     )
 
 

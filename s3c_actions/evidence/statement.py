@@ -169,7 +169,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
             "fixable": finding.fixable,
             "suppressed": bool(finding.suppressed),
             **exploitation_facts(finding),
-            "since": normalize_moment(grace_start(finding)),
+            "since": normalize_moment(grace_start(finding)) if self.gate.graces else "",
         }
         return facts | {"verdict": "refused" if self.gate.rejects(finding) else "accepted"}
 

@@ -142,6 +142,12 @@ def decisive_documents(reports: tuple[EvidenceDocument, ...]) -> frozenset[str]:
     return frozenset({report.digest for report in newest} | sbom_digests)
 
 
+def readable_runs(document: EvidenceDocument) -> list[Mapping[str, Any]]:
+    """Return the runs of a report that an allowed signer signed and that can be read; none of another."""
+    parsed = _parse_document(document)
+    return list(parsed.content["runs"]) if parsed.readable and parsed.trust is SignerStatus.ALLOWED else []
+
+
 def decisive_runs(reports: tuple[EvidenceDocument, ...]) -> list[Mapping[str, Any]]:
     """Return the runs of the newest reports, with their statements and results; none of a report that is not read."""
     return [

@@ -59,6 +59,8 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
         now: the time of the run.
         bill: creates the SPDX document of a report of Trivy's; called only when a policy judges contents.
         exploitation: which vulnerabilities are exploited; None where it is not known, which no rule takes for "none".
+        fix_history: adds to a report of an image from when on its fixes may have been there; None where graces count
+            from publications.
     """
 
     gate: Threshold
@@ -68,6 +70,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
     bill: Callable[[Path], bytes]
     exploitation: ExploitationFacts | None = None
+    fix_history: Callable[[ScanReport, str], ScanReport] | None = None
 
     @property
     def closes(self) -> bool:
@@ -193,6 +196,8 @@ def _assess(
 ) -> ScanResult:
     policy = criteria.policy
     report = add_exploitation(report, criteria.exploitation)
+    if criteria.fix_history is not None:
+        report = criteria.fix_history(report, reference)
     if observed.blind:
         report = mark_uncounted(report)
     unseen = missing_parts(scope, DEFAULT_SCOPE)

@@ -122,6 +122,21 @@ class PolicyJudge(msgspec.Struct, frozen=True, kw_only=True):
             ),
         )
 
+    def read(self, referrer: Descriptor, reference: Reference) -> EvidenceDocument:
+        """Return a document beside an image with who signed it; raises as `evidence` does.
+
+        Args:
+            referrer: the document, among the image's referrers.
+            reference: of the image, with a digest.
+        """
+        document = EvidenceDocument(
+            digest=referrer.digest,
+            trust=SignerStatus.UNSIGNED,
+            content=self._content(referrer, reference),
+            attached=_time(referrer),
+        )
+        return self._with_trust(document, reference) if document.content is not None else document
+
     def _content(self, referrer: Descriptor, reference: Reference) -> bytes | None:
         """Return the document; None when it cannot be fetched, or when Ratify would not pass it on."""
         if not _RFC3339.fullmatch(_time(referrer)):

@@ -73,6 +73,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
         ignored: entries of the ignore files.
         files: that suppress findings, narrow the scan or decide its gate.
         warnings: initial sentences of the result.
+        fix_history: as of `Criteria`.
         exploitation: as of `Criteria`. A kept report is Trivy's alone, so that new data counts for it too.
     """
 
@@ -102,6 +103,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[SettingsFile, ...] = ()
     warnings: tuple[str, ...] = ()
     exploitation: ExploitationFacts | None = None
+    fix_history: Callable[[ScanReport, str], ScanReport] | None = None
 
     def criteria(self, trivy: Scanner) -> Criteria:
         """Return the criteria for every report of this run, scanned or given.
@@ -117,6 +119,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
             now=self.now,
             bill=lambda report: make_sbom(report, trivy, self.temp),
             exploitation=self.exploitation,
+            fix_history=self.fix_history,
         )
 
 

@@ -41,6 +41,7 @@ from s3c_actions.wiring import settings_files
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.exploitation import load_exploitation
 from s3c_actions.wiring.files import read_dockerfile
+from s3c_actions.wiring.fix_history import create_fix_history
 
 if TYPE_CHECKING:
     from s3c_actions.findings.model import ScanReport
@@ -294,6 +295,7 @@ def _settings(options: ScanningOptions, context: Context, *, evidence: bool) -> 
         files=_files(options, context),
         warnings=tuple(warnings),
         exploitation=exploitation.facts,
+        fix_history=create_fix_history(options, context, ruling),
     )
 
 
