@@ -380,11 +380,13 @@ class RefreshResult(msgspec.Struct, frozen=True, kw_only=True):
         due: references of the images that can be patched, as they are deployed: the input of the patch.
         unknown: running images whose digest the cluster does not report.
         ending: pinned references of the images that have a signature that ends soon.
+        losing: pinned references of the images whose next start the policy refuses, now or soon.
         issue: address of the issue, empty without one; `done` is what was done to it.
     """
 
     due: tuple[str, ...] = ()
     ending: tuple[str, ...] = ()
+    losing: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     issue: str = ""
     done: str = ""

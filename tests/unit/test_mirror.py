@@ -86,8 +86,8 @@ WITHOUT = {
     ),
     "trace": "document model page text",
     "wiring": (
-        "attaching azure baseline chaining context deploying files fix_history fleet_worker github install_gate "
-        "judging kubernetes logins programs result_files tracing verifying"
+        "attaching azure baseline chaining context deploying files fix_history fleet_worker forecasting github "
+        "install_gate judging kubernetes logins programs result_files tracing verifying"
     ),
 }
 """Package → its modules without a test file of their name: what they do is tested through others, or by the contract
