@@ -48,6 +48,17 @@ class FindingEntry(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_f
     published: Annotated[
         str | UnsetType, Meta(description="When the advisory was published, of a finding that a patch fixed.")
     ] = UNSET
+    exploited_since: Annotated[
+        str | UnsetType,
+        Meta(
+            description="The day on which CISA listed it as exploited (KEV). Missing where it does not, and where no "
+            "such data was given (`exploitation_data` of the scan)."
+        ),
+    ] = UNSET
+    epss: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | UnsetType,
+        Meta(description="FIRST's estimate that it is exploited within 30 days (EPSS); missing where there is none."),
+    ] = UNSET
 
     @property
     def place(self) -> str:
@@ -81,6 +92,7 @@ def reasoned(finding: Finding, reason: str) -> ReasonedFinding:
 
 
 def _facts(finding: Finding) -> dict[str, Any]:
+    known = finding.exploitation
     return {
         "id": finding.id,
         "kind": finding.kind,
@@ -98,6 +110,8 @@ def _facts(finding: Finding) -> dict[str, Any]:
         "url": finding.url,
         "remedy": finding.remedy,
         "detail": finding.detail,
+        "exploited_since": (known.since if known is not None else "") or UNSET,
+        "epss": known.epss if known is not None and known.epss is not None else UNSET,
     }
 
 

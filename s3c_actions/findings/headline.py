@@ -28,12 +28,14 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
             known.
         total, fixable: of the findings shown; None in place of 0 where some are not shown, or may exist.
         hidden: what is not shown.
+        exploited: known to be exploited, shown or not; None where that is not known.
     """
 
     counts: Mapping[Severity, int | None]
     total: int | None
     fixable: int | None
     hidden: Hidden
+    exploited: int | None = None
 
     @property
     def worst(self) -> Severity | None:
@@ -60,15 +62,34 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
 
 def tally(report: ScanReport) -> Tally:
     """Return the numbers of a report."""
-    return Tally(counts=report.counts, total=report.total, fixable=report.total_fixable, hidden=report.hidden)
+    return Tally(
+        counts=report.counts,
+        total=report.total,
+        fixable=report.total_fixable,
+        hidden=report.hidden,
+        exploited=report.total_exploited,
+    )
 
 
 def describe_findings(numbers: Tally) -> str:
-    """Describe findings in a clause: `210 findings (66 high, 144 medium)`, `nothing found`.
+    """Describe findings in a clause: `2 exploited today, 210 findings (66 high, 144 medium)`, `nothing found`.
 
     With some not shown: `66 findings (66 high; 144 medium not shown)`, `no critical findings (66 high not shown)`,
     `12 high without a fix not shown`.
     """
+    return ", ".join(part for part in (describe_exploited(numbers), _describe_numbers(numbers)) if part)
+
+
+def describe_exploited(numbers: Tally) -> str:
+    """Describe what is known to be exploited: `2 exploited today (1 not shown)`; empty when nothing is known to be."""
+    if not numbers.exploited:
+        return ""
+    hidden = numbers.hidden.exploited
+    note = f" ({'' if hidden == numbers.exploited else f'{hidden:,} '}not shown)" if hidden else ""
+    return f"{numbers.exploited:,} exploited today{note}"
+
+
+def _describe_numbers(numbers: Tally) -> str:
     if numbers.clean:
         return "nothing found"
     note = describe_hidden(numbers)

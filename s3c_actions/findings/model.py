@@ -183,12 +183,14 @@ class Hidden(msgspec.Struct, frozen=True, kw_only=True):
         fixable: how many of the findings that are not shown have a fix.
         uncounted: severities of which it is not known whether there are any: a given report may have been made without
             them.
+        exploited: how many of the findings that are not shown are known to be exploited.
     """
 
     filtered: Mapping[Severity, int] = msgspec.field(default_factory=dict)
     unfixed: Mapping[Severity, int] = msgspec.field(default_factory=dict)
     fixable: int = 0
     uncounted: tuple[Severity, ...] = ()
+    exploited: int = 0
 
     @property
     def total(self) -> int:
@@ -268,9 +270,10 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def total_exploited(self) -> int | None:
-        """How many of the findings shown are known to be exploited; None without a KEV catalogue."""
-        data = self.exploitation_data
-        return sum(f.exploited for f in self.findings) if data is not None and data.kev_released else None
+        """How many of the findings, shown or not, are known to be exploited; None without a KEV catalogue."""
+        if self.exploitation_data is None or not self.exploitation_data.kev_released:
+            return None
+        return sum(f.exploited for f in self.findings) + self.hidden.exploited
 
     @cached_property
     def fixable(self) -> tuple[Finding, ...]:

@@ -62,6 +62,7 @@ def select(report: ScanReport, selection: Selection) -> ScanReport:
         },
         fixable=sum(finding.fixable for finding in others),
         uncounted=report.hidden.uncounted,
+        exploited=sum(finding.exploited for finding in others),
     )
     return replace(
         report,

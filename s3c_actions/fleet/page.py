@@ -135,6 +135,7 @@ def _tiles(report: FleetReport) -> list[_Tile]:
             tone="bad",
             note=_change(before.attention, figures.attention) if before is not None else "",
         ),
+        *([] if figures.exploited is None else [_exploited_tile(figures.exploited, before)]),
         *(
             _Tile(
                 filter=name,
@@ -171,6 +172,16 @@ def _tiles(report: FleetReport) -> list[_Tile]:
             note="nothing was fixed in this run" if days is None else "median since publication",
         ),
     ]
+
+
+def _exploited_tile(number: int, before: TrendPoint | None) -> _Tile:
+    known = before.exploited if before is not None else None
+    return _Tile(
+        title="Exploited today",
+        number=f"{number:,}",
+        tone="critical",
+        note="findings in CISA's catalogue" if known is None else _change(known, number),
+    )
 
 
 def _change(before: int, now: int) -> str:

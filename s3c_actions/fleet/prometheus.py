@@ -58,6 +58,11 @@ def render(report: FleetReport) -> bytes:
                 for severity in figures.fixable
             ),
         ),
+        _family(
+            "s3c_fleet_exploited_findings",
+            "Findings that are known to be exploited (KEV), of images that this run looked at.",
+            [({}, figures.exploited)] if figures.exploited is not None else [],
+        ),
         _family("s3c_fleet_fixed_findings", "Findings that patches of this run removed.", [({}, figures.fixed)]),
         _family(
             "s3c_fleet_expiring_exception_images",

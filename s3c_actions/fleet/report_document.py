@@ -100,6 +100,17 @@ class ReportedFinding(_Part, frozen=True, kw_only=True, gc=False):
     url: Text
     since: Annotated[Time, Meta(description="Of the first fleet report that has it, as far as the trend reaches back.")]
     images: Annotated[Count, Meta(description="How many have it.")]
+    exploited_since: Annotated[
+        Text,
+        Meta(
+            description="The day on which CISA listed it as exploited (KEV); empty where it does not, or where the run "
+            "did not look it up."
+        ),
+    ] = ""
+    epss: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(description="FIRST's estimate that it is exploited within 30 days; null where it is none or not known."),
+    ] = None
 
 
 class ExpiringException(_Part, frozen=True, kw_only=True):
@@ -133,6 +144,10 @@ class TrendPoint(_Part, frozen=True, kw_only=True):
     fixable: Annotated[Counts, Meta(description="Findings with a fix that are left.")]
     fixed: Annotated[Count, Meta(description="Findings that patches of that run removed.")]
     days_to_fix: Annotated[Days | None, Meta(description="The median over the findings that were fixed.")]
+    exploited: Annotated[
+        Count | None,
+        Meta(description="Findings, each in one image, that are known to be exploited; null where nobody looked."),
+    ] = None
 
     @property
     def images(self) -> int:
@@ -159,8 +174,8 @@ class FleetReport(_Part, frozen=True, kw_only=True):
     findings: Annotated[
         tuple[ReportedFinding, ...],
         Meta(
-            description="With a fix, or critical or high without one, of images that this run looked at; those in most "
-            "images first within a severity."
+            description="With a fix, or critical, high or exploited without one, of images that this run looked at: "
+            "the exploited first, then by severity, those in most images first."
         ),
     ]
     images: Annotated[tuple[ReportedImage, ...], Meta(description="Those that wait for a decision first.")]

@@ -14,6 +14,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from s3c_actions import __version__
@@ -154,6 +155,7 @@ def join(
         fixable=_sum_counts(image.fixable for image in images),
         fixed=sum(image.fixed for image in images),
         days_to_fix=round(median(catalogue.days), 1) if catalogue.days else None,
+        exploited=_exploited(entry for entry, *_ in chosen.values()),
     )
     report = FleetReport(
         s3c=__version__,
@@ -476,7 +478,7 @@ class _Catalogue:
         """Return the places of an image's findings that are listed; each counts once for the image."""
         places: dict[int, None] = {}
         for finding in remaining:
-            if not finding.fixable and finding.severity not in _LISTED_UNFIXED:
+            if not finding.fixable and finding.severity not in _LISTED_UNFIXED and not finding.exploited_since:
                 continue
             place = self.places.setdefault((finding.id, finding.package), len(self.entries))
             if place == len(self.entries):
@@ -502,6 +504,7 @@ class _Catalogue:
         order = sorted(
             range(len(self.entries)),
             key=lambda place: (
+                not self.entries[place].exploited_since,
                 _SEVERITIES.index(self.entries[place].severity),
                 -self.images[place],
                 self.entries[place].id,
@@ -521,6 +524,8 @@ class _Catalogue:
                 url=_clip(finding.url),
                 since=self.since.get((finding.id, finding.package), created),
                 images=self.images[place],
+                exploited_since=_clip(finding.exploited_since or "", SHORT_TEXT),
+                epss=None if finding.epss is UNSET else finding.epss,
             )
             for place in order
             for finding in (self.entries[place],)
@@ -627,6 +632,13 @@ def _urgency(image: ReportedImage) -> tuple[object, ...]:
         *(-fixable.get(name, 0) for name in _SEVERITIES),
         image.image,
     )
+
+
+def _exploited(entries: Iterable[ImageResult]) -> int | None:
+    """Return how many findings of all images are exploited; None where no run looked it up."""
+    numbers = [entry.findings.exploited for entry in entries if entry.findings is not None]
+    known = [number for number in numbers if number is not UNSET]
+    return min(sum(known), MAX_COUNT) if known else None
 
 
 def _sum_counts(counts: Iterable[Counts | None]) -> Counts:

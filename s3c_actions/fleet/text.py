@@ -169,7 +169,8 @@ def _owner_row(owner: OwnerFigures) -> str:
 def _finding_row(finding: ReportedFinding) -> str:
     return _cells(
         finding.severity.title(),
-        escape.markdown_link(finding.id, finding.url),
+        escape.markdown_link(finding.id, finding.url)
+        + (f"<br/>**exploited** ({escape.markdown(finding.exploited_since, 10)})" if finding.exploited_since else ""),
         escape.code(finding.package),
         escape.code(finding.fixed_version),
         f"{finding.images:,}",

@@ -120,6 +120,9 @@ class HiddenEntry(Entry, frozen=True, kw_only=True):
             "have been made without them, or the image could not be checked."
         ),
     ]
+    exploited: Annotated[
+        Count | UnsetType, Meta(description="How many of the findings that are not shown are known to be exploited.")
+    ] = UNSET
 
 
 Number = Annotated[
@@ -137,6 +140,10 @@ class Counts(Entry, frozen=True, kw_only=True):
     unknown: Number
     total: Number
     fixable: Number
+    exploited: Annotated[
+        Count | UnsetType,
+        Meta(description="Known to be exploited (KEV), shown or not; missing where that was not looked up."),
+    ] = UNSET
     hidden: Annotated[HiddenEntry | UnsetType, Meta(description="Missing where everything is shown and known.")] = UNSET
 
     def of(self, severity: str) -> int | None:
@@ -154,12 +161,14 @@ class Counts(Entry, frozen=True, kw_only=True):
                 unfixed={Severity[name]: number for name, number in self.hidden.unfixed.items()},
                 fixable=self.hidden.fixable,
                 uncounted=tuple(Severity[name] for name in self.hidden.uncounted),
+                exploited=self.hidden.exploited or 0,
             )
         return Tally(
             counts={severity: self.of(severity.name.lower()) for severity in sorted(Severity, reverse=True)},
             total=self.total,
             fixable=self.fixable,
             hidden=hidden,
+            exploited=None if self.exploited is UNSET else self.exploited,
         )
 
 
@@ -216,6 +225,15 @@ class ProposedEntry(Entry, frozen=True, kw_only=True):
     reason: str
 
 
+class ExploitationEntry(Entry, frozen=True, kw_only=True):
+    """Which data the facts on exploited vulnerabilities are from."""
+
+    kev_released: Annotated[
+        str, Meta(description="When CISA's catalogue (KEV) was released; empty where there was none.")
+    ]
+    epss_date: Annotated[str, Meta(description="The day of FIRST's scores (EPSS); empty where there were none.")]
+
+
 class ScanEntry(Entry, frozen=True, kw_only=True):
     """One scan."""
 
@@ -226,6 +244,9 @@ class ScanEntry(Entry, frozen=True, kw_only=True):
     created: str
     scanner_version: str
     database: Annotated[str, Meta(description="When the vulnerability data was last updated; empty when unknown.")]
+    exploitation_data: Annotated[
+        ExploitationEntry | UnsetType, Meta(description="Missing where it was not looked up what is exploited.")
+    ] = UNSET
     findings: Counts
     set_aside: Annotated[Count, Meta(description="Findings an ignore file, VEX or policy set aside.")]
     refused: Annotated[tuple[FindingEntry, ...], Meta(description="What closes the gate.")]

@@ -227,6 +227,9 @@ def _scan_entry(scan: ScanResult) -> ScanEntry:
         created=report.created,
         scanner_version=report.scanner_version,
         database=report.database,
+        exploitation_data=UNSET
+        if report.exploitation_data is None
+        else _copy_fields(shape.ExploitationEntry, report.exploitation_data),
         findings=_counts(scan.shown),
         set_aside=len(report.suppressed),
         refused=_finding_entries(scan.refused),
@@ -346,8 +349,16 @@ def _counts(report: ScanReport) -> shape.Counts:
             unfixed={NAMES[severity]: number for severity, number in report.hidden.unfixed.items()},
             fixable=report.hidden.fixable,
             uncounted=tuple(NAMES[severity] for severity in report.hidden.uncounted),
+            exploited=report.hidden.exploited or UNSET,
         )
-    return shape.Counts(**counts, total=report.total, fixable=report.total_fixable, hidden=hidden)
+    exploited = report.total_exploited
+    return shape.Counts(
+        **counts,
+        total=report.total,
+        fixable=report.total_fixable,
+        exploited=UNSET if exploited is None else exploited,
+        hidden=hidden,
+    )
 
 
 def _file_paths(files: Mapping[str, Path]) -> dict[str, str]:

@@ -236,6 +236,12 @@ OUTPUTS: tuple[Output, ...] = (
         of=lambda image: report.total_fixable if (report := _report(image)) else None,
     ),
     Output(
+        name="exploited",
+        help="How many findings, shown or not, are known to be exploited (KEV); empty where that was not looked up.",
+        commands=_SCANNING,
+        of=lambda image: report.total_exploited if (report := _report(image)) else None,
+    ),
+    Output(
         name="new",
         help="How many findings are new against the baseline; empty without one.",
         commands=_SCANNING,

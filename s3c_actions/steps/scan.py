@@ -23,7 +23,14 @@ from s3c_actions.findings import trivy_report, trivy_warnings
 from s3c_actions.findings.advisories import Database
 from s3c_actions.findings.difference import compare_scans
 from s3c_actions.findings.exploitation import ExploitationFacts
-from s3c_actions.findings.headline import describe_findings, describe_hidden, describe_limits, list_counts, tally
+from s3c_actions.findings.headline import (
+    describe_exploited,
+    describe_findings,
+    describe_hidden,
+    describe_limits,
+    list_counts,
+    tally,
+)
 from s3c_actions.findings.identity import pinned_reference
 from s3c_actions.findings.model import ScanReport, count_by_severity
 from s3c_actions.findings.scope import Scope, SettingsFile, describe_parts
@@ -646,7 +653,8 @@ def _summary(result: ScanResult) -> str:
         text = describe_findings(numbers)
     else:
         note = describe_hidden(numbers)
-        text = _describe_fixes(report) + (f"; {note}" if note else "")
+        exploited = describe_exploited(numbers)
+        text = (f"{exploited}, " if exploited else "") + _describe_fixes(report) + (f"; {note}" if note else "")
     return ", ".join(part for part in (text, describe_limits(result.scope)) if part)
 
 

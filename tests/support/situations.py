@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.findings.difference import compare_scans
+from s3c_actions.findings.exploitation import EpssScores, ExploitationFacts, KevCatalogue, add_exploitation
 from s3c_actions.findings.model import ScanReport, Severity
 from s3c_actions.findings.selection import Selection
 from s3c_actions.findings.threshold import Threshold, closed_error
@@ -23,6 +24,14 @@ MIXED = outcomes.report(
     outcomes.vulnerability(3, Severity.LOW),
     suppressed=(outcomes.vulnerability(4, Severity.MEDIUM, suppressed="not reachable (vex.json)"),),
 )
+ATTACKS = ExploitationFacts(
+    catalogue=KevCatalogue(
+        released="2026-11-22T15:00:10Z", added={"CVE-2024-0003": "2026-11-22", "CVE-2024-0004": "2024-05-06"}
+    ),
+    scores=EpssScores(scored="2026-11-22", rows=[b"CVE-2024-0001,0.00043,0.1", b"CVE-2024-0002,0.41210,0.97"]),
+)
+EXPLOITED = add_exploitation(MIXED, ATTACKS)
+"""MIXED, of which the finding of the lowest severity is exploited, and one of those that are set aside."""
 BASELINE = outcomes.report(outcomes.vulnerability(3, Severity.LOW), outcomes.vulnerability(5, Severity.HIGH))
 GATE = Threshold(Severity.HIGH)
 DOWN = OutsideError(
@@ -109,6 +118,8 @@ def situations() -> dict[str, list[ResultDocument]]:
         "compared": _of("chain", against(outcomes.chain())),
         "clean": _of("scan", against(scanned(clean))),
         "refused": _of("scan", against(scanned())),
+        "exploited": _of("scan", against(scanned(EXPLOITED))),
+        "exploited-filtered": _of("scan", filtered(EXPLOITED)),
         "no-gate": _of("scan", replace(scanned(), scan=outcomes.scan(MIXED, gated=False), failure=None)),
         "filtered": _of("scan", filtered(outcomes.report(*MIXED.findings[1:]))),
         "several-filtered": _of(

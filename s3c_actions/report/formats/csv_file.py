@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 HEADER = (
     *("severity", "kind", "id", "package", "installed", "fixed", "status", "type", "target", "line", "title"),
-    *("score", "url", "purl", "suppressed", "image", "digest", "platform"),
+    *("score", "url", "purl", "suppressed", "image", "digest", "platform", "exploited_since", "epss"),
 )
+_OF_FINDINGS = HEADER[:-5]
 
 HIDDEN = "not shown"
 """The kind of a row about findings that are not among the rows."""
@@ -29,10 +30,13 @@ _FORMULA_CELL = re.compile(f",[{re.escape(''.join(sorted(FORMULA_STARTS)))}]")
 
 def render(report: ScanReport, rendering: Rendering) -> bytes:
     """Render a report; nothing is omitted, and a spreadsheet interprets no cell as a formula."""
-    row_end = f",{_joined((report.image, report.digest, report.platform))}\r\n"
+    of_image = f",{_joined((report.image, report.digest, report.platform))},"
     # Python's csv module checks each character separately: three quarters of the time of a large report.
-    rows = (_joined(_row(finding)) + row_end for finding in (*report.findings, *report.suppressed))
-    notes = (_joined(_hidden_row(*note)) + row_end for note in _hidden(report))
+    rows = (
+        f"{_joined(_row(finding))}{of_image}{_exploitation(finding)}\r\n"
+        for finding in (*report.findings, *report.suppressed)
+    )
+    notes = (f"{_joined(_hidden_row(*note))}{of_image},\r\n" for note in _hidden(report))
     return f"{','.join(HEADER)}\r\n{''.join(rows)}{''.join(notes)}".encode()
 
 
@@ -52,7 +56,7 @@ def _hidden(report: ScanReport) -> Iterator[tuple[Severity, str]]:
 def _hidden_row(severity: Severity, note: str) -> tuple[str, ...]:
     """Return the cells of a note: in the columns of severity, kind and title."""
     filled = {"severity": severity.name, "kind": HIDDEN, "title": note}
-    return tuple(filled.get(name, "") for name in HEADER[:-3])
+    return tuple(filled.get(name, "") for name in _OF_FINDINGS)
 
 
 def _joined(texts: tuple[str, ...]) -> str:
@@ -72,6 +76,14 @@ def _joined(texts: tuple[str, ...]) -> str:
 def _quote_field(text: str) -> str:
     """Quote a cell by RFC 4180, 2.6 and 2.7; its line ends are already blanks."""
     return '"' + text.replace('"', '""') + '"' if "," in text or '"' in text else text
+
+
+def _exploitation(finding: Finding) -> str:
+    """Return the last two cells: the day on which it was listed as exploited, and the EPSS estimate from 0 to 1."""
+    known = finding.exploitation
+    if known is None:
+        return ","
+    return f"{known.since},{'' if known.epss is None else f'{known.epss:.5f}'}"
 
 
 def _row(finding: Finding) -> tuple[str, ...]:

@@ -15,9 +15,10 @@ import msgspec
 
 import s3c_actions
 from s3c_actions.core.text import counted
-from s3c_actions.findings.headline import describe_hidden, tally
+from s3c_actions.findings.headline import describe_exploited, describe_hidden, tally
 from s3c_actions.findings.identity import image_identity, number_occurrences
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport
+from s3c_actions.report.formats.sentences import describe_exploitation
 from s3c_actions.report.render import escape
 
 if TYPE_CHECKING:
@@ -67,7 +68,10 @@ def _program(name: str, title: str, version: str) -> dict[str, Any]:
 
 
 def _messages(report: ScanReport) -> Iterator[str]:
-    if hidden := describe_hidden(tally(report)):
+    numbers = tally(report)
+    if exploited := describe_exploited(numbers):
+        yield f"{exploited}."
+    if hidden := describe_hidden(numbers):
         yield f"{hidden[0].upper()}{hidden[1:]}."
     others = sum(finding.kind is not FindingKind.VULNERABILITY for finding in report.findings)
     if others:
@@ -82,12 +86,13 @@ def _vulnerabilities(report: ScanReport) -> Iterator[dict[str, Any]]:
     for finding, (identity, occurrence) in numbered:
         if finding.kind is not FindingKind.VULNERABILITY:
             continue
+        text = finding.description or finding.title
         title = f"{finding.id}: {finding.title}" if finding.title else f"{finding.id} in {finding.package}"
         row: dict[str, Any] = {
             "id": str(uuid.uuid5(_NAMESPACE, f"{identity.fingerprint(image)}:{occurrence}")),
             "name": escape.line(title, _MAX_NAME - 1),
             # GitLab reads Markdown here.
-            "description": escape.markdown(finding.description or finding.title, 4000),
+            "description": escape.markdown(". ".join(filter(None, (describe_exploitation(finding), text))), 4000),
             "severity": finding.severity.title,
             "solution": escape.line(_solution(finding), _MAX_SOLUTION - 1),
             "identifiers": list(_identifiers(finding)),

@@ -21,6 +21,7 @@ from s3c_actions.findings.headline import (
     tally,
 )
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity, count_by_severity
+from s3c_actions.report.formats.sentences import format_share
 from s3c_actions.report.render import escape, page
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class _Column(msgspec.Struct, frozen=True):
 
 _COLUMNS = (
     _Column(0, "severity", "Severity", "severity"),
+    _Column(13, "since", "Exploited", "exploited"),
+    _Column(14, "epss", "EPSS", "score", labelled=True),
     _Column(2, "id", "Id", "id"),
     _Column(4, "package", "Package or file", "package"),
     _Column(5, "installed", "Installed", "version", labelled=True),
@@ -104,6 +107,7 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
             columns=_columns([*rows, *suppressed_rows]),
             longest=LONGEST_VERSION,
             tiles=_tiles(report),
+            exploited=_exploited_tile(report),
             difference=rendering.difference,
             judged=rendering.judged,
             closed=escape.line(rendering.closed),
@@ -154,6 +158,16 @@ def _tiles(report: ScanReport) -> list[dict[str, Any]]:
     return tiles
 
 
+def _exploited_tile(report: ScanReport) -> dict[str, Any] | None:
+    """Return the values of the tile of what is exploited; None where it was not looked up."""
+    number = report.total_exploited
+    if number is None or report.exploitation_data is None:
+        return None
+    hidden = report.hidden.exploited
+    note = f"{hidden:,} not shown" if hidden else f"by CISA's list of {report.exploitation_data.kev_released[:10]}"
+    return {"count": number - hidden, "number": format_count(number), "note": note}
+
+
 def _columns(rows: list[list[Any]]) -> list[_Column]:
     """Return the columns that have a value in some row, and those that identify a finding."""
     return [
@@ -177,14 +191,22 @@ def _facts(report: ScanReport) -> tuple[tuple[str, str], ...]:
         ("scanned", report.created[:19].replace("T", " ")),
         ("scanner", f"Trivy {report.scanner_version}" if report.scanner_version else ""),
         ("database of", report.database[:10]),
+        *_exploitation_facts(report),
     )
+
+
+def _exploitation_facts(report: ScanReport) -> tuple[tuple[str, str], ...]:
+    data = report.exploitation_data
+    return () if data is None else (("KEV of", data.kev_released[:10]), ("EPSS of", data.epss_date))
 
 
 def _row(finding: Finding, new: bool) -> list[Any]:
     """Return the values that the script reads.
 
-    Severity, kind, id, link, package, installed, fixed, place, title, score, new, reason, fixable.
+    Severity, kind, id, link, package, installed, fixed, place, title, score, new, reason, fixable, exploited since,
+    EPSS.
     """
+    known = finding.exploitation
     place = finding.place
     text = finding.title
     if finding.kind is not FindingKind.VULNERABILITY:
@@ -205,6 +227,8 @@ def _row(finding: Finding, new: bool) -> list[Any]:
         int(new),
         escape.line(finding.suppressed, 300),
         int(finding.fixable),
+        known.since if known is not None else "",
+        known.epss if known is not None else None,
     ]
 
 
@@ -213,6 +237,8 @@ def _static_row(row: list[Any]) -> dict[str, Any]:
     return dict(zip(names, row, strict=False)) | {
         "word": Severity(row[0]).title,
         "class": Severity(row[0]).name.lower(),
+        "since": row[13],
+        "likelihood": "" if row[14] is None else format_share(row[14]),
     }
 
 

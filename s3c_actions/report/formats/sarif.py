@@ -22,9 +22,9 @@ import msgspec
 
 from s3c_actions.core.artifact_types import STATEMENT
 from s3c_actions.findings.identity import image_identity, number_occurrences, strip_versions
-from s3c_actions.findings.model import IMAGE_CONFIGURATION, Finding, FindingKind, ScanReport, Severity
+from s3c_actions.findings.model import IMAGE_CONFIGURATION, Exploitation, Finding, FindingKind, ScanReport, Severity
 from s3c_actions.report.formats import dockerfile
-from s3c_actions.report.formats.sentences import describe
+from s3c_actions.report.formats.sentences import describe, describe_exploitation
 from s3c_actions.report.formats.size_budget import PackedSize
 from s3c_actions.report.render import escape
 
@@ -40,6 +40,8 @@ MAX_SHOWN_RESULTS = 5_000
 MAX_BYTES = 10_000_000
 _ROWS = 100
 MAX_TAGS = 10
+EXPLOITED_TAG = "known-exploited"
+"""Tag of a rule whose vulnerability is in CISA's catalogue: `tag:known-exploited` filters alerts in code scanning."""
 MAX_LINKS = 6
 MAX_NAMES = 20
 MAX_EVIDENCE = 56_000
@@ -235,6 +237,8 @@ def _build_results(
             result["suppressions"] = _suppressions(reason)
         if stated is not None:
             result["properties"] = stated.finding(finding)
+        elif finding.exploitation is not None:
+            result["properties"] = _exploitation(finding.exploitation)
         yield result
 
 
@@ -246,6 +250,14 @@ def _encode_rows(rows: Iterator[dict[str, Any]], packing: PackedSize | None) -> 
         if packing is not None:
             packing.add(pieces[-1])
     return msgspec.Raw(b"[" + b",".join(pieces) + b"]")
+
+
+def _exploitation(known: Exploitation) -> dict[str, Any]:
+    """Return the facts of a result; without an estimate there is no `epss`."""
+    facts: dict[str, Any] = {"knownExploited": known.known_exploited}
+    if known.known_exploited:
+        facts["exploitedSince"] = known.since
+    return facts if known.epss is None else facts | {"epss": known.epss}
 
 
 def _suppressions(reason: str) -> list[dict[str, str]]:
@@ -287,10 +299,14 @@ def _facts(report: ScanReport, omitted: int) -> dict[str, Any]:
         "scanned": report.created,
         "database": report.database,
     }
+    data = report.exploitation_data
+    if data is not None:
+        facts |= {"kevReleased": data.kev_released, "epssDate": data.epss_date}
     return {name: escape.line(value) for name, value in facts.items() if value} | {
         "findings": {severity.name.lower(): number for severity, number in report.counts.items() if number is not None},
         "suppressed": len(report.suppressed),
         "omitted": omitted,
+        **({} if report.total_exploited is None else {"exploited": report.total_exploited}),
     }
 
 
@@ -428,7 +444,7 @@ def _rule(rule_id: str, findings: Sequence[Finding]) -> dict[str, Any]:
         **({"helpUri": link} if link else {}),
         "defaultConfiguration": {"level": _LEVELS[first.severity]},
         "properties": {
-            "tags": _tags(first.kind, first.severity, first.package_type, first.cwes),
+            "tags": _tags(first.kind, first.severity, first.package_type, first.cwes, exploited=first.exploited),
             "precision": "very-high",
             "security-severity": security_severity(first),
             **_cvss(first),
@@ -454,8 +470,10 @@ def _rule_name(finding: Finding) -> str:
 
 
 @lru_cache(10_000)
-def _tags(kind: FindingKind, severity: Severity, package_type: str, cwes: tuple[str, ...]) -> tuple[str, ...]:
-    tags = ["security", _NOUNS[kind].lower(), severity.name]
+def _tags(
+    kind: FindingKind, severity: Severity, package_type: str, cwes: tuple[str, ...], *, exploited: bool
+) -> tuple[str, ...]:
+    tags = ["security", _NOUNS[kind].lower(), severity.name, *([EXPLOITED_TAG] if exploited else [])]
     if package_type:
         tags.append(escape.line(package_type, 50))
     tags += [f"external/cwe/{escape.line(cwe, 20).lower()}" for cwe in cwes]
@@ -477,6 +495,8 @@ def _help_text(rule_id: str, first: Finding, packages: Sequence[Finding], link: 
 
 def _help_markdown(rule_id: str, first: Finding, packages: Sequence[Finding], full: str, link: str) -> str:
     lines = [f"**{_NOUNS[first.kind]} {escape.link(rule_id, link)}** · {first.severity.title}", ""]
+    if attacks := describe_exploitation(first):
+        lines += [f"**{attacks}.**", ""]
     if first.kind is FindingKind.VULNERABILITY:
         lines += ["| Package | Installed | Fixed in | Severity |", "|---|---|---|---|"]
         for package in packages[:10]:

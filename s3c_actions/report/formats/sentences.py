@@ -13,10 +13,29 @@ def describe(report: ScanReport, finding: Finding) -> str:
         subject = f"{finding.package} {finding.installed} in {image} has {finding.id} ({severity})"
         place = f", at {finding.place}" if not finding.os_package else ""
         fix = f"Fixed in {finding.fixed}" if finding.fixed else f"No fix yet ({finding.status or 'affected'})"
-        return f"{subject}{place}: {finding.title}. {fix}." if finding.title else f"{subject}{place}. {fix}."
+        facts = " ".join(f"{fact}." for fact in (describe_exploitation(finding), fix) if fact)
+        return f"{subject}{place}: {finding.title}. {facts}" if finding.title else f"{subject}{place}. {facts}"
     if finding.kind is FindingKind.SECRET:
         return f"{finding.title or finding.id} ({severity}) in {finding.target} of {image}: {finding.description}"
     if finding.kind is FindingKind.MISCONFIGURATION:
         return f"{finding.title or finding.id} ({severity}) in {finding.target}: {finding.description}"
     package = f"{finding.package} ({finding.target})" if finding.package else finding.target
     return f"{package} in {image} is under {finding.id}: {finding.category or 'unknown'} ({severity})."
+
+
+def describe_exploitation(finding: Finding) -> str:
+    """Return what is known of attacks, as a clause; empty when it is not listed, or when that is not known."""
+    known = finding.exploitation
+    return f"Known to be exploited (CISA, {known.since})" if known is not None and known.known_exploited else ""
+
+
+def format_epss(finding: Finding) -> str:
+    """Return the estimate that it is exploited within 30 days, in per cent: `97.6%`; empty without one."""
+    known = finding.exploitation
+    return "" if known is None or known.epss is None else format_share(known.epss)
+
+
+def format_share(share: float) -> str:
+    """Return a share from 0 to 1 in per cent, with as many digits as are of use: `97.6%`, `0.04%`."""
+    percent = share * 100
+    return f"{percent:.1f}%" if percent >= 1 or not share else f"{max(percent, 0.01):.2g}%"

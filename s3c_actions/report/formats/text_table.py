@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from s3c_actions.findings.headline import NO_GATE, describe_findings, describe_limits, tally
 from s3c_actions.findings.identity import COLLECTIVE_TARGETS
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport
+from s3c_actions.report.formats.sentences import format_epss
 from s3c_actions.report.render.escape import line
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ _HEADINGS = {
     FindingKind.MISCONFIGURATION: ("Misconfigurations", ("SEVERITY", "CHECK", "FILE", "LINE", "TITLE")),
     FindingKind.LICENSE: ("Licences", ("SEVERITY", "LICENCE", "PACKAGE", "CATEGORY", "FILE")),
 }
+_EXPLOITATION = ("EXPLOITED", "EPSS")
 # Maximum widths of the columns; the last column gets the rest of the line.
 _MAX_WIDTHS = (8, 24, 28, 20, 24)
+_MAX_WIDTHS_EXPLOITATION = (8, 10, 6, 24, 24, 18, 18)
 
 
 def render(report: ScanReport, rendering: Rendering) -> bytes:
@@ -57,8 +60,13 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
         ]
     for kind, (heading, columns) in _HEADINGS.items():
         findings = [finding for finding in report.findings if finding.kind is kind]
-        if findings:
-            lines += [f"{heading} ({len(findings):,})", *_table(columns, (_row(finding) for finding in findings)), ""]
+        if not findings:
+            continue
+        if kind is FindingKind.VULNERABILITY and report.exploitation_data is not None:
+            table = _table((columns[0], *_EXPLOITATION, *columns[1:]), map(_row_with_exploitation, findings))
+        else:
+            table = _table(columns, map(_row, findings))
+        lines += [f"{heading} ({len(findings):,})", *table, ""]
     if report.suppressed:
         rows = (
             (finding.severity.name, finding.id, finding.package or finding.place, finding.suppressed)
@@ -112,13 +120,21 @@ def _row(finding: Finding) -> tuple[str, ...]:
     return (severity, finding.id, finding.target, position, finding.title)
 
 
+def _row_with_exploitation(finding: Finding) -> tuple[str, ...]:
+    """Return the cells, with the day on which it was listed as exploited and the likelihood that it will be."""
+    severity, *others = _row(finding)
+    known = finding.exploitation
+    return (severity, (known.since if known is not None else "") or "-", format_epss(finding) or "-", *others)
+
+
 def _table(columns: Sequence[str], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    widths = _MAX_WIDTHS_EXPLOITATION if columns[1:3] == _EXPLOITATION else _MAX_WIDTHS
     fitted_columns, remaining = [], WIDTH
     for number, column in enumerate(zip(columns, *rows, strict=True)):
         # Each text only once: in thousands of rows most texts repeat.
         lines = {text: line(text) for text in set(column)}
         last = number == len(columns) - 1
-        width = remaining if last else min(_MAX_WIDTHS[number], max(map(display_width, lines.values())))
+        width = remaining if last else min(widths[number], max(map(display_width, lines.values())))
         cells = {text: fit_column(line_text, width) for text, line_text in lines.items()}
         fitted_columns.append([cells[text] for text in column])
         remaining -= width + 2

@@ -1,8 +1,8 @@
 """Annotations beside the code of a pull request: few, the worst first, each with advice.
 
 An annotation is about a package, not about each of its vulnerabilities. Annotated are findings that closed the gate,
-and critical or high ones that can be fixed; suppressed findings are not. The location is the same as in the SARIF
-report: the Dockerfile's line that created the layer.
+and critical, high or exploited ones that can be fixed; suppressed findings are not. The location is the same as in the
+SARIF report: the Dockerfile's line that created the layer.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Annotation(msgspec.Struct, frozen=True, kw_only=True):
         text: the ids, the fixed version and the advice.
         path: of the Dockerfile, relative to the repository's root; empty when none is known.
         line: in the Dockerfile, from 1.
+        exploited: whether one of its findings is known to be exploited.
     """
 
     level: str
@@ -40,6 +41,7 @@ class Annotation(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     path: str = ""
     line: int = 0
+    exploited: bool = False
 
 
 def image_annotations(
@@ -57,7 +59,7 @@ def image_annotations(
     excused = rendering.gate.is_exempt
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for finding in report.findings:
-        severe = finding.severity >= Severity.HIGH and finding.fixable and not excused(finding)
+        severe = (finding.severity >= Severity.HIGH or finding.exploited) and finding.fixable and not excused(finding)
         if finding in closing or severe:
             groups.setdefault(_group_key(finding, finding in closing), []).append(finding)
     lines = dockerfile.map_layers_to_lines(rendering.dockerfile_text, report) if groups else {}
@@ -68,6 +70,7 @@ def image_annotations(
             Annotation(
                 level=level,
                 severity=max(finding.severity for finding in findings),
+                exploited=any(finding.exploited for finding in findings),
                 title=escape.line(_title(findings), 200),
                 text=escape.line(
                     f"{_describe_findings(findings, report.image)} {_advice(findings, patched=patched)}".strip(), 2000
@@ -89,8 +92,8 @@ def select_annotations(annotations: Sequence[Annotation]) -> list[Annotation]:
     ]
 
 
-def _rank(annotation: Annotation) -> tuple[bool, int]:
-    return annotation.level != "error", -annotation.severity
+def _rank(annotation: Annotation) -> tuple[bool, bool, int]:
+    return annotation.level != "error", not annotation.exploited, -annotation.severity
 
 
 def _group_key(finding: Finding, closing: bool) -> tuple[str, ...]:
@@ -112,7 +115,9 @@ def _title(findings: Sequence[Finding]) -> str:
 def _describe_findings(findings: Sequence[Finding], image: str) -> str:
     first = findings[0]
     place = f"{first.place} of {image}" if not first.os_package else image
-    return f"{enumerate_names(list(dict.fromkeys(finding.id for finding in findings)))} in {place}."
+    exploited = list(dict.fromkeys(finding.id for finding in findings if finding.exploited))
+    attacks = f" Known to be exploited: {enumerate_names(exploited)}." if exploited else ""
+    return f"{enumerate_names(list(dict.fromkeys(finding.id for finding in findings)))} in {place}.{attacks}"
 
 
 def _advice(findings: Sequence[Finding], *, patched: bool) -> str:

@@ -14,11 +14,13 @@ from itertools import islice
 from typing import Any
 
 from markupsafe import Markup
+from msgspec import UNSET
 
 from s3c_actions.core.text import counted
 from s3c_actions.findings.entry import FindingEntry, ReasonedFinding
 from s3c_actions.findings.headline import (
     NO_GATE,
+    describe_exploited,
     describe_findings,
     describe_hidden,
     describe_limits,
@@ -39,6 +41,7 @@ from s3c_actions.report.document import (
     ScanEntry,
     SignEntry,
 )
+from s3c_actions.report.formats.sentences import format_share
 from s3c_actions.report.render import escape
 from s3c_actions.report.render.markdown import MAX_ROWS, Table, mark_safe, table_head
 from s3c_actions.signing.certificates import SHORT_LIFE
@@ -46,6 +49,8 @@ from s3c_actions.signing.certificates import SHORT_LIFE
 MAX_IDS = 8
 MAX_WARNINGS = 10
 MAX_FILES = 12
+LIKELY = 0.1
+"""The EPSS estimate from which a table names it."""
 EXPIRY_NOTICE_DAYS = 30
 """Days before the expiry of a certificate from which a warning is shown."""
 RATED_SEVERITIES = ("critical", "high", "medium", "low")
@@ -284,6 +289,8 @@ def image_verdict(image: ImageResult) -> str:
         return "; ".join(
             part for part in ("not checked" if unchecked else describe_findings(counts.tally), limits) if part
         )
+    if counts is not None and (attacks := describe_exploited(counts.tally)):
+        outcomes.append(attacks)
     if counts is not None and counts.fixable:
         outcomes.append(f"{counts.fixable:,} fixable left")
     if counts is not None and (note := describe_hidden(counts.tally)):
@@ -391,7 +398,13 @@ def _counts(image: ImageResult) -> list[dict[str, Any]]:
     return rows
 
 
-def _note(counts: Counts, *, after: bool) -> str:
+def _note(counts: Counts, *, after: bool) -> Markup:
+    exploited = describe_exploited(counts.tally)
+    text = _numbers_note(counts, after=after)
+    return mark_safe("; ".join(part for part in (text, exploited and f"**{exploited}**") if part))
+
+
+def _numbers_note(counts: Counts, *, after: bool) -> str:
     total, fixable = counts.total, counts.fixable
     hidden = describe_hidden(counts.tally)
     if total is None:
@@ -611,7 +624,7 @@ def _tables(image: ImageResult, titles: bool) -> Iterable[Table]:
             yield findings_table("Other findings" if refused or new else "Findings", others, titles=titles)
     if image.set_aside:
         rows = [
-            f"| {_id_link(finding)} | {finding.severity.capitalize()} | {_where(finding)} "
+            f"| {_id_link(finding)}{_exploitation(finding)} | {finding.severity.capitalize()} | {_where(finding)} "
             f"| {escape.markdown(finding.reason, 200)} |"
             for finding in image.set_aside[:MAX_ROWS]
         ]
@@ -637,7 +650,7 @@ def _without(findings: Sequence[FindingEntry], others: Iterable[FindingEntry]) -
 
 def _left_table(remaining: Sequence[ReasonedFinding]) -> Table:
     rows = [
-        f"| {_id_link(finding)} | {finding.severity.capitalize()} | {_where(finding)} "
+        f"| {_id_link(finding)}{_exploitation(finding)} | {finding.severity.capitalize()} | {_where(finding)} "
         f"| {escape.markdown(finding.reason, 200)} |"
         for finding in remaining[:MAX_ROWS]
     ]
@@ -673,12 +686,20 @@ def findings_table(
     """Return a table of findings, a row each; findings whose key is in `new` are marked."""
     rows = [
         f"| {finding.severity.capitalize()} "
-        f"| {_id_link(finding)}{' **new**' if _finding_key(finding) in new else ''} | "
+        f"| {_id_link(finding)}{' **new**' if _finding_key(finding) in new else ''}{_exploitation(finding)} | "
         f"{_where(finding)} | {_fix(finding)} |" + (f" {escape.markdown(finding.title, 120)} |" if titles else "")
         for finding in of[:MAX_ROWS]
     ]
     columns = ["Severity", "Finding", "Where", "Fix", *(["What it is"] if titles else [])]
     return Table(title, table_head(*columns), rows, len(of), opened=opened and len(of) <= 20)
+
+
+def _exploitation(finding: FindingEntry) -> str:
+    """Return what is known of attacks, for the cell of the id; empty when it is neither exploited nor likely to be."""
+    if finding.exploited_since is not UNSET:
+        return f"<br/>**exploited** ({escape.markdown(finding.exploited_since, 10)})"
+    likely = finding.epss is not UNSET and finding.epss >= LIKELY
+    return f"<br/>EPSS {format_share(finding.epss)}" if likely and finding.epss is not UNSET else ""
 
 
 def _id_link(finding: FindingEntry) -> str:

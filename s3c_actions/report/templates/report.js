@@ -2,18 +2,20 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const SEVERITY = ["unknown", "low", "medium", "high", "critical"];
-  const [SEV, KIND, ID, URL_, PACKAGE, INSTALLED, FIXED, PLACE, TITLE, SCORE, NEW, REASON, FIXABLE] = Array(13).keys();
+  const [SEV, KIND, ID, URL_, PACKAGE, INSTALLED, FIXED, PLACE, TITLE, SCORE, NEW, REASON, FIXABLE, SINCE, EPSS] = Array(15).keys();
   const PAGE = 200;
   const MORE = 1000;
   const body = document.getElementById("rows");
   const search = document.getElementById("search");
   const fixable = document.getElementById("fixable");
+  const exploited = document.getElementById("exploited");
   const fresh = document.getElementById("new");
   const shown = document.getElementById("shown");
   const buttons = [...document.querySelectorAll("button.rest")];
   const LONGEST = Number(document.documentElement.dataset.longest);
   const columns = [...document.querySelectorAll("th[data-column]")].map((head) => Number(head.dataset.column));
   const number = (value) => value.toLocaleString("en");
+  const percent = (value) => (value >= 1 || !value ? value.toFixed(1) : Number(Math.max(value, 0.01).toPrecision(2))) + "%";
   const chosen = new Set();
   let rows = data.rows;
   let order = null;
@@ -68,6 +70,20 @@
       cell.dataset.name = "CVSS";
       return cell;
     },
+    [SINCE]: (row) => {
+      const cell = make("td", undefined, "exploited");
+      if (row[SINCE]) {
+        const badge = make("span", "exploited", "badge attacked");
+        badge.title = "listed by CISA on " + row[SINCE];
+        cell.append(badge, make("small", row[SINCE]));
+      }
+      return cell;
+    },
+    [EPSS]: (row) => {
+      const cell = make("td", row[EPSS] === null ? "" : percent(row[EPSS] * 100), "score");
+      cell.dataset.name = "EPSS";
+      return cell;
+    },
     [TITLE]: (row) => {
       const cell = make("td", row[TITLE], "title");
       if (row[REASON]) cell.append(make("small", "set aside: " + row[REASON]));
@@ -87,6 +103,7 @@
     const source = document.getElementById("aside")?.checked ? data.aside : data.rows;
     rows = source.filter((row) =>
       (!chosen.size || chosen.has(row[SEV])) &&
+      (exploited?.getAttribute("aria-pressed") !== "true" || row[SINCE]) &&
       (!fixable.checked || row[FIXABLE]) &&
       (!fresh || !fresh.checked || row[NEW]) &&
       words.every((word) =>
@@ -118,12 +135,19 @@
       anew();
     });
   }
+  if (exploited && !exploited.classList.contains("none")) {
+    exploited.disabled = false;
+    exploited.addEventListener("click", () => {
+      exploited.setAttribute("aria-pressed", String(exploited.getAttribute("aria-pressed") !== "true"));
+      anew();
+    });
+  }
   for (const head of document.querySelectorAll("th[data-column]")) {
     const button = head.querySelector("button");
     button.disabled = false;
     button.addEventListener("click", () => {
       const column = Number(head.dataset.column);
-      upwards = order === column ? !upwards : column !== SEV && column !== SCORE;
+      upwards = order === column ? !upwards : ![SEV, SCORE, SINCE, EPSS].includes(column);
       order = column;
       for (const other of document.querySelectorAll("th[data-column]")) other.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", upwards ? "ascending" : "descending");

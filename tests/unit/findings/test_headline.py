@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from s3c_actions.findings import headline
-from s3c_actions.findings.model import ScanReport, Severity
+from s3c_actions.findings.headline import Tally, describe_exploited
+from s3c_actions.findings.model import Hidden, ScanReport, Severity
 from s3c_actions.findings.selection import Selection, mark_uncounted, select
 from tests.support import outcomes
 
@@ -71,3 +72,19 @@ def test_a_given_report_is_not_known_to_be_complete() -> None:
 )
 def test_the_limits_of_a_scan(changes: dict[str, Any], sentence: str) -> None:
     assert headline.describe_limits(replace(outcomes.LOOKED_AT, **changes)) == sentence
+
+
+@pytest.mark.parametrize(
+    ("exploited", "hidden", "text"),
+    [
+        (None, 0, ""),
+        (0, 0, ""),
+        (2, 0, "2 exploited today"),
+        (2, 2, "2 exploited today (not shown)"),
+        (1200, 1, "1,200 exploited today (1 not shown)"),
+    ],
+)
+def test_what_is_exploited_is_said_where_something_is(exploited: int | None, hidden: int, text: str) -> None:
+    counts: dict[Severity, int | None] = dict.fromkeys(Severity, 0)
+    numbers = Tally(counts=counts, total=0, fixable=0, hidden=Hidden(exploited=hidden), exploited=exploited)
+    assert describe_exploited(numbers) == text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from s3c_actions.fleet import report_document, summarize
+from s3c_actions.fleet import page, prometheus, report_document, summarize
+from s3c_actions.fleet import text as fleet_text
 from s3c_actions.fleet.plan import Plan
 from s3c_actions.fleet.report_document import FleetReport, ReportedImage
 from s3c_actions.fleet.summarize import ShardResult
@@ -325,3 +327,43 @@ def test_numbers_of_a_result_stay_within_those_of_a_report() -> None:
 
     report = join(PATCHED, [changed(result_of(PATCHED), spoil)]).report
     assert report_document.parse(report_document.render(report), name="", field="") == report
+
+
+def _exploited(entry: ImageResult) -> ImageResult:
+    """One of the image's findings is exploited, is of low severity, and has no fix."""
+    assert entry.findings is not None
+    *others, last = entry.remaining
+    known = replace(last, severity="LOW", fixed_version="", exploited_since="2026-11-22", epss=0.5)
+    return replace(entry, remaining=(*others, known), findings=replace(entry.findings, exploited=1))
+
+
+def test_what_is_exploited_comes_first_and_is_counted() -> None:
+    joined = join(PATCHED, [changed(result_of(PATCHED), _exploited)]).report
+    first = joined.findings[0]
+    assert (first.exploited_since, first.epss, first.severity) == ("2026-11-22", 0.5, "LOW")
+    assert not any(finding.exploited_since for finding in joined.findings[1:])
+    assert joined.figures.exploited == 1
+    assert "s3c_fleet_exploited_findings 1" in prometheus.render(joined).decode()
+    assert "**exploited** (2026" in fleet_text.render_summary(
+        replace(joined, findings=(replace(first, fixed_version="2"),))
+    )
+    source = page.render(replace(joined, findings=(replace(first, fixed_version="2"),))).decode()
+    assert "<b>1</b><span>Exploited today</span>" in source
+    assert 'title="listed by CISA on 2026-11-22">exploited</span>' in source
+    again = report_document.parse(report_document.render(joined), name="x", field="y")
+    assert again.findings[0] == first
+
+
+def test_where_nobody_looked_it_is_not_known_what_is_exploited() -> None:
+    joined = join(PATCHED, [result_of(PATCHED)]).report
+    assert joined.figures.exploited is None
+    assert "exploited" not in prometheus.render(joined).decode()
+    assert "Exploited today" not in page.render(joined).decode()
+
+
+def test_a_report_of_before_the_facts_is_read() -> None:
+    document = json.loads(report_document.render(join(PATCHED, [result_of(PATCHED)]).report))
+    for finding in document["findings"]:
+        del finding["exploited-since"], finding["epss"]
+    del document["figures"]["exploited"]
+    assert report_document.parse(json.dumps(document).encode(), name="x", field="y").figures.exploited is None

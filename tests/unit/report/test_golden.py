@@ -14,7 +14,7 @@ from s3c_actions.report.github import comment, summary
 from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.model import ImageOutcome, Outcome
 from tests.support import ROOT, outcomes
-from tests.support.situations import ALERTS, BASELINE, FORK, MIXED, RUN, situations
+from tests.support.situations import ALERTS, BASELINE, EXPLOITED, FORK, MIXED, RUN, situations
 
 GOLDEN = ROOT / "tests" / "data" / "golden"
 SITUATIONS = situations()
@@ -54,8 +54,16 @@ def test_table() -> None:
     check("report.txt", text_table.render(MIXED, rendering).decode())
 
 
+def test_table_with_what_is_exploited() -> None:
+    check("exploited.txt", text_table.render(EXPLOITED, Rendering()).decode())
+
+
 def test_csv() -> None:
     check("report.csv", csv_file.render(MIXED, Rendering()).decode())
+
+
+def test_csv_with_what_is_exploited() -> None:
+    check("exploited.csv", csv_file.render(EXPLOITED, Rendering()).decode())
 
 
 @pytest.mark.parametrize("budget", [3_000, 10_000, 60_000])

@@ -11,7 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from s3c_actions.findings import trivy_report
-from s3c_actions.findings.model import Severity
+from s3c_actions.findings.exploitation import ExploitationFacts, KevCatalogue
+from s3c_actions.findings.model import Exploitation, Severity
 from s3c_actions.findings.scope import DEFAULT_SCOPE, missing_parts
 from s3c_actions.findings.scope_inference import infer
 from s3c_actions.findings.threshold import Threshold
@@ -166,3 +167,22 @@ def test_an_empty_report_of_a_folder_is_no_blind_image(tmp_path) -> None:
     result = judged(json.dumps(folder).encode(), tmp_path, criteria())
     assert closed_gate_error(result, ANY) is None
     assert result.warnings == ("The report does not show that vulnerabilities were looked at.",)
+
+
+CVE = "CVE-2021-44228"
+
+
+def exploited(added: dict[str, str]) -> ExploitationFacts:
+    return ExploitationFacts(catalogue=KevCatalogue(released="2026-11-22T15:00:10Z", added=added), scores=None)
+
+
+def test_a_report_is_judged_with_todays_facts_and_the_same_one_later_with_those_of_then(tmp_path: Path) -> None:
+    """Facts are no part of a report that is kept or given: a CVE that enters the catalogue tonight counts tonight."""
+    data = report(packages(PACKAGE) | {"Vulnerabilities": [FOUND | {"VulnerabilityID": CVE}]}, **ALPINE)
+    before = judged(data, tmp_path, criteria(exploitation=exploited({"CVE-2014-0160": "2022-05-04"})))
+    after = judged(data, tmp_path, criteria(exploitation=exploited({CVE: "2026-11-23"})))
+    unknown = judged(data, tmp_path, criteria())
+    assert [result.report.total_exploited for result in (before, after, unknown)] == [0, 1, None]
+    assert after.refused[0].exploitation == Exploitation(known_exploited=True, since="2026-11-23", epss=None)
+    assert unknown.report.findings[0].exploitation is None
+    assert before.report_sha256 == after.report_sha256

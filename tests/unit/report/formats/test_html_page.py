@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from s3c_actions.findings.model import ScanReport, Severity
+from s3c_actions.findings.selection import Selection, select
 from s3c_actions.report.formats import html_page
 from s3c_actions.report.rendering import PageLink, Rendering
 from tests.support import outcomes
+from tests.support.situations import EXPLOITED, MIXED
 
 ONE = outcomes.vulnerability(1, Severity.HIGH, score=7.5)
 
@@ -72,3 +74,27 @@ def test_links_to_the_other_pages() -> None:
     assert '<span aria-current="page">Before the patch</span>' in source
     assert '<a href="patched/report.html">After &lt;the&gt; patch</a>' in source
     assert '<nav class="related"' not in page(outcomes.report(ONE))
+
+
+def test_what_is_exploited_has_a_tile_that_filters_a_column_and_the_first_row() -> None:
+    source = page(EXPLOITED)
+    assert heads(source)[:4] == ["Severity", "Exploited", "EPSS", "Id"]
+    tile = re.search(r'<button[^>]*id="exploited"[^>]*><b>(.*?)</b><span>(.*?)</span><small>(.*?)</small>', source)
+    assert tile is not None
+    assert tile.groups() == ("1", "Exploited today", "by CISA&#39;s list of 2026-11-22")
+    first = re.findall(r'<tr role="row">(.*?)</tr>', source)[0]
+    assert "CVE-2024-0003" in first
+    assert '<span class="badge attacked" title="listed by CISA on 2026-11-22">exploited</span>' in first
+    assert "<dt>KEV of</dt><dd>2026-11-22</dd>" in source
+
+
+def test_what_is_exploited_and_not_shown_is_counted() -> None:
+    source = page(select(EXPLOITED, Selection(severities=(Severity.CRITICAL,))))
+    assert "<b>1</b><span>Exploited today</span><small>1 not shown</small>" in source
+    assert 'class="tile exploited none"' in source
+
+
+def test_without_the_data_nothing_is_said_of_it() -> None:
+    source = page(MIXED)
+    assert 'id="exploited"' not in source
+    assert not {"Exploited", "EPSS"} & set(heads(source))

@@ -14,6 +14,7 @@ from s3c_actions.findings.selection import Selection, select
 from s3c_actions.report.formats import junit
 from s3c_actions.report.rendering import Rendering
 from tests.support import ROOT
+from tests.support.situations import EXPLOITED
 
 DATA = ROOT / "tests" / "data" / "trivy"
 
@@ -75,3 +76,9 @@ def test_a_secret_is_not_in_the_text(debian: ScanReport) -> None:
     secret = replace(debian.findings[0], kind=FindingKind.SECRET, description="AKIA-the-line", target="a.env")
     data = junit.render(replace(debian, findings=(secret,)), Rendering()).decode()
     assert ">AKIA" not in data
+
+
+def test_what_is_exploited_comes_first_and_is_said() -> None:
+    failures = parsed(EXPLOITED).findall("testsuite/testcase/failure")
+    assert "Known to be exploited (CISA, 2026-11-22)." in failures[0].attrib["message"]
+    assert not any("exploited" in failure.attrib["message"] for failure in failures[1:])

@@ -15,6 +15,7 @@ from s3c_actions.report.formats import sarif
 from s3c_actions.report.formats.size_budget import PackedSize
 from s3c_actions.report.rendering import Rendering
 from tests.support import outcomes, reports
+from tests.support.situations import EXPLOITED, MIXED
 
 
 def run(data: bytes, rendering: Rendering | None = None) -> dict[str, Any]:
@@ -215,3 +216,30 @@ def test_rules_are_the_worst_case_of_their_findings_and_say_so_first() -> None:
     assert rule["help"]["text"].startswith("Severity: HIGH\n")
     assert [result["level"] for result in only["results"]] == ["error", "warning"]
     assert only["tool"]["driver"]["name"] == "Trivy"
+
+
+def test_results_have_what_is_known_of_attacks_and_the_exploited_come_first() -> None:
+    (only,) = json.loads(sarif.render(EXPLOITED, Rendering()))["runs"]
+    results = only["results"]
+    assert [(result["ruleId"], result["properties"]) for result in results] == [
+        ("CVE-2024-0003", {"knownExploited": True, "exploitedSince": "2026-11-22"}),
+        ("CVE-2024-0001", {"knownExploited": False, "epss": 0.00043}),
+        ("CVE-2024-0002", {"knownExploited": False, "epss": 0.4121}),
+        ("CVE-2024-0004", {"knownExploited": True, "exploitedSince": "2024-05-06"}),
+    ]
+    assert "Known to be exploited (CISA, 2026-11-22)." in results[0]["message"]["text"]
+    tagged = [rule["id"] for rule in only["tool"]["driver"]["rules"] if "known-exploited" in rule["properties"]["tags"]]
+    assert tagged == ["CVE-2024-0003", "CVE-2024-0004"]
+    facts = only["properties"]
+    assert (facts["kevReleased"], facts["epssDate"]) == ("2026-11-22T15:00:10Z", "2026-11-22")
+    assert facts["exploited"] == 1
+
+
+def test_the_facts_change_no_alert_and_without_them_there_are_none() -> None:
+    with_facts, without = (json.loads(sarif.render(report, Rendering()))["runs"][0] for report in (EXPLOITED, MIXED))
+    prints = [
+        {result["ruleId"]: result["partialFingerprints"] for result in run["results"]} for run in (with_facts, without)
+    ]
+    assert prints[0] == prints[1]
+    assert not any("properties" in result for result in without["results"])
+    assert not {"kevReleased", "epssDate", "exploited"} & without["properties"].keys()
