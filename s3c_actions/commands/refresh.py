@@ -28,11 +28,12 @@ from s3c_actions.report.github.refresh_issue import RefreshedImage
 from s3c_actions.result.model import ImageOutcome, Outcome, RefreshResult, ScanResult
 from s3c_actions.wiring.attaching import attacher_for_scanner
 from s3c_actions.wiring.context import Context, image_folders, with_jobs
+from s3c_actions.wiring.forecasting import forecast_losses
 from s3c_actions.wiring.github import find_token
 from s3c_actions.wiring.images import failed, for_each_image
 from s3c_actions.wiring.kubernetes import connect_cluster
 from s3c_actions.wiring.patching import reject_platform
-from s3c_actions.wiring.scanning import create_scanner
+from s3c_actions.wiring.scanning import create_scanner, policy_from_inputs
 from s3c_actions.wiring.signing import open_signing_key, signing_registry
 
 if TYPE_CHECKING:
@@ -70,19 +71,23 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
             return outcome
 
         outcomes = for_each_image(images, context.progress, refresh, jobs=context.limits.jobs)
-    refreshed = [results[image] for image in images]
+    losses = _forecast(options, context, outcomes, renewed=attacher is not None)
+    refreshed = [replace(results[image], losses=losses.get(results[image].reference, ())) for image in images]
     refreshed += [
         refresh_issue.RefreshedImage(image=image, places=workloads, problem="The cluster does not tell its digest.")
         for image, workloads in unknown.items()
     ]
     due = tuple(image.image for image in refreshed if image.findings)
     ending = tuple(image.reference for image in refreshed if image.ending)
+    losing = tuple(image.reference for image in refreshed if image.losses)
     issue_action, url = _update_issue(options, context, refreshed, pauses) if options.issue else ("", "")
     keyless = attacher is None and bool(options.attach)
     return Outcome(
         command=NAME,
         images=outcomes,
-        refresh=RefreshResult(due=due, ending=ending, unknown=tuple(unknown), issue=url, done=issue_action),
+        refresh=RefreshResult(
+            due=due, ending=ending, losing=losing, unknown=tuple(unknown), issue=url, done=issue_action
+        ),
         text=refresh_issue.render_text(refreshed, pauses) + (f"{NO_KEY_NOTICE}\n" if keyless else ""),
     )
 
@@ -131,6 +136,18 @@ def _find_ending(reference: str, options: inputs.RefreshInputs, context: Context
     for signer, day in ending.items():
         context.progress.warning(f"{reference}: the signature by {signer} ends on {day}: sign it again.")
     return ending
+
+
+def _forecast(
+    options: inputs.RefreshInputs, context: Context, outcomes: Sequence[ImageOutcome], *, renewed: bool
+) -> Mapping[str, tuple[str, ...]]:
+    """Return reference → why the policy refuses it at the next start, now or within `certificate-warning-days`."""
+    references = [outcome.reference for outcome in outcomes if outcome.reference]
+    until = context.now + timedelta(days=options.certificate_warning_days)
+    losses = forecast_losses(options, context, policy_from_inputs(options), references, until=until, renewed=renewed)
+    for reference, lines in losses.items():
+        context.progress.warning(f"{reference}: its next start is refused {lines[0]}.")
+    return losses
 
 
 def _unfixable(scan: ScanResult) -> tuple[str, ...]:
@@ -218,7 +235,7 @@ def _update_issue(
     client = api.connect(_token(options, context), context.environment, context.progress.notice)
     key = marker.comment_key(NAME, workflow_run.workflow)
     with context.progress.step("issue") as step:
-        if any(image.findings or image.ending for image in images):
+        if any(image.findings or image.ending or image.losses for image in images):
             draft = issues.IssueDraft(
                 key=key,
                 title=refresh_issue.issue_title(images),

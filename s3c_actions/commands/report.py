@@ -53,10 +53,12 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
     baseline = options.baseline
     before = baselines.read(baseline, report.image) if baseline is not None else None
     gate = threshold_from_inputs(options, context, inputs.SEVERITIES)
-    exploitation = load_exploitation(options, context, offline=options.offline)
+    policy = policy_from_inputs(options)
+    asks = policy.findings.asks_exploitation if policy is not None else (False, False)
+    exploitation = load_exploitation(options, context, offline=options.offline, policy_asks=asks)
     criteria = assess.Criteria(
         gate=gate,
-        policy=policy_from_inputs(options),
+        policy=policy,
         unscanned_fails=options.unscanned == "fail",
         ignore_unfixed=False,
         now=context.now,

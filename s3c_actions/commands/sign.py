@@ -77,19 +77,23 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
 def _criteria(options: inputs.SignInputs, context: Context) -> Criteria:
     """Return the criteria by which the reports given are judged."""
     from s3c_actions.wiring.exploitation import load_exploitation
+    from s3c_actions.wiring.fix_history import create_fix_history
     from s3c_actions.wiring.scanning import policy_from_inputs, threshold_from_inputs
 
-    exploitation = load_exploitation(options, context, offline=False)
+    policy = policy_from_inputs(options)
+    asks = policy.findings.asks_exploitation if policy is not None else (False, False)
+    exploitation = load_exploitation(options, context, offline=False, policy_asks=asks)
     for sentence in exploitation.warnings:
         context.progress.warning(sentence)
     return Criteria(
         gate=threshold_from_inputs(options, context, SEVERITIES),
-        policy=policy_from_inputs(options),
+        policy=policy,
         unscanned_fails=options.unscanned == "fail",
         ignore_unfixed=False,
         now=context.now,
         bill=lambda report: make_sbom(report, _trivy(options, context), context.temp),
         exploitation=exploitation.facts,
+        fix_history=create_fix_history(options, context, policy),
     )
 
 

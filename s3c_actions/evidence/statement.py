@@ -6,12 +6,15 @@ it (policy/evidence.rego), and so does `s3c policy check`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from s3c_actions.findings.model import Finding, ForbiddenContent, ScanReport, Severity
+from s3c_actions.evidence.rest import describe_rest
+from s3c_actions.findings.exploit_facts import epss_text, grace_start, is_exploited, knows_exploitation
+from s3c_actions.findings.model import Finding, FindingKind, ForbiddenContent, ScanReport, Severity
 from s3c_actions.findings.scope import Scope
 from s3c_actions.findings.threshold import Threshold
 from s3c_actions.report.render import escape
@@ -32,6 +35,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
         policy: digest of the policy file, empty when there was none.
         packages, licenses: rejected by that file, as written there.
         contents: of those, what the image contains; None when it was not determined.
+        objected: whether rules of that file on the scan itself close the gate.
         sbom: digest of the manifest of the SBOM attached beside it, empty when none is.
         scope: how much was scanned; with None no scan is stated, which every policy rejects.
         uncovered: number of packages from sources that publish no advisories; None when not counted, and then the
@@ -46,26 +50,47 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     packages: tuple[str, ...] = ()
     licenses: tuple[str, ...] = ()
     contents: tuple[ForbiddenContent, ...] | None = None
+    objected: bool = False
     sbom: str = ""
     scope: Scope | None = None
     uncovered: int | None = None
     unscanned: str = "fail"
 
     def counted(self, report: ScanReport) -> list[Finding]:
-        """Return the findings of a report for the cluster: all that the policy matches, rejected ones first."""
-        minded = [finding for finding in report.findings if self.gate.matches(finding)]
-        return sorted(minded, key=lambda finding: not self.gate.rejects(finding))
+        """Return the findings of a report for the cluster, the worst first.
 
-    def facts(self, report: ScanReport, omitted: int = 0) -> dict[str, Any]:
+        They are all that the policy matches, all that are known to be exploited, and those without a fix whose
+        severity has a grace: that a report shows no fix today is what a grace may count from later.
+        """
+        gate = self.gate
+        graced = {severity for severity, _ in gate.graces}
+        counted = [
+            finding
+            for finding in report.findings
+            if gate.matches(finding)
+            or is_exploited(finding)
+            or (finding.severity in graced and finding.kind is FindingKind.VULNERABILITY)
+        ]
+        return sorted(
+            counted,
+            key=lambda finding: (
+                not gate.denies(finding),
+                not gate.rejects(finding),
+                not is_exploited(finding),
+                not gate.matches(finding),
+            ),
+        )
+
+    def facts(self, report: ScanReport, left_out: Sequence[Finding] = ()) -> dict[str, Any]:
         """Return the statement about one scan, as JSON values.
 
         Args:
             report: all findings.
-            omitted: the number of `counted` that did not fit in.
+            left_out: those of `counted` that did not fit in.
         """
         refused = self.gate.refused(report.findings)
         unknown = self.contents is None and bool(self.packages or self.licenses)
-        closed = bool(refused or self.contents or unknown or self._closed_by_blindness())
+        closed = bool(refused or self.contents or self.objected or unknown or self._closed_by_blindness())
         return {
             "version": VERSION,
             "subject": self.subject,
@@ -80,13 +105,15 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
             "scope": scope_facts(self.scope),
             "verdict": "refused" if closed else "passed",
             "refused": len(refused),
-            "omitted": omitted,
+            "omitted": len(left_out),
+            "rest": describe_rest(left_out, self.gate.deny),
             "contents": [
                 {"kind": content.kind, "by": content.by, "text": escape.line(content.text, 200)}
                 for content in self._some_contents()
             ],
             "sbom": self.sbom,
-            "policy": self._policy(),
+            "policy": {**self._policy(), "exploited": knows_exploitation(report)},
+            **image_facts(report),
         }
 
     def _closed_by_blindness(self) -> bool:
@@ -109,11 +136,13 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
                 if gate.refuse is not None
                 else gate.fail_on is not None and severity >= gate.fail_on
             )
+            or any(severity is graced for graced, _ in gate.graces)
         ]
         return {
             "digest": self.policy,
             "refuse": severities,
             "fixable-only": gate.fixable_only,
+            "epss": gate.epss,
             "deny": sorted(gate.deny),
             "packages": list(self.packages),
             "licenses": list(self.licenses),
@@ -139,6 +168,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
             "fixed": escape.line(finding.fixed, 200),
             "fixable": finding.fixable,
             "suppressed": bool(finding.suppressed),
+            **exploitation_facts(finding),
+            "since": normalize_moment(grace_start(finding)) if self.gate.graces else "",
         }
         return facts | {"verdict": "refused" if self.gate.rejects(finding) else "accepted"}
 
@@ -149,6 +180,46 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
                 who, why = escape.line(exemption.who, 200), escape.line(exemption.why, 700)
                 return f"Accepted until {exemption.until} by {who}: {why}"
         return ""
+
+
+def image_facts(report: ScanReport) -> dict[str, Any]:
+    """Return what a policy judges of an image besides its findings, as JSON values; empty texts are not known.
+
+    The data on exploitation is stated only when every vulnerability was looked up in it.
+    """
+    data = report.exploitation_data if knows_exploitation(report) else None
+    return {
+        "os": escape.line(report.os, 100),
+        "end-of-life": report.os_end_of_life,
+        "base-created": normalize_time(report.base_created),
+        "exploitation": {
+            "kev": normalize_time(_with_zone(data.kev_released)) if data is not None else "",
+            "epss": normalize_time(_with_zone(data.epss_date)) if data is not None else "",
+        },
+    }
+
+
+def exploitation_facts(finding: Finding) -> dict[str, Any]:
+    """Return whether a finding is exploited and how likely, as JSON values; null where that is not known.
+
+    Nothing but a vulnerability is in the catalogue or has a score.
+    """
+    known = finding.exploitation is not None or finding.kind is not FindingKind.VULNERABILITY
+    return {
+        "exploited": is_exploited(finding) if known else None,
+        "exploited-since": escape.line(finding.exploitation.since, 40) if finding.exploitation is not None else "",
+        "epss": epss_text(finding) if known else None,
+    }
+
+
+def _with_zone(day: str) -> str:
+    """Return a day as its first moment in UTC; a time as it is."""
+    return f"{day}T00:00:00Z" if len(day) == 10 else day
+
+
+def normalize_moment(moment: datetime | None) -> str:
+    """Return a time as `normalize_time` does; empty for None."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment is not None else ""
 
 
 def scope_facts(scope: Scope | None) -> dict[str, Any]:

@@ -97,6 +97,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
             message of a failed check. Empty where a rule applies once to a file; None when it is not known.
         suppressed: why an ignore file, VEX or policy set it aside; empty when nothing did.
         exploitation: whether it is known to be exploited, and how likely; None when that is not known.
+        fix_since: RFC 3339 time from which there may have been a fix, as signed reports show; empty without them.
     """
 
     kind: FindingKind
@@ -130,6 +131,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     vector2: str = ""
     published: str = ""
     exploitation: Exploitation | None = None
+    fix_since: str = ""
 
     @property
     def os_package(self) -> bool:
@@ -218,6 +220,7 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
         diff_ids: of the layers, the lowest first; `history` the instruction that made each, when known for all.
         hidden: what was found or may have been, and is not among `findings`.
         exploitation_data: what the findings' `exploitation` is from; None when no such data was given.
+        base_created: RFC 3339 time at which the lowest layer was made, as the image states it; empty when it does not.
     """
 
     image: str
@@ -240,6 +243,7 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
     history: tuple[str, ...] = ()
     hidden: Hidden = NOTHING_HIDDEN
     exploitation_data: ExploitationData | None = None
+    base_created: str = ""
 
     @cached_property
     def counts(self) -> dict[Severity, int | None]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from s3c_actions.core.errors import Refused
 from s3c_actions.core.text import plural
+from s3c_actions.findings.exploit_facts import grace_start, is_exploited, is_likely
 from s3c_actions.findings.model import Finding, FindingKind, Severity, count_by_severity
 
 
@@ -41,6 +42,10 @@ class Threshold:
         refuse: severities refused, when a policy sets them; then `fail_on` has no effect.
         deny: ids in capitals that are refused regardless of everything else.
         exemptions: findings that pass until they expire, compared with `now`.
+        graces: severities refused so long after there is a fix, and the time.
+        epss: vulnerabilities refused from this likelihood on, as `exploit_facts.epss_text`; empty: none.
+        deny_exploited: what is known to be exploited is refused regardless of everything else. Of a finding of which
+            that is not known, the data is missing, which closes the gate apart from this (`policy.image_rules`).
     """
 
     fail_on: Severity | None
@@ -48,6 +53,9 @@ class Threshold:
     refuse: frozenset[Severity] | None = None
     deny: frozenset[str] = frozenset()
     exemptions: tuple[Exemption, ...] = ()
+    graces: tuple[tuple[Severity, timedelta], ...] = ()
+    epss: str = ""
+    deny_exploited: bool = False
     now: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
 
     @property
@@ -62,21 +70,43 @@ class Threshold:
             return "refused by the policy"
         return f"at or over {self.fail_on.title if self.fail_on is not None else 'any severity'}"
 
+    def denies(self, finding: Finding) -> bool:
+        """Whether this finding closes the gate whatever excuses it."""
+        return finding.id.upper() in self.deny or (self.deny_exploited and is_exploited(finding))
+
     def rejects(self, finding: Finding) -> bool:
         """Whether this finding closes the gate."""
-        if finding.id.upper() in self.deny:
+        if self.denies(finding):
             return True
-        return self.matches(finding) and not self.is_exempt(finding)
+        return self.matches(finding) and not self.is_exempt(finding) and not self.in_grace(finding)
 
     def matches(self, finding: Finding) -> bool:
-        """Whether this finding closes the gate unless an exemption lets it pass."""
-        if finding.id.upper() in self.deny:
+        """Whether this finding closes the gate unless an exemption or a grace lets it pass."""
+        if self.denies(finding):
+            return True
+        if not finding.fixable and self.fixable_only:
+            return False
+        return self._is_refused_at_once(finding) or any(severity is finding.severity for severity, _ in self.graces)
+
+    def in_grace(self, finding: Finding) -> bool:
+        """Whether only a grace lets this finding pass today."""
+        if self._is_refused_at_once(finding):
+            return False
+        ends = self.grace_end(finding)
+        return ends is not None and ends > self.now
+
+    def grace_end(self, finding: Finding) -> datetime | None:
+        """From when on the grace of its severity no longer lets this finding pass; None without one."""
+        grace = next((grace for severity, grace in self.graces if severity is finding.severity), None)
+        start = grace_start(finding)
+        return start + grace if grace is not None and start is not None else None
+
+    def _is_refused_at_once(self, finding: Finding) -> bool:
+        if is_likely(finding, self.epss):
             return True
         if self.refuse is not None:
-            rejected = finding.severity in self.refuse
-        else:
-            rejected = self.fail_on is not None and finding.severity >= self.fail_on
-        return rejected and (finding.fixable or not self.fixable_only)
+            return finding.severity in self.refuse
+        return self.fail_on is not None and finding.severity >= self.fail_on
 
     def is_exempt(self, finding: Finding) -> bool:
         """Whether an exemption lets this finding pass today."""

@@ -149,6 +149,7 @@ class _OS(_Struct, frozen=True):
 
 
 class _HistoryEntry(msgspec.Struct, frozen=True):
+    created: str = ""
     created_by: str = ""
     empty_layer: bool = False
 
@@ -363,6 +364,7 @@ def _scan_report(report: _Report) -> ScanReport:
         # Without one history entry a layer it is unknown which instruction made which.
         history=tuple(layers) if len(layers) == len(metadata.diff_ids) else (),
         labels=dict(config.config.labels or {}),
+        base_created=next((entry.created for entry in config.history if not entry.empty_layer), ""),
     )
 
 

@@ -23,7 +23,7 @@ from s3c_actions.fleet.tags import compile_pattern
 from s3c_actions.options.fleet_plan import DEFAULT_FLEET
 from s3c_actions.options.parse import duration
 from s3c_actions.policy import faults
-from s3c_actions.policy.model import Duration, Line
+from s3c_actions.policy.parts import Duration, Line
 
 SCHEMA = "fleet-1.json"
 MAX_SIZE = 4 * reading.MIB

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -9,11 +10,23 @@ from msgspec.structs import replace
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions
 from s3c_actions.options.declare import Input
-from s3c_actions.options.parse import boolean, choice
+from s3c_actions.options.parse import boolean, choice, some_time
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.report import PolicyOptions
 from s3c_actions.options.sign import NotationOptions
+
+
+def last_moment(value: str) -> timedelta | date:
+    """Parse a day, or a duration from now."""
+    text = value.strip()
+    try:
+        if "-" in text:
+            return date.fromisoformat(text)
+        return timedelta(seconds=some_time(text))
+    except ValueError:
+        raise ValueError("a day such as 2027-01-31, or a time such as 14d") from None
+
 
 TASKS = ("check", "export", "schema")
 
@@ -39,6 +52,17 @@ class PolicyInputs(NotationOptions, PolicyOptions, ImageOptions, OutputOptions):
         help="The policy to judge by, or to export.",
         default="s3c-policy.yaml",
     )
+    at: Input[timedelta | date | None] = Input(
+        name="at",
+        basic=("trust", "policy", "gate"),
+        metavar="DATE",
+        help="With `check`, tell what the policy will refuse up to the end of this day in UTC (`2027-01-31`), or in "
+        "this time (`14d`), and when: graces, exceptions, reports, bases and signatures that end. An image that will "
+        "be refused by then fails. What becomes known later is not in it.",
+        parse=last_moment,
+        absent=None,
+        example="14d",
+    )
     ratify = Input(
         name="ratify",
         help="Export for Ratify and Gatekeeper: keys, verifiers, policy, constraint template and constraint, in YAML.",
@@ -51,6 +75,7 @@ class PolicyInputs(NotationOptions, PolicyOptions, ImageOptions, OutputOptions):
         task,
         image,
         policy,
+        at,
         ratify,
         *REGISTRY_INPUTS,
         *NotationProgram.own(),
@@ -67,6 +92,7 @@ COMMAND = Command(
     examples=(
         "s3c policy check registry.example/app@sha256:…",
         "s3c policy check --policy s3c-policy.yaml",
+        "s3c policy check registry.example/app@sha256:… --at 14d",
         "s3c policy export --ratify > gate.yaml",
         "s3c policy schema > s3c-policy.schema.json",
     ),

@@ -74,12 +74,13 @@ report_judged(image, one, sboms, about, fix) = said {
   runs := one.content.runs
   results := {result | result := runs[_].results[_].properties; result.suppressed == false}
   statements := {statement | statement := runs[_].properties.s3c}
-  omitted := sum([statement.omitted | statement := runs[_].properties.s3c])
+  omitted := sum([number | statement := runs[_].properties.s3c; number := refusable(statement)])
   said := union({
     standing(one.trust, one.readable, "report", about, fix),
     other_image(one, statements, about, fix),
     freshness(statements, about, fix),
     laxer(statements, about, fix),
+    image_rules(statements, about, fix),
     scope_refusals(statements, about, fix),
     blind(statements, about),
     findings(image, results, omitted),
@@ -149,6 +150,21 @@ is_laxer(stated) {
 }
 
 is_laxer(stated) {
+  policy.graces[wanted]
+  count([one | one := stated.refuse[_]; one == wanted]) == 0
+}
+
+is_laxer(stated) {
+  policy.deny_exploited == true
+  object.get(stated, "exploited", null) != true
+}
+
+is_laxer(stated) {
+  policy.epss != ""
+  not reaches(policy.epss, object.get(stated, "epss", null))
+}
+
+is_laxer(stated) {
   stated["fixable-only"] == true
   policy.fixable_only == false
 }
@@ -166,6 +182,69 @@ is_laxer(stated) {
 is_laxer(stated) {
   wanted := policy.licenses[_]
   count([one | one := stated.licenses[_]; one == wanted]) == 0
+}
+
+# Data on exploitation, end of life, age of the base: policy/image_rules.py
+image_rules(statements, about, fix) = said {
+  lacking := {{"code": "no-exploitation-data", "text": text} |
+    statement := statements[_]
+    needed := exploitation_needed[_]
+    not is_stamp(exploitation_date(statement, needed[0]))
+    text := sprintf("%v does not state %v: %v", [about, needed[1], fix])
+  }
+  stale := {{"code": "stale-exploitation-data", "text": text} |
+    statement := statements[_]
+    needed := exploitation_needed[_]
+    stamp(statement.created) - stamp(exploitation_date(statement, needed[0])) > policy.maximum_exploitation_age
+    text := sprintf("%v states %v by data older than %v: %v", [about, needed[1], policy.maximum_exploitation_age_text, fix])
+  }
+  platform := {refusal |
+    policy.refuse_end_of_life == true
+    statement := statements[_]
+    refusal := platform_refusals(statement, about, fix)[_]
+  }
+  base := {refusal |
+    policy.maximum_base_age > 0
+    statement := statements[_]
+    refusal := base_refusals(statement, about)[_]
+  }
+  said := ((lacking | stale) | platform) | base
+}
+
+exploitation_needed = union({
+  {["kev", "which vulnerabilities are exploited (KEV)"] | policy.deny_exploited == true},
+  {["epss", "how likely vulnerabilities are exploited (EPSS)"] | policy.epss != ""},
+})
+
+exploitation_date(statement, key) = date {
+  date := statement.exploitation[key]
+} else = null {
+  true
+}
+
+platform_refusals(statement, about, fix) = said {
+  states_platform(statement)
+  said := {{"code": "end-of-life", "text": text} |
+    statement["end-of-life"] == true
+    text := sprintf("no fixes are published any more for its platform, %v: base it on a newer release", [statement.os])
+  }
+} else = said {
+  said := {{"code": "unknown-platform", "text": sprintf("%v does not state whether its platform is supported: %v", [about, fix])}}
+}
+
+states_platform(statement) {
+  is_boolean(statement["end-of-life"])
+  is_string(statement.os)
+}
+
+base_refusals(statement, about) = said {
+  created := stamp(statement["base-created"])
+  said := {{"code": "old-base", "text": text} |
+    time.now_ns() - created > policy.maximum_base_age
+    text := sprintf("its base is of %v, older than %v: rebuild it on today's", [statement["base-created"], policy.maximum_base_age_text])
+  }
+} else = said {
+  said := {{"code": "unknown-base", "text": sprintf("%v does not state when its base was made: build it on a base that states it", [about])}}
 }
 
 # A report that looked at less than the policy asks says nothing of the rest.
@@ -225,6 +304,16 @@ findings(image, results, omitted) = said {
     count(denied) > 0
     text := sprintf("it has what the policy denies by name, %v: %v", [listed(denied), fix])
   }
+  exploited := {item | one := results[_]; is_exploited(one); item := item_of(one)}
+  by_catalogue := {{"code": "exploited-finding", "text": text} |
+    count(exploited) > 0
+    text := sprintf("it has what is known to be exploited, %v: %v", [listed(exploited), fix])
+  }
+  unknown := {{"code": "unknown-exploitation", "text": text} |
+    number := count([one | one := results[_]; lacks_facts(one)])
+    number > 0
+    text := sprintf("of %v %v it is not known how they are exploited: attach a new report with `s3c attach %v`", [number, plural(number, "finding"), image])
+  }
   by_severity := {{"code": "finding", "text": text} |
     number := count(refused) + omitted
     number > 0
@@ -237,7 +326,7 @@ findings(image, results, omitted) = said {
     count(ended) > 0
     text := sprintf("the exception for %v%v ended on %v: fix the finding, or renew the exception", [one.id, in_package(one), max(ended)])
   }
-  said := (by_name | by_severity) | expired
+  said := (((by_name | by_severity) | expired) | by_catalogue) | unknown
 }
 
 told(refused, omitted) = "" {
@@ -252,11 +341,112 @@ is_denied(one) {
   upper(one.id) == policy.deny[_]
 }
 
+is_exploited(one) {
+  not is_denied(one)
+  policy.deny_exploited == true
+  one.exploited == true
+}
+
 is_refused(one) {
   not is_denied(one)
-  one.severity == policy.refuse[_]
+  not is_exploited(one)
   counts(one)
+  by_rule(one)
   not excused(one)
+}
+
+by_rule(one) {
+  one.severity == policy.refuse[_]
+}
+
+by_rule(one) {
+  policy.epss != ""
+  reaches(object.get(one, "epss", null), policy.epss)
+}
+
+by_rule(one) {
+  policy.graces[one.severity]
+  not in_grace(one)
+}
+
+in_grace(one) {
+  stamp(one.since) + policy.graces[one.severity] > time.now_ns()
+}
+
+lacks_facts(one) {
+  policy.deny_exploited == true
+  not is_boolean(object.get(one, "exploited", null))
+}
+
+lacks_facts(one) {
+  policy.epss != ""
+  not is_score(object.get(one, "epss", null))
+}
+
+# Scores have five decimals, and texts of one length are in their order.
+reaches(score, threshold) {
+  is_score(score)
+  is_score(threshold)
+  score != ""
+  threshold != ""
+  score >= threshold
+}
+
+is_score(text) {
+  is_string(text)
+  regex.match(`^(0\.[0-9]{5}|1\.00000)?$`, text)
+}
+
+# How many findings that did not fit into the report a rule could refuse; all, when it does not account for each.
+refusable(statement) = number {
+  accounts(statement)
+  number := sum([group.count | group := statement.rest[_]; is_refusable(group)])
+} else = number {
+  number := statement.omitted
+}
+
+accounts(statement) {
+  is_array(statement.rest)
+  count([group | group := statement.rest[_]; not is_group(group)]) == 0
+  sum([group.count | group := statement.rest[_]]) == statement.omitted
+}
+
+is_group(group) {
+  ranks[group.severity] >= 0
+  is_boolean(group.fixable)
+  is_number(group.count)
+  group.count >= 0
+  is_number(group.exploited)
+  group.exploited >= 0
+  is_number(group.denied)
+  group.denied >= 0
+  is_score(group.epss)
+}
+
+is_refusable(group) {
+  count(policy.deny) > 0
+  group.denied > 0
+}
+
+is_refusable(group) {
+  policy.deny_exploited == true
+  group.exploited > 0
+}
+
+is_refusable(group) {
+  counts(group)
+  group.severity == policy.refuse[_]
+}
+
+is_refusable(group) {
+  counts(group)
+  policy.graces[group.severity]
+}
+
+is_refusable(group) {
+  counts(group)
+  policy.epss != ""
+  reaches(group.epss, policy.epss)
 }
 
 counts(one) {
@@ -293,7 +483,21 @@ in_package(one) = "" {
 }
 
 item_of(one) = [ranks[one.severity], one.id, one.package, sprintf("%v (%v)", [one.id, concat(", ", parts)])] {
-  parts := array.concat(array.concat([one.severity], [name | name := one.package; name != ""]), fix_of(one))
+  parts := array.concat(array.concat(array.concat([one.severity], [name | name := one.package; name != ""]), fix_of(one)), rules_of(one))
+}
+
+rules_of(one) = parts {
+  exploited := ["exploited" | policy.deny_exploited == true; one.exploited == true]
+  likely := [sprintf("EPSS %v", [one.epss]) | policy.epss != ""; reaches(object.get(one, "epss", null), policy.epss)]
+  graced := [text | policy.graces[one.severity]; text := grace_of(one)]
+  parts := array.concat(array.concat(exploited, likely), graced)
+}
+
+grace_of(one) = text {
+  stamp(one.since)
+  text := sprintf("grace counted from %v", [substring(one.since, 0, 10)])
+} else = "without a grace" {
+  true
 }
 
 fix_of(one) = [sprintf("fixed in %v", [one.fixed])] {
@@ -452,6 +656,10 @@ attached(report) = time {
 
 time_of(text) = ns {
   ns := stamp(text)
+}
+
+is_stamp(text) {
+  stamp(text)
 }
 
 stamp(text) = ns {

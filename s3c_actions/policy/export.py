@@ -191,7 +191,15 @@ def rego_values(policy: Policy) -> str:
     document = {
         "digest": policy.digest,
         "verifiers": list(verifier_names(policy)),
-        "refuse": list(policy.findings.refuse),
+        "refuse": list(policy.findings.severities),
+        "graces": {name: _nanoseconds(grace) for name, grace in policy.findings.graces.items()},
+        "epss": policy.findings.epss,
+        "deny_exploited": policy.findings.deny_exploited,
+        "maximum_exploitation_age": _nanoseconds(policy.exploitation.maximum_age),
+        "maximum_exploitation_age_text": policy.exploitation.maximum_age,
+        "refuse_end_of_life": policy.platform.end_of_life == "refuse",
+        "maximum_base_age": _nanoseconds(policy.base.maximum_age) if policy.base.maximum_age is not None else 0,
+        "maximum_base_age_text": policy.base.maximum_age or "",
         "fixable_only": policy.findings.fixable_only,
         "deny": sorted({finding.upper() for finding in policy.findings.deny}),
         "exceptions": [

@@ -67,6 +67,8 @@ def _describe_problem(what: str, location: str) -> str:
         return "this is not 1, the only version there is"
     if "xpected `date`" in what:
         return "this is no date such as 2027-01-31"
+    if location.endswith(".epss"):
+        return 'this is no likelihood such as ">=0.1"'
     if "[smhd]" in what:
         return "this is no duration such as 24h or 7d"
     return f"{what[:1].lower()}{what[1:]}"

@@ -19,16 +19,15 @@ from s3c_actions.core.artifact_types import STATEMENT
 from s3c_actions.core.text import plural
 from s3c_actions.evidence.statement import PREVIOUS_VERSION, VERSION
 from s3c_actions.findings.model import ForbiddenContent
-from s3c_actions.policy import licences
+from s3c_actions.policy import finding_judge, licences
+from s3c_actions.policy.finding_judge import SEVERITY_RANKS, first_names
+from s3c_actions.policy.image_rules import image_objections
+from s3c_actions.policy.image_rules import parse_time as _stamp
 from s3c_actions.policy.model import Policy, exception_end
+from s3c_actions.policy.objection import Objection
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far ahead the clock that dated a report may be."""
-MAX_NAMED = 5
-"""Number of findings, packages or licences named in one sentence."""
-SEVERITY_RANKS: Mapping[str, int] = {"CRITICAL": 0, "HIGH": 1, "MEDIUM": 2, "LOW": 3, "UNKNOWN": 4}
-
-_TIME = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _WORDS = re.compile(r"[()\s]+")
 
 
@@ -72,18 +71,6 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     trust: SignerStatus
     reports: tuple[EvidenceDocument, ...] = ()
     sboms: tuple[EvidenceDocument, ...] = ()
-
-
-class Objection(msgspec.Struct, frozen=True, order=True):
-    """One objection of the policy to an image.
-
-    Attributes:
-        code: kebab-case, for programs: `no-report`, `stale-report`, `finding`, …
-        text: a clause that includes the remedy; names from reports are untrusted.
-    """
-
-    code: str
-    text: str
 
 
 class _ParsedDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,6 +142,22 @@ def decisive_documents(reports: tuple[EvidenceDocument, ...]) -> frozenset[str]:
     return frozenset({report.digest for report in newest} | sbom_digests)
 
 
+def readable_runs(document: EvidenceDocument) -> list[Mapping[str, Any]]:
+    """Return the runs of a report that an allowed signer signed and that can be read; none of another."""
+    parsed = _parse_document(document)
+    return list(parsed.content["runs"]) if parsed.readable and parsed.trust is SignerStatus.ALLOWED else []
+
+
+def decisive_runs(reports: tuple[EvidenceDocument, ...]) -> list[Mapping[str, Any]]:
+    """Return the runs of the newest reports, with their statements and results; none of a report that is not read."""
+    return [
+        run
+        for report in _newest([_parse_document(report) for report in reports])
+        if report.readable
+        for run in report.content["runs"]
+    ]
+
+
 def _image_signature_refusals(evidence: Evidence) -> list[Objection]:
     if evidence.trust is SignerStatus.UNSIGNED:
         return [Objection("unsigned-image", f"it has no signature: sign it with `s3c sign {evidence.reference}`")]
@@ -181,12 +184,13 @@ def _report_refusals(policy: Policy, evidence: Evidence, now: datetime) -> list[
             refusals.append(Objection("other-image-report", f"{report_name} is about another image: {remedy}"))
         refusals += _freshness_refusals(policy, runs, report_name, remedy, now)
         refusals += _laxer_report(policy, runs, report_name, remedy)
+        refusals += image_objections(policy, runs, report_name, remedy, now)
         refusals += _scope_refusals(policy, runs, report_name, remedy, now)
         for blind in sorted({run["blind"] for run in runs if run["blind"] and not _blindness_accepted(policy, run)}):
             refusals.append(Objection("blind", f"{report_name} could not look at everything: {blind}"))
         results = [result["properties"] for run in report.content["runs"] for result in run["results"]]
         counted = [result for result in results if not result["suppressed"]]
-        refusals += _finding_refusals(policy, counted, sum(run["omitted"] for run in runs), evidence, now)
+        refusals += finding_judge.finding_objections(policy, counted, runs, evidence.reference, now)
         refused = {"package": policy.packages.refuse, "license": policy.licenses.refuse}
         stated = [ForbiddenContent(**content) for run in runs for content in run["contents"]]
         refusals += content_objections(content for content in stated if content.by in refused.get(content.kind, ()))
@@ -201,7 +205,9 @@ def _laxer_report(policy: Policy, runs: list[Any], report_name: str, remedy: str
     for run in runs:
         stated = run["policy"]
         if (
-            not set(policy.findings.refuse) <= _texts(stated["refuse"])
+            not {*policy.findings.severities, *policy.findings.graces} <= _texts(stated["refuse"])
+            or (policy.findings.deny_exploited and stated.get("exploited") is not True)
+            or (policy.findings.epss and not finding_judge.reaches(policy.findings.epss, stated.get("epss")))
             or (stated["fixable-only"] and not policy.findings.fixable_only)
             or not {finding.upper() for finding in policy.findings.deny} <= _texts(stated["deny"])
             or not set(policy.packages.refuse) <= _texts(stated["packages"])
@@ -287,56 +293,6 @@ def _freshness_refusals(
             text = f"{report_name} was made with a vulnerability database {limit}: {remedy}"
             refusals.append(Objection("stale-database", text))
     return refusals
-
-
-def _finding_refusals(
-    policy: Policy, results: list[Any], omitted: int, evidence: Evidence, now: datetime
-) -> list[Objection]:
-    denied, refused, expired = set(), set(), set()
-    for finding in results:
-        item = (SEVERITY_RANKS[finding["severity"]], finding["id"], finding["package"], _describe_finding(finding))
-        if finding["id"].upper() in {name.upper() for name in policy.findings.deny}:
-            denied.add(item)
-            continue
-        if finding["severity"] not in policy.findings.refuse or (
-            policy.findings.fixable_only and not finding["fixable"]
-        ):
-            continue
-        exceptions = [
-            exception
-            for exception in policy.exceptions
-            if exception.id == finding["id"] and exception.package in {None, finding["package"]}
-        ]
-        if any(exception_end(exception.until) > now for exception in exceptions):
-            continue
-        if exceptions:
-            expired.add(
-                (finding["id"], finding["package"], max(exception.until for exception in exceptions).isoformat())
-            )
-        refused.add(item)
-    remedy = f"patch it with `s3c patch {evidence.reference}`, or rebuild it"
-    refusals = []
-    if denied:
-        refusals.append(
-            Objection("denied-finding", f"it has what the policy denies by name, {_join_findings(denied)}: {remedy}")
-        )
-    if count := len(refused) + omitted:
-        listing = (f", {_join_findings(refused)}" + " and others" * bool(omitted)) if refused else ""
-        refusals.append(Objection("finding", f"it has {count} {plural(count, 'refused finding')}{listing}: {remedy}"))
-    for name, package, until in sorted(expired):
-        where = f" in {package}" if package else ""
-        text = f"the exception for {name}{where} ended on {until}: fix the finding, or renew the exception"
-        refusals.append(Objection("expired-exception", text))
-    return refusals
-
-
-def _describe_finding(finding: Mapping[str, Any]) -> str:
-    parts = [finding["severity"], *([finding["package"]] if finding["package"] else [])]
-    if finding["fixed"]:
-        parts.append(f"fixed in {finding['fixed']}")
-    elif not finding["fixable"]:
-        parts.append("without a fix")
-    return f"{finding['id']} ({', '.join(parts)})"
 
 
 def _sbom_refusals(digest: str, evidence: Evidence, report_name: str, remedy: str) -> list[Objection]:
@@ -429,15 +385,6 @@ def _newest(documents: list[_ParsedDocument]) -> list[_ParsedDocument]:
     return [document for document, when in zip(documents, times, strict=True) if when == max(times)]
 
 
-def _stamp(text: Any) -> datetime | None:
-    if not isinstance(text, str) or not _TIME.fullmatch(text):
-        return None
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
-
-
 def _times(content: Any) -> list[str] | None:
     """Return when each run was made; None when it is not a report of s3c."""
     runs = _dig(content, "runs")
@@ -514,14 +461,5 @@ def _short(digest: str) -> str:
     return digest[:19]
 
 
-def _join_findings(items: set[tuple[int, str, str, str]]) -> str:
-    return _first([item[3] for item in sorted(items)])
-
-
 def _join_names(items: set[str]) -> str:
-    return _first(sorted(items))
-
-
-def _first(items: list[str]) -> str:
-    rest = len(items) - MAX_NAMED
-    return ", ".join(items[:MAX_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+    return first_names(sorted(items))

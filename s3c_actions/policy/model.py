@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
 
 from s3c_actions.core import pasted_content, reading
 from s3c_actions.core.doc_links import doc_link
@@ -23,6 +23,8 @@ from s3c_actions.findings.scope import RequiredScope
 from s3c_actions.findings.threshold import Exemption, Threshold
 from s3c_actions.options.parse import duration
 from s3c_actions.policy import faults
+from s3c_actions.policy.finding_rules import FindingRules
+from s3c_actions.policy.parts import Duration, Line, Part
 from s3c_actions.signing import identities, timestamps
 
 DEFAULT_FILE = "s3c-policy.yaml"
@@ -36,21 +38,12 @@ _OF_A_VAULT = re.compile(
     r"(/(?P<version>[0-9a-fA-F]{32}))?/?"
 )
 
-SeverityName = Literal["UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"]
-Duration = Annotated[
-    str, Meta(pattern=r"^([0-9]+(\.[0-9]+)?[smhd])+$", description="A duration, such as 24h or 7d.", examples=["24h"])
-]
-Line = Annotated[str, Meta(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
 LicenseId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9.+-]{1,100}$")]
 CertificateSource = Annotated[str, Meta(min_length=1, max_length=100_000)]
 Reason = Annotated[str, Meta(min_length=3, max_length=1000)]
 
 
-class _Part(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
-    """What every part of the file has in common: a misspelt key is an error, never ignored."""
-
-
-class TrustedSigner(_Part, frozen=True, kw_only=True):
+class TrustedSigner(Part, frozen=True, kw_only=True):
     """Whose signatures count: the image's, and those of its evidence."""
 
     name: Annotated[
@@ -125,25 +118,7 @@ def is_path(source: str) -> bool:
     return "-----BEGIN" not in source and not source.startswith("https://")
 
 
-class FindingRules(_Part, frozen=True, kw_only=True):
-    """Which findings of a scan are refused."""
-
-    refuse: Annotated[
-        tuple[SeverityName, ...],
-        Meta(description="Severities that are refused.", examples=[["HIGH", "CRITICAL"]]),
-    ] = ("HIGH", "CRITICAL")
-    fixable_only: Annotated[bool, Meta(description="Findings that have no fix pass.")] = False
-    deny: Annotated[
-        tuple[Line, ...],
-        Meta(
-            description="Findings that are refused whatever their severity, and whether or not they have a fix. No "
-            "exception excuses them.",
-            examples=[["CVE-2021-44228"]],
-        ),
-    ] = ()
-
-
-class AcceptedFinding(_Part, frozen=True, kw_only=True):
+class AcceptedFinding(Part, frozen=True, kw_only=True):
     """A finding that is accepted for a while."""
 
     id: Annotated[Line, Meta(description="Of the finding.", examples=["CVE-2023-45853"])]
@@ -153,7 +128,7 @@ class AcceptedFinding(_Part, frozen=True, kw_only=True):
     package: Annotated[Line | None, Meta(description="Only in this package; in any when left out.")] = None
 
 
-class ReportRules(_Part, frozen=True, kw_only=True):
+class ReportRules(Part, frozen=True, kw_only=True):
     """How fresh the scan report has to be when a Pod starts, and how much it has to have looked at."""
 
     maximum_age: Annotated[Duration, Meta(description="A report that is older is stale, and denies.")] = "7d"
@@ -204,13 +179,13 @@ class ReportRules(_Part, frozen=True, kw_only=True):
     ] = None
 
 
-class SbomRules(_Part, frozen=True, kw_only=True):
+class SbomRules(Part, frozen=True, kw_only=True):
     """Whether a bill of materials is asked for."""
 
     required: Annotated[bool, Meta(description="An image without a signed SBOM (SPDX) is refused.")] = False
 
 
-class PackageRules(_Part, frozen=True, kw_only=True):
+class PackageRules(Part, frozen=True, kw_only=True):
     """Packages that no image may hold. Asks for an SBOM."""
 
     refuse: Annotated[
@@ -218,7 +193,7 @@ class PackageRules(_Part, frozen=True, kw_only=True):
     ] = ()
 
 
-class LicenseRules(_Part, frozen=True, kw_only=True):
+class LicenseRules(Part, frozen=True, kw_only=True):
     """Licences that nothing in an image may be under. Asks for an SBOM."""
 
     refuse: Annotated[
@@ -231,7 +206,41 @@ class LicenseRules(_Part, frozen=True, kw_only=True):
     ] = ()
 
 
-class Policy(_Part, frozen=True, kw_only=True):
+class ExploitationRules(Part, frozen=True, kw_only=True):
+    """How old the data on exploited vulnerabilities may be, where findings are refused by it."""
+
+    maximum_age: Annotated[
+        Duration,
+        Meta(
+            description="So old may CISA's catalogue and FIRST's scores have been when the scan was made. Data that is "
+            "older or missing denies."
+        ),
+    ] = "7d"
+
+
+class PlatformRules(Part, frozen=True, kw_only=True):
+    """Whether an image's distribution has to be supported."""
+
+    end_of_life: Annotated[
+        Literal["refuse", "accept"],
+        Meta(description="An image of a distribution for which no more fixes are published: `refuse` denies it."),
+    ] = "accept"
+
+
+class BaseRules(Part, frozen=True, kw_only=True):
+    """How old what an image is built on may be."""
+
+    maximum_age: Annotated[
+        Duration | None,
+        Meta(
+            description="So long ago may the lowest layer of an image have been made, which is its base's; an image "
+            "that does not state it is refused. Any age without it.",
+            examples=["90d"],
+        ),
+    ] = None
+
+
+class Policy(Part, frozen=True, kw_only=True):
     """What an image has to be before it is signed, deployed and admitted."""
 
     version: Annotated[Literal[1], Meta(description="Of this file's format.")]
@@ -242,6 +251,9 @@ class Policy(_Part, frozen=True, kw_only=True):
     findings: FindingRules = field(default_factory=FindingRules)
     exceptions: Annotated[tuple[AcceptedFinding, ...], Meta(description="Findings that are accepted for a while.")] = ()
     report: ReportRules = field(default_factory=ReportRules)
+    exploitation: ExploitationRules = field(default_factory=ExploitationRules)
+    platform: PlatformRules = field(default_factory=PlatformRules)
+    base: BaseRules = field(default_factory=BaseRules)
     sbom: SbomRules = field(default_factory=SbomRules)
     packages: PackageRules = field(default_factory=PackageRules)
     licenses: LicenseRules = field(default_factory=LicenseRules)
@@ -295,7 +307,12 @@ class Policy(_Part, frozen=True, kw_only=True):
         """
         return Threshold(
             fail_on=None,
-            refuse=frozenset(Severity.of(name) for name in self.findings.refuse),
+            refuse=frozenset(Severity.of(name) for name in self.findings.severities),
+            graces=tuple(
+                (Severity.of(name), timedelta(seconds=duration(grace))) for name, grace in self.findings.graces.items()
+            ),
+            epss=self.findings.epss,
+            deny_exploited=self.findings.deny_exploited,
             fixable_only=self.findings.fixable_only,
             deny=frozenset(finding.upper() for finding in self.findings.deny),
             exemptions=tuple(
@@ -315,6 +332,8 @@ class Policy(_Part, frozen=True, kw_only=True):
 
 def exception_end(until: date) -> datetime:
     """Return the moment from which an exception no longer applies: the start of the day after its last one."""
+    if until == date.max:
+        return datetime.max.replace(tzinfo=UTC)
     return datetime.combine(until + timedelta(days=1), time(), UTC)
 
 
@@ -398,11 +417,26 @@ def _check(policy: Policy, name: str, field: str) -> None:
             error.what = error.what.replace(f"{field}: ", f"{field}: {name}: at signers[{number}].identities: ", 1)
             raise
     for place, age in (
-        ("maximum-age", policy.report.maximum_age),
-        ("maximum-database-age", policy.report.maximum_database_age),
+        ("report.maximum-age", policy.report.maximum_age),
+        ("report.maximum-database-age", policy.report.maximum_database_age),
+        ("exploitation.maximum-age", policy.exploitation.maximum_age),
+        ("base.maximum-age", policy.base.maximum_age),
+        *((f"findings.refuse: {severity}: grace", grace) for severity, grace in policy.findings.graces.items()),
     ):
-        if age is not None and duration(age) <= 0:
-            raise InputError(field, f"{name}: at report.{place}: {age} is no time at all.", remedy="Give 24h or more.")
+        try:
+            seconds = duration(age) if age is not None else None
+        except ValueError as error:
+            raise InputError(
+                field, f"{name}: at {place}: {age} is too long.", remedy=f"Give {error}, such as 30d."
+            ) from None
+        if seconds is not None and seconds <= 0:
+            raise InputError(field, f"{name}: at {place}: {age} is no time at all.", remedy="Give 24h or more.")
+    if (fault := policy.findings.fault()) is not None:
+        raise InputError(
+            field,
+            f"{name}: at findings.{fault[0]}: {fault[1]}.",
+            remedy='Write `refuse: [CRITICAL, {HIGH: {grace: 14d}}, {epss: ">=0.1"}]`, each thing once.',
+        )
 
 
 def _with_certificates(signer: TrustedSigner, folder: Path, field: str) -> TrustedSigner:

@@ -374,6 +374,13 @@ class RefusalEntry(Entry, frozen=True, kw_only=True):
     text: str
 
 
+class ForecastEntry(Entry, frozen=True, kw_only=True):
+    """What the policy will have against the image from a moment on, if nothing is done."""
+
+    at: str
+    refusals: tuple[RefusalEntry, ...]
+
+
 class JudgementEntry(Entry, frozen=True, kw_only=True):
     """What a policy says of the image, by the evidence in the registry."""
 
@@ -381,6 +388,7 @@ class JudgementEntry(Entry, frozen=True, kw_only=True):
     policy: str
     admitted: bool
     refusals: tuple[RefusalEntry, ...]
+    forecast: tuple[ForecastEntry, ...]
     seconds: float
 
 

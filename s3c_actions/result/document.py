@@ -296,6 +296,13 @@ def _judgement_entry(judgement: PolicyJudgement) -> shape.JudgementEntry:
         judgement,
         admitted=not judgement.refusals,
         refusals=tuple(_copy_fields(shape.RefusalEntry, refusal) for refusal in judgement.refusals),
+        forecast=tuple(
+            shape.ForecastEntry(
+                at=f"{change.at:%Y-%m-%dT%H:%M:%SZ}",
+                refusals=tuple(_copy_fields(shape.RefusalEntry, objection) for objection in change.objections),
+            )
+            for change in judgement.forecast
+        ),
         seconds=round(judgement.seconds, 3),
     )
 

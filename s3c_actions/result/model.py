@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from s3c_actions.findings.difference import Difference
     from s3c_actions.findings.model import Finding, ForbiddenContent, ScanReport
     from s3c_actions.findings.scope import Scope, SettingsFile
-    from s3c_actions.policy.judge import Objection
+    from s3c_actions.policy.forecast import Change
+    from s3c_actions.policy.objection import Objection
     from s3c_actions.report.document import ImageResult
     from s3c_actions.report.rendering import Rendering
     from s3c_actions.result.gate_change import GateChange, ProposedVerdict
@@ -41,6 +42,7 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             does. Empty when everything could be checked.
         overridden: the same where `unscanned: warn` lets it pass; then `blind` is empty.
         contents: packages and licences that a policy forbids; they close the gate.
+        objections: what else of its rules on the scan a policy has against the image; they close the gate.
         policy: digest of the policy of the gate, empty without one.
         scope: what the scan covered.
         uncovered: how many packages come from sources that publish no advisories.
@@ -65,6 +67,7 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     blind: str
     overridden: str
     contents: tuple[ForbiddenContent, ...]
+    objections: tuple[Objection, ...]
     policy: str
     scope: Scope
     uncovered: int
@@ -87,7 +90,7 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @property
     def closed(self) -> bool:
         """Whether it closes the gate."""
-        return self.gated and bool(self.refused or self.contents or self.unreliable)
+        return self.gated and bool(self.refused or self.contents or self.objections or self.unreliable)
 
     @property
     def unreliable(self) -> str:
@@ -231,11 +234,13 @@ class PolicyJudgement(msgspec.Struct, frozen=True, kw_only=True):
         reference: pinned.
         policy: its digest.
         refusals: its objections to the image; empty when it admits it.
+        forecast: what it will have against the image if nothing is done, as far as that was asked for.
     """
 
     reference: str
     policy: str
     refusals: tuple[Objection, ...]
+    forecast: tuple[Change, ...] = ()
     seconds: float = 0.0
 
 
@@ -375,11 +380,13 @@ class RefreshResult(msgspec.Struct, frozen=True, kw_only=True):
         due: references of the images that can be patched, as they are deployed: the input of the patch.
         unknown: running images whose digest the cluster does not report.
         ending: pinned references of the images that have a signature that ends soon.
+        losing: pinned references of the images whose next start the policy refuses, now or soon.
         issue: address of the issue, empty without one; `done` is what was done to it.
     """
 
     due: tuple[str, ...] = ()
     ending: tuple[str, ...] = ()
+    losing: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     issue: str = ""
     done: str = ""

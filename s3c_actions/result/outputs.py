@@ -433,6 +433,12 @@ OUTPUTS: tuple[Output, ...] = (
         of_all=lambda outcome: "\n".join(outcome.refresh.ending) if outcome.refresh else None,
     ),
     Output(
+        name="losing",
+        help="The images whose next start the policy refuses, now or soon, by digest, one a line.",
+        commands=("refresh",),
+        of_all=lambda outcome: "\n".join(outcome.refresh.losing) if outcome.refresh else None,
+    ),
+    Output(
         name="issue",
         help="The address of the issue; empty without one.",
         commands=("refresh", "fleet report"),

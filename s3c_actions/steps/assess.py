@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import OutsideError
+from s3c_actions.evidence import statement
 from s3c_actions.evidence.statement import normalize_time
 from s3c_actions.findings import coverage, scan_record
 from s3c_actions.findings.advisories import MAX_DATABASE_AGE, Database, outdated_reason
@@ -38,6 +39,7 @@ from s3c_actions.result.model import ScanResult
 
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
+    from s3c_actions.policy.objection import Objection
 
 MAXIMUM_AGE = timedelta(hours=24)
 """Maximum age of a report for a gate, where no policy states one."""
@@ -57,6 +59,8 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
         now: the time of the run.
         bill: creates the SPDX document of a report of Trivy's; called only when a policy judges contents.
         exploitation: which vulnerabilities are exploited; None where it is not known, which no rule takes for "none".
+        fix_history: adds to a report of an image from when on its fixes may have been there; None where graces count
+            from publications.
     """
 
     gate: Threshold
@@ -66,6 +70,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
     bill: Callable[[Path], bytes]
     exploitation: ExploitationFacts | None = None
+    fix_history: Callable[[ScanReport, str], ScanReport] | None = None
 
     @property
     def closes(self) -> bool:
@@ -191,6 +196,8 @@ def _assess(
 ) -> ScanResult:
     policy = criteria.policy
     report = add_exploitation(report, criteria.exploitation)
+    if criteria.fix_history is not None:
+        report = criteria.fix_history(report, reference)
     if observed.blind:
         report = mark_uncounted(report)
     unseen = missing_parts(scope, DEFAULT_SCOPE)
@@ -214,6 +221,7 @@ def _assess(
         blind=observed.blind if criteria.unscanned_fails else "",
         overridden="" if criteria.unscanned_fails else observed.blind,
         contents=_contents(policy, path, criteria.bill) if policy is not None else (),
+        objections=_objections(policy, report, criteria.now) if policy is not None else (),
         policy=policy.digest if policy is not None else "",
         scope=scope,
         uncovered=uncovered,
@@ -255,6 +263,16 @@ def format_age(age: timedelta) -> str:
         if seconds >= size:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"
+
+
+def _objections(policy: Policy, report: ScanReport, now: datetime) -> tuple[Objection, ...]:
+    """Return what a policy's rules on exploitation data, platform and base have against an image."""
+    from s3c_actions.policy.image_rules import image_objections
+
+    facts = {**statement.image_facts(report), "created": normalize_time(report.created)}
+    source = "the report"
+    remedy = "scan with `exploited-data` and `epss-data` of today"
+    return tuple(sorted(image_objections(policy, [facts], source, remedy, now)))
 
 
 def _contents(policy: Policy, path: Path, bill: Callable[[Path], bytes]) -> tuple[ForbiddenContent, ...]:

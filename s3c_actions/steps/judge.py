@@ -20,7 +20,9 @@ from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.core.reference import Reference
 from s3c_actions.policy import judge as judging
 from s3c_actions.policy.export import store_name, timestamp_store_name, trust_policies
-from s3c_actions.policy.judge import Evidence, EvidenceDocument, Objection, SignerStatus
+from s3c_actions.policy.forecast import describe_changes
+from s3c_actions.policy.judge import Evidence, EvidenceDocument, SignerStatus
+from s3c_actions.policy.objection import Objection
 from s3c_actions.programs.notation.home import NotationHome
 from s3c_actions.result.model import PolicyJudgement
 from s3c_actions.signing import certificates, key_files
@@ -120,6 +122,21 @@ class PolicyJudge(msgspec.Struct, frozen=True, kw_only=True):
             ),
         )
 
+    def read(self, referrer: Descriptor, reference: Reference) -> EvidenceDocument:
+        """Return a document beside an image with who signed it; raises as `evidence` does.
+
+        Args:
+            referrer: the document, among the image's referrers.
+            reference: of the image, with a digest.
+        """
+        document = EvidenceDocument(
+            digest=referrer.digest,
+            trust=SignerStatus.UNSIGNED,
+            content=self._content(referrer, reference),
+            attached=_time(referrer),
+        )
+        return self._with_trust(document, reference) if document.content is not None else document
+
     def _content(self, referrer: Descriptor, reference: Reference) -> bytes | None:
         """Return the document; None when it cannot be fetched, or when Ratify would not pass it on."""
         if not _RFC3339.fullmatch(_time(referrer)):
@@ -210,7 +227,16 @@ def run(judge: PolicyJudge, reference: Reference) -> PolicyJudgement:
 
 
 def rejected_error(judgement: PolicyJudgement) -> Refused | None:
-    """Return the error of an image that the policy rejects; None when it admits it."""
+    """Return the error of an image that the policy rejects, or will reject; None when it admits it."""
+    if judgement.forecast and not judgement.refusals:
+        coming = describe_changes(judgement.forecast)
+        more = f" ({len(coming) - 1} more to come)" if len(coming) > 1 else ""
+        return Refused(
+            f"The policy admits {judgement.reference} today, and refuses it from {coming[0]}{more}.",
+            cause="A grace, an exception, a report or a signature ends.",
+            remedy="Do what is named before that day.",
+            image=judgement.reference,
+        )
     if not judgement.refusals:
         return None
     return Refused(

@@ -42,6 +42,7 @@ def merge_scans(image: str, reference: Reference, scans: list[ScanResult]) -> Sc
         uncovered=sum(scan.uncovered for scan in scans),
         warnings=tuple(dict.fromkeys(warning for scan in scans for warning in scan.warnings)),
         contents=tuple(sorted({content for scan in scans for content in scan.contents})),
+        objections=tuple(sorted({objection for scan in scans for objection in scan.objections})),
         reused=all(scan.reused for scan in scans),
         parts=tuple(scans),
         files={},

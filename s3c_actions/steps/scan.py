@@ -80,6 +80,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
         ignored: entries of the ignore files.
         files: that suppress findings, narrow the scan or decide its gate.
         warnings: initial sentences of the result.
+        fix_history: as of `Criteria`.
         exploitation: as of `Criteria`. A kept report is Trivy's alone, so that new data counts for it too.
     """
 
@@ -109,6 +110,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[SettingsFile, ...] = ()
     warnings: tuple[str, ...] = ()
     exploitation: ExploitationFacts | None = None
+    fix_history: Callable[[ScanReport, str], ScanReport] | None = None
 
     def criteria(self, trivy: Scanner) -> Criteria:
         """Return the criteria for every report of this run, scanned or given.
@@ -124,6 +126,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
             now=self.now,
             bill=lambda report: make_sbom(report, trivy, self.temp),
             exploitation=self.exploitation,
+            fix_history=self.fix_history,
         )
 
 
@@ -224,16 +227,8 @@ def closed_gate_error(result: ScanResult, gate: Threshold, *, consequence: str =
     then = f" {consequence}" if consequence else ""
     if result.refused:
         return closed_error(result.reference, gate, result.refused, consequence=consequence)
-    if result.contents:
-        from s3c_actions.policy.judge import content_objections
-
-        what = "; ".join(objection.text for objection in content_objections(result.contents))
-        return Refused(
-            f"{what[:1].upper()}{what[1:]}.",
-            cause="The policy refuses packages and licences by name.",
-            remedy="Change what the image is made of, or the policy." + then,
-            image=result.reference,
-        )
+    if result.contents or result.objections:
+        return _rule_error(result, then)
     if result.missing:
         return Refused(
             f"The policy requires a scan that looks at {describe_parts(result.missing)}, and this one did not.",
@@ -257,6 +252,27 @@ def closed_gate_error(result: ScanResult, gate: Threshold, *, consequence: str =
             image=result.reference,
         )
     return None
+
+
+def _rule_error(result: ScanResult, then: str) -> Refused:
+    """Return the error of rules of the policy on contents, exploitation data, platform or base."""
+    if result.contents:
+        from s3c_actions.policy.judge import content_objections
+
+        what = "; ".join(objection.text for objection in content_objections(result.contents))
+        return Refused(
+            f"{what[:1].upper()}{what[1:]}.",
+            cause="The policy refuses packages and licences by name.",
+            remedy="Change what the image is made of, or the policy." + then,
+            image=result.reference,
+        )
+    what = "; ".join(objection.text for objection in result.objections)
+    return Refused(
+        f"{what[:1].upper()}{what[1:]}.",
+        cause="The policy has rules on exploited vulnerabilities, on the platform or on the base.",
+        remedy="Do what is named, or change the policy." + then,
+        image=result.reference,
+    )
 
 
 def clear_reports(folder: Path) -> None:

@@ -222,6 +222,7 @@ def _scan_statement(common: Statement, scan: ScanResult) -> Statement:
         blind=unseen or scan.overridden,
         unscanned="warn" if scan.overridden and not unseen else "fail",
         contents=scan.contents,
+        objected=bool(scan.objections),
         scope=scan.scope,
         uncovered=scan.uncovered,
     )

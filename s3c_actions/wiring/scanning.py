@@ -40,6 +40,7 @@ from s3c_actions.wiring import settings_files
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.exploitation import load_exploitation
 from s3c_actions.wiring.files import read_dockerfile
+from s3c_actions.wiring.fix_history import create_fix_history
 
 if TYPE_CHECKING:
     from s3c_actions.findings.model import ScanReport
@@ -260,7 +261,8 @@ def _settings(options: ScanningOptions, context: Context, *, evidence: bool) -> 
     warnings += ignore.entry_notices(entries, context.now)
     warnings += _describe_unused(options, context)
     ruling = policy_from_inputs(options)
-    exploitation = load_exploitation(options, context, offline=options.offline)
+    asks = ruling.findings.asks_exploitation if ruling is not None else (False, False)
+    exploitation = load_exploitation(options, context, offline=options.offline, policy_asks=asks)
     warnings += exploitation.warnings
     for sentence in warnings:
         context.progress.warning(sentence)
@@ -292,6 +294,7 @@ def _settings(options: ScanningOptions, context: Context, *, evidence: bool) -> 
         files=_files(options, context),
         warnings=tuple(warnings),
         exploitation=exploitation.facts,
+        fix_history=create_fix_history(options, context, ruling),
     )
 
 

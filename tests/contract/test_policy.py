@@ -6,6 +6,7 @@ import json
 import os
 import random
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
@@ -25,8 +26,9 @@ from s3c_actions.evidence.statement import Statement
 from s3c_actions.options import declare
 from s3c_actions.options.command import load
 from s3c_actions.policy import export
-from s3c_actions.policy.judge import Evidence, Objection, judge_evidence
+from s3c_actions.policy.judge import Evidence, judge_evidence
 from s3c_actions.policy.model import Policy
+from s3c_actions.policy.objection import Objection
 from s3c_actions.programs.install.locate import locate
 from s3c_actions.programs.install.pins import TRIVY
 from s3c_actions.report.formats import sarif
@@ -36,7 +38,7 @@ from s3c_actions.wiring.context import Context
 from s3c_lab.programs import OPA
 from tests.support import evidence as made
 
-CASES = 200
+CASES = 400
 SEED = 7
 
 
@@ -89,13 +91,25 @@ class Ci:
         self._folder = folder
         self._cache = cache_path(os.environ)
 
-    def judges(self, policy: Policy, scan: bytes, now: datetime) -> ImageOutcome:
-        """What becomes of the image: its failure is why it is refused."""
+    def judges(self, policy: Policy, scan: bytes, now: datetime, data: Mapping[str, bytes | None]) -> ImageOutcome:
+        """What becomes of the image: its failure is why it is refused.
+
+        Args:
+            policy: of the gate.
+            scan: Trivy's JSON.
+            now: the time of the run.
+            data: on exploitation, input → content of its file; None: that file is not there.
+        """
         ruling, report = self._folder / "s3c-policy.yaml", self._folder / "trivy.json"
         with ruling.open("w") as file:
             YAML().dump(msgspec.to_builtins(policy, builtin_types=(date,)), file)
         report.write_bytes(scan)
         flags = {"report": str(report), "policy": str(ruling), "format": "json"}
+        for name, content in data.items():
+            flags[name] = "none"
+            if content is not None:
+                (self._folder / name).write_bytes(content)
+                flags[name] = str(self._folder / name)
         values = declare.read(load("report").options, flags, {}, lambda _old: None)
         context = Context(
             environment=os.environ,
@@ -123,6 +137,7 @@ def attached(policy: Policy, scan: ScanResult, now: datetime) -> Evidence:
         licenses=policy.licenses.refuse,
         blind=scan.blind,
         contents=scan.contents,
+        objected=bool(scan.objections),
         scope=scan.scope,
         uncovered=scan.uncovered,
         sbom=sbom.digest,
@@ -143,7 +158,7 @@ def test_the_gate_in_ci_and_the_cluster_decide_alike_on_generated_policies_and_s
     for number in range(CASES):
         now = datetime.now(UTC)
         policy = made.a_written_policy(dice, now)
-        image = ci.judges(policy, made.a_scan(dice, now, policy), now)
+        image = ci.judges(policy, made.a_scan(dice, now, policy), now, made.exploitation_data(dice, now))
         assert image.scan is not None
         given = attached(policy, image.scan, now)
         checked = judge_evidence(policy, given, now)
@@ -153,7 +168,7 @@ def test_the_gate_in_ci_and_the_cluster_decide_alike_on_generated_policies_and_s
             f"case {number} of seed {SEED}: {policy} {checked}"
         )
         assert refusals == list(checked)
-        assert bool(image.scan.refused) is bool({one.code for one in checked} & {"finding", "denied-finding"})
+        assert bool(image.scan.refused) is bool({one.code for one in checked} & REFUSED_FINDINGS)
         codes |= {one.code for one in checked}
         admitted += valid
         excused += valid and any(policy.gate(now).matches(one) for one in image.scan.report.findings)
@@ -162,7 +177,21 @@ def test_the_gate_in_ci_and_the_cluster_decide_alike_on_generated_policies_and_s
     assert codes == IN_A_SCAN, "the generator misses a reason, or CI had no word on one"
 
 
-IN_A_SCAN = {"blind", "narrow-report", "finding", "denied-finding", "expired-exception", "package", "license"}
+REFUSED_FINDINGS = {"finding", "denied-finding", "exploited-finding"}
+
+IN_A_SCAN = {
+    *REFUSED_FINDINGS,
+    "blind",
+    "narrow-report",
+    "expired-exception",
+    "package",
+    "license",
+    "no-exploitation-data",
+    "stale-exploitation-data",
+    "end-of-life",
+    "old-base",
+    "unknown-base",
+}
 """The reasons that lie in a scan, and so the ones that the gate in CI has the facts for."""
 
 ALL_CODES = {
@@ -180,6 +209,14 @@ ALL_CODES = {
     "blind",
     "finding",
     "denied-finding",
+    "exploited-finding",
+    "unknown-exploitation",
+    "no-exploitation-data",
+    "stale-exploitation-data",
+    "end-of-life",
+    "unknown-platform",
+    "old-base",
+    "unknown-base",
     "expired-exception",
     "package",
     "license",

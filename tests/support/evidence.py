@@ -11,16 +11,20 @@ import msgspec
 
 from s3c_actions.core import artifact_types
 from s3c_actions.policy.export import VERIFIER
+from s3c_actions.policy.finding_rules import FindingRules, Grace, RefusedFindings
 from s3c_actions.policy.judge import Evidence, EvidenceDocument, SignerStatus
 from s3c_actions.policy.model import (
     AcceptedFinding,
-    FindingRules,
+    BaseRules,
+    ExploitationRules,
     LicenseRules,
     PackageRules,
+    PlatformRules,
     Policy,
     ReportRules,
     SbomRules,
 )
+from tests.support import exploitation
 
 REFERENCE = "registry.example/team/app"
 SUBJECT = "sha256:" + 64 * "a"
@@ -33,12 +37,14 @@ def stamp(moment: datetime) -> str:
 
 def finding(name: str, severity: str = "HIGH", *, package: str = "libssl3", fixed: str = "3.0.2", **more: Any) -> Any:
     facts = {"id": name, "severity": severity, "package": package, "installed": "3.0.1", "fixed": fixed}
-    return {"properties": {**facts, "fixable": bool(fixed), "suppressed": False, **more}}
+    known = {"exploited": False, "exploited-since": "", "epss": "", "since": ""}
+    return {"properties": {**facts, "fixable": bool(fixed), "suppressed": False, **known, **more}}
 
 
 def run(created: datetime, findings: tuple[Any, ...] = (), **stated: Any) -> dict[str, Any]:
     severities = ["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN"]
     policy = {"refuse": severities, "deny": [], "fixable-only": False, "packages": [], "licenses": []}
+    policy |= {"exploited": True, "epss": "0.00001"}
     statement = {
         "version": 2,
         "subject": SUBJECT,
@@ -47,6 +53,11 @@ def run(created: datetime, findings: tuple[Any, ...] = (), **stated: Any) -> dic
         "blind": "",
         "sbom": "",
         "omitted": 0,
+        "rest": [],
+        "os": "debian 12.5",
+        "end-of-life": False,
+        "base-created": stamp(created - timedelta(days=10)),
+        "exploitation": {"kev": stamp(created), "epss": stamp(created)},
         "contents": [],
         "policy": policy,
         "scope": scope(),
@@ -124,7 +135,8 @@ def _report(kind: str, number: int, verdict: dict[str, Any], subject: str = SUBJ
 
 # Generated policies and evidence
 
-_IDS = ("CVE-2024-1", "CVE-2024-2", "CVE-2023-3", "cve-2022-4", "DLA-5-1", "AVD-DS-0001")
+_IDS = ("CVE-2024-1000", "CVE-2024-2000", "CVE-2023-3000", "cve-2022-4", "DLA-5-1", "AVD-DS-0001")
+_CVES = ("CVE-2024-1000", "CVE-2024-2000", "CVE-2023-3000")
 _PACKAGES = ("libssl3", "zlib1g", "xz-utils", "")
 _REFUSED = ("zlib1g", "xz-utils@5.6.0", "@scope/left-pad")
 _LICENCES = ("AGPL-3.0-only", "SSPL-1.0", "LicenseRef-1")
@@ -137,11 +149,11 @@ _CONTENTS = (
 
 
 def a_policy(dice: random.Random, now: datetime) -> Policy:
-    severities = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")
     return Policy(
         version=1,
         findings=FindingRules(
-            refuse=tuple(one for one in severities if dice.random() < 0.4),  # type: ignore[misc]
+            refuse=_refused_rules(dice),
+            deny_exploited=dice.random() < 0.3,
             fixable_only=dice.random() < 0.5,
             deny=tuple(dice.sample(_IDS, dice.choice((0, 0, 1)))),
         ),
@@ -166,6 +178,9 @@ def a_policy(dice: random.Random, now: datetime) -> Policy:
             unscanned=dice.choices(("fail", "warn"), (3, 1))[0],
             accept_previous_until=dice.choice((None, None, _day(now, -1), _day(now, 0), _day(now, 30))),
         ),
+        exploitation=ExploitationRules(maximum_age=dice.choice(("1h", "3d", "7d"))),
+        platform=PlatformRules(end_of_life=dice.choices(("accept", "refuse"), (3, 1))[0]),
+        base=BaseRules(maximum_age=dice.choices((None, "90d", "36h"), (6, 2, 1))[0]),
         sbom=SbomRules(required=dice.random() < 0.3),
         packages=PackageRules(
             refuse=tuple(dice.sample(("zlib1g", "xz-utils@5.6.0", "@scope/left-pad"), dice.choice((0, 1))))
@@ -174,6 +189,19 @@ def a_policy(dice: random.Random, now: datetime) -> Policy:
             refuse=tuple(dice.sample(("AGPL-3.0-only", "SSPL-1.0", "LicenseRef-1", "GPL-2.0"), dice.choice((0, 1, 2))))
         ),
     )
+
+
+def _refused_rules(dice: random.Random) -> tuple[Any, ...]:
+    """Severities, some of them after a grace, and a likelihood."""
+    rules: list[Any] = []
+    for severity in ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"):
+        if dice.random() < 0.4:
+            grace = Grace(grace=dice.choice(("1h", "14d", "90d")))
+            graced = msgspec.convert({severity: grace}, RefusedFindings)
+            rules.append(graced if dice.random() < 0.4 else severity)
+    if dice.random() < 0.25:
+        rules.append(RefusedFindings(epss=dice.choice((">=0.1", ">= 0.00042", ">=1"))))
+    return tuple(rules)
 
 
 def a_written_policy(dice: random.Random, now: datetime) -> Policy:
@@ -208,16 +236,83 @@ def _good_evidence(dice: random.Random, now: datetime) -> Evidence:
     """All as it should be; which of its findings count, is the policy's."""
     made = now - timedelta(minutes=dice.choice((1, 50)))
     sbom = document(None, number=100)
-    findings = [finding(dice.choice(_IDS), dice.choice(("LOW", "HIGH"))) for _ in range(dice.choice((0, 0, 1)))]
+    findings = [
+        finding(dice.choice(_IDS), dice.choice(("LOW", "HIGH")), **_exploitation(dice, now))
+        for _ in range(dice.choice((0, 0, 1)))
+    ]
     everything = {
         "refuse": ["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN"],
         "deny": [one.upper() for one in _IDS],
         "fixable-only": False,
         "packages": list(_REFUSED),
         "licenses": list(_LICENCES),
+        "exploited": True,
+        "epss": "0.00042",
     }
     report = document(sarif(run(made, tuple(findings), sbom=sbom.digest, policy=everything)), attached=stamp(made))
     return beside(reports=(report,), sboms=(sbom,))
+
+
+def _exploitation(dice: random.Random, now: datetime) -> dict[str, Any]:
+    """What is stated of a finding's exploitation and grace; now and then nothing, or what nobody can read."""
+    since = stamp(now - timedelta(days=dice.choice((0, 1, 13, 15, 400))))
+    return {
+        "exploited": dice.choices((False, True, None, "no"), (20, 4, 1, 1))[0],
+        "epss": dice.choices(
+            ("", "0.00041", "0.10000", "0.94211", "1.00000", "0.1", None, 0.5), (8, 8, 4, 4, 2, 1, 1, 1)
+        )[0],
+        "since": dice.choices((since, "", "2026-11-01", None, 7), (16, 2, 1, 1, 1))[0],
+    }
+
+
+def _rest(dice: random.Random) -> dict[str, Any]:
+    """How many findings did not fit in, mostly none; now and then not accounted for."""
+    groups: list[dict[str, Any]] = [
+        {
+            "severity": dice.choice(("CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN")),
+            "fixable": dice.random() < 0.5,
+            "count": dice.choice((1, 4800)),
+            "exploited": dice.choices((0, 1), (6, 1))[0],
+            "denied": dice.choices((0, 1), (6, 1))[0],
+            "epss": dice.choice(("", "0.00041", "0.20000")),
+        }
+        for _ in range(dice.choice((1, 2)))
+    ]
+    total = sum(group["count"] for group in groups)
+    broken = [{**groups[0], key: value} for key, value in (("severity", "GRAVE"), ("epss", "0.2"), ("count", "4"))]
+    return dice.choices(
+        (
+            {"omitted": 0, "rest": []},
+            {"omitted": total, "rest": groups},
+            {"omitted": total + 1, "rest": groups},
+            {"omitted": 4, "rest": None},
+            {"omitted": groups[0]["count"], "rest": [dice.choice(broken)]},
+        ),
+        (40, 4, 1, 1, 1),
+    )[0]
+
+
+def _image_facts(dice: random.Random, made: datetime) -> dict[str, Any]:
+    """What is stated of data, platform and base; now and then not, or what nobody can read."""
+    old = stamp(made - timedelta(days=5))
+    return {
+        "os": dice.choices(("debian 12.5", None), (20, 1))[0],
+        "end-of-life": dice.choices((False, True, "no"), (20, 2, 1))[0],
+        "base-created": dice.choices((stamp(made - timedelta(days=80)), old, "", "1970-01-01T00:00:00Z"), (8, 8, 1, 1))[
+            0
+        ],
+        "exploitation": dice.choices(
+            (
+                {"kev": stamp(made), "epss": stamp(made)},
+                {"kev": old, "epss": stamp(made)},
+                {"kev": stamp(made), "epss": ""},
+                {"kev": "", "epss": old},
+                {"kev": 7},
+                None,
+            ),
+            (20, 2, 1, 1, 1, 1),
+        )[0],
+    }
 
 
 def _trust(dice: random.Random) -> SignerStatus:
@@ -243,6 +338,7 @@ def _a_report(dice: random.Random, now: datetime, number: int, sboms: tuple[str,
             fixed=dice.choice(("", "2.0-1")),
             suppressed=dice.random() < 0.1,
             fixable=dice.random() < 0.7,
+            **_exploitation(dice, now),
         )
         for _ in range(dice.choice((0, 0, 0, 1, 1, 3, 12)))
     )
@@ -252,13 +348,16 @@ def _a_report(dice: random.Random, now: datetime, number: int, sboms: tuple[str,
             findings if not part else (),
             subject=dice.choices((SUBJECT, OTHER), (12, 1))[0],
             sbom=dice.choice(sboms),
-            omitted=dice.choices((0, 4), (25, 1))[0],
+            **_rest(dice),
+            **_image_facts(dice, made),
             policy={
                 "refuse": ["CRITICAL", "HIGH", "MEDIUM", "LOW", *dice.choices((["UNKNOWN"], []), (12, 1))[0]],
                 "deny": [one.upper() for one in _IDS[: dice.choices((9, 3), (12, 1))[0]]],
                 "fixable-only": dice.random() < 0.1,
                 "packages": list(_REFUSED[: dice.choices((9, 1), (12, 1))[0]]),
                 "licenses": list(_LICENCES[: dice.choices((9, 1), (12, 1))[0]]),
+                "exploited": dice.choices((True, False, None), (12, 1, 1))[0],
+                "epss": dice.choices(("0.00042", "0.50000", ""), (12, 1, 1))[0],
             },
             contents=dice.sample(_CONTENTS, dice.choices((0, 1, 3), (12, 2, 1))[0]),
             blind=dice.choices(("", "the distribution is unknown"), (25, 1))[0],
@@ -319,6 +418,9 @@ def _spoilt(dice: random.Random, content: bytes) -> bytes | None:
         lambda: content.replace(b'"stated": ', b'"stated": 1, "else": '),
         lambda: content.replace(b'"unscanned": "', b'"unscanned": "not '),
         lambda: content.replace(b'"uncovered": ', b'"uncovered": "x", "else": '),
+        lambda: content.replace(b'"rest"', b'"remaining"'),
+        lambda: content.replace(b'"exploited"', b'"attacked"'),
+        lambda: content.replace(b'"since"', b'"from"'),
         lambda: content.replace(b'"results"', b'"result"'),
         lambda: content.replace(b'"packages"', b'"package"'),
         lambda: content[:-1] + b', "more": NaN}',
@@ -334,14 +436,14 @@ def _spoilt(dice: random.Random, content: bytes) -> bytes | None:
 
 def a_scan(dice: random.Random, now: datetime, policy: Policy) -> bytes:
     """Trivy's JSON on an image: findings, packages and licences that policies mind, or what this one accepts."""
-    found = [_a_vulnerability(dice) for _ in range(dice.choice((0, 0, 0, 0, 1, 1, 3, 12)))]
-    if policy.exceptions and policy.findings.refuse and dice.random() < 0.3:
+    found = [_a_vulnerability(dice, now) for _ in range(dice.choice((0, 0, 0, 0, 1, 1, 3, 12)))]
+    if policy.exceptions and policy.findings.severities and dice.random() < 0.3:
         found = [
             {
-                **_a_vulnerability(dice),
+                **_a_vulnerability(dice, now),
                 "VulnerabilityID": one.id,
                 "PkgName": one.package or "libssl3",
-                "Severity": dice.choice(policy.findings.refuse),
+                "Severity": dice.choice(policy.findings.severities),
             }
             for one in policy.exceptions
         ]
@@ -353,7 +455,7 @@ def a_scan(dice: random.Random, now: datetime, policy: Policy) -> bytes:
             "Type": "debian",
             "Packages": [_a_package(dice, name) for name in ("zlib1g", "libssl3", "xz-utils") if dice.random() < 0.8],
             "Vulnerabilities": found,
-            "ExperimentalModifiedFindings": [_set_aside(dice) for _ in range(dice.choice((0, 0, 0, 1)))],
+            "ExperimentalModifiedFindings": [_set_aside(dice, now) for _ in range(dice.choice((0, 0, 0, 1)))],
         },
         {
             "Target": "Node.js",
@@ -370,7 +472,7 @@ def a_scan(dice: random.Random, now: datetime, policy: Policy) -> bytes:
     metadata = {
         "OS": dice.choices(system, (20, 1, 1))[0],
         "RepoDigests": [f"{REFERENCE}@{SUBJECT}"],
-        "ImageConfig": {"architecture": "amd64", "os": "linux"},
+        "ImageConfig": {"architecture": "amd64", "os": "linux", "history": _a_history(dice, now)},
     }
     document = {
         "SchemaVersion": 2,
@@ -400,8 +502,34 @@ def _a_package(dice: random.Random, name: str) -> dict[str, Any]:
     }
 
 
-def _a_vulnerability(dice: random.Random) -> dict[str, Any]:
+def exploitation_data(dice: random.Random, now: datetime) -> dict[str, bytes | None]:
+    """The two files on exploitation, input → content; now and then old or not there."""
+    ages = [timedelta(days=dice.choices((0, 5, 400), (12, 2, 1))[0], minutes=2) for _ in range(2)]
+    listed = {"CVE-2021-44228": "2021-12-10"} | {one: "2026-01-01" for one in _CVES if dice.random() < 0.15}
+    scores = {"CVE-2021-44228": "0.9"} | {
+        one: dice.choice(("0.00041", "0.1", "0.94211", "1")) for one in _CVES if dice.random() < 0.6
+    }
+    catalogue = exploitation.kev(listed, released=stamp(now - ages[0]))
     return {
+        "exploited-data": dice.choices((catalogue, None), (12, 1))[0],
+        "epss-data": dice.choices((exploitation.epss(scores, day=stamp(now - ages[1])[:10]), None), (12, 1))[0],
+    }
+
+
+def _a_history(dice: random.Random, now: datetime) -> list[dict[str, Any]]:
+    """Of the base's layers and one's own; now and then without times, as reproducible builds leave them out."""
+    base = stamp(now - timedelta(days=dice.choice((1, 30, 80, 100))))
+    base = dice.choices((base, "1970-01-01T00:00:00Z", "0001-01-01T00:00:00Z"), (12, 1, 1))[0]
+    return [
+        {"created": base, "created_by": "ADD rootfs", "empty_layer": False},
+        {"created": stamp(now), "created_by": "COPY app"},
+    ]
+
+
+def _a_vulnerability(dice: random.Random, now: datetime) -> dict[str, Any]:
+    published = stamp(now - timedelta(days=dice.choice((0, 13, 15, 400)), minutes=2))
+    return {
+        **({"PublishedDate": published} if dice.random() < 0.9 else {}),
         "VulnerabilityID": dice.choice(_IDS),
         "PkgName": dice.choice(_PACKAGES[:3]),
         "InstalledVersion": "1.0-1",
@@ -410,6 +538,6 @@ def _a_vulnerability(dice: random.Random) -> dict[str, Any]:
     }
 
 
-def _set_aside(dice: random.Random) -> dict[str, Any]:
+def _set_aside(dice: random.Random, now: datetime) -> dict[str, Any]:
     how = {"Type": "vulnerability", "Status": "ignored", "Statement": "not reached", "Source": ".trivyignore"}
-    return {**how, "Finding": {**_a_vulnerability(dice), "PkgName": "set-aside"}}
+    return {**how, "Finding": {**_a_vulnerability(dice, now), "PkgName": "set-aside"}}

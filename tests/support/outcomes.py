@@ -13,7 +13,7 @@ from s3c_actions.core.secrets import Secrets
 from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity, rank_findings
 from s3c_actions.findings.scope import Scope, SettingsFile
-from s3c_actions.policy.judge import Objection
+from s3c_actions.policy.objection import Objection
 from s3c_actions.report.document import ResultDocument
 from s3c_actions.result import document as result
 from s3c_actions.result.gate_change import GateChange, ProposedVerdict
@@ -75,6 +75,7 @@ PASSED: dict[str, Any] = {
     "blind": "",
     "overridden": "",
     "contents": (),
+    "objections": (),
     "policy": "",
     "scope": LOOKED_AT,
     "uncovered": 0,

@@ -66,7 +66,7 @@ WITHOUT = {
         "patch policy "
         "programs propose refresh registry removed report scan sign trace trust upload vault verify"
     ),
-    "policy": "export judge licences model",
+    "policy": "export judge licences model objection parts",
     "programs/buildkit": "buildkit errors",
     "programs/copa": "errors",
     "programs/helm": "charts errors helm",
@@ -80,11 +80,14 @@ WITHOUT = {
     "report": "rendering",
     "result": "gate_change model outputs",
     "signing": "envelopes identities",
-    "steps": "concurrent_patches judge list_signed merge mirror patch_building patching protocols sign trace verify",
+    "steps": (
+        "concurrent_patches fix_history judge list_signed merge mirror patch_building patching protocols sign trace "
+        "verify"
+    ),
     "trace": "document model page text",
     "wiring": (
-        "attaching azure baseline chaining context deploying files fleet_worker github install_gate judging kubernetes "
-        "logins programs result_files tracing verifying"
+        "attaching azure baseline chaining context deploying files fix_history fleet_worker forecasting github "
+        "install_gate judging kubernetes logins programs result_files tracing verifying"
     ),
 }
 """Package → its modules without a test file of their name: what they do is tested through others, or by the contract

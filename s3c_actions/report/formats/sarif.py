@@ -87,9 +87,8 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
     keep = min(len(findings), MAX_RESULTS)
     while True:
         with PackedSize() as packing:
-            data = _encode(
-                _build_log([_build_run(report, rendering, findings[:keep], len(findings) - keep, packing=packing)])
-            )
+            run = _build_run(report, rendering, findings[:keep], left_out=findings[keep:], packing=packing)
+            data = _encode(_build_log([run]))
             # gzip never increases the size.
             packed = len(data) if len(data) <= MAX_BYTES else packing.size_of(data)
         if packed <= MAX_BYTES or keep == 0:
@@ -138,7 +137,7 @@ def render_evidence(scans: Sequence[tuple[ScanReport, Statement]], rendering: Re
     keep = max(map(len, counted), default=0)
     while True:
         runs = [
-            _build_run(report, rendering, findings[:keep], len(findings[keep:]), stated=stated)
+            _build_run(report, rendering, findings[:keep], stated=stated, left_out=findings[keep:])
             for (report, stated), findings in zip(scans, counted, strict=True)
         ]
         data = _encode(_build_log(runs))
@@ -186,8 +185,8 @@ def _build_run(
     report: ScanReport,
     rendering: Rendering,
     kept: Sequence[Finding],
-    omitted: int,
     *,
+    left_out: Sequence[Finding],
     packing: PackedSize | None = None,
     stated: Statement | None = None,
 ) -> Any:
@@ -195,6 +194,7 @@ def _build_run(
 
     rules = _Rules(kept)
     results = _encode_rows(_build_results(report, kept, rules, Places(report, rendering), stated), packing)
+    omitted = len(left_out)
     facts = _facts(report, omitted)
     return om.Run(
         tool=om.Tool(
@@ -210,7 +210,7 @@ def _build_run(
         invocations=[_invocation(report, len(kept), omitted if stated is None else 0)],
         column_kind="utf16CodeUnits",
         results=results,
-        properties=facts | (_names(report) if stated is None else {STATEMENT: stated.facts(report, omitted)}),
+        properties=facts | (_names(report) if stated is None else {STATEMENT: stated.facts(report, left_out)}),
     )
 
 

@@ -12,6 +12,7 @@ from s3c_actions.report.render import escape
 
 MAX_FINDINGS = 100
 MAX_PLACES = 10
+MAX_CLAUSES = 3
 BODY_BYTES = 60_000
 
 
@@ -27,6 +28,7 @@ class RefreshedImage(msgspec.Struct, frozen=True, kw_only=True):
         total: number of findings in all.
         problem: a sentence about why it could not be scanned; empty when it was.
         evidence: a clause about its report in the registry; empty when nothing had to be attached.
+        losses: lines on why the policy refuses its next start, each with the day or `today`; untrusted.
         ending: signer → date of the day on which its signature ends, of those that end soon; untrusted.
     """
 
@@ -38,19 +40,23 @@ class RefreshedImage(msgspec.Struct, frozen=True, kw_only=True):
     total: int = 0
     problem: str = ""
     evidence: str = ""
+    losses: tuple[str, ...] = ()
     ending: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def done(self) -> bool:
         """Return whether there is nothing to fix, now or later."""
-        return not self.findings and not self.refused and not self.problem and not self.ending
+        return not (self.findings or self.refused or self.problem or self.ending or self.losses)
 
 
 def issue_title(images: Sequence[RefreshedImage]) -> str:
     """Return the issue's title."""
     count = sum(1 for image in images if image.findings)
+    ending = sum(1 for image in images if image.ending)
+    if not count and not ending:
+        losing = sum(1 for image in images if image.losses)
+        return f"{counted(losing, 'deployed image')} {'are' if losing != 1 else 'is'} refused at the next start"
     if not count:
-        ending = sum(1 for image in images if image.ending)
         subject = f"The {plural(ending, 'signature')} of {counted(ending, 'deployed image')}"
         return f"{subject} {'end' if ending != 1 else 'ends'} soon"
     findings = sum(len(image.findings) for image in images)
@@ -81,6 +87,7 @@ def issue_body(images: Sequence[RefreshedImage], pauses: Sequence[str] = (), *, 
             *(_row(image) for image in due),
         ]
     lines += ["", *_ending_lines([image for image in images if image.ending])]
+    lines += _loss_lines([image for image in images if image.losses])
     for image in due:
         lines += _finding_lines(image)
     for image in failed:
@@ -109,6 +116,7 @@ def render_text(images: Sequence[RefreshedImage], pauses: Sequence[str] = ()) ->
         clauses = ([f"{_count_severities(image.findings)} can be fixed"] if image.findings else []) + list(
             image.refused
         )
+        clauses += [f"its next start is refused {line}" for line in image.losses[:MAX_CLAUSES]]
         clauses += [f"the signature by {signer} ends on {end}" for signer, end in image.ending.items()]
         outcome = image.problem or ", ".join(clauses) or "nothing to fix"
         outcome += f"; {image.evidence}" if image.evidence else ""
@@ -132,6 +140,20 @@ def _ending_lines(images: Sequence[RefreshedImage]) -> list[str]:
         ),
         "",
     ]
+
+
+def _loss_lines(images: Sequence[RefreshedImage]) -> list[str]:
+    """Return which workloads would not start again, when and why."""
+    if not images:
+        return []
+    lines = ["⚠ The gate refuses the next start of these images, also after a restart or on another node:", ""]
+    for image in images:
+        places = ", ".join(escape.code(place, 120) for place in image.places[:MAX_PLACES])
+        lines.append(f"- {escape.code(image.image, 300)}{f' ({places})' if places else ''}")
+        lines += [f"  - {escape.markdown(line, 400)}" for line in image.losses[:MAX_PLACES]]
+        if len(image.losses) > MAX_PLACES:
+            lines.append(f"  - and {len(image.losses) - MAX_PLACES:,} more")
+    return [*lines, ""]
 
 
 def _row(image: RefreshedImage) -> str:

@@ -9,8 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from s3c_actions.fleet.currency import Current, judge_currency, presume_signed
+from s3c_actions.policy.finding_rules import FindingRules
 from s3c_actions.policy.judge import SignerStatus
-from s3c_actions.policy.model import FindingRules, Policy
+from s3c_actions.policy.model import Policy
 from tests.support import evidence as samples
 from tests.support.evidence import OTHER, finding, run
 

@@ -17,7 +17,7 @@ from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.model import ForbiddenContent
 from s3c_actions.findings.scope import SettingsFile
 from s3c_actions.github import artifact
-from s3c_actions.policy.judge import Objection
+from s3c_actions.policy.objection import Objection
 from s3c_actions.report.document import schema
 from s3c_actions.report.github import comment, summary
 from s3c_actions.result import document as result

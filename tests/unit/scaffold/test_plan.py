@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from s3c_actions.policy import model
+from s3c_actions.policy.finding_rules import FindingRules
 from s3c_actions.scaffold import inspection, plan
 from s3c_actions.scaffold.inspection import Dockerfile
 from s3c_actions.scaffold.plan import Signer
@@ -164,7 +165,7 @@ def test_where_a_workflow_pushes_is_not_guessed(tags, tmp_path):
 def test_the_policy_is_one(signer, tmp_path):
     text = planned("plain", tmp_path, signer).files["s3c-policy.yaml"]
     policy = model.parse(text)
-    assert policy.findings == model.FindingRules(refuse=("CRITICAL",), fixable_only=True)
+    assert policy.findings == FindingRules(refuse=("CRITICAL",), fixable_only=True)
     assert [one.certificate for one in policy.signers] == ([signer.certificate] if signer.certificate else [])
     assert text.startswith(f"# yaml-language-server: $schema={plan.SCHEMA_URL}\n")
     # The example is one, too.

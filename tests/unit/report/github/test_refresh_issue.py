@@ -51,6 +51,27 @@ def test_the_issue_says_what_is_due_where_and_what_to_do() -> None:
     assert refresh_issue.issue_title([image("db", 1)]) == "1 deployed image can be patched: 1 finding has a fix"
 
 
+def test_what_a_new_start_would_lose_is_said_with_the_day_and_the_reason() -> None:
+    losses = (
+        "today: its newest scan report is old",
+        *(f"from 2026-12-{day}: its base is old" for day in range(10, 22)),
+    )
+    losing = RefreshedImage(image="registry.example/app", places=("shop/app",), losses=losses)
+    assert not losing.done
+    assert refresh_issue.issue_title([losing]) == "1 deployed image is refused at the next start"
+    assert refresh_issue.issue_title([losing, losing]) == "2 deployed images are refused at the next start"
+    body = refresh_issue.issue_body([losing])
+    assert (
+        "- `registry.example/app` (`shop/app`)\n  - today: its newest scan report is old\n  - from 2026-12-10" in body
+    )
+    assert "  - and 3 more" in body
+    text = refresh_issue.render_text([losing])
+    assert "✘ registry.example/app   its next start is refused today: its newest scan report is old, its next" in text
+    hostile = replace(losing, losses=("from today: CVE <img src=x> @octocat | `x`\n# Title",))
+    assert "<img" not in refresh_issue.issue_body([hostile])
+    assert "\n# Title" not in refresh_issue.issue_body([hostile])
+
+
 def test_signatures_that_end_soon_are_worth_an_issue_of_their_own() -> None:
     ending = RefreshedImage(image="registry.example/app", ending={"CN=release,O=example": "2026-12-10"})
     assert not ending.done

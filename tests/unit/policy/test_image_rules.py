@@ -1,0 +1,69 @@
+"""Rules on exploitation data, platform and base: what is not stated, or not readable, denies."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from s3c_actions.policy import model
+from s3c_actions.policy.judge import judge_evidence
+from tests.support import evidence as made
+
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+SCANNED = NOW - timedelta(hours=1)
+
+
+def codes(policy, /, **stated):
+    report = made.document(made.sarif(made.run(SCANNED, **stated)))
+    return [one.code for one in judge_evidence(model.parse(f"version: 1\n{policy}"), made.beside((report,)), NOW)]
+
+
+def days_before(days):
+    return made.stamp(SCANNED - timedelta(days=days))
+
+
+KEV = "findings: {deny-exploited: true}"
+EPSS = 'findings: {refuse: [{epss: ">=0.1"}]}'
+
+
+@pytest.mark.parametrize("policy", [KEV, EPSS])
+def test_data_that_rules_depend_on_has_to_be_there_and_new(policy):
+    own, other = ("kev", "epss") if policy == KEV else ("epss", "kev")
+    assert codes(policy, exploitation={own: days_before(7), other: ""}) == []
+    assert codes(policy, exploitation={own: days_before(7.1), other: ""}) == ["stale-exploitation-data"]
+    for missing in ({own: ""}, {}, {own: 3}, {own: "yesterday"}, None, "no"):
+        assert codes(policy, exploitation=missing) == ["no-exploitation-data"]
+    strict = f"{policy}\nexploitation: {{maximum-age: 3d}}"
+    assert codes(strict, exploitation={own: days_before(4)}) == ["stale-exploitation-data"]
+
+
+def test_without_rules_that_depend_on_it_no_data_is_needed():
+    assert codes("exploitation: {maximum-age: 3d}", exploitation=None) == []
+
+
+def test_a_report_that_did_not_list_what_is_exploited_is_laxer():
+    lax = {"refuse": ["CRITICAL", "HIGH"], "deny": [], "fixable-only": False, "packages": [], "licenses": []}
+    assert codes(KEV, policy=lax) == ["laxer-report"]
+    assert codes(KEV, policy={**lax, "exploited": True}) == []
+    assert codes(EPSS, policy={**lax, "exploited": True}) == ["laxer-report"]
+    assert codes(EPSS, policy={**lax, "epss": "0.20000"}) == ["laxer-report"]
+    assert codes(EPSS, policy={**lax, "epss": "0.05000"}) == []
+    assert codes("findings: {refuse: [{LOW: {grace: 1d}}]}", policy=lax) == ["laxer-report"]
+
+
+def test_a_platform_at_its_end_is_refused_where_the_policy_asks():
+    assert codes("sbom: {}", **{"end-of-life": True}) == []
+    policy = "platform: {end-of-life: refuse}"
+    assert codes(policy) == []
+    assert codes(policy, **{"end-of-life": True}) == ["end-of-life"]
+    assert codes(policy, **{"end-of-life": None}) == ["unknown-platform"]
+    assert codes(policy, os=None) == ["unknown-platform"]
+
+
+def test_the_age_of_the_base_is_that_of_today():
+    policy = "base: {maximum-age: 90d}"
+    assert codes(policy, **{"base-created": days_before(89)}) == []
+    assert codes(policy, **{"base-created": days_before(90)}) == ["old-base"]
+    for unknown in ("", "1970-01-01T00:00:00Z", "0001-01-01T00:00:00Z", None, 5):
+        assert codes(policy, **{"base-created": unknown}) == ["unknown-base"]
