@@ -13,6 +13,7 @@ from s3c_actions.cluster.gate import inspection, proof
 from s3c_actions.cluster.images import Replacement
 from s3c_actions.core.artifact_types import SIGNATURE
 from s3c_actions.core.errors import InputError
+from s3c_actions.core.gate_stage import Stage
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import gate as inputs
 from s3c_actions.options.common import no_task_error
@@ -21,7 +22,7 @@ from s3c_actions.steps.deploy import judge_admission
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.deploying import deploy_outcome, image_registry, resolve_reference
 from s3c_actions.wiring.gate_exit import confirm_uninstall, pause, read_pause, uninstall
-from s3c_actions.wiring.install_gate import install
+from s3c_actions.wiring.install_gate import install, wanted_stages
 from s3c_actions.wiring.kubernetes import connect_cluster
 
 if TYPE_CHECKING:
@@ -66,11 +67,15 @@ def run(options: inputs.GateInputs, context: Context) -> Outcome:
     if installed.failure is None and references:
         tried = _try_images(options, context, cluster, registry, references, patience=CACHE_SECONDS)
         installed = replace(tried, applied=installed.applied, unchanged=installed.unchanged)
+    for warning in installed.warnings if not references else ():
+        context.progress.warning(warning)
     outcome = deploy_outcome("gate", installed, {}, time.monotonic() - started)
     if outcome.images or installed.failure is not None:
         return outcome
-    what = "as it should be already, and closes" if installed.unchanged else "installed, and closes"
-    return replace(outcome, text=f"✔ the gate of {cluster.address} is {what}")
+    what = "as it should be already" if installed.unchanged else "installed"
+    watching = any(stage is not Stage.DENY for stage in installed.stages.values())
+    effect = f", in the stages {wanted_stages(options).describe()}" if watching else ", and closes"
+    return replace(outcome, text=f"✔ the gate of {cluster.address} is {what}{effect}")
 
 
 def _open(options: inputs.GateInputs, context: Context, started: float) -> Outcome:

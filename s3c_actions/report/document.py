@@ -546,6 +546,10 @@ class GateEntry(Entry, frozen=True, kw_only=True):
     constraints: tuple[str, ...]
     exempt: Annotated[dict[str, str], Meta(description="Namespaces that go around the gate, with the reason.")]
     pauses: tuple[PauseEntry, ...] | UnsetType = UNSET
+    stages: Annotated[
+        dict[str, Literal["audit", "warn", "deny"]] | UnsetType,
+        Meta(description="Namespace to the gate's stage there: `audit` and `warn` admit every image."),
+    ] = UNSET
 
 
 class DeployEntry(Entry, frozen=True, kw_only=True):

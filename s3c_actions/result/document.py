@@ -308,6 +308,7 @@ def _deploy_entry(deploy: DeployResult) -> shape.DeployEntry:
             deploy,
             exempt=dict(deploy.exempt),
             pauses=tuple(_copy_fields(shape.PauseEntry, pause) for pause in deploy.pauses),
+            stages={namespace: stage.value for namespace, stage in deploy.stages.items()},
         ),
         applied=tuple(_copy_fields(shape.AppliedEntry, applied) for applied in deploy.applied),
         error=_error_entry(deploy.failure),

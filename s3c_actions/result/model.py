@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from s3c_actions.core.gate_pause import GatePause
+from s3c_actions.core.gate_stage import Stage
 from s3c_actions.findings.scope import describe_parts
 from s3c_actions.findings.selection import EVERYTHING, Selection, select
 
@@ -333,6 +334,7 @@ class DeployResult(msgspec.Struct, frozen=True, kw_only=True):
             gate's answer to it.
         exempt: namespaces that bypass the gate.
         pauses: of the gate, in force or not; none is known of a gate that was not looked at.
+        stages: namespace → the gate's stage there, of those that were looked at.
         applied: in the order in which it was done; empty in a dry run.
         unchanged: everything was already deployed.
         address: where the application is reached; empty when it is not known.
@@ -348,6 +350,7 @@ class DeployResult(msgspec.Struct, frozen=True, kw_only=True):
     constraints: tuple[str, ...] = ()
     exempt: Mapping[str, str] = msgspec.field(default_factory=dict)
     pauses: tuple[GatePause, ...] = ()
+    stages: Mapping[str, Stage] = msgspec.field(default_factory=dict)
     applied: tuple[AppliedObject, ...] = ()
     unchanged: bool = False
     address: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from s3c_actions.cluster.client import Cluster, KubernetesObject, Resource
-from s3c_actions.cluster.gate import inspection
+from s3c_actions.cluster.gate import inspection, stages
 from s3c_actions.core.gate_pause import GatePause
 
 
@@ -55,5 +55,7 @@ def resource(kind: str) -> Resource:
 
 def read_pauses(cluster: Cluster) -> tuple[GatePause, ...]:
     """Return the pauses of the gate, in force or not. Raise as `list_constraints` does."""
-    pauses = (GatePause.of(constraint) for constraint, _ in list_constraints(cluster))
+    pauses = (
+        GatePause.of(constraint) for constraint, _ in list_constraints(cluster) if not stages.is_preview(constraint)
+    )
     return tuple(pause for pause in pauses if pause is not None)
