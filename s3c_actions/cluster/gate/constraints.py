@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from s3c_actions.cluster.client import Cluster, KubernetesObject, Resource
 from s3c_actions.cluster.gate import inspection, stages
 from s3c_actions.core.gate_pause import GatePause
+from s3c_actions.core.gate_stage import Stage
 
 
 def list_constraints(cluster: Cluster) -> tuple[tuple[KubernetesObject, KubernetesObject], ...]:
@@ -51,6 +52,15 @@ def write_pause(
 def resource(kind: str) -> Resource:
     """Return how constraints of a kind are served."""
     return Resource(path=inspection.CONSTRAINTS, plural=kind.lower(), namespaced=False)
+
+
+def describe_watching(cluster: Cluster) -> tuple[str, ...]:
+    """Return a sentence on each constraint of the gate that only watches. Raise as `list_constraints` does."""
+    return tuple(
+        inspection.describe_watching(constraint, stage)
+        for constraint, _ in list_constraints(cluster)
+        if (stage := stages.constraint_stage(constraint)) is not None and stage is not Stage.DENY
+    )
 
 
 def read_pauses(cluster: Cluster) -> tuple[GatePause, ...]:

@@ -262,7 +262,7 @@ def inspect(
         constraints=tuple(str(constraint["metadata"]["name"]) for constraint in denying),
         exempt=exempt,
         stages={namespace: stage for namespace, (_, stage) in in_stage.items()},
-        watching=tuple(_describe_watching(one, stage) for one, stage in staged if stage is not Stage.DENY),
+        watching=tuple(describe_watching(one, stage) for one, stage in staged if stage is not Stage.DENY),
         pauses=pauses,
         excess=excess,
         active_pauses=tuple(pause for pause in pauses if pause.state(now) is PauseState.ACTIVE),
@@ -307,7 +307,8 @@ def _stage_defect(constraint: Mapping[str, Any], stage: Stage, namespace: str) -
     )
 
 
-def _describe_watching(constraint: Mapping[str, Any], stage: Stage) -> str:
+def describe_watching(constraint: Mapping[str, Any], stage: Stage) -> str:
+    """Return a sentence on a constraint that admits everything it looks at."""
     match = _dig(constraint, "spec", "match") or {}
     places = ", ".join(str(name) for name in match.get("namespaces") or ()) or "every namespace that it looks at"
     return f"The gate {stage.effect} in {places} (stage {stage}, constraint {constraint['metadata']['name']})."
