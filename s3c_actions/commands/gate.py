@@ -22,6 +22,7 @@ from s3c_actions.steps.deploy import judge_admission
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.deploying import deploy_outcome, image_registry, resolve_reference
 from s3c_actions.wiring.gate_exit import confirm_uninstall, pause, read_pause, uninstall
+from s3c_actions.wiring.gate_preview import preview, promote
 from s3c_actions.wiring.install_gate import install, wanted_stages
 from s3c_actions.wiring.kubernetes import connect_cluster
 
@@ -35,7 +36,7 @@ CACHE_SECONDS = 40.0
 
 
 def run(options: inputs.GateInputs, context: Context) -> Outcome:
-    """Install, pause or remove the gate if asked to; else inspect it, prove it, and try the images, all by dry run.
+    """Do what `task` asks; for `check` and `demo` inspect the gate, prove it, and try the images, all by dry run.
 
     Raises:
         InputError: an input or an image is wrong.
@@ -47,6 +48,9 @@ def run(options: inputs.GateInputs, context: Context) -> Outcome:
         raise no_task_error("gate", inputs.GateInputs.task)
     if options.task in {"pause", "uninstall"}:
         return _open(options, context, started)
+    if options.task in {"preview", "promote"}:
+        look = preview if options.task == "preview" else promote
+        return look(options, context, connect_cluster(options, context), started)
     installing = options.task == "install"
     images = tuple(Replacement.parse(image) for image in options.image)
     if not images and not installing:

@@ -211,9 +211,9 @@ class GateInputs(
         name="mode",
         basic=("gate",),
         metavar="STAGE,…",
-        help="`install`: the stage of the gate. `deny` refuses; `warn` admits everything, and has `kubectl` warn of "
-        "what `deny` would refuse; `audit` admits everything, and only records it. `NAMESPACE=STAGE` puts one "
-        "namespace in another stage than the rest: `deny,shop=warn`. What is not named is in `deny`.",
+        help="`install`: the stage of the gate: `audit` only records what it would refuse, `warn` has `kubectl` warn "
+        "of it, `deny` refuses it. The first two admit everything. `NAMESPACE=STAGE` puts one namespace in another "
+        "stage than the rest: `deny,shop=warn`. What is not named is in `deny`.",
         parse=stages,
         default="deny",
         absent=GateStages(),

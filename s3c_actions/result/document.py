@@ -77,6 +77,7 @@ def build_document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3C
             else tuple(_copy_fields(shape.CheckEntry, check) for check in outcome.checks),
             plan=UNSET if outcome.fleet_plan is None else _copy_fields(shape.PlanEntry, outcome.fleet_plan),
             find=UNSET if outcome.find is None else _find_entry(outcome.find),
+            preview=UNSET if outcome.preview is None else outcome.preview,
             pull_request=outcome.pull_request or UNSET,
             comments=outcome.comments or UNSET,
         )

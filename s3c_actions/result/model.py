@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from s3c_actions.findings.model import Finding, ForbiddenContent, ScanReport
     from s3c_actions.findings.scope import Scope, SettingsFile
     from s3c_actions.policy.judge import Objection
-    from s3c_actions.report.document import ImageResult
+    from s3c_actions.report.document import ImageResult, PreviewEntry
     from s3c_actions.report.rendering import Rendering
     from s3c_actions.result.gate_change import GateChange, ProposedVerdict
     from s3c_actions.trace.model import Trace
@@ -580,6 +580,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         left: the results that this command may not comment.
         issue: address of the issue that was opened or updated, of commands without a result of their own for it.
         entries: of `result.json`, of images that other runs worked on, as their results have them.
+        preview: of the command that says what the gate would refuse; None of any other.
         summary: Markdown in place of the summary that is rendered of the images.
     """
 
@@ -604,3 +605,4 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     entries: tuple[ImageResult, ...] = ()
     summary: str = ""
     issue: str = ""
+    preview: PreviewEntry | None = None

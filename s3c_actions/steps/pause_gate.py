@@ -92,7 +92,7 @@ def _write(cluster: Cluster, constraint: KubernetesObject, settings: PauseSettin
             return constraint, "unchanged"
         return constraints.write_pause(cluster, constraint, None), "configured"
     tried = constraints.write_pause(cluster, constraint, _pause(datetime.now(UTC), settings), dry_run=True)
-    written = _pause(_server_time(tried), settings)
+    written = _pause(staging.server_time(tried), settings)
     paused = constraints.write_pause(cluster, constraint, written)
     if (((paused.get("spec") or {}).get("parameters") or {}).get("pause") or {}) != written:
         raise _old_template_error(str(constraint["metadata"]["name"]))
@@ -103,15 +103,6 @@ def _pause(now: datetime, settings: PauseSettings) -> dict[str, str]:
     since = now.replace(microsecond=0)
     until = since + (settings.length or timedelta())
     return {"since": format_moment(since), "until": format_moment(until), "reason": settings.reason}
-
-
-def _server_time(changed: KubernetesObject) -> datetime:
-    """Return the API server's time, which it notes in an object with each change."""
-    times = [str(entry.get("time")) for entry in changed["metadata"].get("managedFields") or () if entry.get("time")]
-    try:
-        return datetime.fromisoformat(max(times))
-    except ValueError:
-        raise OutsideError("The API server does not say when it changed the constraint.") from None
 
 
 def _reject_old_templates(asking: tuple[tuple[KubernetesObject, KubernetesObject], ...]) -> None:

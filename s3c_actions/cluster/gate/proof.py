@@ -116,7 +116,13 @@ def _container(name: str, image: str) -> KubernetesObject:
     }
 
 
-def try_images(cluster: Cluster, namespace: str, *images: str, preview: bool = False) -> AdmissionDenied | None:
+def try_images(
+    cluster: Cluster,
+    namespace: str,
+    *images: str,
+    preview: bool = False,
+    admitted: list[KubernetesObject] | None = None,
+) -> AdmissionDenied | None:
     """Ask the API server to admit a Pod with these images, by dry run; return the denial, None when it was admitted.
 
     Args:
@@ -124,19 +130,22 @@ def try_images(cluster: Cluster, namespace: str, *images: str, preview: bool = F
         namespace: of the Pod.
         images: of its containers.
         preview: as in `probe_pod`.
+        admitted: an admitted Pod is appended to it, as mutation changed it.
 
     Raises:
         OutsideError: it was rejected for a reason other than admission.
     """
-    denied = _try_pod(cluster, namespace, probe_pod(images, preview=preview))
+    denied = _try_pod(cluster, namespace, probe_pod(images, preview=preview), admitted)
     return _with_ratify_log(cluster, denied) if denied is not None else None
 
 
-def _try_pod(cluster: Cluster, namespace: str, document: KubernetesObject) -> AdmissionDenied | None:
+def _try_pod(
+    cluster: Cluster, namespace: str, document: KubernetesObject, admitted: list[KubernetesObject] | None = None
+) -> AdmissionDenied | None:
     account_deadline, busy_deadline = time.monotonic() + 15, time.monotonic() + 60
     while True:
         try:
-            cluster.create(PODS, document, namespace, dry_run=True)
+            taken = cluster.create(PODS, document, namespace, dry_run=True)
         except AdmissionDenied as denied:
             # Ratify and Gatekeeper cache Ratify's verdict for 10 s, or for less.
             if (
@@ -151,6 +160,8 @@ def _try_pod(cluster: Cluster, namespace: str, document: KubernetesObject) -> Ad
                 raise
             time.sleep(0.3)
         else:
+            if admitted is not None:
+                admitted.append(taken)
             return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
+from datetime import datetime
 
 from s3c_actions.cluster.client import Cluster, KubernetesObject
 from s3c_actions.cluster.gate import constraints, inspection, proof, stages
@@ -79,3 +80,12 @@ def await_taken(cluster: Cluster, constraint: KubernetesObject, *, seconds: floa
                 remedy=f"Look at its Pods: `kubectl get pods -n gatekeeper-system`. {_UNINSTALL}",
             )
         time.sleep(_POLL)
+
+
+def server_time(changed: KubernetesObject) -> datetime:
+    """Return the API server's time, which it notes in an object with each change."""
+    times = [str(entry.get("time")) for entry in changed["metadata"].get("managedFields") or () if entry.get("time")]
+    try:
+        return datetime.fromisoformat(max(times))
+    except ValueError:
+        raise OutsideError("The API server does not say when it changed the constraint.") from None
