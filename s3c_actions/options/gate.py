@@ -213,7 +213,7 @@ class GateInputs(
         metavar="STAGE,…",
         help="`install`: the stage of the gate: `audit` only records what it would refuse, `warn` has `kubectl` warn "
         "of it, `deny` refuses it. The first two admit everything. `NAMESPACE=STAGE` puts one namespace in another "
-        "stage than the rest: `deny,shop=warn`. What is not named is in `deny`.",
+        "stage than the rest: `deny,voting=warn`. What is not named is in `deny`.",
         parse=stages,
         default="deny",
         absent=GateStages(),
@@ -226,7 +226,7 @@ class GateInputs(
         help="`install`: the namespaces that `mode` is for, and the rest is in `deny`. `preview`: look into these "
         "alone. `promote`: the namespaces to take to their next stage; without it, all that are in the gate's "
         "general stage.",
-        example="shop",
+        example="voting",
     )
     except_: Input[tuple[str, ...]] = Input(
         name="except",
@@ -348,8 +348,8 @@ COMMAND = Command(
         "s3c gate install --vault kv-voting --vault-certificate signing --tenant-id "
         "01234567-89ab-cdef-0123-456789abcdef --ratify-client-id 89abcdef-0123-4567-89ab-0123456789ab",
         "s3c gate install --policy s3c-policy.yaml --mode audit",
-        "s3c gate preview --policy s3c-policy.yaml --namespaces shop",
-        "s3c gate promote --namespaces shop --except registry.example/old@sha256:…",
+        "s3c gate preview --policy s3c-policy.yaml --namespaces voting",
+        "s3c gate promote --namespaces voting --except registry.example/old@sha256:…",
         "s3c gate check --image registry.example/app@sha256:…",
         "s3c gate pause --for 30m --reason 'registry down, INC-1234'",
         "s3c gate pause --end",

@@ -100,7 +100,7 @@ def wanted_stages(options: GateInputs) -> GateStages:
             raise InputError(
                 mode,
                 "with `namespaces` it is one stage, for these.",
-                remedy="Give `mode: warn` with `namespaces: shop`, or `mode: deny,shop=warn` without.",
+                remedy="Give `mode: warn` with `namespaces: voting`, or `mode: deny,voting=warn` without.",
             )
         wanted = normalized(Stage.DENY, dict.fromkeys(options.namespaces, wanted.default))
     for name in (*wanted.named, *options.namespaces):

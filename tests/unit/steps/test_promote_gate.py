@@ -158,9 +158,9 @@ class Api(Cluster):
     ) -> dict[str, Any]:
         if resource == inspection.WEBHOOKS:
             assert patch["metadata"] == {"resourceVersion": "7"}
-            self.webhook = {**self.webhook, "webhooks": patch["webhooks"]}
+            self.webhook["webhooks"] = patch["webhooks"]
             self.written.append("webhook")
-            return self.webhook
+            return {**self.webhook}
         changed: dict[str, Any] = copy.deepcopy(self.objects[name])
         changed["metadata"].setdefault("annotations", {}).update(patch["metadata"]["annotations"])
         changed["metadata"]["managedFields"] = [{"time": "2026-11-29T12:00:00Z"}]
