@@ -51,7 +51,7 @@ def list_deployed(cluster: Cluster, namespaces: Iterable[str] = ()) -> DeployedI
     unknown: dict[str, dict[str, None]] = {}
     for pod in listed_pods:
         metadata = pod.get("metadata") or {}
-        if (not selected and metadata.get("namespace") in SYSTEM_NAMESPACES) or _has_ended(pod):
+        if (not selected and metadata.get("namespace") in SYSTEM_NAMESPACES) or has_ended(pod):
             continue
         for image, pinned in _images(pod):
             (running if pinned else unknown).setdefault(image, {})[_place(metadata)] = None
@@ -62,7 +62,8 @@ def list_deployed(cluster: Cluster, namespaces: Iterable[str] = ()) -> DeployedI
     return DeployedImages(running=tuple(listed[0]), unknown=tuple(listed[1]))
 
 
-def _has_ended(pod: KubernetesObject) -> bool:
+def has_ended(pod: KubernetesObject) -> bool:
+    """Return whether a Pod runs no more."""
     return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
 
 

@@ -13,6 +13,7 @@ from s3c_actions.cluster.gate import inspection, proof
 from s3c_actions.cluster.images import Replacement
 from s3c_actions.core.artifact_types import SIGNATURE
 from s3c_actions.core.errors import InputError
+from s3c_actions.core.gate_stage import Stage
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import gate as inputs
 from s3c_actions.options.common import no_task_error
@@ -21,7 +22,8 @@ from s3c_actions.steps.deploy import judge_admission
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.deploying import deploy_outcome, image_registry, resolve_reference
 from s3c_actions.wiring.gate_exit import confirm_uninstall, pause, read_pause, uninstall
-from s3c_actions.wiring.install_gate import install
+from s3c_actions.wiring.gate_preview import preview, promote
+from s3c_actions.wiring.install_gate import install, wanted_stages
 from s3c_actions.wiring.kubernetes import connect_cluster
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ CACHE_SECONDS = 40.0
 
 
 def run(options: inputs.GateInputs, context: Context) -> Outcome:
-    """Install, pause or remove the gate if asked to; else inspect it, prove it, and try the images, all by dry run.
+    """Do what `task` asks; for `check` and `demo` inspect the gate, prove it, and try the images, all by dry run.
 
     Raises:
         InputError: an input or an image is wrong.
@@ -46,6 +48,9 @@ def run(options: inputs.GateInputs, context: Context) -> Outcome:
         raise no_task_error("gate", inputs.GateInputs.task)
     if options.task in {"pause", "uninstall"}:
         return _open(options, context, started)
+    if options.task in {"preview", "promote"}:
+        look = preview if options.task == "preview" else promote
+        return look(options, context, connect_cluster(options, context), started)
     installing = options.task == "install"
     images = tuple(Replacement.parse(image) for image in options.image)
     if not images and not installing:
@@ -66,11 +71,15 @@ def run(options: inputs.GateInputs, context: Context) -> Outcome:
     if installed.failure is None and references:
         tried = _try_images(options, context, cluster, registry, references, patience=CACHE_SECONDS)
         installed = replace(tried, applied=installed.applied, unchanged=installed.unchanged)
+    for warning in installed.warnings if not references else ():
+        context.progress.warning(warning)
     outcome = deploy_outcome("gate", installed, {}, time.monotonic() - started)
     if outcome.images or installed.failure is not None:
         return outcome
-    what = "as it should be already, and closes" if installed.unchanged else "installed, and closes"
-    return replace(outcome, text=f"✔ the gate of {cluster.address} is {what}")
+    what = "as it should be already" if installed.unchanged else "installed"
+    watching = any(stage is not Stage.DENY for stage in installed.stages.values())
+    effect = f", in the stages {wanted_stages(options).describe()}" if watching else ", and closes"
+    return replace(outcome, text=f"✔ the gate of {cluster.address} is {what}{effect}")
 
 
 def _open(options: inputs.GateInputs, context: Context, started: float) -> Outcome:

@@ -209,9 +209,13 @@ def _list_images(
 
 
 def _read_pauses(cluster: Cluster, context: Context) -> tuple[str, ...]:
-    """Return a sentence on each pause of the gate, in force or over; none when that may not be read, with a warning."""
+    """Return a sentence on each pause of the gate, in force or over, and on each stage in which it only watches.
+
+    None when that may not be read, with a warning.
+    """
     try:
         pauses = tuple(pause.describe(context.now) for pause in constraints.read_pauses(cluster))
+        pauses += constraints.describe_watching(cluster)
     except S3CError as error:
         context.progress.warning(f"Whether the gate is paused is not known. {error.what}")
         return ()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from s3c_actions.cluster.gate.constraints import read_pauses
+from s3c_actions.cluster.gate.constraints import describe_watching, read_pauses
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.text import counted
 from s3c_actions.options import trace as inputs
@@ -77,7 +77,7 @@ def _read_gate(options: inputs.TraceInputs, context: Context) -> TracedGate | No
     with context.progress.step("gate") as step:
         cluster = connect_cluster(options, context)
         pauses = read_pauses(cluster)
-        sentences = tuple(pause.describe(context.now) for pause in pauses)
+        sentences = tuple(pause.describe(context.now) for pause in pauses) + describe_watching(cluster)
         step.done(" ".join(sentences) or f"{cluster.address}: never paused, or installed since")
     return TracedGate(cluster=cluster.address, pauses=pauses, sentences=sentences)
 

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from s3c_actions.core import pasted_content
+from s3c_actions.core.gate_stage import Stage, parse_stage
 from s3c_actions.options.azure import IdentityOptions, guid
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions, TimeoutOptions, path_items, path_text
@@ -208,6 +209,18 @@ class DeployingOptions(ManifestOptions, ImagePathOptions, ClusterOptions, Namesp
         absent=False,
         switch=True,
     )
+    accept_stage: Input[Stage] = Input(
+        name="accept-stage",
+        basic=("deploy",),
+        metavar="STAGE",
+        help="The weakest stage of the gate that is accepted (`s3c gate install --mode`), as the cluster has it: with "
+        "`warn` also a gate that only warns, with `audit` also one that only records. What is deployed there is "
+        "admitted whatever it is, and a warning says what `deny` would refuse.",
+        parse=parse_stage,
+        default="deny",
+        absent=Stage.DENY,
+        choices=tuple(Stage),
+    )
     render_only = Input(
         name="render-only",
         basic=("deploy",),
@@ -270,6 +283,7 @@ DEPLOY_INPUTS: tuple[Input[Any], ...] = (
     DeployingOptions.create_namespace,
     DeployingOptions.require_gate,
     DeployingOptions.accept_paused_gate,
+    DeployingOptions.accept_stage,
     DeployingOptions.render_only,
     ResolveOptions.resolve,
     DeployingOptions.dry_run,

@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from s3c_actions.core.gate_pause import MAX_LENGTH, MAX_REASON
+from s3c_actions.core.gate_stage import GateStages, Stage, normalized, parse_stage
 from s3c_actions.options.azure import guid
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions, path, paths
@@ -20,14 +21,17 @@ from s3c_actions.options.deploy import (
     RolloutOptions,
     namespace_name,
 )
+from s3c_actions.options.github import RepositoryOptions, TokenOptions
 from s3c_actions.options.parse import boolean, choice, duration, items
-from s3c_actions.options.programs import HelmProgram, ProgramsMirror
-from s3c_actions.options.registry import REGISTRY_INPUTS, RegistryOptions
+from s3c_actions.options.programs import HelmProgram, NotationProgram, ProgramsMirror
+from s3c_actions.options.refresh import RefreshInputs
+from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.report import PolicyOptions
+from s3c_actions.options.sign import NotationOptions
 from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.options.verify import TrustOptions
 
-TASKS = ("check", "demo", "install", "pause", "uninstall")
+TASKS = ("check", "demo", "install", "preview", "promote", "pause", "uninstall")
 
 
 def namespaces(value: str) -> tuple[str, ...]:
@@ -36,6 +40,23 @@ def namespaces(value: str) -> tuple[str, ...]:
     for name in names:
         namespace_name(name.removesuffix("*").rstrip("-") if name.endswith("*") else name)
     return names
+
+
+def stages(value: str) -> GateStages:
+    """Parse the stages of a gate: `deny`, `warn, shop=audit`, `shop=warn` (the rest in `deny`)."""
+    default, named = Stage.DENY, {}
+    for place, part in enumerate(items(value)):
+        name, equals, stage = part.rpartition("=")
+        if not equals and place:
+            raise ValueError("one stage for all namespaces, and NAMESPACE=STAGE for those in another")
+        if not equals:
+            default = parse_stage(stage)
+            continue
+        name = namespace_name(name.strip())
+        if name in named:
+            raise ValueError(f"one stage for the namespace {name}")
+        named[name] = parse_stage(stage.strip())
+    return normalized(default, named)
 
 
 def pause_length(value: str) -> timedelta:
@@ -85,8 +106,10 @@ class GateInputs(
     ManifestOptions,
     RolloutOptions,
     HelmProgram,
-    RegistryOptions,
+    NotationOptions,
     PolicyOptions,
+    RepositoryOptions,
+    TokenOptions,
     ImageOptions,
     OutputOptions,
 ):
@@ -97,8 +120,9 @@ class GateInputs(
         basic=("trust", "policy", "gate"),
         metavar="TASK",
         help="`check` fails when an image given is denied; `demo` shows what becomes of each; `install` installs "
-        "Gatekeeper and Ratify, or brings those that are there to the same state, and then proves that they close. In "
-        "an emergency, `pause` has the gate admit everything for a limited time, and `uninstall` takes it away.",
+        "Gatekeeper and Ratify, or brings those that are there to the same state, and then proves that they close. "
+        "`preview` says which running images `deny` would refuse, and `promote` goes to the next stage. In an "
+        "emergency, `pause` has the gate admit everything for a limited time, and `uninstall` takes it away.",
         parse=choice(*TASKS),
         default="check",
         absent="check",
@@ -132,7 +156,8 @@ class GateInputs(
     policy: Input[Path | None] = replace(
         PolicyOptions.policy,
         help="`install`: the policy (`s3c-policy.yaml`) by which the cluster admits: who may sign, which evidence is "
-        "asked for, which findings, packages and licences are refused. Instead of `trust-store` and `vault`.",
+        "asked for, which findings, packages and licences are refused. Instead of `trust-store` and `vault`. "
+        "`preview`: the policy to judge by; without it the installed gate is asked.",
     )
     vault = replace(
         VaultCertificateOptions.vault,
@@ -182,6 +207,45 @@ class GateInputs(
         absent=False,
         switch=True,
     )
+    mode: Input[GateStages] = Input(
+        name="mode",
+        basic=("gate",),
+        metavar="STAGE,…",
+        help="`install`: the stage of the gate: `audit` only records what it would refuse, `warn` has `kubectl` warn "
+        "of it, `deny` refuses it. The first two admit everything. `NAMESPACE=STAGE` puts one namespace in another "
+        "stage than the rest: `deny,voting=warn`. What is not named is in `deny`.",
+        parse=stages,
+        default="deny",
+        absent=GateStages(),
+        many=True,
+        example="warn",
+    )
+    namespaces: Input[tuple[str, ...]] = replace(
+        RefreshInputs.namespaces,
+        basic=("gate",),
+        help="`install`: the namespaces that `mode` is for, and the rest is in `deny`. `preview`: look into these "
+        "alone. `promote`: the namespaces to take to their next stage; without it, all that are in the gate's "
+        "general stage.",
+        example="voting",
+    )
+    except_: Input[tuple[str, ...]] = Input(
+        name="except",
+        basic=("gate",),
+        metavar="IMAGE,…",
+        help="`promote`: images, as `preview` lists them, that the next stage may refuse. They are not admitted: this "
+        "says that somebody knows. The cluster's object keeps them, with who named them and when.",
+        parse=items,
+        absent=(),
+        many=True,
+        example="registry.example/old@sha256:…",
+    )
+    issue = replace(
+        RefreshInputs.issue,
+        basic=("gate",),
+        help="`preview`: keep one issue on what would be refused: opened, updated in place, and closed when nothing "
+        "is. Needs the permission `issues: write`.",
+    )
+    issue_labels = RefreshInputs.issue_labels
     for_: Input[timedelta | None] = Input(
         name="for",
         basic=("gate",),
@@ -243,6 +307,8 @@ class GateInputs(
         trusted_vault_version,
         vault_ca_certs,
         ratify_client_id,
+        mode,
+        namespaces,
         exempt_namespaces,
         allow_tags,
         manifests,
@@ -251,11 +317,17 @@ class GateInputs(
         ratify_chart,
         ratify_values,
         RolloutOptions.rollout_timeout,
+        except_,
+        issue,
+        issue_labels,
+        RepositoryOptions.repository,
+        TokenOptions.github_token,
         for_,
         reason,
         end,
         yes,
         *HelmProgram.own(),
+        *NotationProgram.own(),
         ProgramsMirror.programs_mirror,
         *REGISTRY_INPUTS,
     )
@@ -266,7 +338,8 @@ COMMAND = Command(
     help="Proves that the cluster's gate closes: looks for holes, then has the cluster try, by dry run, a Pod of an "
     "image that nobody signed, and the images given. `check` fails when one of those is denied; `demo` shows why. "
     "`install` first puts Gatekeeper and Ratify on the cluster by their Helm charts, failing closed, or brings those "
-    "that are there to the same state; it may be run again at any time. `pause` and `uninstall` are for emergencies: "
+    "that are there to the same state; it may be run again at any time. `preview` says what runs and would be refused, "
+    "`promote` takes the gate from `audit` to `warn` and on to `deny`. `pause` and `uninstall` are for emergencies: "
     "the one opens the gate until a time, the other removes it.",
     options=GateInputs,
     implementation="s3c_actions.commands.gate:run",
@@ -274,6 +347,9 @@ COMMAND = Command(
         "s3c gate install --trust-store signing.crt",
         "s3c gate install --vault kv-voting --vault-certificate signing --tenant-id "
         "01234567-89ab-cdef-0123-456789abcdef --ratify-client-id 89abcdef-0123-4567-89ab-0123456789ab",
+        "s3c gate install --policy s3c-policy.yaml --mode audit",
+        "s3c gate preview --policy s3c-policy.yaml --namespaces voting",
+        "s3c gate promote --namespaces voting --except registry.example/old@sha256:…",
         "s3c gate check --image registry.example/app@sha256:…",
         "s3c gate pause --for 30m --reason 'registry down, INC-1234'",
         "s3c gate pause --end",

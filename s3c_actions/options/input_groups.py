@@ -108,6 +108,8 @@ _REPORTS = (
     evidence.EarlierOptions.report,
 )
 _CLUSTER = (
+    gate.GateInputs.mode,
+    gate.GateInputs.except_,
     gate.GateInputs.exempt_namespaces,
     gate.GateInputs.allow_tags,
     gate.GateInputs.gatekeeper_chart,

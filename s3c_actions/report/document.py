@@ -575,6 +575,10 @@ class GateEntry(Entry, frozen=True, kw_only=True):
     constraints: tuple[str, ...]
     exempt: Annotated[dict[str, str], Meta(description="Namespaces that go around the gate, with the reason.")]
     pauses: tuple[PauseEntry, ...] | UnsetType = UNSET
+    stages: Annotated[
+        dict[str, Literal["audit", "warn", "deny"]] | UnsetType,
+        Meta(description="Namespace to the gate's stage there: `audit` and `warn` admit every image."),
+    ] = UNSET
 
 
 class DeployEntry(Entry, frozen=True, kw_only=True):
@@ -603,6 +607,40 @@ class PlanEntry(Entry, frozen=True, kw_only=True):
     unplanned: Annotated[Count, Meta(description="References and selections that could not be planned.")]
     shards: Annotated[tuple[Count, ...], Meta(description="The shards that have work to do.")]
     published: Annotated[PinnedOrEmpty, Meta(description="Where it was published, by digest; empty when it was not.")]
+
+
+class PreviewImage(Entry, frozen=True, kw_only=True):
+    """One image, and what the gate would do with it in the stage `deny`."""
+
+    image: Annotated[str, Meta(description="By digest, where that is known.")]
+    names: Annotated[tuple[str, ...], Meta(description="As new Pods would name it.")]
+    verdict: Annotated[Literal["admitted", "refused", "unknown"], Meta(description="unknown: it could not be judged.")]
+    reason: Annotated[str, Meta(description="Why not, as a clause; empty when it would be admitted.")]
+    remedy: str
+    command: Annotated[str, Meta(description="What fixes it; empty when no single command does.")]
+    places: Annotated[tuple[str, ...], Meta(description="`NAMESPACE/WORKLOAD (container)`, of each use.")]
+    running: Annotated[bool, Meta(description="Whether a Pod has it now; otherwise only a template has.")]
+    static: Annotated[bool, Meta(description="A node starts it from a file, whatever the gate says.")]
+
+
+class PreviewEntry(Entry, frozen=True, kw_only=True):
+    """What the gate would do in the stage `deny` with the images that a cluster uses."""
+
+    cluster: str
+    policy: Annotated[
+        str, Meta(description="Digest of the policy that was given; empty: the installed gate was asked.")
+    ]
+    stages: Annotated[
+        dict[str, Literal["audit", "warn", "deny"]],
+        Meta(description="Namespace to the gate's stage now, `*` for all others; empty without a gate of ours."),
+    ]
+    images: Annotated[tuple[PreviewImage, ...], Meta(description="Those that would be refused first.")]
+    exempt: Annotated[tuple[PreviewImage, ...], Meta(description="Images of namespaces that go around the gate alone.")]
+    exempt_namespaces: Annotated[dict[str, str], Meta(description="Those namespaces, with the reason.")]
+
+    def count(self, verdict: str) -> int:
+        """Return how many images, without those of exempt namespaces, have a verdict."""
+        return sum(image.verdict == verdict for image in self.images)
 
 
 class ResultDocument(Entry, frozen=True, kw_only=True):
@@ -638,6 +676,7 @@ class ResultDocument(Entry, frozen=True, kw_only=True):
     )
     plan: Annotated[PlanEntry | UnsetType, Meta(description="Of `s3c fleet plan`; missing otherwise.")] = UNSET
     find: Annotated[FindEntry | UnsetType, Meta(description="Of `s3c find`; missing otherwise.")] = UNSET
+    preview: Annotated[PreviewEntry | UnsetType, Meta(description="Of `s3c gate preview`; missing otherwise.")] = UNSET
     pull_request: Annotated[str | UnsetType, Meta(description="Address of the pull request, if one was opened.")] = (
         UNSET
     )

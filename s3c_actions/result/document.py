@@ -77,6 +77,7 @@ def build_document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3C
             else tuple(_copy_fields(shape.CheckEntry, check) for check in outcome.checks),
             plan=UNSET if outcome.fleet_plan is None else _copy_fields(shape.PlanEntry, outcome.fleet_plan),
             find=UNSET if outcome.find is None else _find_entry(outcome.find),
+            preview=UNSET if outcome.preview is None else outcome.preview,
             pull_request=outcome.pull_request or UNSET,
             comments=outcome.comments or UNSET,
         )
@@ -318,6 +319,7 @@ def _deploy_entry(deploy: DeployResult) -> shape.DeployEntry:
             deploy,
             exempt=dict(deploy.exempt),
             pauses=tuple(_copy_fields(shape.PauseEntry, pause) for pause in deploy.pauses),
+            stages={namespace: stage.value for namespace, stage in deploy.stages.items()},
         ),
         applied=tuple(_copy_fields(shape.AppliedEntry, applied) for applied in deploy.applied),
         error=_error_entry(deploy.failure),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from s3c_actions.core.gate_pause import GatePause
+from s3c_actions.core.gate_stage import Stage
 from s3c_actions.findings.scope import describe_parts
 from s3c_actions.findings.selection import EVERYTHING, Selection, select
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from s3c_actions.findings.scope import Scope, SettingsFile
     from s3c_actions.policy.forecast import Change
     from s3c_actions.policy.objection import Objection
-    from s3c_actions.report.document import ImageResult
+    from s3c_actions.report.document import ImageResult, PreviewEntry
     from s3c_actions.report.rendering import Rendering
     from s3c_actions.result.gate_change import GateChange, ProposedVerdict
     from s3c_actions.trace.model import Trace
@@ -338,6 +339,7 @@ class DeployResult(msgspec.Struct, frozen=True, kw_only=True):
             gate's answer to it.
         exempt: namespaces that bypass the gate.
         pauses: of the gate, in force or not; none is known of a gate that was not looked at.
+        stages: namespace → the gate's stage there, of those that were looked at.
         applied: in the order in which it was done; empty in a dry run.
         unchanged: everything was already deployed.
         address: where the application is reached; empty when it is not known.
@@ -353,6 +355,7 @@ class DeployResult(msgspec.Struct, frozen=True, kw_only=True):
     constraints: tuple[str, ...] = ()
     exempt: Mapping[str, str] = msgspec.field(default_factory=dict)
     pauses: tuple[GatePause, ...] = ()
+    stages: Mapping[str, Stage] = msgspec.field(default_factory=dict)
     applied: tuple[AppliedObject, ...] = ()
     unchanged: bool = False
     address: str = ""
@@ -584,6 +587,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         left: the results that this command may not comment.
         issue: address of the issue that was opened or updated, of commands without a result of their own for it.
         entries: of `result.json`, of images that other runs worked on, as their results have them.
+        preview: of the command that says what the gate would refuse; None of any other.
         summary: Markdown in place of the summary that is rendered of the images.
     """
 
@@ -608,3 +612,4 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     entries: tuple[ImageResult, ...] = ()
     summary: str = ""
     issue: str = ""
+    preview: PreviewEntry | None = None

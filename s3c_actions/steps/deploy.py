@@ -30,6 +30,7 @@ from s3c_actions.cluster.manifests import ManifestFile
 from s3c_actions.cluster.mentions import find_mentions
 from s3c_actions.core import writing
 from s3c_actions.core.errors import InputError, Refused, S3CError
+from s3c_actions.core.gate_stage import Stage
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
@@ -53,6 +54,7 @@ class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
         create_namespace: create namespaces that do not exist.
         require_gate: holes in the gate are errors; otherwise they are warnings.
         accept_paused_gate: deploy while the gate is paused, and admits everything; otherwise that is an error.
+        accept_stage: the weakest stage of the gate in which it is deployed; a weaker one is an error.
         prune: label `key=value`: set on every object, and objects that have it and are no longer in the manifests are
             deleted.
         recreate_jobs: delete finished Jobs and create them anew, where what they run has changed.
@@ -71,6 +73,7 @@ class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
     create_namespace: bool = False
     require_gate: bool = True
     accept_paused_gate: bool = False
+    accept_stage: Stage = Stage.DENY
     prune: str = ""
     recreate_jobs: bool = False
     timeout: float = 300.0
@@ -486,8 +489,14 @@ def _pass_gate(
     if not wanted:
         return
     with tools.progress.step("gate") as step:
-        looked = inspection.inspect(inspection.read_gate_objects(cluster), wanted)
-        state.result = replace(state.result, constraints=looked.constraints, exempt=looked.exempt, pauses=looked.pauses)
+        looked = inspection.inspect(inspection.read_gate_objects(cluster), wanted, accept=settings.accept_stage)
+        state.result = replace(
+            state.result,
+            constraints=looked.constraints,
+            exempt=looked.exempt,
+            pauses=looked.pauses,
+            stages=dict(looked.stages),
+        )
         state.warnings += looked.warnings
         if looked.active_pauses:
             paused = inspection.pause_error(looked)
@@ -507,7 +516,10 @@ def _pass_gate(
         signatures = _signatures(tools, references.values())
         unsigned = proof.find_unsigned(list(references.values()), signatures)
         proved = ""
-        for namespace in sorted({namespace for _, _, namespace in wanted}):
+        watched = sorted(name for name, stage in looked.stages.items() if stage is not Stage.DENY)
+        for namespace in watched:
+            state.warnings += _ask_watching_gate(cluster, namespace, looked.stages[namespace], references, state)
+        for namespace in sorted({namespace for _, _, namespace in wanted} - {*watched}):
             if unsigned:
                 closed_by = proof.prove_closed(cluster, unsigned, namespace, looked.constraints, next(iter(references)))
                 state.result = replace(state.result, unsigned_denied=unsigned, denial=closed_by.what)
@@ -519,6 +531,9 @@ def _pass_gate(
                 step.done(f"{denied} of {len(state.result.admissions)} images denied")
                 raise
             proof.reject_unsigned(references.values(), signatures)
+        if watched and not proved:
+            step.done(f"only watches in {', '.join(watched)}; deployed all the same, as `accept-stage` asks")
+            return
         if not proved and settings.require_gate:
             raise Refused(
                 "The gate was not proved: nothing that is deployed names an image.",
@@ -580,6 +595,36 @@ def _ask_gate(
     state.result = replace(state.result, admissions=tuple(admissions))
     if first is not None:
         raise first
+
+
+def _ask_watching_gate(
+    cluster: Cluster, namespace: str, stage: Stage, references: Mapping[str, Reference], state: _State
+) -> list[str]:
+    """Ask a gate that admits everything what it would refuse, and return sentences on that for people."""
+    sentences = [f"In {namespace} the gate {stage.effect} (stage {stage}), as `accept-stage` accepts."]
+    admissions = []
+    knows = proof.try_images(cluster, namespace, proof.ABSENT_IMAGE, preview=True) is not None
+    if not knows:
+        sentences.append("What the stage deny would refuse is not known: the gate was not installed by this s3c.")
+    for admission in state.result.admissions:
+        denied = (
+            proof.try_images(cluster, namespace, references[admission.reference].pinned, preview=True)
+            if knows
+            else None
+        )
+        reason = "" if denied is None else denied.denials[0].reason
+        if reason:
+            sentences.append(f"The stage deny would refuse {admission.reference} in {namespace}: {reason}.")
+        admissions.append(
+            replace(
+                admission,
+                verdict="admitted",
+                reason=f"stage {stage}; deny would refuse it: {reason}" if reason else admission.reason,
+                remedy=denied.denials[0].remedy if denied is not None else admission.remedy,
+            )
+        )
+    state.result = replace(state.result, admissions=tuple(admissions))
+    return sentences
 
 
 def judge_admission(admission: Admission, denied: AdmissionDenied | None) -> Admission:

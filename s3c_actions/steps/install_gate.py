@@ -18,10 +18,11 @@ from msgspec.structs import replace
 from s3c_actions.cluster import apply, rollout
 from s3c_actions.cluster.apply import ApplyTarget, ObjectChange
 from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, KubernetesObject, Resource
-from s3c_actions.cluster.gate import constraints, inspection, proof
-from s3c_actions.cluster.gate.manifests import CONSTRAINT_GROUP, RATIFY_GROUP
+from s3c_actions.cluster.gate import constraints, inspection, proof, stages, staging
+from s3c_actions.cluster.gate.manifests import CONSTRAINT_GROUP, CONSTRAINT_KIND, RATIFY_GROUP
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.core.gate_pause import GatePause
+from s3c_actions.core.gate_stage import GateStages, Stage
 from s3c_actions.core.progress import Progress
 from s3c_actions.policy.export import DIGEST_ANNOTATION as POLICY_DIGEST
 from s3c_actions.programs.helm.helm import NAMESPACE, Chart, Helm, HelmRelease
@@ -48,13 +49,15 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         charts: Gatekeeper's, then Ratify's, with their values.
         objects: trusted signers, verifiers, constraint; in the order of application.
-        namespace: where the gate is proved.
+        namespace: where the gate is proved, besides those that are named for a stage.
+        stages: of the gate.
         timeout: seconds for everything to become ready.
     """
 
     charts: tuple[Chart, ...]
     objects: tuple[KubernetesObject, ...]
     namespace: str = "default"
+    stages: GateStages = GateStages()
     timeout: float = 300.0
 
 
@@ -114,11 +117,13 @@ class _Installer:
                 step.done(f"chart {action}, and it runs")
         with self.progress.step("policy") as step:
             self.leave_refusals_to_validation()
+            self.announce_stages()
             for change in [self.apply(document) for document in self.settings.objects]:
                 if _group(change.target.document) == RATIFY_GROUP:
                     self.await_taken(change)
                 self.end_pause(change)
             self.forget()
+            self.forget_stages()
             step.done(_describe_applied(self.applied))
         with self.progress.step("proof") as step:
             result = self.prove()
@@ -126,7 +131,11 @@ class _Installer:
         return result
 
     def inspect(self) -> inspection.GateInspection:
-        return inspection.inspect(inspection.read_gate_objects(self.cluster), [("", "Pod", self.settings.namespace)])
+        """Return what is found of the gate where it is proved, in whatever stage it is to be."""
+        facts = inspection.read_gate_objects(self.cluster)
+        names = {self.settings.namespace, *(name for name in self.settings.stages.named if name in facts.namespaces)}
+        weakest = min(self.settings.stages.stages, key=lambda stage: stage.rank)
+        return inspection.inspect(facts, [("", "Pod", name) for name in sorted(names)], accept=weakest)
 
     def chart(self, chart: Chart, sound: bool) -> str:
         release = self.release(chart.name)
@@ -204,6 +213,34 @@ class _Installer:
         constraints.write_pause(self.cluster, change.after, None)
         self.progress.notice(f"{pause.describe(datetime.now(UTC))} It is taken out: an installed gate is in force.")
 
+    def announce_stages(self) -> None:
+        """Say which stages change, before they do."""
+        before = stages.read_stages(constraint for constraint, _ in constraints.list_constraints(self.cluster))
+        wanted = self.settings.stages
+        if before is None or before == wanted:
+            return
+        if wanted.weakened(before):
+            self.progress.warning(
+                f"The gate is weakened, as `mode` asks: it was in the stages {before.describe()}, and is in "
+                f"{wanted.describe()} from now on."
+            )
+        else:
+            self.progress.notice(
+                f"The gate goes from the stages {before.describe()} to {wanted.describe()}; `s3c gate promote` does so "
+                "only when `s3c gate preview` is clean."
+            )
+
+    def forget_stages(self) -> None:
+        """Remove the constraints of stages that no namespace is in any more: by now others are about all of theirs."""
+        kept = {
+            str(document["metadata"]["name"])
+            for document in self.settings.objects
+            if _group(document) == CONSTRAINT_GROUP
+        }
+        for name in staging.remove_stages(self.cluster, kept):
+            self.applied.append(AppliedObject(kind=CONSTRAINT_KIND, namespace="", name=name, action="pruned"))
+            self.progress.note(f"{CONSTRAINT_KIND} {name} of an earlier stage removed")
+
     def forget(self) -> None:
         """Remove the verifiers of a policy that is no longer this gate's: Ratify would continue to trust by them."""
         verifiers = [
@@ -265,18 +302,19 @@ class _Installer:
         deadline = time.monotonic() + min(self.remaining(), max(TAKEN_SECONDS, self.settings.timeout / 2))
         while True:
             looked = self.inspect()
-            closed_by = (
-                _holes_error(looked)
-                if looked.holes
-                else proof.prove_closed_by_absent_image(self.cluster, self.settings.namespace, looked.constraints)
-            )
+            closed_by = _holes_error(looked) if looked.holes else staging.prove_stages(self.cluster, looked)
             if isinstance(closed_by, proof.GateProof):
-                self.proved = f"an image that is not there is denied {closed_by.told}"
+                watching = [name for name, stage in looked.stages.items() if stage is not Stage.DENY]
+                self.proved = f"an image that is not there is denied {closed_by.told}" + (
+                    f", but for {', '.join(watching)}, where it would be, and is admitted" if watching else ""
+                )
                 return DeployResult(
                     unsigned_denied=proof.ABSENT_IMAGE,
                     denial=closed_by.what,
                     constraints=looked.constraints,
                     exempt=looked.exempt,
+                    stages=dict(looked.stages),
+                    warnings=looked.watching,
                 )
             if time.monotonic() > deadline:
                 raise closed_by

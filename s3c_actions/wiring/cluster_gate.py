@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from s3c_actions.cluster.client import ApiError, Resource
-from s3c_actions.cluster.gate import inspection, webhook
-from s3c_actions.cluster.gate.manifests import CONSTRAINT_GROUP, gatekeeper_values
+from s3c_actions.cluster.gate import inspection, stages, webhook
+from s3c_actions.cluster.gate.manifests import CONSTRAINT_GROUP, CONSTRAINT_KIND, gatekeeper_values
 from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.gate_stage import Stage
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.client import Cluster, KubernetesObject
@@ -89,6 +90,7 @@ def webhook_values(cluster: Cluster, objects: Iterable[KubernetesObject]) -> Kub
         for template in inspection.list_if_served(cluster, inspection.CONSTRAINT_TEMPLATES)
         for constraint in inspection.list_constraints(cluster, str(inspection.template_kind(template)))
         if (constraint["kind"], constraint["metadata"]["name"]) not in names
+        and not (constraint["kind"] == CONSTRAINT_KIND and constraint["metadata"]["name"] in stages.OWN_NAMES)
     ]
     kinds = webhook.constrained_kinds(given)
 
@@ -101,6 +103,16 @@ def webhook_values(cluster: Cluster, objects: Iterable[KubernetesObject]) -> Kub
         webhook.rules(kinds, mutated, find),
         validating_exempt=inspection.excluded_namespaces([*given, *live]),
         mutating_exempt=() if mutated else inspection.excluded_namespaces(given),
+        fails_open=_denies_nothing([*given, *live]),
+    )
+
+
+def _denies_nothing(constraints: Iterable[KubernetesObject]) -> bool:
+    """Return whether no constraint denies anything but Pods that are only tried; another policy's counts too."""
+    return not any(
+        stages.constraint_stage(constraint) not in {Stage.AUDIT, Stage.WARN}
+        for constraint in constraints
+        if not stages.is_preview(constraint)
     )
 
 

@@ -59,6 +59,7 @@ def deploy_settings(
         create_namespace=options.create_namespace,
         require_gate=options.require_gate,
         accept_paused_gate=options.accept_paused_gate,
+        accept_stage=options.accept_stage,
         prune=options.prune,
         recreate_jobs=options.recreate == "jobs",
         timeout=options.rollout_timeout,

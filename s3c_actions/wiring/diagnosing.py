@@ -13,6 +13,7 @@ from s3c_actions.azure import clouds, github_token
 from s3c_actions.azure.container_registry import is_azure
 from s3c_actions.cluster.gate import inspection
 from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.gate_stage import Stage
 from s3c_actions.core.progress import Silent
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted, short_digest
@@ -203,13 +204,17 @@ def _cluster(options: DoctorInputs, context: Context) -> Finding:
 def _gate(options: DoctorInputs, context: Context) -> Finding:
     if not _has_cluster(options, context):
         return not_configured("no kubeconfig")
-    looked = inspection.inspect(inspection.read_gate_objects(connect_cluster(options, context)), (), now=context.now)
+    facts = inspection.read_gate_objects(connect_cluster(options, context))
+    looked = inspection.inspect(facts, (), now=context.now, accept=Stage.AUDIT)
     if looked.holes:
         more = f" (and {counted(len(looked.holes) - 1, 'hole')} more)" if len(looked.holes) > 1 else ""
         return failed(looked.holes[0].what + more, looked.holes[0].remedy)
     if looked.active_pauses:
         return failed(looked.active_pauses[0].describe(context.now), "`s3c gate pause --end` closes it.")
-    return passed(f"closed by {', '.join(looked.constraints)}; `s3c gate check` proves it")
+    if not looked.constraints:
+        return failed(" ".join(looked.watching), "`s3c gate promote` goes to the next stage.")
+    closed = f"closed by {', '.join(looked.constraints)}; `s3c gate check` proves it"
+    return passed(" ".join([f"{closed}.", *looked.watching]) if looked.watching else closed)
 
 
 def _clock(options: DoctorInputs, context: Context, images: tuple[Reference, ...]) -> Finding:

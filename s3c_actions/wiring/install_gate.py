@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import sys
 from typing import TYPE_CHECKING
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING
 from s3c_actions.azure import clouds
 from s3c_actions.cluster import manifests
 from s3c_actions.cluster.gate import manifests as gate_manifests
+from s3c_actions.cluster.gate import stages
 from s3c_actions.cluster.gate.manifests import TRUST_STORE_NAME
 from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.gate_stage import GateStages, Stage, normalized
 from s3c_actions.options import gate as inputs
 from s3c_actions.options.gate import GateInputs
 from s3c_actions.options.vault import VaultCertificateOptions
@@ -48,6 +51,7 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
     """
     from s3c_actions.wiring import programs
 
+    wanted_stages(options)  # a wrong one is reported first
     objects = _objects(options, context, _vault_identities(options, context))
     if any(_trusts_nobody(document) for document in objects):
         raise InputError(
@@ -65,6 +69,7 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
         named = tuple(dict.fromkeys([*options.exempt_namespaces, *exempt]))
         options = options.replaced({inputs.GateInputs.exempt_namespaces: named})
         objects = gate_manifests.exempt_namespaces(objects, exempt)
+    objects = _staged(options, objects)
     charts = _charts(options, context, cluster_gate.webhook_values(cluster, objects))
     helm = Helm(
         programs.helm(options, context),
@@ -77,9 +82,44 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
         charts=charts,
         objects=objects,
         namespace=options.namespace or cluster.namespace,
+        stages=wanted_stages(options),
         timeout=options.rollout_timeout,
     )
     return install_gate.run(settings, install_gate.GateTools(helm=helm, cluster=cluster, progress=context.progress))
+
+
+def wanted_stages(options: GateInputs) -> GateStages:
+    """Return the stages that `mode` and `namespaces` ask for.
+
+    Raises:
+        InputError: a namespace is exempt, or both name namespaces.
+    """
+    wanted, mode = options.mode, GateInputs.mode.name
+    if options.namespaces:
+        if wanted.named or not options.given(GateInputs.mode):
+            raise InputError(
+                mode,
+                "with `namespaces` it is one stage, for these.",
+                remedy="Give `mode: warn` with `namespaces: voting`, or `mode: deny,voting=warn` without.",
+            )
+        wanted = normalized(Stage.DENY, dict.fromkeys(options.namespaces, wanted.default))
+    for name in (*wanted.named, *options.namespaces):
+        if any(
+            fnmatch.fnmatchcase(name, pattern)
+            for pattern in (*gate_manifests.EXEMPT_NAMESPACES, *options.exempt_namespaces)
+        ):
+            raise InputError(
+                mode, f"the namespace {name} goes around the gate, and has no stage.", remedy="Leave it out."
+            )
+    return wanted
+
+
+def _staged(options: GateInputs, objects: tuple[KubernetesObject, ...]) -> tuple[KubernetesObject, ...]:
+    """Return the gate's objects in the stages that the inputs ask for; a constraint of one's own stays as it is."""
+    wanted = wanted_stages(options)
+    if not options.given(GateInputs.mode):
+        return objects
+    return stages.apply_stages(objects, wanted)
 
 
 _TRUST_INPUTS = (

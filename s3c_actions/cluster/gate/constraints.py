@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from s3c_actions.cluster.client import Cluster, KubernetesObject, Resource
-from s3c_actions.cluster.gate import inspection
+from s3c_actions.cluster.gate import inspection, stages
 from s3c_actions.core.gate_pause import GatePause
+from s3c_actions.core.gate_stage import Stage
 
 
 def list_constraints(cluster: Cluster) -> tuple[tuple[KubernetesObject, KubernetesObject], ...]:
@@ -53,7 +54,18 @@ def resource(kind: str) -> Resource:
     return Resource(path=inspection.CONSTRAINTS, plural=kind.lower(), namespaced=False)
 
 
+def describe_watching(cluster: Cluster) -> tuple[str, ...]:
+    """Return a sentence on each constraint of the gate that only watches. Raise as `list_constraints` does."""
+    return tuple(
+        inspection.describe_watching(constraint, stage)
+        for constraint, _ in list_constraints(cluster)
+        if (stage := stages.constraint_stage(constraint)) is not None and stage is not Stage.DENY
+    )
+
+
 def read_pauses(cluster: Cluster) -> tuple[GatePause, ...]:
     """Return the pauses of the gate, in force or not. Raise as `list_constraints` does."""
-    pauses = (GatePause.of(constraint) for constraint, _ in list_constraints(cluster))
+    pauses = (
+        GatePause.of(constraint) for constraint, _ in list_constraints(cluster) if not stages.is_preview(constraint)
+    )
     return tuple(pause for pause in pauses if pause is not None)

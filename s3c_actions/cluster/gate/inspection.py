@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 
 from s3c_actions.cluster.client import ApiError, Cluster, KubernetesObject, Resource
-from s3c_actions.cluster.gate import manifests
+from s3c_actions.cluster.gate import manifests, stages
 from s3c_actions.cluster.gate import webhook as webhooks
 from s3c_actions.core.errors import Refused
 from s3c_actions.core.gate_pause import GatePause, PauseState
+from s3c_actions.core.gate_stage import Stage
 
 WEBHOOK = "validation.gatekeeper.sh"
 MUTATING_WEBHOOK = "mutation.gatekeeper.sh"
@@ -76,18 +77,25 @@ class GateObjects(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GateDefect(msgspec.Struct, frozen=True, kw_only=True):
-    """A way to bypass the gate, or a reason why it admits nothing."""
+    """A way to bypass the gate, or a reason why it admits nothing.
+
+    Attributes:
+        stage: of a gate that only watches: the stage that it is in; None for any other defect.
+    """
 
     what: str
     remedy: str
+    stage: Stage | None = None
 
 
 class GateInspection(msgspec.Struct, frozen=True, kw_only=True):
     """The result of an inspection.
 
     Attributes:
-        holes: empty for a gate without holes for the requested objects.
-        constraints: the names of those that ask Ratify.
+        holes: empty for a gate without holes for the requested objects, in a stage that is accepted.
+        constraints: the names of those that ask Ratify, and deny.
+        stages: namespace of the requested objects → the weakest stage that one of them is in.
+        watching: sentences about constraints that only watch, whatever stage is accepted.
         exempt: namespaces that bypass the gate, with the reason.
         pauses: of the constraints that look at the requested objects, in whatever state; see `active_pauses`.
         excess: sentences about webhooks that are asked about more than the constraint looks at.
@@ -97,6 +105,8 @@ class GateInspection(msgspec.Struct, frozen=True, kw_only=True):
     holes: tuple[GateDefect, ...]
     constraints: tuple[str, ...]
     exempt: Mapping[str, str]
+    stages: Mapping[str, Stage] = msgspec.field(default_factory=dict)
+    watching: tuple[str, ...] = ()
     pauses: tuple[GatePause, ...] = ()
     active_pauses: tuple[GatePause, ...] = ()
     excess: tuple[str, ...] = ()
@@ -137,14 +147,20 @@ def read_gate_objects(cluster: Cluster) -> GateObjects:
 
 
 def inspect(
-    facts: GateObjects, targets: Iterable[tuple[str, str, str]], *, now: datetime | None = None
+    facts: GateObjects,
+    targets: Iterable[tuple[str, str, str]],
+    *,
+    now: datetime | None = None,
+    accept: Stage = Stage.DENY,
 ) -> GateInspection:
     """Find holes in the gate.
 
     Args:
         facts: the objects of the gate.
-        targets: API group, kind and namespace of everything to be deployed; Pods are always checked.
+        targets: API group, kind and namespace of everything to be deployed; Pods are always checked. Without any, the
+            whole gate is.
         now: with a time zone; the moment at which pauses are judged, by default the present.
+        accept: the weakest stage that is no hole.
     """
     now = now or datetime.now(UTC)
     targets = sorted(set(targets))
@@ -164,17 +180,23 @@ def inspect(
         )
     asking = {kind for template in facts.templates if asks_provider(template) and (kind := template_kind(template))}
     constraints = [constraint for constraint in facts.constraints if constraint["kind"] in asking]
-    denying = [constraint for constraint in constraints if not _not_enforced(constraint)]
-    kinds = webhooks.constrained_kinds(denying or constraints) or (("*", "*"),)
-    asked, holes = _sound_webhooks(found, facts, kinds)
+    watched = [one for one in constraints if not stages.is_preview(one)]
+    staged = [(one, stage) for one in watched if not _not_enforced(one) and (stage := stages.constraint_stage(one))]
+    enforced = [constraint for constraint, _ in staged]
+    denying = [constraint for constraint, stage in staged if stage is Stage.DENY]
+    covering = {entry: _strictest(facts, staged, *entry) for entry in checked}
+    covered = {found[1] for found in covering.values() if found} if checked else {stage for _, stage in staged}
+    may_fail_open = bool(covered) and Stage.DENY not in covered and accept is not Stage.DENY
+    kinds = webhooks.constrained_kinds(enforced or watched) or (("*", "*"),)
+    asked, holes = _sound_webhooks(found, facts, kinds, may_fail_open=may_fail_open)
     if not asking:
         holes.append(GateDefect(what="No ConstraintTemplate asks Ratify about images.", remedy=INSTALL))
-    elif not constraints:
+    elif not watched:
         holes.append(
             GateDefect(what=f"No constraint of the kind {', '.join(sorted(asking))} is there.", remedy=INSTALL)
         )
-    holes += [hole for constraint in constraints if (hole := _not_enforced(constraint))]
-    exempt = _exempt(facts, [webhook for _, webhook in asked], denying)
+    holes += [hole for constraint in watched if (hole := _not_enforced(constraint))]
+    exempt = _exempt(facts, [webhook for _, webhook in asked], enforced)
     holes += [
         GateDefect(
             what=f"The namespace {namespace} goes around the gate: {exempt[namespace]}.",
@@ -183,25 +205,28 @@ def inspect(
         for namespace in namespaces
         if namespace in exempt
     ]
-    if denying:
-        for group, kind, namespace in checked:
-            labels = _labels(facts, namespace)
-            if namespace not in exempt and not any(
-                _matches_kind(constraint, group, kind) and _matches_namespace(constraint, namespace, labels)
-                for constraint in denying
-            ):
-                holes.append(
-                    GateDefect(
-                        what=f"No constraint looks at {kind}s"
-                        + (f" of {group}." if group else ".")
-                        + (" Their Pods alone are looked at." if kind != "Pod" else ""),
-                        remedy=f"Add the kind to `match.kinds` of {denying[0]['metadata']['name']}.",
-                    )
-                )
+    in_stage: dict[str, tuple[KubernetesObject, Stage]] = {}
+    for (group, kind, namespace), strictest in covering.items():
+        if namespace in exempt or not enforced:
+            continue
+        if strictest is not None:
+            in_stage[namespace] = min(strictest, in_stage.get(namespace, strictest), key=_rank)
+            continue
+        holes.append(
+            GateDefect(
+                what=f"No constraint looks at {kind}s"
+                + (f" of {group}." if group else ".")
+                + (" Their Pods alone are looked at." if kind != "Pod" else ""),
+                remedy=f"Add the kind to `match.kinds` of {enforced[0]['metadata']['name']}.",
+            )
+        )
+    weakest = list(in_stage.items()) if checked else [("", min(staged, key=_rank))] if staged else []
+    holes += [_stage_defect(*entry, namespace) for namespace, entry in weakest if entry[1].rank < accept.rank]
+    if enforced:
         holes += _provider_holes(facts, asked[0][1])
     pauses = tuple(
         pause
-        for constraint in denying
+        for constraint in enforced
         if any(
             _matches_kind(constraint, group, kind) and _matches_namespace(constraint, name, _labels(facts, name))
             for group, kind, name in checked
@@ -236,6 +261,8 @@ def inspect(
         holes=tuple(dict.fromkeys(holes)),
         constraints=tuple(str(constraint["metadata"]["name"]) for constraint in denying),
         exempt=exempt,
+        stages={namespace: stage for namespace, (_, stage) in in_stage.items()},
+        watching=tuple(describe_watching(one, stage) for one, stage in staged if stage is not Stage.DENY),
         pauses=pauses,
         excess=excess,
         active_pauses=tuple(pause for pause in pauses if pause.state(now) is PauseState.ACTIVE),
@@ -245,19 +272,72 @@ def inspect(
             *excess,
             *([_MUTATION_UNKNOWN] if facts.mutating is None else []),
             *_label_warnings(asked),
+            *(_failing_closed(asked) if enforced and not denying else ()),
         ),
     )
 
 
+def _strictest(
+    facts: GateObjects, staged: Sequence[tuple[KubernetesObject, Stage]], group: str, kind: str, namespace: str
+) -> tuple[KubernetesObject, Stage] | None:
+    """Return, of the constraints that look at a kind in a namespace, the one in the strictest stage; None without."""
+    labels = _labels(facts, namespace)
+    covering = [
+        (constraint, stage)
+        for constraint, stage in staged
+        if _matches_kind(constraint, group, kind) and _matches_namespace(constraint, namespace, labels)
+    ]
+    return max(covering, key=_rank, default=None)
+
+
+def _rank(staged: tuple[KubernetesObject, Stage]) -> int:
+    return staged[1].rank
+
+
+def _stage_defect(constraint: Mapping[str, Any], stage: Stage, namespace: str) -> GateDefect:
+    action = _dig(constraint, "spec", "enforcementAction")
+    place = f" in {namespace}" if namespace else ""
+    promote = f"s3c gate promote --namespaces {namespace}" if namespace else "s3c gate promote"
+    return GateDefect(
+        what=f"The constraint {constraint['metadata']['name']} only tells{place}: its enforcementAction is {action} "
+        f"(stage {stage}), so that every image is admitted.",
+        remedy=f"Look at `s3c gate preview`, and go to the next stage with `{promote}`; `accept-stage: {stage}` "
+        "deploys in this one.",
+        stage=stage,
+    )
+
+
+def describe_watching(constraint: Mapping[str, Any], stage: Stage) -> str:
+    """Return a sentence on a constraint that admits everything it looks at."""
+    match = _dig(constraint, "spec", "match") or {}
+    places = ", ".join(str(name) for name in match.get("namespaces") or ()) or "every namespace that it looks at"
+    return f"The gate {stage.effect} in {places} (stage {stage}, constraint {constraint['metadata']['name']})."
+
+
+def _failing_closed(asked: Sequence[_Configured]) -> Iterable[str]:
+    for configuration, webhook in asked:
+        if webhook.get("failurePolicy") == "Fail":
+            yield (
+                f"{configuration['metadata']['name']} fails closed, and the gate is in no namespace in the stage deny: "
+                "without Gatekeeper it refuses what it should admit. Give `s3c gate install` its `mode` once more."
+            )
+
+
 def _sound_webhooks(
-    found: Sequence[_Configured], facts: GateObjects, kinds: Sequence[tuple[str, str]]
+    found: Sequence[_Configured],
+    facts: GateObjects,
+    kinds: Sequence[tuple[str, str]],
+    *,
+    may_fail_open: bool = False,
 ) -> tuple[Sequence[_Configured], list[GateDefect]]:
     """Return the webhooks that count, and their holes: those without any, else all but Azure Policy's own.
 
     One webhook that denies is enough, so that another Gatekeeper's beside it, which fails open, is no hole.
     """
     holes = {
-        number: _webhook_holes(str(configuration["metadata"]["name"]), webhook, facts, kinds)
+        number: _webhook_holes(
+            str(configuration["metadata"]["name"]), webhook, facts, kinds, may_fail_open=may_fail_open
+        )
         for number, (configuration, webhook) in enumerate(found)
     }
     if sound := [found[number] for number, defects in holes.items() if not defects]:
@@ -341,10 +421,15 @@ def _label_warnings(asked: Sequence[_Configured]) -> Iterable[str]:
 
 
 def _webhook_holes(
-    name: str, webhook: Mapping[str, Any], facts: GateObjects, kinds: Sequence[tuple[str, str]]
+    name: str,
+    webhook: Mapping[str, Any],
+    facts: GateObjects,
+    kinds: Sequence[tuple[str, str]],
+    *,
+    may_fail_open: bool,
 ) -> list[GateDefect]:
     holes = []
-    if webhook.get("failurePolicy") != "Fail":
+    if webhook.get("failurePolicy") != "Fail" and not may_fail_open:
         holes.append(
             GateDefect(
                 what=f"The gate fails open: failurePolicy of {name} is {webhook.get('failurePolicy')}, so what "
@@ -376,16 +461,12 @@ def _webhook_holes(
 
 
 def _not_enforced(constraint: Mapping[str, Any]) -> GateDefect | None:
-    """Return why a constraint does not deny what is sent to the webhook; None when it does deny."""
-    name, action = constraint["metadata"]["name"], _dig(constraint, "spec", "enforcementAction") or "deny"
-    scoped = action == "scoped" and any(
-        scope.get("action") == "deny"
-        and any(point.get("name") in {"*", WEBHOOK} for point in scope.get("enforcementPoints") or ())
-        for scope in _dig(constraint, "spec", "scopedEnforcementActions") or ()
-    )
-    if action != "deny" and not scoped:
+    """Return why a constraint looks at nothing that is sent to the webhook, whatever its stage; None when it does."""
+    name = constraint["metadata"]["name"]
+    if stages.constraint_stage(constraint) is None:
+        action = _dig(constraint, "spec", "enforcementAction")
         return GateDefect(
-            what=f"The constraint {name} only tells: its enforcementAction is {action}.", remedy="Set it to `deny`."
+            what=f"The constraint {name} does nothing: its enforcementAction is {action}.", remedy="Set it to `deny`."
         )
     if (source := _dig(constraint, "spec", "match", "source") or "All") not in {"All", "Original"}:
         return GateDefect(

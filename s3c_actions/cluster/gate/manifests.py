@@ -221,6 +221,7 @@ def gatekeeper_values(
     *,
     validating_exempt: Iterable[str] = (),
     mutating_exempt: Iterable[str] = (),
+    fails_open: bool = False,
 ) -> KubernetesObject:
     """Return values for Gatekeeper's chart in addition to its file: of its webhooks; empty when the file has them.
 
@@ -229,8 +230,10 @@ def gatekeeper_values(
         mutating: the same, of the webhook that pins tags.
         validating_exempt: namespaces that the webhook is not asked about, besides those of the file.
         mutating_exempt: the same, of the other webhook.
+        fails_open: what Gatekeeper cannot answer is admitted: in a gate that denies nothing.
     """
     wanted: KubernetesObject = {
+        "validatingWebhookFailurePolicy": "Ignore" if fails_open else "Fail",
         "validatingWebhookCustomRules": list(validating),
         "mutatingWebhookCustomRules": list(mutating),
     }

@@ -17,7 +17,7 @@ import msgspec
 
 from s3c_actions.cluster import image_places
 from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, KubernetesObject, Resource
-from s3c_actions.cluster.gate import denials
+from s3c_actions.cluster.gate import denials, stages
 from s3c_actions.cluster.gate.inspection import INSTALL, NAMESPACE
 from s3c_actions.core.errors import OutsideError, Refused, S3CError
 from s3c_actions.core.reference import Reference
@@ -61,7 +61,11 @@ class GateProof(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def probe_pod(
-    images: Sequence[str], place: image_places.ImagePlace = image_places.CONTAINERS, image: str = ""
+    images: Sequence[str],
+    place: image_places.ImagePlace = image_places.CONTAINERS,
+    image: str = "",
+    *,
+    preview: bool = False,
 ) -> KubernetesObject:
     """Return a Pod that no other policy should reject; it is only used in dry runs, never created.
 
@@ -69,7 +73,9 @@ def probe_pod(
         images: of its containers.
         place: where it has an additional image.
         image: the additional image; empty: none.
+        preview: it is denied what the stage `deny` denies, in whatever stage its namespace is.
     """
+    labels = {"app.kubernetes.io/managed-by": "s3c"} | ({stages.PREVIEW_LABEL: "true"} if preview else {})
     spec: KubernetesObject = {
         "automountServiceAccountToken": False,
         "restartPolicy": "Never",
@@ -90,7 +96,7 @@ def probe_pod(
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"generateName": "s3c-gate-", "labels": {"app.kubernetes.io/managed-by": "s3c"}},
+        "metadata": {"generateName": "s3c-gate-", "labels": labels},
         "spec": spec,
     }
 
@@ -110,21 +116,36 @@ def _container(name: str, image: str) -> KubernetesObject:
     }
 
 
-def try_images(cluster: Cluster, namespace: str, *images: str) -> AdmissionDenied | None:
+def try_images(
+    cluster: Cluster,
+    namespace: str,
+    *images: str,
+    preview: bool = False,
+    admitted: list[KubernetesObject] | None = None,
+) -> AdmissionDenied | None:
     """Ask the API server to admit a Pod with these images, by dry run; return the denial, None when it was admitted.
+
+    Args:
+        cluster: to ask.
+        namespace: of the Pod.
+        images: of its containers.
+        preview: as in `probe_pod`.
+        admitted: an admitted Pod is appended to it, as mutation changed it.
 
     Raises:
         OutsideError: it was rejected for a reason other than admission.
     """
-    denied = _try_pod(cluster, namespace, probe_pod(images))
+    denied = _try_pod(cluster, namespace, probe_pod(images, preview=preview), admitted)
     return _with_ratify_log(cluster, denied) if denied is not None else None
 
 
-def _try_pod(cluster: Cluster, namespace: str, document: KubernetesObject) -> AdmissionDenied | None:
+def _try_pod(
+    cluster: Cluster, namespace: str, document: KubernetesObject, admitted: list[KubernetesObject] | None = None
+) -> AdmissionDenied | None:
     account_deadline, busy_deadline = time.monotonic() + 15, time.monotonic() + 60
     while True:
         try:
-            cluster.create(PODS, document, namespace, dry_run=True)
+            taken = cluster.create(PODS, document, namespace, dry_run=True)
         except AdmissionDenied as denied:
             # Ratify and Gatekeeper cache Ratify's verdict for 10 s, or for less.
             if (
@@ -139,6 +160,8 @@ def _try_pod(cluster: Cluster, namespace: str, document: KubernetesObject) -> Ad
                 raise
             time.sleep(0.3)
         else:
+            if admitted is not None:
+                admitted.append(taken)
             return None
 
 
@@ -248,10 +271,18 @@ def prove_closed(
     return GateProof(denied=first, places=tuple(tried))
 
 
-def prove_closed_by_absent_image(cluster: Cluster, namespace: str, constraints: Iterable[str]) -> GateProof | S3CError:
+def prove_closed_by_absent_image(
+    cluster: Cluster, namespace: str, constraints: Iterable[str], *, preview: bool = False
+) -> GateProof | S3CError:
     """Prove that the gate denies an image that does not exist: for a gate that knows no other image yet.
 
     It proves less than `prove`: that Ratify is asked, and that its verdict counts, but not that signatures are checked.
+
+    Args:
+        cluster: to ask.
+        namespace: of the Pods.
+        constraints: the names of those that ask Ratify.
+        preview: as in `probe_pod`: for a gate in a stage that admits everything.
 
     Returns:
         The proof, or the error that there is none (yet).
@@ -260,7 +291,7 @@ def prove_closed_by_absent_image(cluster: Cluster, namespace: str, constraints: 
         OutsideError: a Pod was rejected for a reason other than admission.
     """
     asking, first, tried = frozenset(constraints), None, []
-    for place, denied in _try_places(cluster, namespace, ABSENT_IMAGE, _BESIDE):
+    for place, denied in _try_places(cluster, namespace, ABSENT_IMAGE, _BESIDE, preview=preview):
         relevant = _denials_of(denied, ABSENT_IMAGE)
         if denied is None or (not relevant and _denials_of(denied, _BESIDE)):
             return _gate_open_error(ABSENT_IMAGE, "which is not there", place, namespace)
@@ -300,7 +331,7 @@ def _not_proved_error(namespace: str) -> OutsideError:
 
 
 def _try_places(
-    cluster: Cluster, namespace: str, image: str, beside: str
+    cluster: Cluster, namespace: str, image: str, beside: str, *, preview: bool = False
 ) -> Iterator[tuple[image_places.ImagePlace, AdmissionDenied | None]]:
     """Try Pods with an image in each place that a new Pod can have one in, without those the cluster lacks.
 
@@ -313,7 +344,8 @@ def _try_places(
     for place in image_places.PLACES:
         if not place.creatable:
             continue
-        document = probe_pod([image]) if place is image_places.CONTAINERS else probe_pod([beside], place, image)
+        alone = place is image_places.CONTAINERS
+        document = probe_pod([image], preview=preview) if alone else probe_pod([beside], place, image, preview=preview)
         try:
             denied = _try_pod(cluster, namespace, document)
         except ApiError as error:

@@ -77,6 +77,8 @@ def _gate_verdict(deploy: DeployEntry) -> str:
         return "The gate is paused" if deploy.gate.pauses else "The gate is in force"
     installation = "Nothing to do: the gate is there, and" if deploy.unchanged else "The gate is installed, and"
     gate = installation if deploy.applied else "The gate"
+    if watching := sorted({stage for stage in (deploy.gate.stages or {}).values() if stage != "deny"}):
+        return f"{gate} only watches: stage {', '.join(watching)}"
     return f"{gate} closes" if deploy.gate.unsigned_denied else f"{gate} was tried"
 
 
@@ -129,6 +131,11 @@ def _facts(deploy: DeployEntry) -> list[str]:
         facts.append(f"In force: {', '.join(gate.constraints)}.")
     if gate.exempt:
         facts.append(f"Namespaces that go around the gate: {', '.join(gate.exempt)}.")
+    facts += [
+        f"In {namespace} the gate is in the stage {stage}: every image is admitted."
+        for namespace, stage in (gate.stages or {}).items()
+        if stage != "deny"
+    ]
     facts += [
         f"Pause of {pause.constraint}: from {pause.since} until {pause.until}: {pause.reason.rstrip('.')}."
         for pause in gate.pauses or ()

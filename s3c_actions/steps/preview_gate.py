@@ -1,0 +1,147 @@
+"""Say what the gate would refuse of the images that a cluster uses, before it refuses anything.
+
+Each image is judged once: by the installed gate, which is asked by dry run as it would be asked in the stage `deny`, or
+by a policy that is to come, with the evidence in the registry.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+
+from s3c_actions.cluster.client import Cluster
+from s3c_actions.cluster.gate import proof
+from s3c_actions.cluster.gate.denials import RATIFY_BUSY, Denial
+from s3c_actions.cluster.image_places import pod_images
+from s3c_actions.cluster.used_images import ImageUse
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.reference import Reference
+from s3c_actions.report.document import PreviewImage
+
+AT_ONCE = 4
+_COMMAND = re.compile(r"`(s3c (?!policy check)[^`]+)`")
+_NOT_ASKED = re.compile(rf"Ratify could not be asked|the gate itself|{RATIFY_BUSY}")
+_VERDICTS = ("refused", "unknown", "admitted")
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of one image.
+
+    Attributes:
+        image: by digest, or as given where that is not known.
+        verdict: `admitted`, `refused` or `unknown`.
+        reason: why not, as a clause.
+        remedy: what to change.
+    """
+
+    image: str
+    verdict: str
+    reason: str = ""
+    remedy: str = ""
+
+
+def preview(
+    used: Mapping[str, Sequence[ImageUse]], exempt: Collection[str], ask: Callable[[str], Verdict]
+) -> tuple[tuple[PreviewImage, ...], tuple[PreviewImage, ...]]:
+    """Judge images; those of exempt namespaces alone come apart.
+
+    Args:
+        used: image, as named → its uses.
+        exempt: namespaces that go around the gate.
+        ask: judges one image; does not raise.
+    """
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        verdicts = dict(zip(used, pool.map(ask, used), strict=True))
+    by_image: dict[str, list[str]] = {}
+    for name, verdict in verdicts.items():
+        by_image.setdefault(verdict.image, []).append(name)
+    listed: tuple[list[PreviewImage], list[PreviewImage]] = ([], [])
+    for image, names in by_image.items():
+        uses = sorted({use for name in names for use in used[name]})
+        subject = [use for use in uses if use.namespace not in exempt]
+        # Of several names of one digest, one by a tag may be refused for that.
+        verdict = min((verdicts[name] for name in names), key=lambda one: _VERDICTS.index(one.verdict))
+        listed[0 if subject else 1].append(_entry(image, names, verdict, subject or uses))
+    first, second = (
+        tuple(sorted(images, key=lambda one: (_VERDICTS.index(one.verdict), one.image))) for images in listed
+    )
+    return first, second
+
+
+def _entry(image: str, names: Sequence[str], verdict: Verdict, uses: Sequence[ImageUse]) -> PreviewImage:
+    static = any(use.static for use in uses)
+    refused = verdict.verdict == "refused"
+    return PreviewImage(
+        image=image,
+        names=tuple(names),
+        verdict=verdict.verdict,  # type: ignore[arg-type]  # one of its values
+        reason=verdict.reason,
+        remedy=verdict.remedy,
+        command=fix_command(image, verdict) if refused else "",
+        places=tuple(dict.fromkeys(f"{use.workload} ({use.noun})" for use in uses)),
+        running=any(use.running for use in uses),
+        static=static,
+    )
+
+
+def fix_command(image: str, verdict: Verdict) -> str:
+    """Return the command that fixes what an image is refused for: the first that the reason or the remedy names."""
+    named = _COMMAND.search(f"{verdict.reason} {verdict.remedy}")
+    if named:
+        return named[1]
+    if "@" in image and "not in its registry" not in verdict.reason and "in no registry" not in verdict.reason:
+        return f"s3c trace {image}"
+    return ""
+
+
+class InstalledGate(msgspec.Struct, frozen=True, kw_only=True):
+    """Asks the gate of a cluster.
+
+    Attributes:
+        cluster: that has it.
+        namespace: that the gate looks at, of the Pods that are tried.
+        constraints: names of those that ask Ratify, with that of a preview.
+    """
+
+    cluster: Cluster
+    namespace: str
+    constraints: frozenset[str]
+
+    def ask(self, image: str) -> Verdict:
+        """Return what the stage `deny` would do with an image."""
+        if not image:
+            return Verdict(image=image, verdict="refused", reason="no image is named", remedy="Name one, by digest.")
+        admitted: list[dict[str, object]] = []
+        try:
+            denied = proof.try_images(self.cluster, self.namespace, image, preview=True, admitted=admitted)
+        except S3CError as error:
+            return Verdict(image=pinned(image), verdict="unknown", reason=error.what, remedy=error.remedy)
+        if denied is None:
+            spec = admitted[0].get("spec")
+            names = [found.image for found in pod_images(spec)] if isinstance(spec, dict) else []
+            return Verdict(image=pinned(names[0] if names else image), verdict="admitted")
+        denial = next((one for one in denied.denials if one.constraint in self.constraints), denied.denials[0])
+        # Mutation had written the digest into the Pod before it was judged.
+        name = denial.image if "@" in denial.image else image
+        return Verdict(
+            image=pinned(name),
+            verdict="refused" if self._is_verdict(denial) else "unknown",
+            reason=denial.reason,
+            remedy=denial.remedy,
+        )
+
+    def _is_verdict(self, denial: Denial) -> bool:
+        own = denial.constraint in self.constraints or denial.webhook == "mutation.gatekeeper.sh"
+        return own and not _NOT_ASKED.match(denial.reason)
+
+
+def pinned(image: str) -> str:
+    """Return an image by its digest alone, where it has one."""
+    try:
+        reference = Reference.parse(image)
+    except InputError:
+        return image
+    return reference.pinned if reference.digest else str(reference)

@@ -1,0 +1,142 @@
+"""What a gate would refuse: each image once, exempt namespaces apart, and nothing unknown counts as admitted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from s3c_actions.cluster.client import AdmissionDenied, Cluster, Resource
+from s3c_actions.cluster.gate import denials, proof, stages
+from s3c_actions.cluster.used_images import ImageUse
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.steps.preview_gate import InstalledGate, Verdict, fix_command, preview
+
+APP, OTHER, MOVED = (f"reg.example/app@sha256:{digit * 64}" for digit in "123")
+NAMES = frozenset({stages.BASE, stages.PREVIEW})
+
+
+def use(namespace: str = "shop", **fields: Any) -> ImageUse:
+    given: dict[str, Any] = {"workload": f"{namespace}/app", "noun": "container", "running": True} | fields
+    return ImageUse(namespace=namespace, **given)
+
+
+def test_names_of_one_digest_are_one_image():
+    answers = {
+        "reg.example/app:1": Verdict(image=APP, verdict="admitted"),
+        APP: Verdict(image=APP, verdict="admitted"),
+        "reg.example/app:2": Verdict(image=OTHER, verdict="refused", reason="it has no signature", remedy=""),
+    }
+    used = {"reg.example/app:1": (use(), use("pay")), APP: (use(),), "reg.example/app:2": (use(running=False),)}
+    images, exempt = preview(used, (), answers.__getitem__)
+    assert exempt == ()
+    assert [(one.image, one.verdict, one.names) for one in images] == [
+        (OTHER, "refused", ("reg.example/app:2",)),
+        (APP, "admitted", ("reg.example/app:1", APP)),
+    ]
+    assert images[1].places == ("pay/app (container)", "shop/app (container)")
+    assert [one.running for one in images] == [False, True]
+
+
+def test_an_image_of_exempt_namespaces_alone_comes_apart():
+    refused = Verdict(image=APP, verdict="refused", reason="x")
+    images, exempt = preview({APP: (use("kube-system"),)}, {"kube-system"}, lambda _: refused)
+    assert (images, [one.verdict for one in exempt]) == ((), ["refused"])
+    images, exempt = preview({APP: (use("kube-system"), use())}, {"kube-system"}, lambda _: refused)
+    assert ([one.places for one in images], exempt) == ([("shop/app (container)",)], ())
+
+
+class Gate(Cluster):
+    """A gate that answers Pods of a preview by their image, and admits every other Pod."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        super().__init__(None, address="https://cluster.test")  # type: ignore[arg-type]  # nothing is asked through it
+        self.answers = answers
+
+    def create(self, resource: Resource, document: dict[str, Any], namespace: str = "", *, dry_run: bool) -> Any:
+        assert (resource, namespace, dry_run) == (proof.PODS, "shop", True)
+        assert document["metadata"]["labels"][stages.PREVIEW_LABEL] == "true"
+        answer = self.answers[document["spec"]["containers"][0]["image"]]
+        if isinstance(answer, Exception):
+            raise answer
+        document["spec"]["containers"][0]["image"] = answer
+        return document
+
+    def list(self, resource: Resource, namespace: str = "", **query: str) -> list[dict[str, Any]]:
+        return []
+
+
+def denied(text: str, webhook: str = "validation.gatekeeper.sh") -> AdmissionDenied:
+    message = f'admission webhook "{webhook}" denied the request: {text}'
+    return AdmissionDenied(denials.parse(message), message)
+
+
+UNREACHABLE = 'failed calling webhook "validation.gatekeeper.sh": failed to call webhook: dial tcp: connection refused'
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "image", "reason"),
+    [
+        (APP, "admitted", APP, ""),
+        (
+            denied(f"[{stages.PREVIEW}] {APP} is not trusted: it has no signature. (trace 54ab39d7)"),
+            "refused",
+            APP,
+            "it has no signature",
+        ),
+        (
+            denied(f"[labels] no team\n[{stages.BASE}] {APP} is not trusted: it has no signature. (trace 54ab39d7)"),
+            "refused",
+            APP,
+            "it has no signature",
+        ),
+        (
+            denied(f"[{stages.PREVIEW}] reg.example/app:1 has no digest: what is pulled later may be another image."),
+            "refused",
+            "reg.example/app:1",
+            "no digest",
+        ),
+        (denied("[labels] no team"), "unknown", "reg.example/app:1", "no team"),
+        (denied("quota", "other.example"), "unknown", "reg.example/app:1", "quota"),
+        (
+            denied(f"[{stages.PREVIEW}] Ratify could not be asked about {APP}: connection refused. Look."),
+            "unknown",
+            APP,
+            "Ratify could not be asked",
+        ),
+        (AdmissionDenied(denials.parse(UNREACHABLE), UNREACHABLE), "unknown", "reg.example/app:1", "asked"),
+        (OutsideError("The cluster does not answer."), "unknown", "reg.example/app:1", "does not answer"),
+    ],
+)
+def test_the_installed_gate_is_asked_and_what_is_no_verdict_is_unknown(answer, verdict, image, reason):
+    gate = InstalledGate(cluster=Gate({"reg.example/app:1": answer}), namespace="shop", constraints=NAMES)
+    found = gate.ask("reg.example/app:1")
+    assert (found.verdict, found.image) == (verdict, image)
+    assert reason in found.reason
+    assert bool(found.reason) == (verdict != "admitted")
+
+
+def test_a_container_without_an_image_is_refused():
+    assert InstalledGate(cluster=Gate({}), namespace="shop", constraints=NAMES).ask("").verdict == "refused"
+
+
+@pytest.mark.parametrize(
+    ("reason", "remedy", "command"),
+    [
+        (
+            "it has no signature",
+            f"Sign it with `s3c sign {APP}`, or deploy the digest that is signed.",
+            f"s3c sign {APP}",
+        ),
+        (f"it has no scan report: attach a new one with `s3c attach {APP}`", "", f"s3c attach {APP}"),
+        (
+            f"it has 2 refused findings: patch it with `s3c patch {APP}`, or rebuild it",
+            f"Do what is named; `s3c policy check {APP}` judges as the cluster does.",
+            f"s3c patch {APP}",
+        ),
+        ("it is not in its registry", "Push it, or look at the name and the digest.", ""),
+        ("something else", "", f"s3c trace {APP}"),
+    ],
+)
+def test_the_command_that_fixes_it_is_the_one_that_the_gate_names(reason, remedy, command):
+    assert fix_command(APP, Verdict(image=APP, verdict="refused", reason=reason, remedy=remedy)) == command
