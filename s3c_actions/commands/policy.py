@@ -109,13 +109,22 @@ def _describe_policy(policy: Policy) -> str:
     refused = f"{', '.join(findings.refuse)}{fixable}" if findings.refuse else "none by severity"
     lines = [
         ("policy", policy.digest),
-        ("signers", ", ".join(signer.name for signer in policy.signers) or "none: neither check nor export will do"),
+        (
+            "signers",
+            ", ".join(signer.name for signer in policy.image_signers) or "none: neither check nor export will do",
+        ),
         ("findings refused", refused),
         ("denied by name", ", ".join(findings.deny) or "none"),
         ("exceptions", str(len(policy.exceptions))),
+        ("break-glass", _describe_granters(policy)),
         ("report", f"no older than {policy.report.maximum_age}"),
         ("SBOM", "required" if policy.needs_sbom else "not required"),
         ("packages refused", ", ".join(policy.packages.refuse) or "none"),
         ("licences refused", ", ".join(policy.licenses.refuse) or "none"),
     ]
     return "".join(f"{name:<17} {text}\n" for name, text in lines)
+
+
+def _describe_granters(policy: Policy) -> str:
+    names = ", ".join(signer.name for signer in policy.granters)
+    return f"by {names}, for {policy.break_glass.maximum} at most" if names else "nobody may grant exceptions"

@@ -19,7 +19,8 @@ from s3c_actions.core.artifact_types import STATEMENT
 from s3c_actions.core.text import plural
 from s3c_actions.evidence.statement import PREVIOUS_VERSION, VERSION
 from s3c_actions.findings.model import ForbiddenContent
-from s3c_actions.policy import licences
+from s3c_actions.policy import break_glass, licences
+from s3c_actions.policy.break_glass import ExceptionDocument, JudgedException
 from s3c_actions.policy.model import Policy, exception_end
 
 CLOCK_SKEW = timedelta(minutes=5)
@@ -65,6 +66,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         trust: who signed the image itself.
         reports, sboms: the SARIF and SPDX documents attached to it; an SBOM's content is not used, because the report
             states what the policy rejects in it.
+        exceptions: break-glass exceptions and revocations of them.
     """
 
     reference: str
@@ -72,6 +74,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     trust: SignerStatus
     reports: tuple[EvidenceDocument, ...] = ()
     sboms: tuple[EvidenceDocument, ...] = ()
+    exceptions: tuple[ExceptionDocument, ...] = ()
 
 
 class Objection(msgspec.Struct, frozen=True, order=True):
@@ -170,6 +173,7 @@ def _report_refusals(policy: Policy, evidence: Evidence, now: datetime) -> list[
     if not documents:
         return [Objection("no-report", f"it has no scan report: {remedy}")]
     refusals: list[Objection] = []
+    exceptions = break_glass.judge_exceptions(policy, evidence.exceptions, evidence.subject, now)
     for report in _newest(documents):
         report_name = f"its newest scan report ({_short(report.digest)})"
         refusals += _signature_refusals(report.trust, "report", report_name, remedy)
@@ -185,8 +189,14 @@ def _report_refusals(policy: Policy, evidence: Evidence, now: datetime) -> list[
         for blind in sorted({run["blind"] for run in runs if run["blind"] and not _blindness_accepted(policy, run)}):
             refusals.append(Objection("blind", f"{report_name} could not look at everything: {blind}"))
         results = [result["properties"] for run in report.content["runs"] for result in run["results"]]
-        counted = [result for result in results if not result["suppressed"]]
-        refusals += _finding_refusals(policy, counted, sum(run["omitted"] for run in runs), evidence, now)
+        counted = [
+            result
+            for result in results
+            if not result["suppressed"] and not break_glass.excuses(policy, exceptions, result["id"])
+        ]
+        omitted = 0 if break_glass.excuses_unlisted(policy, exceptions) else sum(run["omitted"] for run in runs)
+        if found := _finding_refusals(policy, counted, omitted, evidence, now):
+            refusals += [*found, *_ignored_exceptions(exceptions, evidence)]
         refused = {"package": policy.packages.refuse, "license": policy.licenses.refuse}
         stated = [ForbiddenContent(**content) for run in runs for content in run["contents"]]
         refusals += content_objections(content for content in stated if content.by in refused.get(content.kind, ()))
@@ -328,6 +338,15 @@ def _finding_refusals(
         text = f"the exception for {name}{where} ended on {until}: fix the finding, or renew the exception"
         refusals.append(Objection("expired-exception", text))
     return refusals
+
+
+def _ignored_exceptions(exceptions: Iterable[JudgedException], evidence: Evidence) -> list[Objection]:
+    """Name the exceptions that do not count, for whoever wonders why the findings are refused nevertheless."""
+    ignored = {f"{_short(one.digest)}: {one.ignored}" for one in exceptions if not one.counts}
+    if not ignored:
+        return []
+    text = f"exceptions beside it do not count, {_join_names(ignored)}: see `s3c exception list {evidence.reference}`"
+    return [Objection("ignored-exception", text)]
 
 
 def _describe_finding(finding: Mapping[str, Any]) -> str:

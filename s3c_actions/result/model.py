@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from s3c_actions.findings.difference import Difference
     from s3c_actions.findings.model import Finding, ForbiddenContent, ScanReport
     from s3c_actions.findings.scope import Scope, SettingsFile
+    from s3c_actions.policy.break_glass import JudgedException
     from s3c_actions.policy.judge import Objection
     from s3c_actions.report.document import ImageResult
     from s3c_actions.report.rendering import Rendering
@@ -231,11 +232,13 @@ class PolicyJudgement(msgspec.Struct, frozen=True, kw_only=True):
         reference: pinned.
         policy: its digest.
         refusals: its objections to the image; empty when it admits it.
+        exceptions: break-glass exceptions beside the image, those that do not count included.
     """
 
     reference: str
     policy: str
     refusals: tuple[Objection, ...]
+    exceptions: tuple[JudgedException, ...] = ()
     seconds: float = 0.0
 
 
