@@ -18,6 +18,7 @@ from s3c_actions.policy.model import exception_end
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.steps import judge as step
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.exceptions import report_exceptions
 from s3c_actions.wiring.images import failed
 from s3c_actions.wiring.signing import registries_of, resolve_images
 
@@ -64,6 +65,7 @@ def _judge_images(options: inputs.PolicyInputs, context: Context, policy: Policy
                     outcomes.append(failed(outcome, error))
                     progress_step.done(error.what)
                     continue
+                report_exceptions(pinned, judgement.exceptions, context)
                 refusal = step.rejected_error(judgement)
                 progress_step.done(
                     "the policy admits it" if refusal is None else f"refused: {judgement.refusals[0].text}"

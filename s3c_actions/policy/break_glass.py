@@ -17,6 +17,8 @@ from s3c_actions.policy.model import Policy
 
 MOST = 50
 """So many documents are read beside an image; when there are more, none counts."""
+MAX_NAMED = 5
+"""Number of findings named in one sentence."""
 CLOCK_SKEW = timedelta(minutes=5)
 """How far ahead the clock that dated an exception may be."""
 
@@ -162,3 +164,33 @@ def excuses_unlisted(policy: Policy, exceptions: Iterable[JudgedException]) -> b
     return not policy.findings.deny and any(
         ALL in one.grant.findings for one in exceptions if one.counts and one.grant is not None
     )
+
+
+def describe(exception: JudgedException, now: datetime) -> str:
+    """Return an exception as a clause for people: what it excuses and for how long still, or why it does not count.
+
+    Who and why are what its signer wrote: untrusted text.
+    """
+    name = f"exception {exception.digest[:19]}"
+    if exception.grant is None or not exception.counts:
+        return f"{name} does not count: {exception.ignored}"
+    grant = exception.grant
+    excused = "all findings" if ALL in grant.findings else _first(grant.findings)
+    return (
+        f"{name} excuses {excused}, {describe_left(grant.until - now)} left (until {stamp(grant.until)}), "
+        f"by {grant.who} (signer {exception.granter}): {grant.why}"
+    )
+
+
+def describe_left(left: timedelta) -> str:
+    """Return a time that is left, in the units that matter: `23 h 5 min`, `4 min`, `40 s`."""
+    seconds = max(0, int(left.total_seconds()))
+    hours, minutes = divmod(seconds // 60, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{seconds} s"
+
+
+def _first(findings: Sequence[str]) -> str:
+    rest = len(findings) - MAX_NAMED
+    return ", ".join(findings[:MAX_NAMED]) + (f" and {rest} more" if rest > 0 else "")
