@@ -201,7 +201,7 @@ def _trace_tools(
         tools, checker=SignatureChecker(notation=verification[0], homes=(verification[1],), temp=context.temp)
     )
     path = options.policy
-    if path is None or not model.read(path).signers:
+    if path is None or not model.read(path).image_signers:
         return tools
     try:
         checker, judge = stack.enter_context(

@@ -18,6 +18,7 @@ from s3c_actions.policy import model
 from s3c_actions.result.model import Outcome, VerifyResult
 from s3c_actions.steps import deploy, judge
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.exceptions import report_exceptions
 from s3c_actions.wiring.judging import read_certificates
 from s3c_actions.wiring.signing import create_notation
 from s3c_actions.wiring.verifying import names_trust
@@ -99,7 +100,9 @@ def _add_policy_judge(
 
     def verify_and_judge(reference: str) -> VerifyResult | None:
         result = verify(reference) if verify is not None else None
-        refusal = judge.rejected_error(judge.run(prepared, Reference.parse(reference)))
+        judgement = judge.run(prepared, Reference.parse(reference))
+        report_exceptions(reference, judgement.exceptions, context)
+        refusal = judge.rejected_error(judgement)
         if refusal is not None:
             raise refusal
         return result

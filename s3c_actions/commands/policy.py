@@ -21,6 +21,7 @@ from s3c_actions.result.model import ImageOutcome, Outcome, PolicyJudgement
 from s3c_actions.steps import forecast as forecasting
 from s3c_actions.steps import judge as step
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.exceptions import report_exceptions
 from s3c_actions.wiring.images import failed
 from s3c_actions.wiring.signing import registries_of, resolve_images
 
@@ -106,6 +107,7 @@ def _judge_images(
                     outcomes.append(failed(outcome, error))
                     progress_step.done(error.what)
                     continue
+                report_exceptions(pinned, judgement.exceptions, context)
                 refusal = step.rejected_error(judgement)
                 progress_step.done("the policy admits it" if refusal is None else _describe_refusal(judgement))
             outcomes.append(replace(outcome, judgement=judgement, failure=refusal))
@@ -153,11 +155,15 @@ def exception_notices(policy: Policy, now: datetime) -> list[str]:
 def _describe_policy(policy: Policy) -> str:
     lines = [
         ("policy", policy.digest),
-        ("signers", ", ".join(signer.name for signer in policy.signers) or "none: neither check nor export will do"),
+        (
+            "signers",
+            ", ".join(signer.name for signer in policy.image_signers) or "none: neither check nor export will do",
+        ),
         ("findings refused", _describe_refused(policy)),
         ("exploited", _describe_exploited(policy)),
         ("denied by name", ", ".join(policy.findings.deny) or "none"),
         ("exceptions", str(len(policy.exceptions))),
+        ("break-glass", _describe_granters(policy)),
         ("report", f"no older than {policy.report.maximum_age}"),
         ("platform", "refused at its end of life" if policy.platform.end_of_life == "refuse" else "any"),
         ("base", f"no older than {policy.base.maximum_age}" if policy.base.maximum_age else "of any age"),
@@ -185,3 +191,8 @@ def _describe_exploited(policy: Policy) -> str:
             "not asked about" if not policy.findings.epss else f"scores no older than {policy.exploitation.maximum_age}"
         )
     return f"denied (KEV), by data no older than {policy.exploitation.maximum_age}"
+
+
+def _describe_granters(policy: Policy) -> str:
+    names = ", ".join(signer.name for signer in policy.granters)
+    return f"by {names}, for {policy.break_glass.maximum} at most" if names else "nobody may grant exceptions"

@@ -16,6 +16,8 @@ SPDX = "application/spdx+json"
 CYCLONEDX = "application/vnd.cyclonedx+json"
 OPENVEX = "application/vnd.openvex+json"
 RESULT = "application/vnd.s3c.result.v1+json"
+EXCEPTION = "application/vnd.s3c.exception.v1+json"
+"""A break-glass exception, or the revocation of one: `evidence/exception.py`."""
 
 TYPES: Mapping[str, str] = {
     "sarif": SARIF,
@@ -26,12 +28,16 @@ TYPES: Mapping[str, str] = {
 }
 """Name of a document in `attach` → its artifact type, in the order in which they are attached."""
 
+KINDS: Mapping[str, str] = {**TYPES, "exception": EXCEPTION}
+"""The same of every document that s3c signs, those that `attach` does not make included."""
+
 TITLES: Mapping[str, str] = {
     SARIF: "report.sarif",
     SPDX: "sbom.spdx.json",
     CYCLONEDX: "sbom.cdx.json",
     OPENVEX: "fixed.openvex.json",
     RESULT: "result.json",
+    EXCEPTION: "exception.json",
 }
 """Artifact type → file name of the document, in the annotation TITLE of its layer."""
 

@@ -29,6 +29,9 @@ COMMANDS: Mapping[str, str] = {
     "trace": "Tell the whole story of a digest from the registry alone.",
     "deploy": "Deploy manifests by signed digests, behind a gate that is proved.",
     "policy": "Read a policy, judge images by it as the cluster would, and export it.",
+    "exception grant": "Break-glass: excuse findings of an image for hours, signed beside it; it ends by itself.",
+    "exception list": "List the break-glass exceptions beside images, with the time left.",
+    "exception revoke": "End break-glass exceptions before their time.",
     "gate": "Install the cluster's gate, and prove that it closes: an unsigned image is denied.",
     "propose": "Propose patched images as a pull request that writes their digests into manifests.",
     "comment": "Write results as comments on their pull request.",
@@ -47,6 +50,7 @@ COMMANDS: Mapping[str, str] = {
 `fleet plan` is `fleet_plan`."""
 
 FAMILIES: Mapping[str, str] = {
+    "exception": "Break-glass: excuse findings of an image for hours, list and revoke that.",
     "fleet": "Keep many images scanned, patched and signed: plan, run, report.",
 }
 """The first words of commands of two words, with what they do together."""

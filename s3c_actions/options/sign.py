@@ -84,7 +84,7 @@ class CertificateOptions(Group):
 
     certificate: Input[Path | None] = Input(
         name="certificate",
-        basic=("chain", "sign", "attach", "trust", "refresh"),
+        basic=("chain", "sign", "attach", "trust", "refresh", "exception grant", "exception revoke"),
         help="Certificates of the key, a file's path or the PEM itself: the signing certificate first, each issuer "
         "after it, the root last.",
         parse=path,
@@ -99,7 +99,7 @@ class KeyOptions(CertificateOptions, VaultOptions):
 
     key = Input(
         name="key",
-        basic=("chain", "sign", "attach", "refresh"),
+        basic=("chain", "sign", "attach", "refresh", "exception grant", "exception revoke"),
         help="Private key in PEM (PKCS#8, PKCS#1 or SEC 1), encrypted or not. Goes with `certificate`.",
         parse=path,
         instead="Give it as `key-pem`, from a secret, or write it to a file and give the file's path.",

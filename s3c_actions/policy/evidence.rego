@@ -8,6 +8,8 @@
 
 signature_type := "application/vnd.cncf.notary.signature"
 
+exception_type := "application/vnd.s3c.exception.v1+json"
+
 ranks := {"CRITICAL": 0, "HIGH": 1, "MEDIUM": 2, "LOW": 3, "UNKNOWN": 4}
 
 skew := 300000000000
@@ -29,12 +31,14 @@ signature_refusals(image, reports) = said {
   true
 }
 
-trust(reports) = "allowed" {
+trust(reports) = signed_by(reports, policy.verifiers)
+
+signed_by(reports, verifiers) = "allowed" {
   report := reports[_]
   report.artifactType == signature_type
   verified := report.verifierReports[_]
   verified.isSuccess == true
-  verified.name == policy.verifiers[_]
+  verified.name == verifiers[_]
 } else = "stranger" {
   reports[_].artifactType == signature_type
 } else = "unsigned" {
@@ -47,10 +51,10 @@ report_refusals(image, reports) = said {
   fix := sprintf("attach a new one with `s3c attach %v`", [image])
   documents := [one | report := reports[_]; report.artifactType == "application/sarif+json"; one := sarif(report)]
   sboms := [report | report := reports[_]; report.artifactType == "application/spdx+json"]
-  said := reports_judged(image, documents, sboms, fix)
+  said := reports_judged(image, documents, sboms, exceptions_of(reports), fix)
 }
 
-reports_judged(image, documents, sboms, fix) = said {
+reports_judged(image, documents, sboms, exceptions, fix) = said {
   count(documents) == 0
   said := {{"code": "no-report", "text": sprintf("it has no scan report: %v", [fix])}}
 } else = said {
@@ -59,11 +63,11 @@ reports_judged(image, documents, sboms, fix) = said {
     one := documents[_]
     one.when == latest
     about := sprintf("its newest scan report (%v)", [substring(one.digest, 0, 19)])
-    refusal := report_judged(image, one, sboms, about, fix)[_]
+    refusal := report_judged(image, one, sboms, exceptions, about, fix)[_]
   }
 }
 
-report_judged(image, one, sboms, about, fix) = said {
+report_judged(image, one, sboms, exceptions, about, fix) = said {
   one.readable == false
   one.busy == true
   said := {{"code": "busy", "text": sprintf("%v was not read, because Ratify's cache was being written: try again in half a minute", [about])}}
@@ -72,9 +76,14 @@ report_judged(image, one, sboms, about, fix) = said {
   said := standing(one.trust, one.readable, "report", about, fix)
 } else = said {
   runs := one.content.runs
-  results := {result | result := runs[_].results[_].properties; result.suppressed == false}
+  results := {result |
+    result := runs[_].results[_].properties
+    result.suppressed == false
+    not excused_by_grant(exceptions, result)
+  }
   statements := {statement | statement := runs[_].properties.s3c}
-  omitted := sum([number | statement := runs[_].properties.s3c; number := refusable(statement)])
+  omitted := sum([number | statement := runs[_].properties.s3c; not unlisted_excused(exceptions); number := refusable(statement)])
+  found := findings(image, results, omitted)
   said := union({
     standing(one.trust, one.readable, "report", about, fix),
     other_image(one, statements, about, fix),
@@ -83,7 +92,8 @@ report_judged(image, one, sboms, about, fix) = said {
     image_rules(statements, about, fix),
     scope_refusals(statements, about, fix),
     blind(statements, about),
-    findings(image, results, omitted),
+    found,
+    ignored_exceptions(image, exceptions, found),
     contents(statements),
     sbom_refusals(statements, sboms, about, fix),
   })
@@ -506,6 +516,159 @@ fix_of(one) = [sprintf("fixed in %v", [one.fixed])] {
   one.fixable == false
 } else = [] {
   true
+}
+
+# Break-glass: signed exceptions beside the image, as policy/break_glass.py has them. `ignored` is why one does not count.
+
+exceptions_of(reports) = judged {
+  documents := [one | report := reports[_]; report.artifactType == exception_type; one := exception_of(report)]
+  revoked := {digest |
+    one := documents[_]
+    is_revocation(one.content)
+    one.trust == "allowed"
+    one.content.subject == one.subject
+    digest := one.content.revokes[_]
+  }
+  grants := {one | one := documents[_]; not is_read_revocation(one.content, count(documents))}
+  sound := {one | one := grants[_]; fault_of_grant(one, count(documents), revoked) == ""}
+  judged := {{"digest": one.digest, "findings": findings_of(one), "ignored": ignored} |
+    one := grants[_]
+    ignored := fault_or_double(one, fault_of_grant(one, count(documents), revoked), sound)
+  }
+}
+
+is_read_revocation(content, total) {
+  total <= 50
+  is_revocation(content)
+}
+
+exception_of(report) = {"digest": report.referenceDigest, "subject": subject(report), "trust": signed_by(report.nestedReports, policy.granters), "content": small_content(report), "busy": is_busy(report)}
+
+small_content(report) = content {
+  text := report.verifierReports[_].extensions.report
+  count(text) <= 16384
+  content := json.unmarshal(text)
+} else = null {
+  true
+}
+
+fault_of_grant(one, total, revoked) = "there are more than 50" {
+  total > 50
+} else = "the policy lets nobody grant exceptions" {
+  count(policy.granters) == 0
+} else = "it was not read, because Ratify's cache was being written" {
+  fault_of_reading(one)
+  one.busy == true
+} else = "it cannot be read" {
+  fault_of_reading(one)
+} else = "it is for another image" {
+  one.content.subject != one.subject
+} else = text {
+  stamp(one.content.until) - stamp(one.content.created) > policy.longest_grant
+  text := sprintf("it lasts longer than %v", [policy.longest_grant_text])
+} else = text {
+  stamp(one.content.created) - skew > time.now_ns()
+  text := sprintf("it is dated %v, which is still to come", [one.content.created])
+} else = text {
+  stamp(one.content.until) <= time.now_ns()
+  text := sprintf("it ended at %v", [one.content.until])
+} else = "it is not signed" {
+  one.trust == "unsigned"
+} else = "it is signed by nobody whom the policy lets grant exceptions" {
+  one.trust == "stranger"
+} else = "it was revoked" {
+  revoked[one.digest]
+} else = "" {
+  true
+}
+
+fault_of_reading(one) {
+  not is_grant(one.content)
+}
+
+fault_or_double(one, fault, sound) = text {
+  fault == ""
+  same := [other.digest | other := sound[_]; other.content == one.content; other.digest < one.digest]
+  count(same) > 0
+  text := sprintf("it says the same as %v", [substring(min(same), 0, 19)])
+} else = fault {
+  true
+}
+
+findings_of(one) = one.content.findings {
+  is_grant(one.content)
+} else = [] {
+  true
+}
+
+excused_by_grant(exceptions, one) {
+  not is_denied(one)
+  exception := exceptions[_]
+  exception.ignored == ""
+  exception.findings[_] == ["all", one.id][_]
+}
+
+# Whether the policy denies what a report had no room for is not known.
+unlisted_excused(exceptions) {
+  count(policy.deny) == 0
+  exception := exceptions[_]
+  exception.ignored == ""
+  exception.findings[_] == "all"
+}
+
+ignored_exceptions(image, exceptions, found) = said {
+  count(found) > 0
+  ignored := {text |
+    exception := exceptions[_]
+    exception.ignored != ""
+    text := sprintf("%v: %v", [substring(exception.digest, 0, 19), exception.ignored])
+  }
+  count(ignored) > 0
+  said := {{"code": "ignored-exception", "text": sprintf("exceptions beside it do not count, %v: see `s3c exception list %v`", [first([text | text := ignored[_]]), image])}}
+} else = set() {
+  true
+}
+
+is_grant(content) {
+  content.kind == "exception"
+  count(content) == 8
+  states_origin(content)
+  are_like(content.findings, `^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}$`)
+  stamp(content.until) > stamp(content.created)
+}
+
+is_revocation(content) {
+  content.kind == "revocation"
+  count(content) == 7
+  states_origin(content)
+  are_like(content.revokes, `^sha256:[0-9a-f]{64}$`)
+}
+
+states_origin(content) {
+  content.version == 1
+  regex.match(`^sha256:[0-9a-f]{64}$`, content.subject)
+  stamp(content.created)
+  is_text(content.who, 1, 300)
+  is_text(content.why, 3, 1000)
+}
+
+is_text(text, least, most) {
+  is_string(text)
+  count(text) >= least
+  count(text) <= most
+  regex.match(`^[^\x00-\x1f\x7f\x{fffd}]+$`, text)
+}
+
+are_like(values, pattern) {
+  is_array(values)
+  count(values) >= 1
+  count(values) <= 50
+  count([one | one := values[_]; not is_like(one, pattern)]) == 0
+}
+
+is_like(text, pattern) {
+  is_string(text)
+  regex.match(pattern, text)
 }
 
 # The bill of materials

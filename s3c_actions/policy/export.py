@@ -10,7 +10,7 @@ import json
 from importlib import resources
 from typing import Any
 
-from s3c_actions.core.artifact_types import SARIF, SIGNATURE
+from s3c_actions.core.artifact_types import EXCEPTION, SARIF, SIGNATURE
 from s3c_actions.core.errors import InputError
 from s3c_actions.options.parse import duration
 from s3c_actions.policy.model import Policy, TrustedSigner, exception_end
@@ -56,10 +56,14 @@ def ratify_objects(policy: Policy) -> list[KubernetesObject]:
     verifiers = [
         *(
             _object("Verifier", name, policy, _notation_verifier(signer, document))
-            for name, signer, document in zip(verifier_names(policy), policy.signers, documents, strict=True)
+            for name, signer, document in zip(
+                (_verifier_name(policy, signer) for signer in policy.signers), policy.signers, documents, strict=True
+            )
         ),
         _object("Verifier", "verifier-report", policy, _passthrough_verifier(SARIF)),
     ]
+    if policy.granters:
+        verifiers.append(_object("Verifier", "verifier-exception", policy, _passthrough_verifier(EXCEPTION)))
     decision = {
         "type": "rego-policy",
         "parameters": {"passthroughEnabled": False, "policy": ratify_rego(policy)},
@@ -68,8 +72,18 @@ def ratify_objects(policy: Policy) -> list[KubernetesObject]:
 
 
 def verifier_names(policy: Policy) -> tuple[str, ...]:
-    """Return the names of Ratify's verifiers that decide on signatures, one for each signer, in their order."""
-    return (VERIFIER, *(f"{VERIFIER}-{signer.name}" for signer in policy.signers[1:]))
+    """Return the names of Ratify's verifiers that decide on images and evidence, one for each signer, in order."""
+    return (VERIFIER, *(f"{VERIFIER}-{signer.name}" for signer in policy.image_signers[1:]))
+
+
+def granter_names(policy: Policy) -> tuple[str, ...]:
+    """Return the names of Ratify's verifiers that decide on break-glass exceptions."""
+    return tuple(_verifier_name(policy, signer) for signer in policy.granters)
+
+
+def _verifier_name(policy: Policy, signer: TrustedSigner) -> str:
+    """Return the name of a signer's verifier; who only grants exceptions never has that of a gate without a policy."""
+    return VERIFIER if signer in policy.image_signers[:1] else f"{VERIFIER}-{signer.name}"
 
 
 def trust_policies(policy: Policy) -> tuple[KubernetesObject, ...]:
@@ -83,7 +97,7 @@ def trust_policies(policy: Policy) -> tuple[KubernetesObject, ...]:
     Raises:
         InputError: it names no signer, no identity below an authority, or one that notation cannot read.
     """
-    if not policy.signers:
+    if not policy.image_signers:
         raise InputError(
             "policy",
             "it names no signer, so that no evidence could be trusted.",
@@ -191,6 +205,9 @@ def rego_values(policy: Policy) -> str:
     document = {
         "digest": policy.digest,
         "verifiers": list(verifier_names(policy)),
+        "granters": list(granter_names(policy)),
+        "longest_grant": _nanoseconds(policy.break_glass.maximum),
+        "longest_grant_text": policy.break_glass.maximum,
         "refuse": list(policy.findings.severities),
         "graces": {name: _nanoseconds(grace) for name, grace in policy.findings.graces.items()},
         "epss": policy.findings.epss,

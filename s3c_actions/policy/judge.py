@@ -19,7 +19,8 @@ from s3c_actions.core.artifact_types import STATEMENT
 from s3c_actions.core.text import plural
 from s3c_actions.evidence.statement import PREVIOUS_VERSION, VERSION
 from s3c_actions.findings.model import ForbiddenContent
-from s3c_actions.policy import finding_judge, licences
+from s3c_actions.policy import break_glass, finding_judge, licences
+from s3c_actions.policy.break_glass import ExceptionDocument, JudgedException
 from s3c_actions.policy.finding_judge import SEVERITY_RANKS, first_names
 from s3c_actions.policy.image_rules import image_objections
 from s3c_actions.policy.image_rules import parse_time as _stamp
@@ -64,6 +65,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         trust: who signed the image itself.
         reports, sboms: the SARIF and SPDX documents attached to it; an SBOM's content is not used, because the report
             states what the policy rejects in it.
+        exceptions: break-glass exceptions and revocations of them.
     """
 
     reference: str
@@ -71,6 +73,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     trust: SignerStatus
     reports: tuple[EvidenceDocument, ...] = ()
     sboms: tuple[EvidenceDocument, ...] = ()
+    exceptions: tuple[ExceptionDocument, ...] = ()
 
 
 class _ParsedDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,6 +176,7 @@ def _report_refusals(policy: Policy, evidence: Evidence, now: datetime) -> list[
     if not documents:
         return [Objection("no-report", f"it has no scan report: {remedy}")]
     refusals: list[Objection] = []
+    exceptions = break_glass.judge_exceptions(policy, evidence.exceptions, evidence.subject, now)
     for report in _newest(documents):
         report_name = f"its newest scan report ({_short(report.digest)})"
         refusals += _signature_refusals(report.trust, "report", report_name, remedy)
@@ -189,8 +193,14 @@ def _report_refusals(policy: Policy, evidence: Evidence, now: datetime) -> list[
         for blind in sorted({run["blind"] for run in runs if run["blind"] and not _blindness_accepted(policy, run)}):
             refusals.append(Objection("blind", f"{report_name} could not look at everything: {blind}"))
         results = [result["properties"] for run in report.content["runs"] for result in run["results"]]
-        counted = [result for result in results if not result["suppressed"]]
-        refusals += finding_judge.finding_objections(policy, counted, runs, evidence.reference, now)
+        counted = [
+            result
+            for result in results
+            if not result["suppressed"] and not break_glass.excuses(policy, exceptions, result["id"])
+        ]
+        counting = () if break_glass.excuses_unlisted(policy, exceptions) else runs
+        if found := finding_judge.finding_objections(policy, counted, counting, evidence.reference, now):
+            refusals += [*found, *_ignored_exceptions(exceptions, evidence)]
         refused = {"package": policy.packages.refuse, "license": policy.licenses.refuse}
         stated = [ForbiddenContent(**content) for run in runs for content in run["contents"]]
         refusals += content_objections(content for content in stated if content.by in refused.get(content.kind, ()))
@@ -293,6 +303,15 @@ def _freshness_refusals(
             text = f"{report_name} was made with a vulnerability database {limit}: {remedy}"
             refusals.append(Objection("stale-database", text))
     return refusals
+
+
+def _ignored_exceptions(exceptions: Iterable[JudgedException], evidence: Evidence) -> list[Objection]:
+    """Name the exceptions that do not count, for whoever wonders why the findings are refused nevertheless."""
+    ignored = {f"{_short(one.digest)}: {one.ignored}" for one in exceptions if not one.counts}
+    if not ignored:
+        return []
+    text = f"exceptions beside it do not count, {_join_names(ignored)}: see `s3c exception list {evidence.reference}`"
+    return [Objection("ignored-exception", text)]
 
 
 def _sbom_refusals(digest: str, evidence: Evidence, report_name: str, remedy: str) -> list[Objection]:

@@ -31,6 +31,8 @@ DEFAULT_FILE = "s3c-policy.yaml"
 SCHEMA = "policy-1.json"
 _MANUAL = f"{doc_link('policy.md')} has every key with an example."
 MAX_SIZE = 1024 * 1024
+LONGEST_GRANT = timedelta(hours=72)
+"""So long may a break-glass exception last, whatever a policy says."""
 
 # https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#object-identifiers
 _OF_A_VAULT = re.compile(
@@ -41,6 +43,7 @@ _OF_A_VAULT = re.compile(
 LicenseId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9.+-]{1,100}$")]
 CertificateSource = Annotated[str, Meta(min_length=1, max_length=100_000)]
 Reason = Annotated[str, Meta(min_length=3, max_length=1000)]
+Permission = Literal["sign", "grant-exceptions"]
 
 
 class TrustedSigner(Part, frozen=True, kw_only=True):
@@ -85,6 +88,15 @@ class TrustedSigner(Part, frozen=True, kw_only=True):
             "`afterCertExpiry` one without counts as long as its certificate is valid."
         ),
     ] = "always"
+    may: Annotated[
+        tuple[Permission, ...],
+        Meta(
+            min_length=1,
+            description="What the signer's signatures count for: `sign`, images and their evidence; "
+            "`grant-exceptions`, exceptions of `s3c exception grant`. Neither includes the other.",
+            examples=[["grant-exceptions"]],
+        ),
+    ] = ("sign",)
 
     @property
     def certificates(self) -> tuple[str, ...]:
@@ -240,6 +252,14 @@ class BaseRules(Part, frozen=True, kw_only=True):
     ] = None
 
 
+class BreakGlassRules(Part, frozen=True, kw_only=True):
+    """How long an exception beside an image may last, which a signer that may grant exceptions made."""
+
+    maximum: Annotated[
+        Duration, Meta(description="So long may one last, from its creation to its end; never more than 72h.")
+    ] = "72h"
+
+
 class Policy(Part, frozen=True, kw_only=True):
     """What an image has to be before it is signed, deployed and admitted."""
 
@@ -257,6 +277,22 @@ class Policy(Part, frozen=True, kw_only=True):
     sbom: SbomRules = field(default_factory=SbomRules)
     packages: PackageRules = field(default_factory=PackageRules)
     licenses: LicenseRules = field(default_factory=LicenseRules)
+    break_glass: BreakGlassRules = field(default_factory=BreakGlassRules)
+
+    @property
+    def image_signers(self) -> tuple[TrustedSigner, ...]:
+        """Return the signers whose signatures of images and evidence count."""
+        return tuple(signer for signer in self.signers if "sign" in signer.may)
+
+    @property
+    def granters(self) -> tuple[TrustedSigner, ...]:
+        """Return the signers whose signatures of break-glass exceptions count."""
+        return tuple(signer for signer in self.signers if "grant-exceptions" in signer.may)
+
+    @property
+    def longest_grant(self) -> timedelta:
+        """Return how long a break-glass exception may last."""
+        return timedelta(seconds=duration(self.break_glass.maximum))
 
     @property
     def maximum_age(self) -> timedelta:
@@ -436,6 +472,13 @@ def _check(policy: Policy, name: str, field: str) -> None:
             field,
             f"{name}: at findings.{fault[0]}: {fault[1]}.",
             remedy='Write `refuse: [CRITICAL, {HIGH: {grace: 14d}}, {epss: ">=0.1"}]`, each thing once.',
+        )
+    if not timedelta() < policy.longest_grant <= LONGEST_GRANT:
+        raise InputError(
+            field,
+            f"{name}: at break-glass.maximum: {policy.break_glass.maximum} is "
+            + ("longer than 72h." if policy.longest_grant else "no time at all."),
+            remedy="Give between 1m and 72h.",
         )
 
 

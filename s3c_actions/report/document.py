@@ -381,6 +381,21 @@ class ForecastEntry(Entry, frozen=True, kw_only=True):
     refusals: tuple[RefusalEntry, ...]
 
 
+class ExceptionEntry(Entry, frozen=True, kw_only=True):
+    """A break-glass exception beside the image."""
+
+    digest: Digest
+    findings: Annotated[
+        tuple[str, ...], Meta(description="That it excuses; `all`: whatever the policy refuses by a rule.")
+    ]
+    who: str
+    why: str
+    created: Annotated[str, Meta(description="RFC 3339; empty of one that cannot be read.")]
+    until: Annotated[str, Meta(description="When it ends by itself, RFC 3339; empty of one that cannot be read.")]
+    granter: Annotated[str, Meta(description="The policy's signer who granted it; empty of one that nobody granted.")]
+    ignored: Annotated[str, Meta(description="Why it does not count; empty of one that does.")]
+
+
 class JudgementEntry(Entry, frozen=True, kw_only=True):
     """What a policy says of the image, by the evidence in the registry."""
 
@@ -389,6 +404,7 @@ class JudgementEntry(Entry, frozen=True, kw_only=True):
     admitted: bool
     refusals: tuple[RefusalEntry, ...]
     forecast: tuple[ForecastEntry, ...]
+    exceptions: tuple[ExceptionEntry, ...] | UnsetType = UNSET
     seconds: float
 
 

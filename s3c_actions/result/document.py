@@ -19,10 +19,12 @@ from s3c_actions import __version__
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.secrets import Secrets
 from s3c_actions.core.startup import paused
+from s3c_actions.evidence.exception import stamp
 from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.entry import NAMES, FindingEntry, ReasonedFinding, entry, reasoned
 from s3c_actions.findings.identity import identify
 from s3c_actions.findings.model import NOTHING_HIDDEN, Finding, ScanReport
+from s3c_actions.policy.break_glass import JudgedException
 from s3c_actions.report import document as shape
 from s3c_actions.report.document import ImageResult, ResultDocument, ScanEntry
 from s3c_actions.result import outputs
@@ -304,7 +306,22 @@ def _judgement_entry(judgement: PolicyJudgement) -> shape.JudgementEntry:
             )
             for change in judgement.forecast
         ),
+        exceptions=tuple(_exception_entry(exception) for exception in judgement.exceptions),
         seconds=round(judgement.seconds, 3),
+    )
+
+
+def _exception_entry(exception: JudgedException) -> shape.ExceptionEntry:
+    grant = exception.grant
+    return shape.ExceptionEntry(
+        digest=exception.digest,
+        findings=grant.findings if grant is not None else (),
+        who=grant.who if grant is not None else "",
+        why=grant.why if grant is not None else "",
+        created=stamp(grant.created) if grant is not None else "",
+        until=stamp(grant.until) if grant is not None else "",
+        granter=exception.granter,
+        ignored=exception.ignored,
     )
 
 

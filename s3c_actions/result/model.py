@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from s3c_actions.findings.difference import Difference
     from s3c_actions.findings.model import Finding, ForbiddenContent, ScanReport
     from s3c_actions.findings.scope import Scope, SettingsFile
+    from s3c_actions.policy.break_glass import JudgedException
     from s3c_actions.policy.forecast import Change
     from s3c_actions.policy.objection import Objection
     from s3c_actions.report.document import ImageResult, PreviewEntry
@@ -236,12 +237,14 @@ class PolicyJudgement(msgspec.Struct, frozen=True, kw_only=True):
         policy: its digest.
         refusals: its objections to the image; empty when it admits it.
         forecast: what it will have against the image if nothing is done, as far as that was asked for.
+        exceptions: break-glass exceptions beside the image, those that do not count included.
     """
 
     reference: str
     policy: str
     refusals: tuple[Objection, ...]
     forecast: tuple[Change, ...] = ()
+    exceptions: tuple[JudgedException, ...] = ()
     seconds: float = 0.0
 
 

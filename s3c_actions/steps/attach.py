@@ -31,7 +31,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     """A document to attach.
 
     Attributes:
-        kind: a key of `artifact_types.TYPES`.
+        kind: a key of `artifact_types.KINDS`.
         content: the document.
         created: RFC 3339 time of the scan or patch it describes.
         annotations: of its manifest, besides the time.
@@ -45,7 +45,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def artifact_type(self) -> str:
         """Return its media type, which is also its manifest's artifact type."""
-        return artifact_types.TYPES[self.kind]
+        return artifact_types.KINDS[self.kind]
 
     @property
     def digest(self) -> str:

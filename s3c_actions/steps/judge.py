@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,9 @@ from msgspec.structs import replace
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.core.reference import Reference
+from s3c_actions.policy import break_glass
 from s3c_actions.policy import judge as judging
+from s3c_actions.policy.break_glass import ExceptionDocument, JudgedException
 from s3c_actions.policy.export import store_name, timestamp_store_name, trust_policies
 from s3c_actions.policy.forecast import describe_changes
 from s3c_actions.policy.judge import Evidence, EvidenceDocument, SignerStatus
@@ -42,6 +44,7 @@ class PolicyJudge(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         homes: notation's configurations: each trusts one of the policy's signers only, so that one signer's identities
             do not count below another's authority.
+        granters: name of a signer that may grant exceptions → the configuration that trusts that one.
         now: the time of the decision.
     """
 
@@ -50,6 +53,7 @@ class PolicyJudge(msgspec.Struct, frozen=True, kw_only=True):
     notation: Verifier
     homes: tuple[NotationHome, ...]
     now: datetime
+    granters: Mapping[str, NotationHome] = msgspec.field(default_factory=dict)
 
     def evidence(self, reference: Reference) -> Evidence:
         """Return everything beside an image that the policy judges.
@@ -103,7 +107,48 @@ class PolicyJudge(msgspec.Struct, frozen=True, kw_only=True):
             trust=SignerStatus.UNSIGNED,
             reports=reports,
             sboms=sboms,
+            exceptions=self._collect_exceptions(reference, referrers),
         )
+
+    def _collect_exceptions(
+        self, reference: Reference, referrers: Iterable[Descriptor]
+    ) -> tuple[ExceptionDocument, ...]:
+        """Return the exceptions beside an image, as if nobody had signed them; unread where none can count."""
+        listed = [referrer for referrer in referrers if referrer.artifact_type == artifact_types.EXCEPTION]
+        read = bool(self.policy.granters) and len(listed) <= break_glass.MOST
+        return tuple(
+            ExceptionDocument(digest=one.digest, content=self._content(one, reference) if read else None)
+            for one in listed
+        )
+
+    def exceptions(self, reference: Reference) -> tuple[JudgedException, ...]:
+        """Return the break-glass exceptions beside an image, with why those do not count that do not.
+
+        Args:
+            reference: with a digest.
+
+        Raises:
+            OutsideError: the registry could not be reached, or gave an invalid answer.
+        """
+        listed = self.registry.referrers(reference, artifact_types.EXCEPTION)
+        documents = self._verify_exceptions(self._collect_exceptions(reference, listed), reference)
+        return break_glass.judge_exceptions(self.policy, documents, reference.digest, self.now)
+
+    def _verify_exceptions(
+        self, documents: tuple[ExceptionDocument, ...], reference: Reference
+    ) -> tuple[ExceptionDocument, ...]:
+        decisive = break_glass.to_verify(self.policy, documents, reference.digest, self.now)
+        return tuple(
+            self._with_granter(document, reference.at(document.digest)) if document.digest in decisive else document
+            for document in documents
+        )
+
+    def _with_granter(self, document: ExceptionDocument, place: Reference) -> ExceptionDocument:
+        signatures = self.registry.referrers(place, artifact_types.SIGNATURE)
+        if not any(referrer.artifact_type == artifact_types.SIGNATURE for referrer in signatures):
+            return document
+        granter = next((name for name, home in self.granters.items() if self._verifies(home, place)), "")
+        return replace(document, signed=True, granter=granter)
 
     def verify(self, collected: Evidence) -> Evidence:
         """Return what `collect` returned, with who signed what decides; raises as `evidence` does."""
@@ -120,6 +165,7 @@ class PolicyJudge(msgspec.Struct, frozen=True, kw_only=True):
             sboms=tuple(
                 self._with_trust(sbom, reference) if sbom.digest in decisive else sbom for sbom in collected.sboms
             ),
+            exceptions=self._verify_exceptions(collected.exceptions, reference),
         )
 
     def read(self, referrer: Descriptor, reference: Reference) -> EvidenceDocument:
@@ -159,13 +205,16 @@ class PolicyJudge(msgspec.Struct, frozen=True, kw_only=True):
     def _trust(self, reference: Reference, referrers: tuple[Descriptor, ...]) -> SignerStatus:
         if not any(referrer.artifact_type == artifact_types.SIGNATURE for referrer in referrers):
             return SignerStatus.UNSIGNED
-        for home in self.homes:
-            try:
-                self.notation.verify(home, reference.pinned, {})
-            except Refused:
-                continue
+        if any(self._verifies(home, reference) for home in self.homes):
             return SignerStatus.ALLOWED
         return SignerStatus.STRANGER
+
+    def _verifies(self, home: NotationHome, reference: Reference) -> bool:
+        try:
+            self.notation.verify(home, reference.pinned, {})
+        except Refused:
+            return False
+        return True
 
 
 def _time(referrer: Descriptor) -> str:
@@ -190,7 +239,7 @@ def prepare(
     """
     folder = Path(tempfile.mkdtemp(prefix="s3c-judge-", dir=temp))
     try:
-        homes = []
+        homes: dict[str, NotationHome] = {}
         for signer, trust_policy in zip(policy.signers, trust_policies(policy), strict=True):
             chain = key_files.read_chain(signer.certificate_pem.encode(), "policy")
             home = NotationHome(folder / signer.name)
@@ -200,8 +249,15 @@ def prepare(
             if signer.timestamp_roots:
                 stores.append(("tsa", timestamp_store_name(signer), signer.timestamp_pem.encode()))
             home.copy_trust_store(stores)
-            homes.append(home)
-        yield PolicyJudge(policy=policy, registry=registry, notation=notation, homes=tuple(homes), now=now)
+            homes[signer.name] = home
+        yield PolicyJudge(
+            policy=policy,
+            registry=registry,
+            notation=notation,
+            homes=tuple(homes[signer.name] for signer in policy.image_signers),
+            granters={signer.name: homes[signer.name] for signer in policy.granters},
+            now=now,
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -217,11 +273,12 @@ def run(judge: PolicyJudge, reference: Reference) -> PolicyJudgement:
         OutsideError: the registry could not be reached, or gave an invalid answer.
     """
     started = time.monotonic()
-    refusals = judging.judge_evidence(judge.policy, judge.evidence(reference), judge.now)
+    evidence = judge.evidence(reference)
     return PolicyJudgement(
         reference=reference.pinned,
         policy=judge.policy.digest,
-        refusals=refusals,
+        refusals=judging.judge_evidence(judge.policy, evidence, judge.now),
+        exceptions=break_glass.judge_exceptions(judge.policy, evidence.exceptions, reference.digest, judge.now),
         seconds=time.monotonic() - started,
     )
 

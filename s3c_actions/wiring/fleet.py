@@ -171,7 +171,7 @@ class CurrencyJudge:
                 if path is None:
                     continue
                 policy = model.read(path, field="policy" if not name else FIELD)
-                if policy.signers and judges_images:
+                if policy.image_signers and judges_images:
                     judges[name] = stack.enter_context(open_policy_judge(options, context, policy, registries))
             yield cls(judges, options.patched_tag, context, timedelta(seconds=fleet.rescan_seconds))
 

@@ -1,0 +1,141 @@
+"""Create, from the options, what signs break-glass exceptions and judges them by the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s3c_actions import __version__
+from s3c_actions.core import artifact_types
+from s3c_actions.core.errors import InputError, Refused
+from s3c_actions.core.text import counted, join_words
+from s3c_actions.evidence.exception import stamp
+from s3c_actions.policy import break_glass, model
+from s3c_actions.registry import Writer
+from s3c_actions.report.render.terminal import plain_line
+from s3c_actions.result.model import AttachResult
+from s3c_actions.signing import certificates, key_files
+from s3c_actions.steps import attach, sign
+from s3c_actions.steps.attach import Attachment, AttachTools
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from s3c_actions.core.reference import Reference
+    from s3c_actions.evidence.exception import ExceptionGrant, Revocation
+    from s3c_actions.policy.break_glass import JudgedException
+    from s3c_actions.policy.model import Policy
+    from s3c_actions.steps.judge import PolicyJudge
+    from s3c_actions.steps.sign import SigningKey
+    from s3c_actions.wiring.context import Context
+
+
+def read_policy(path: Path | None) -> Policy:
+    """Read the policy that says who may grant exceptions.
+
+    Raises:
+        InputError: it cannot be read, or lets nobody grant one.
+    """
+    if path is None:
+        raise InputError("policy", "none is given.", remedy="Give the path of s3c-policy.yaml.")
+    policy = model.read(path)
+    if not policy.granters:
+        raise InputError(
+            "policy",
+            f"{path} lets nobody grant exceptions.",
+            remedy="Give a signer `may: [grant-exceptions]`, and install the gate with it again.",
+        )
+    return policy
+
+
+def require_granter(policy: Policy, key: SigningKey) -> None:
+    """Check, before anything is pushed, that the key belongs to a signer who may grant exceptions.
+
+    Args:
+        policy: with the text of its certificates.
+        key: that is going to sign.
+
+    Raises:
+        InputError: none of the key's certificates is one that such a signer is trusted by.
+    """
+    trusted = {
+        certificates.encode_pem([certificate])
+        for signer in policy.granters
+        for certificate in key_files.read_chain(signer.certificate_pem.encode(), "policy")
+    }
+    if any(certificates.encode_pem([certificate]) in trusted for certificate in key.chain):
+        return
+    granters = join_words([signer.name for signer in policy.granters], "or")
+    raise InputError(
+        "certificate",
+        f"{key.certificate.subject} may not grant exceptions by this policy: {granters} may.",
+        remedy="Sign with that key, or let the policy of the target branch and of the gate name this signer.",
+    )
+
+
+def attach_statement(
+    statement: ExceptionGrant | Revocation, reference: Reference, key: SigningKey, context: Context
+) -> AttachResult:
+    """Attach an exception or a revocation to its image, and sign it.
+
+    Raises:
+        OutsideError: the registry rejected it, or it could not be signed.
+        Refused: the signature does not verify.
+    """
+    tools = AttachTools(
+        registry=key.registry,
+        writer=Writer(key.registry),
+        sign=lambda pinned: sign.run(key, pinned, context.progress),
+        signed=key.signed,
+        progress=context.progress,
+        pushing=context.limits.pushes,
+    )
+    attachment = Attachment(
+        kind="exception",
+        content=statement.encode(),
+        created=stamp(statement.created),
+        annotations={artifact_types.VERSION: __version__},
+    )
+    attached = attach.attach(attachment, attach.find_attach_target(reference, key.registry), tools)
+    return AttachResult(reference=reference.pinned, documents=(attached,))
+
+
+def require_counting(judge: PolicyJudge, reference: Reference, digest: str) -> JudgedException:
+    """Return the exception of a digest as the gate judges it.
+
+    Raises:
+        Refused: it was attached, and does not count.
+        OutsideError: the registry does not list it.
+    """
+    judged = {one.digest: one for one in judge.exceptions(reference)}
+    exception = judged.get(digest)
+    if exception is None or not exception.counts:
+        reason = exception.ignored if exception is not None else "the registry does not list it"
+        raise Refused(
+            f"The exception {digest} is beside {reference.pinned}, and does not count: {reason}.",
+            cause="The gate would say the same, if it has this policy.",
+            remedy="`s3c exception list` shows all of them, with the reason.",
+            image=reference.pinned,
+        )
+    return exception
+
+
+def describe_exceptions(reference: str, exceptions: Sequence[JudgedException], now: datetime) -> str:
+    """Return the exceptions beside an image, as lines."""
+    lines = [f"{reference}: {counted(len(exceptions), 'exception') if exceptions else 'no exceptions'}"]
+    lines += [f"  {plain_line(break_glass.describe(exception, now))}" for exception in exceptions]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def report_exceptions(reference: str, exceptions: Sequence[JudgedException], context: Context) -> tuple[str, ...]:
+    """Warn of the exceptions beside an image that count, mention the others, and return the warnings."""
+    warnings = []
+    for exception in exceptions:
+        sentence = f"{reference}: {break_glass.describe(exception, context.now)}"
+        if exception.counts:
+            context.progress.warning(sentence)
+            warnings.append(sentence)
+        else:
+            context.progress.notice(sentence)
+    return tuple(warnings)

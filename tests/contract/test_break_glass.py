@@ -1,0 +1,73 @@
+"""Break-glass exceptions in Rego, as the cluster decides by them, against Python; and signed by the real notation."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from s3c_actions.policy import break_glass, export
+from s3c_actions.policy.judge import Evidence, Objection, judge_evidence
+from s3c_actions.policy.model import Policy
+from tests.contract.test_policy import opa  # noqa: F401  # a fixture
+from tests.support import exceptions
+
+CASES = 250
+SEED = 11
+IGNORED = {
+    "there are more than 50",
+    "the policy lets nobody grant exceptions",
+    "it cannot be read",
+    "it is for another image",
+    "it lasts longer than",
+    "it is dated",
+    "it ended at",
+    "it is not signed",
+    "it is signed by nobody",
+    "it was revoked",
+    "it says the same as",
+}
+
+
+def evaluated(engine: Path, policy: Policy, given: Evidence, folder: Path) -> tuple[bool, list[Objection]]:
+    """Ratify's answer, and what Gatekeeper would say of it."""
+    module, query = folder / "policy.rego", folder / "input.json"
+    module.write_text(export.ratify_rego(policy))
+    reports = exceptions.as_ratify_has_them(policy, given)
+    query.write_text(json.dumps({"image": given.reference, "verifierReports": reports}))
+    asked = "[data.ratify.policy.valid, data.ratify.policy.refusals(input.image, input.verifierReports)]"
+    argv = [str(engine), "eval", "--v0-compatible", "--data", str(module), "--input", str(query), asked]
+    ended = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    answer = json.loads(ended.stdout)
+    assert answer.get("result"), f"it is undefined: {given}"
+    valid, refusals = answer["result"][0]["expressions"][0]["value"]
+    return valid, sorted(Objection(one["code"], one["text"]) for one in refusals)
+
+
+def test_python_and_the_cluster_decide_alike_on_generated_exceptions(opa: Path, tmp_path: Path) -> None:  # noqa: F811
+    dice = random.Random(SEED)
+    reasons: set[str] = set()
+    admitted = excused = partly = 0
+    for number in range(CASES):
+        now = datetime.now(UTC)
+        policy, given = exceptions.a_policy(dice, now), exceptions.some_evidence(dice, now)
+        valid, refusals = evaluated(opa, policy, given, tmp_path)
+        ours = judge_evidence(policy, given, now)
+        assert refusals == list(ours), f"case {number} of seed {SEED}: {policy} {given.exceptions}"
+        assert valid is (not ours)
+        without = judge_evidence(policy, replace(given, exceptions=()), now)
+        assert {one.code for one in ours} <= {one.code for one in without} | {"ignored-exception"}
+        judged = break_glass.judge_exceptions(policy, given.exceptions, given.subject, now)
+        reasons |= {start for start in IGNORED for one in judged if one.ignored.startswith(start)}
+        admitted += valid
+        excused += valid and bool(without)
+        partly += bool(ours) and "finding" in {one.code for one in without} - {one.code for one in ours}
+    assert reasons == IGNORED, "the generator misses a reason"
+    assert excused >= CASES // 20, "too few pass by an exception alone"
+    assert partly, "none is refused for another reason than the findings that an exception excuses"
+    assert admitted <= CASES * 3 // 4, "too few of one verdict to tell anything"
