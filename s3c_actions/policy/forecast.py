@@ -10,7 +10,7 @@ import msgspec
 
 from s3c_actions.core.artifact_types import STATEMENT
 from s3c_actions.options.parse import duration
-from s3c_actions.policy import finding_judge, judge
+from s3c_actions.policy import break_glass, finding_judge, judge
 from s3c_actions.policy.image_rules import parse_time
 from s3c_actions.policy.judge import Evidence
 from s3c_actions.policy.model import Policy, exception_end
@@ -48,7 +48,7 @@ def forecast(
     """
     known = set(judge.judge_evidence(policy, evidence, now))
     changes = []
-    for moment in sorted({moment for moment in _moments(policy, evidence, ends) if now < moment <= until}):
+    for moment in sorted({moment for moment in _moments(policy, evidence, ends, now) if now < moment <= until}):
         after = {
             *judge.judge_evidence(policy, evidence, moment + _AFTERWARDS),
             *_ended_signatures(evidence, ends, moment),
@@ -59,12 +59,19 @@ def forecast(
     return tuple(changes)
 
 
-def _moments(policy: Policy, evidence: Evidence, ends: Mapping[str, datetime]) -> Iterator[datetime]:
+def _moments(
+    policy: Policy, evidence: Evidence, ends: Mapping[str, datetime], now: datetime
+) -> Iterator[datetime]:
     """Yield the moments at which a judgement may change, in UTC; some change nothing."""
     yield from (end.astimezone(UTC) for end in ends.values())
     yield from (exception_end(exception.until) for exception in policy.exceptions)
     if policy.report.accept_previous_until is not None:
         yield exception_end(policy.report.accept_previous_until)
+    yield from (
+        exception.grant.until
+        for exception in break_glass.judge_exceptions(policy, evidence.exceptions, evidence.subject, now)
+        if exception.grant is not None and exception.counts
+    )
     for run in judge.decisive_runs(evidence.reports):
         yield from _run_moments(policy, run)
 

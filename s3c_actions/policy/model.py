@@ -452,6 +452,16 @@ def _check(policy: Policy, name: str, field: str) -> None:
         except InputError as error:
             error.what = error.what.replace(f"{field}: ", f"{field}: {name}: at signers[{number}].identities: ", 1)
             raise
+    _check_times(policy, name, field)
+    if (fault := policy.findings.fault()) is not None:
+        raise InputError(
+            field,
+            f"{name}: at findings.{fault[0]}: {fault[1]}.",
+            remedy='Write `refuse: [CRITICAL, {HIGH: {grace: 14d}}, {epss: ">=0.1"}]`, each thing once.',
+        )
+
+
+def _check_times(policy: Policy, name: str, field: str) -> None:
     for place, age in (
         ("report.maximum-age", policy.report.maximum_age),
         ("report.maximum-database-age", policy.report.maximum_database_age),
@@ -467,12 +477,6 @@ def _check(policy: Policy, name: str, field: str) -> None:
             ) from None
         if seconds is not None and seconds <= 0:
             raise InputError(field, f"{name}: at {place}: {age} is no time at all.", remedy="Give 24h or more.")
-    if (fault := policy.findings.fault()) is not None:
-        raise InputError(
-            field,
-            f"{name}: at findings.{fault[0]}: {fault[1]}.",
-            remedy='Write `refuse: [CRITICAL, {HIGH: {grace: 14d}}, {epss: ">=0.1"}]`, each thing once.',
-        )
     if not timedelta() < policy.longest_grant <= LONGEST_GRANT:
         raise InputError(
             field,
