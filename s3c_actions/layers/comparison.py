@@ -144,6 +144,7 @@ class ImageComparison(msgspec.Struct, frozen=True, kw_only=True):
         before, after: what was compared, by digest.
         platforms: of the platforms that both have.
         removed, added: platforms that only one of them has.
+        unread: why nothing is known of the difference, in clauses; empty when the images could be read.
     """
 
     before: str
@@ -151,22 +152,25 @@ class ImageComparison(msgspec.Struct, frozen=True, kw_only=True):
     platforms: tuple[PlatformComparison, ...]
     removed: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def proved(self) -> bool:
         """Return whether every change is known."""
-        return all(platform.proved for platform in self.platforms)
+        return not self.unread and all(platform.proved for platform in self.platforms)
 
     @property
     def same(self) -> bool:
         """Return whether nothing differs that a container could see."""
-        return not self.removed and not self.added and all(platform.same for platform in self.platforms)
+        paired = not self.removed and not self.added and not self.unread
+        return paired and all(platform.same for platform in self.platforms)
 
     @property
     def unexpected(self) -> tuple[str, ...]:
         """Return the changes that a patch is not expected to make, in clauses; untrusted."""
         several = len(self.platforms) > 1
-        clauses = [f"the platform {name} was removed" for name in self.removed]
+        clauses = [f"not every change is known: {why}" for why in self.unread]
+        clauses += [f"the platform {name} was removed" for name in self.removed]
         clauses += [f"the platform {name} was added" for name in self.added]
         return (
             *clauses,
@@ -176,6 +180,18 @@ class ImageComparison(msgspec.Struct, frozen=True, kw_only=True):
                 for clause in platform.unexpected
             ),
         )
+
+    @property
+    def sentence(self) -> str:
+        """Return what is proved of the difference, in a sentence for each platform whose own is another."""
+        if self.unread:
+            return f"It is not known what changed: {'; '.join(self.unread)}."
+        sentences: dict[str, list[str]] = {}
+        for platform in self.platforms:
+            sentences.setdefault(platform.sentence, []).append(platform.platform)
+        if len(sentences) == 1:
+            return next(iter(sentences))
+        return " ".join(f"{', '.join(names)}: {sentence}" for sentence, names in sentences.items())
 
 
 class _Side(msgspec.Struct, frozen=True, kw_only=True):

@@ -91,4 +91,5 @@ class ComparisonEntry(ComparisonPart, frozen=True, kw_only=True):
     unexpected_total: Count
     removed: Annotated[tuple[str, ...], Meta(description="Platforms that only the earlier image has.")]
     added: Annotated[tuple[str, ...], Meta(description="Platforms that only the later image has.")]
+    unread: Annotated[tuple[str, ...], Meta(description="Why nothing is known of the difference.")]
     platforms: tuple[PlatformComparisonEntry, ...]

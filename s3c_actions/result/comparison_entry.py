@@ -29,6 +29,7 @@ def comparison_entry(comparison: ImageComparison) -> shape.ComparisonEntry:
         unexpected_total=len(unexpected),
         removed=tuple(map(_plain, comparison.removed)),
         added=tuple(map(_plain, comparison.added)),
+        unread=tuple(map(_plain, comparison.unread)),
         platforms=tuple(map(_platform, comparison.platforms)),
     )
 

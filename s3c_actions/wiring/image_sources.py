@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _DOCKER = re.compile(r"docker:(?://)?(?P<image>.+)")
 _LAYOUT = re.compile(
-    r"(?P<path>(?:~|\.{0,2})/.*|[^:@]+\.tar|\.\.?)(?:@(?P<digest>sha[0-9]+:[0-9a-f]+)|:(?P<tag>[^/:@]+))?"
+    r"(?P<path>(?:~|\.{0,2})/.*?|[^:@]+\.tar|\.\.?)(?:@(?P<digest>sha[0-9]+:[0-9a-f]+)|:(?P<tag>[^/:@]+))?"
 )
 
 
@@ -72,6 +72,6 @@ def _as_layout(text: str, cwd: Path) -> tuple[str, str] | None:
     A name without a slash at its start is a path when it ends in `.tar`, or is a folder with an `oci-layout` in it.
     """
     match = _LAYOUT.fullmatch(text)
-    if match is not None:
+    if match is not None and not (cwd / path(text)).exists():
         return match["path"], match["digest"] or match["tag"] or ""
-    return (text, "") if (cwd / text / "oci-layout").is_file() else None
+    return (text, "") if match is not None or (cwd / text / "oci-layout").is_file() else None

@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from s3c_actions.core.errors import InputError, S3CError
@@ -157,3 +158,19 @@ def deb(layer: Layer, name: str, files: dict[str, bytes]) -> Layer:
 def _folders(path: str) -> list[str]:
     parts = path.split("/")[:-1]
     return ["/".join(parts[: number + 1]) for number in range(len(parts))]
+
+
+def write_layout(image: MadeImage, folder: Path, *, tag: str = "") -> Path:
+    """Write an image as an OCI image layout; returns the folder."""
+    for digest, blob in image.blobs.items():
+        algorithm, _, encoded = digest.partition(":")
+        (folder / "blobs" / algorithm).mkdir(parents=True, exist_ok=True)
+        (folder / "blobs" / algorithm / encoded).write_bytes(blob)
+    (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    kind = image.image().descriptor.media_type
+    annotations = {"annotations": {"org.opencontainers.image.ref.name": tag}} if tag else {}
+    listed = folder / "index.json"
+    earlier = json.loads(listed.read_text())["manifests"] if listed.exists() else []
+    manifests = [*earlier, descriptor(kind, image.top, **annotations)]
+    listed.write_text(json.dumps({"schemaVersion": 2, "manifests": manifests}))
+    return folder

@@ -30,6 +30,9 @@ def sentences(comparison: ComparisonEntry) -> list[Markup]:
     """Return what is proved of the difference, a sentence for each platform, and for those that came or went."""
     several = len(comparison.platforms) > 1
     lines = [f"Platforms removed: {escape.markdown(', '.join(comparison.removed))}."] * bool(comparison.removed)
+    lines += [f"It is not known what changed: {escape.markdown('; '.join(comparison.unread), 1000)}."] * bool(
+        comparison.unread
+    )
     lines += [f"Platforms added: {escape.markdown(', '.join(comparison.added))}."] * bool(comparison.added)
     distinct: dict[str, list[str]] = {}
     for platform in comparison.platforms:

@@ -311,6 +311,7 @@ def many_files(number: int) -> bytes:
     return b"".join(made)
 
 
+@pytest.mark.slow
 def test_images_of_a_hundred_thousand_files(capsys):
     """Time and memory are printed, not asserted: the machine is shared. The result is what is asserted."""
     files = many_files(100_000)
@@ -321,7 +322,7 @@ def test_images_of_a_hundred_thousand_files(capsys):
     used = time.process_time() - started
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     with capsys.disabled():
-        print(f"\n100,000 files in each image: {used:.1f} s of a processor, {most} MiB at most")
+        print(f"\n100,000 files in each image: {used:.1f} s of a processor, {most} MiB at most")  # noqa: T201
     assert [change.path for change in platform.files] == ["extra"]
     assert platform.times == 100_000
     assert len(platform.packages) == 1
