@@ -60,7 +60,10 @@ def run(options: inputs.ChainInputs, context: Context) -> Outcome:
             )
         reject_platform(options)
     settings = chain.ChainSettings(
-        images=images, gate=threshold_from_inputs(options, context, options.severity), jobs=context.limits.jobs
+        images=images,
+        gate=threshold_from_inputs(options, context, options.severity),
+        unexpected_changes=options.unexpected_changes,
+        jobs=context.limits.jobs,
     )
     baselines = baseline.read_baselines(options, context, images)
     folders = image_folders(context.output, images)

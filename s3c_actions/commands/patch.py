@@ -17,6 +17,7 @@ from s3c_actions.options import patch as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome, ScanResult
 from s3c_actions.steps.merge import merge_scans
 from s3c_actions.steps.scan import closed_gate_error
+from s3c_actions.steps.unexpected_changes import refusal
 from s3c_actions.wiring import baseline, report_file
 from s3c_actions.wiring.context import Context, image_folders, with_jobs
 from s3c_actions.wiring.images import for_each_image, unless_exempt
@@ -55,6 +56,7 @@ def run(options: inputs.PatchInputs, context: Context) -> Outcome:
             before = _given_scan(options.report, image, scanner)
             result = patcher.patch(image, folders[image], before)
             refused = closed_gate_error(result.after or result.before, scanner.settings.gate)
+            refused = refused or refusal(result.changes, options.unexpected_changes, result.reference)
             refused = unless_exempt(refused, image, options, context.progress)
             outcome = ImageOutcome(image=image, reference=result.reference, patch=result, failure=refused)
             return baselines.compared(outcome, earlier, scanner)

@@ -256,6 +256,8 @@ def read_attached_result(content: bytes, digest: str) -> AttachedResult:
     patch = _map(image.get("patch"))
     if not patch.get("patched"):
         return AttachedResult(told=summary)
+    if sentences := [_text(_map(platform).get("sentence")) for platform in _compared(patch)]:
+        summary += f"; against its original: {' '.join(dict.fromkeys(sentences))}"
     change = PatchChange(
         source="the attached result.json",
         before=_counts(patch.get("before")),
@@ -267,6 +269,11 @@ def read_attached_result(content: bytes, digest: str) -> AttachedResult:
     tag = _text(patch.get("tag"))
     original = _with_tag(_text(patch.get("original")), _text(image.get("image")))
     return AttachedResult(told=summary, original=original, tag=tag if is_tag(tag) else "", change=change)
+
+
+def _compared(patch: Mapping[str, Any]) -> list[Any]:
+    platforms = _map(patch.get("changes")).get("platforms")
+    return platforms if isinstance(platforms, list) else []
 
 
 def _with_tag(pinned: str, asked: str) -> str:

@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, str] = {
     "fleet report": "Report on a fleet: one result, summary, page, issue, and figures for Prometheus.",
     "fleet manifests": "Write Kubernetes manifests that keep a fleet without CI, with a pool of BuildKits.",
     "find": "Find the images that hold a vulnerability, a package or a licence, by their signed documents.",
+    "diff": "Compare two images: packages, files, how they run; what a patch changed is proved.",
     "doctor": "Check programs, registries, tokens, cluster and machine; change nothing.",
     "programs": "List and install the programs that do the work.",
 }

@@ -91,6 +91,17 @@ class PatchingOptions(CopaProgram, BuildkitdProgram, RegistryOptions, TimeoutOpt
         switch=True,
         aliases={"ignore-errors": "Copa"},
     )
+    unexpected_changes: Input[str] = Input(
+        name="unexpected-changes",
+        basic=("patch", "chain"),
+        metavar="WHAT",
+        help="What to do when the patched image differs from the original in more than upgraded and added packages: "
+        "`warn`; `fail`, and nothing is signed (exit code 1); `ignore`, and the two are not compared.",
+        parse=choice("warn", "fail", "ignore"),
+        default="warn",
+        absent="warn",
+        choices=("warn", "fail", "ignore"),
+    )
     patch_types: Input[tuple[str, ...]] = Input(
         name="patch-types",
         metavar="TYPE,…",
@@ -142,6 +153,7 @@ PATCH_INPUTS: tuple[Input[Any], ...] = (
     PatchingOptions.patched_tag,
     PatchingOptions.overwrite_tag,
     PatchingOptions.allow_partial,
+    PatchingOptions.unexpected_changes,
     PatchingOptions.patch_types,
     PatchingOptions.buildkit_addr,
     PatchingOptions.buildkit_config,

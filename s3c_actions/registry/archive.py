@@ -46,11 +46,12 @@ NAME_ANNOTATIONS = ("org.opencontainers.image.ref.name", "io.containerd.image.na
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 
 
-class _Member(NamedTuple):
-    """The place of a file in the archive: offset and size in bytes."""
+class ArchiveMember(NamedTuple):
+    """The place of a file in the archive: offset and size in bytes; or in a folder: its name."""
 
     start: int
     size: int
+    name: str = ""
 
 
 class _Headers(io.FileIO):
@@ -69,15 +70,17 @@ class ArchiveSource(ImageSource):
         path: of the archive.
         wanted: digest, name or tag of the image; may be empty when there is only one.
         field: the input that has the path, for errors.
+        choice: the input that names the image, for errors.
 
     Raises:
         InputError: it is not such an archive, is cut off, or has members that no image layout has.
     """
 
-    def __init__(self, path: Path, wanted: str = "", *, field: str = "source") -> None:
+    def __init__(self, path: Path, wanted: str = "", *, field: str = "source", choice: str = "source-image") -> None:
         self._path = path
         self._wanted = wanted
         self._field = field
+        self._choice = choice
         try:
             self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
@@ -126,7 +129,7 @@ class ArchiveSource(ImageSource):
         if len(digests) != 1:
             names = ", ".join(dict.fromkeys(" = ".join(_names(descriptor)) for descriptor in images))
             what = f"{self._path} has {'several images' if digests else f'no image {self._wanted!r}'}; there are: "
-            raise InputError("source-image", what + f"{names[:2000]}.", remedy="Name one of them, by digest or name.")
+            raise InputError(self._choice, what + f"{names[:2000]}.", remedy="Name one of them, by digest or name.")
         manifest = self.manifest(digests.pop())
         self._check_complete(manifest)
         return manifest
@@ -179,11 +182,11 @@ class ArchiveSource(ImageSource):
     def _error(self, what: str, *, cause: str = "", remedy: str = "") -> InputError:
         return InputError(self._field, what, cause=cause, remedy=remedy)
 
-    def _list_members(self) -> dict[str, _Member]:
+    def _list_members(self) -> dict[str, ArchiveMember]:
         """Return every file in the archive, by name."""
         self._check_start()
         end = os.fstat(self._file).st_size
-        members: dict[str, _Member] = {}
+        members: dict[str, ArchiveMember] = {}
         count = 0
         try:
             with _Headers(self._file, closefd=False) as headers, tarfile.open(fileobj=headers, mode="r:") as tar:
@@ -198,7 +201,7 @@ class ArchiveSource(ImageSource):
                         raise self.refuse("it is cut off")
                     if name in members:
                         raise self.refuse(f"it has two files {name[:200]!r}")
-                    members[name] = _Member(member.offset_data, member.size)
+                    members[name] = ArchiveMember(member.offset_data, member.size)
         except S3CError:
             raise
         except (tarfile.TarError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
@@ -261,7 +264,7 @@ class ArchiveSource(ImageSource):
         if actual != size:
             raise self.refuse(f"{digest} has {actual} bytes and should have {size}")
 
-    def _blob(self, digest: str) -> _Member:
+    def _blob(self, digest: str) -> ArchiveMember:
         algorithm, _, encoded = digest.partition(":")
         member = self._members.get(f"blobs/{algorithm}/{encoded}")
         if member is None:
@@ -279,12 +282,12 @@ class ArchiveSource(ImageSource):
             raise self.refuse(f"what it has for {digest} is other content")
         return content
 
-    def _read(self, member: _Member, limit: int, what: str) -> bytes:
+    def _read(self, member: ArchiveMember, limit: int, what: str) -> bytes:
         if member.size > limit:
             raise self.refuse(f"{what} is larger than {limit // 1024} KiB")
         return b"".join(self._pieces(member))
 
-    def _pieces(self, member: _Member) -> Iterator[bytes]:
+    def _pieces(self, member: ArchiveMember) -> Iterator[bytes]:
         # pread: several threads read the file at the same time.
         offset, end = member.start, member.start + member.size
         while offset < end:

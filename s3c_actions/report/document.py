@@ -15,6 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from s3c_actions.findings.entry import FindingEntry, ReasonedFinding, SeverityName
 from s3c_actions.findings.headline import Tally
 from s3c_actions.findings.model import NOTHING_HIDDEN, Hidden, Severity
+from s3c_actions.report.comparison_document import ComparisonEntry
 
 SCHEMA = "result-1.json"
 
@@ -44,6 +45,7 @@ CommandName = Literal[
     "doctor",
     "find",
     "fleet manifests",
+    "diff",
 ]
 Verdict = Literal["passed", "refused", "failed"]
 
@@ -313,6 +315,10 @@ class PatchEntry(Entry, frozen=True, kw_only=True):
     platforms: tuple[str, ...]
     vex: str | None
     seconds: Seconds
+    changes: Annotated[
+        ComparisonEntry | UnsetType | None,
+        Meta(description="The patched image compared with the original; null when it was not compared."),
+    ] = UNSET
 
 
 class CertificateEntry(Entry, frozen=True, kw_only=True):
@@ -693,6 +699,7 @@ class ResultDocument(Entry, frozen=True, kw_only=True):
     plan: Annotated[PlanEntry | UnsetType, Meta(description="Of `s3c fleet plan`; missing otherwise.")] = UNSET
     find: Annotated[FindEntry | UnsetType, Meta(description="Of `s3c find`; missing otherwise.")] = UNSET
     preview: Annotated[PreviewEntry | UnsetType, Meta(description="Of `s3c gate preview`; missing otherwise.")] = UNSET
+    diff: Annotated[ComparisonEntry | UnsetType, Meta(description="Of `s3c diff`; missing otherwise.")] = UNSET
     pull_request: Annotated[str | UnsetType, Meta(description="Address of the pull request, if one was opened.")] = (
         UNSET
     )

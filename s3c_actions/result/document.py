@@ -28,6 +28,7 @@ from s3c_actions.policy.break_glass import JudgedException
 from s3c_actions.report import document as shape
 from s3c_actions.report.document import ImageResult, ResultDocument, ScanEntry
 from s3c_actions.result import outputs
+from s3c_actions.result.comparison_entry import comparison_entry
 from s3c_actions.result.model import (
     AttachResult,
     DeployResult,
@@ -80,6 +81,7 @@ def build_document(outcome: Outcome, now: datetime, secrets: Secrets, error: S3C
             plan=UNSET if outcome.fleet_plan is None else _copy_fields(shape.PlanEntry, outcome.fleet_plan),
             find=UNSET if outcome.find is None else _find_entry(outcome.find),
             preview=UNSET if outcome.preview is None else outcome.preview,
+            diff=outcome.diff or UNSET,
             pull_request=outcome.pull_request or UNSET,
             comments=outcome.comments or UNSET,
         )
@@ -269,6 +271,7 @@ def _patch_entry(patch: PatchResult) -> shape.PatchEntry:
         upgraded=dict(patch.upgraded),
         vex=str(patch.vex) if patch.vex else None,
         seconds=round(patch.seconds, 3),
+        changes=comparison_entry(patch.changes) if patch.changes is not None else None,
     )
 
 

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from s3c_actions.findings.difference import Difference
     from s3c_actions.findings.model import Finding, ForbiddenContent, ScanReport
     from s3c_actions.findings.scope import Scope, SettingsFile
+    from s3c_actions.layers.comparison import ImageComparison
     from s3c_actions.policy.break_glass import JudgedException
     from s3c_actions.policy.forecast import Change
     from s3c_actions.policy.objection import Objection
+    from s3c_actions.report.comparison_document import ComparisonEntry
     from s3c_actions.report.document import ImageResult, PreviewEntry
     from s3c_actions.report.rendering import Rendering
     from s3c_actions.result.gate_change import GateChange, ProposedVerdict
@@ -125,6 +127,7 @@ class PatchResult(msgspec.Struct, frozen=True, kw_only=True):
         fixed: absent from the rescan; `left`: still present; `new`: introduced by the patch.
         upgraded: the version now installed of each package that had a finding fixed, as far as the rescan lists it.
         platforms: the platforms patched, of a multi-platform image.
+        changes: the patched image compared with the original; None when it was not compared.
     """
 
     image: str
@@ -142,6 +145,7 @@ class PatchResult(msgspec.Struct, frozen=True, kw_only=True):
     upgraded: Mapping[str, str] = msgspec.field(default_factory=dict)
     vex: Path | None = None
     platforms: tuple[str, ...] = ()
+    changes: ImageComparison | None = None
     seconds: float = 0.0
 
     @property
@@ -580,6 +584,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         error: a sentence, when the command ended with an error of no single image; the shell sets it.
         files: written for all images together, format → path (one image's are in its steps' results).
         deploy: the deployment, of commands that deploy.
+        diff: the two images compared, of the command that compares them.
         settings: the files that suppressed findings, narrowed the scan or decided the gate; the shell sets it.
         gate_changes: those of them that a pull request changes; the shell sets it.
         text: printed on standard output unchanged; for commands that print information (`programs list`, `report`).
@@ -604,6 +609,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     refresh: RefreshResult | None = None
     fleet_plan: FleetPlanResult | None = None
     find: FindResult | None = None
+    diff: ComparisonEntry | None = None
     settings: tuple[SettingsFile, ...] = ()
     gate_changes: tuple[GateChange, ...] = ()
     text: str = ""

@@ -273,6 +273,12 @@ OUTPUTS: tuple[Output, ...] = (
         of=lambda image: len(image.patch.fixed) if image.patch else None,
     ),
     Output(
+        name="unexpected-changes",
+        help="How many changes the patch made that it is not expected to make; empty when that is not known.",
+        commands=_PATCHING,
+        of=lambda image: len(image.patch.changes.unexpected) if image.patch and image.patch.changes else None,
+    ),
+    Output(
         name="left",
         help="How many findings are left after the patch.",
         commands=_PATCHING,

@@ -26,6 +26,7 @@ from s3c_actions.result.model import (
     SignResult,
     VerifyResult,
 )
+from s3c_actions.steps import unexpected_changes
 from s3c_actions.steps.scan import closed_gate_error
 
 
@@ -35,11 +36,13 @@ class ChainSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         images: references as given by the user, each once.
         gate: the threshold for an image that is signed.
+        unexpected_changes: what to do about changes that a patch is not expected to make (`unexpected_changes`).
         jobs: how many images are processed at once.
     """
 
     images: tuple[str, ...]
     gate: Threshold
+    unexpected_changes: str
     jobs: int = 1
 
 
@@ -124,6 +127,14 @@ def _run_image(image: str, settings: ChainSettings, steps: ChainSteps) -> ImageO
         if refused is not None:
             if steps.attach is not None:
                 outcome = replace(outcome, attach=steps.attach(outcome))
+            raise refused
+        refused = unexpected_changes.refusal(
+            outcome.patch.changes if outcome.patch is not None else None,
+            settings.unexpected_changes,
+            outcome.reference,
+            consequence="Nothing was signed.",
+        )
+        if refused is not None:
             raise refused
         if steps.sign is not None:
             outcome = replace(outcome, sign=steps.sign(outcome.reference))

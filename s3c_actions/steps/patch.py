@@ -91,6 +91,8 @@ def run(settings: PatchSettings, tools: PatchTools, before: ScanResult | None = 
     taken_tags = settings.tag.taken(original, tools.registry.tags(original))
     result = _reuse_earlier(work, taken_tags, result) or _patch_anew(work, taken_tags, result)
     # Last, so that no document claims a fix that was not accepted.
+    if result.patched and tools.compare is not None:
+        result = replace(result, changes=tools.compare(original, Reference.parse(result.reference)))
     vex = _write_vex(work, Reference.parse(result.reference), result.fixed)
     return replace(result, vex=vex, seconds=time.monotonic() - started)
 

@@ -14,6 +14,7 @@ from s3c_actions.core.progress import Progress
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.tag_template import TagTemplate
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport
+from s3c_actions.layers.comparison import ImageComparison
 from s3c_actions.registry import Descriptor, ImageConfig, Manifest, Registry, Writer, patch_detection
 from s3c_actions.result.model import ScanResult
 
@@ -71,6 +72,7 @@ class PatchTools(msgspec.Struct, frozen=True, kw_only=True):
             reused. None: this run signs nothing, and the content decides.
         builds: returns whether a platform's programs run here, natively or emulated; `host` is the native architecture.
         now: the time of the run.
+        compare: compares two pinned references of the registry; None: nothing is compared.
         patience: seconds to wait for the signature of a patch that another run made at the same time.
     """
 
@@ -84,6 +86,7 @@ class PatchTools(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     progress: Progress
     now: datetime
+    compare: Callable[[Reference, Reference], ImageComparison] | None = None
     patience: float = 60.0
 
 

@@ -89,7 +89,11 @@ class FleetWorker(msgspec.Struct, frozen=True, kw_only=True):
         except S3CError as error:
             return failed(outcome, error)
         (outcome,) = chain.run(
-            ChainSettings(images=(str(reference),), gate=tools.scanner.settings.gate),
+            ChainSettings(
+                images=(str(reference),),
+                gate=tools.scanner.settings.gate,
+                unexpected_changes=tools.patcher.options.unexpected_changes,
+            ),
             self._steps(tools, self.folders[image.image]),
             self.context.progress,
         )

@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.reference import Reference
+from s3c_actions.layers.comparison import ImageComparison, compare_images
 from s3c_actions.options.common import PlatformOptions
 from s3c_actions.options.patch import PatchingOptions
 from s3c_actions.programs.buildkit import buildkit
 from s3c_actions.programs.buildkit.buildkit import TlsFiles
 from s3c_actions.programs.buildkit.pool import Pool
 from s3c_actions.programs.copa.copa import Copa, PatchRequest
-from s3c_actions.registry import Writer, credentials
+from s3c_actions.registry import RepositorySource, Writer, credentials
 from s3c_actions.result.model import PatchResult, ScanResult
 from s3c_actions.steps import patch
+from s3c_actions.steps.unexpected_changes import IGNORE, WARN, describe
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
     found: list[BuildKit] = msgspec.field(default_factory=list)
     pool: Pool | None = None
     opening: threading.Lock = msgspec.field(default_factory=threading.Lock)
+    comparing: threading.Lock = msgspec.field(default_factory=threading.Lock)
 
     def patch(self, image: str, folder: Path, before: ScanResult | None = None) -> PatchResult:
         """Patch one image, with its reports in a folder and the rescan's in `patched` below it.
@@ -113,8 +116,26 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
             host=buildkit.host_architecture(),
             progress=context.progress,
             now=context.now,
+            compare=self.compare if options.unexpected_changes != IGNORE else None,
         )
         return patch.run(settings, tools, before)
+
+    def compare(self, original: Reference, patched: Reference) -> ImageComparison:
+        """Compare a patched image with its original, one after another: each takes memory for all of its files."""
+        registry, progress = self.scanner.registry, self.context.progress
+        sources = [RepositorySource(registry, image.at(image.digest), field="image") for image in (original, patched)]
+        with self.comparing, progress.step("compare") as step:
+            try:
+                changes = compare_images(*sources)
+            except S3CError as error:
+                # The patch is made, and stays what it is; a gate that asks for the comparison finds it missing.
+                changes = ImageComparison(
+                    before=original.pinned, after=patched.pinned, platforms=(), unread=(error.what.rstrip("."),)
+                )
+            step.done(changes.sentence)
+        if changes.unexpected and self.options.unexpected_changes == WARN:
+            progress.warning(f"{patched.pinned}: {describe(changes)}")
+        return changes
 
     def copa(self, image: Reference, report: Path, tag: str) -> str:
         """Run Copa, on a BuildKit that is found or started at the first image that needs one; as `Patcher`."""

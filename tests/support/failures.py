@@ -31,6 +31,11 @@ GIVEN: dict[str, tuple[str, ...]] = {
         "x\tFATAL\tFatal error\timage scan error: unable to find the specified image: 1 error occurred:\n"
         "\t* docker error: unable to inspect the image (app:1): Error response from daemon: No such image: app:1",
     ),
+    "docker save": (
+        "Error response from daemon: reference does not exist",
+        "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock",
+        "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+    ),
     "copa": (
         "Error: emulation is not enabled for platform linux/arm64",
         "Error: failed to do request: x509: certificate signed by unknown authority",

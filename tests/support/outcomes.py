@@ -13,6 +13,9 @@ from s3c_actions.core.secrets import Secrets
 from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity, rank_findings
 from s3c_actions.findings.scope import Scope, SettingsFile
+from s3c_actions.layers.comparison import ImageComparison, PlatformComparison
+from s3c_actions.layers.configuration import ConfigurationChange
+from s3c_actions.layers.difference import FileChange, PackageAction, PackageChange, PrivilegeChange
 from s3c_actions.policy.objection import Objection
 from s3c_actions.report.document import ResultDocument
 from s3c_actions.result import document as result
@@ -163,6 +166,7 @@ def chain() -> ImageOutcome:
         after=scan(after, seconds=0.6),
         fixed=tuple(fixed),
         left=(LeftFinding(finding=left, reason="Debian has no fix yet"),),
+        changes=compared(f"localhost:5000/voting-app@{BEFORE}", f"localhost:5000/voting-app@{AFTER}"),
         seconds=6.2,
     )
     return ImageOutcome(
@@ -284,6 +288,7 @@ def hostile(text: str) -> ImageOutcome:
         left=tuple(LeftFinding(finding=one, reason=text) for one in of.findings),
         new=of.findings,
         upgraded={text: text},
+        changes=hostile_comparison(text),
     )
     certificate = replace(SIGNED.certificate, subject=text, key=text)
     return ImageOutcome(
@@ -324,4 +329,63 @@ def hostile(text: str) -> ImageOutcome:
         ),
         base=Comparison(name=text, difference=Difference(fixed=of.findings, new=of.findings, left=())),
         failure=OutsideError(text, cause=text, remedy=text, original=text),
+    )
+
+
+def compared(before: str, after: str, *, stray: bool = False) -> ImageComparison:
+    """A patched image compared with its original: packages upgraded, and perhaps a file that nothing accounts for."""
+    packages = tuple(
+        PackageChange(
+            action=PackageAction.UPGRADED,
+            ecosystem="deb",
+            name=name,
+            architecture="amd64",
+            before="3.0.9-1",
+            after="3.0.11-1~deb12u2",
+        )
+        for name in ("libcurl0", "libcurl1", "libcurl2", "libssl0", "libssl1", "libssl2")
+    )
+    files = (FileChange(path="etc/cron.d/update", action="added", reason="no package owns it"),) if stray else ()
+    platform = PlatformComparison(
+        platform="linux/amd64",
+        before=before.rpartition("@")[2],
+        after=after.rpartition("@")[2],
+        packages=packages,
+        files=files,
+        of_packages=12,
+        of_managers=9,
+        times=3,
+        shared_layers=4,
+        added_layers=1,
+        size_before=54_000_000,
+        size_after=58_100_000,
+    )
+    return ImageComparison(before=before, after=after, platforms=(platform,))
+
+
+def hostile_comparison(text: str) -> ImageComparison:
+    """A comparison whose every text is what a stranger chose."""
+    package = PackageChange(
+        action=PackageAction.DOWNGRADED,
+        ecosystem=text,
+        name=text,
+        architecture=text,
+        place=text,
+        before=text,
+        after=text,
+        licence_before=text,
+        licence_after=text,
+    )
+    platform = PlatformComparison(
+        platform=text,
+        before=text,
+        after=text,
+        configuration=(ConfigurationChange(field=text, before=text, after=text),),
+        packages=(package,),
+        files=(FileChange(path=text, action="added", reason=text, package=text),),
+        privileges=(PrivilegeChange(path=text, before=text, after=text),),
+        unread=(text,),
+    )
+    return ImageComparison(
+        before=text, after=text, platforms=(platform,), removed=(text,), added=(text,), unread=(text,)
     )

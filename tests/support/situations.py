@@ -12,6 +12,7 @@ from s3c_actions.findings.selection import Selection
 from s3c_actions.findings.threshold import Threshold, closed_error
 from s3c_actions.report.document import ResultDocument
 from s3c_actions.result.model import Admission, AppliedObject, Comparison, DeployResult, ImageOutcome, Outcome
+from s3c_actions.steps import unexpected_changes
 from tests.support import outcomes
 
 RUN = "https://github.example/acme/voting/actions/runs/7"
@@ -77,9 +78,27 @@ def nothing_to_patch() -> ImageOutcome:
     patch = outcomes.chain().patch
     assert patch is not None
     skipped = replace(
-        patch, patched=False, skipped=True, before=clean, after=None, fixed=(), left=(), reference=clean.reference
+        patch,
+        patched=False,
+        skipped=True,
+        before=clean,
+        after=None,
+        fixed=(),
+        left=(),
+        changes=None,
+        reference=clean.reference,
     )
     return ImageOutcome(image=MIXED.image, reference=clean.reference, patch=skipped)
+
+
+def changed_otherwise() -> ImageOutcome:
+    """A patch that came with a file that nothing accounts for; the gate refuses it."""
+    whole = outcomes.chain()
+    assert whole.patch is not None
+    assert whole.patch.changes is not None
+    changes = outcomes.compared(whole.patch.original, whole.patch.reference, stray=True)
+    failure = unexpected_changes.refusal(changes, "fail", whole.reference, consequence="Nothing was signed.")
+    return replace(whole, patch=replace(whole.patch, changes=changes), sign=None, verify=None, failure=failure)
 
 
 def _named(image: ImageOutcome, name: str) -> ImageOutcome:
@@ -129,6 +148,7 @@ def situations() -> dict[str, list[ResultDocument]]:
         ),
         "failed": _of("chain", ImageOutcome(image="localhost:5000/voting-db:15.0", failure=DOWN)),
         "nothing-to-do": _of("chain", nothing_to_do()),
+        "changed-otherwise": _of("chain", changed_otherwise()),
         "nothing-to-patch": _of("patch", nothing_to_patch()),
         "signed": _of(
             "sign", ImageOutcome(image=MIXED.image, reference=outcomes.SIGNED.reference, sign=outcomes.SIGNED)

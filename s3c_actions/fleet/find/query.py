@@ -21,7 +21,7 @@ from s3c_actions.core import suggest
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.pasted_content import quote_value
 from s3c_actions.evidence.packages import DISTRIBUTIONS
-from s3c_actions.fleet.find import versions
+from s3c_actions.findings import versions
 
 FIELD = "query"
 MAX_LENGTH = 500

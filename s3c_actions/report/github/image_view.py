@@ -42,6 +42,7 @@ from s3c_actions.report.document import (
     SignEntry,
 )
 from s3c_actions.report.formats.sentences import format_share
+from s3c_actions.report.github import comparison_view
 from s3c_actions.report.render import escape
 from s3c_actions.report.render.markdown import MAX_ROWS, Table, mark_safe, table_head
 from s3c_actions.signing.certificates import SHORT_LIFE
@@ -83,6 +84,7 @@ def view(image: ImageResult, *, titles: bool = True) -> dict[str, Any]:
         "digest": mark_safe(escape.code(brief_digest(image.digest))),
         "system": _system(image),
         "base": _base(image),
+        "difference": _difference(image),
         "new": len(image.base.new) if image.base is not None else None,
         "signed": _signed_sentence(image),
         "signature": _signature(image),
@@ -596,6 +598,18 @@ def _mirrored(image: ImageResult) -> Markup:
     return mark_safe(sentence)
 
 
+def _difference(image: ImageResult) -> list[Markup]:
+    """Return what changed between the original and the patched image, a sentence for each platform."""
+    changes = image.patch.changes if image.patch is not None else None
+    if not changes:
+        return []
+    sign = "✅" if comparison_view.is_clean(changes) else "⚠️"
+    return [
+        mark_safe(f"{sign} Compared with the original: {line[:1].lower()}{line[1:]}")
+        for line in comparison_view.sentences(changes)
+    ]
+
+
 # Tables
 
 
@@ -616,6 +630,8 @@ def _tables(image: ImageResult, titles: bool) -> Iterable[Table]:
             yield findings_table("Came with the patch", patch.new, titles=titles, opened=True)
         if patch.fixed:
             yield _fixed_table(patch)
+        if patch.changes:
+            yield from comparison_view.tables(patch.changes)
         if image.remaining:
             yield _left_table(image.remaining)
     elif image.scan is not None:

@@ -12,6 +12,8 @@ from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.core.progress import Silent
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity
 from s3c_actions.findings.threshold import Threshold
+from s3c_actions.layers.comparison import ImageComparison, PlatformComparison
+from s3c_actions.layers.difference import FileChange
 from s3c_actions.options.chain import ChainInputs
 from s3c_actions.options.declare import read
 from s3c_actions.result.model import (
@@ -53,8 +55,9 @@ def scanned(reference, *findings):
 class World:
     """The steps as the chain sees them, writing down in which order they were called."""
 
-    def __init__(self, *, left=(), missing=(), down=()):
+    def __init__(self, *, left=(), missing=(), down=(), changes=None):
         self.calls = []
+        self.changes = changes
         self.left, self.missing, self.down = left, missing, down
         self.digests = {}
 
@@ -81,6 +84,7 @@ class World:
             skipped=False,
             before=scan,
             after=scanned(PATCHED, *self.left),
+            changes=self.changes,
         )
 
     def sign(self, reference):
@@ -100,7 +104,7 @@ class World:
             reference=reference, policy="p", signature_digest="sha256:" + "c" * 64, signer="CN=s3c-test"
         )
 
-    def run(self, *images, jobs=1):
+    def run(self, *images, jobs=1, unexpected_changes="warn"):
         steps = chain.ChainSteps(
             resolve=self.resolve,
             scan=self.scan,
@@ -108,7 +112,8 @@ class World:
             sign=self.sign,
             verify=self.verify,
         )
-        return chain.run(chain.ChainSettings(images=images, gate=GATE, jobs=jobs), steps, Silent())
+        settings = chain.ChainSettings(images=images, gate=GATE, unexpected_changes=unexpected_changes, jobs=jobs)
+        return chain.run(settings, steps, Silent())
 
 
 def test_every_step_hands_on_a_digest():
@@ -127,6 +132,42 @@ def test_nothing_is_signed_that_the_gate_refuses():
     assert isinstance(outcome.failure, Refused)
     assert "libssl3" in outcome.failure.what
     assert outcome.patch is not None
+
+
+def compared(**more):
+    backdoor = FileChange(path="backdoor", action="added", reason="no package owns it")
+    platform = PlatformComparison(platform="linux/amd64", before="", after="", **{"files": (backdoor,), **more})
+    return ImageComparison(before=ORIGINAL, after=PATCHED, platforms=(platform,))
+
+
+UNREADABLE = ImageComparison(before=ORIGINAL, after=PATCHED, platforms=(), unread=("the registry is down",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (compared(), "/backdoor was added: no package owns it"),
+        (compared(files=(), unread=("a layer is sparse",)), "a layer is sparse"),
+        (UNREADABLE, "the registry is down"),
+    ],
+)
+def test_nothing_is_signed_that_changed_in_more_than_packages(changes, words):
+    world = World(changes=changes)
+    (outcome,) = world.run("app:1", unexpected_changes="fail")
+    assert "sign" not in [call[0] for call in world.calls]
+    assert isinstance(outcome.failure, Refused)
+    assert words in outcome.failure.what
+    assert outcome.patch is not None
+    assert outcome.patch.changes is changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "mode"), [(compared(), "warn"), (compared(), "ignore"), (compared(files=()), "fail"), (None, "fail")]
+)
+def test_changes_that_are_accepted_are_signed(changes, mode):
+    (outcome,) = World(changes=changes).run("app:1", unexpected_changes=mode)
+    assert outcome.failure is None
+    assert outcome.sign is not None
 
 
 def test_a_finding_without_a_fix_passes_a_gate_for_fixable_ones():

@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3c_actions.core.errors import InputError
+from s3c_actions.findings.versions import SCHEMES
 from s3c_actions.fleet.find import query as queries
 from s3c_actions.fleet.find.query import Bound, Query, QueryKind, parse
-from s3c_actions.fleet.find.versions import SCHEMES
 
 PACKAGE = QueryKind.PACKAGE
 

@@ -1,7 +1,7 @@
 import pytest
 
-from s3c_actions.fleet.find import versions
-from s3c_actions.fleet.find.versions import NotComparable, compare
+from s3c_actions.findings import versions
+from s3c_actions.findings.versions import NotComparable, compare
 from tests.support import ROOT
 
 SIGNS = {"<": -1, "=": 0, ">": 1}

@@ -135,6 +135,18 @@ def _compare(ecosystem: str, installed: str, wanted: str) -> int:
     return 1 if right < left else 0
 
 
+@functools.lru_cache(maxsize=10_000)
+def compare_whole(ecosystem: str, left: str, right: str) -> int:
+    """Compare two versions of installed packages, with all of their parts; arguments and errors as of `compare`."""
+    scheme = SCHEMES.get(ecosystem)
+    if scheme is None:
+        raise NotComparable(f"how versions of {ecosystem or 'an unknown ecosystem'} compare is not known")
+    ours, theirs = (_version(ecosystem, scheme.reduce(version, version), version) for version in (left, right))
+    if ours < theirs:
+        return -1
+    return 1 if theirs < ours else 0
+
+
 def check(ecosystem: str, wanted: str) -> None:
     """Raise NotComparable when a wanted version does not follow the rules of its ecosystem."""
     compare(ecosystem, wanted, wanted)

@@ -1,0 +1,1 @@
+"""The local Docker, as the place of an image."""
