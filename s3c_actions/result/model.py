@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -107,6 +108,70 @@ class LeftFinding(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class SmokeVerdict(enum.StrEnum):
+    """What a start of two images beside each other showed."""
+
+    WORKS = "works"
+    DIFFERS = "differs"
+    NOT_TRIED = "not tried"
+
+
+class PlatformSmoke(msgspec.Struct, frozen=True, kw_only=True):
+    """The comparison of one platform. Every text but the platform may hold what an image wrote.
+
+    Attributes:
+        verdict: on the platform.
+        reason: why it was not tried, in a clause; empty otherwise.
+        differences: what the patched image does otherwise, in clauses.
+        checks: what both did alike, in clauses.
+        versions: of programs, as both wrote them, where they differ; for information.
+        runtime: what ran them; empty when nothing did.
+    """
+
+    platform: str
+    verdict: SmokeVerdict
+    reason: str = ""
+    differences: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
+    runtime: str = ""
+    seconds: float = 0.0
+
+
+class SmokeResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The comparison of two images, by starting both.
+
+    Attributes:
+        original, reference: pinned.
+        platforms: each platform that the original or the other image has.
+    """
+
+    original: str
+    reference: str
+    platforms: tuple[PlatformSmoke, ...]
+    seconds: float = 0.0
+
+    @property
+    def verdict(self) -> SmokeVerdict:
+        """Return the worst of the platforms' verdicts; without platforms nothing was tried."""
+        verdicts = {platform.verdict for platform in self.platforms}
+        for verdict in (SmokeVerdict.DIFFERS, SmokeVerdict.NOT_TRIED, SmokeVerdict.WORKS):
+            if verdict in verdicts:
+                return verdict
+        return SmokeVerdict.NOT_TRIED
+
+    @property
+    def sentence(self) -> str:
+        """Return verdict and what it rests on, as one sentence."""
+        several = len(self.platforms) > 1
+        parts = []
+        for platform in self.platforms:
+            if platform.verdict is self.verdict:
+                why = platform.reason or "; ".join(platform.differences) or "; ".join(platform.checks)
+                parts.append(f"{platform.platform}: {why}" if several else why)
+        return f"{self.verdict}: {'; '.join(parts)}." if any(parts) else f"{self.verdict}."
+
+
 class PatchResult(msgspec.Struct, frozen=True, kw_only=True):
     """The result of patching one image, also when it needed no patch.
 
@@ -120,6 +185,7 @@ class PatchResult(msgspec.Struct, frozen=True, kw_only=True):
         fixed: absent from the rescan; `left`: still present; `new`: introduced by the patch.
         upgraded: the version now installed of each package that had a finding fixed, as far as the rescan lists it.
         platforms: the platforms patched, of a multi-platform image.
+        smoke: what starting original and patched image showed; None when that was not asked for.
     """
 
     image: str
@@ -137,6 +203,7 @@ class PatchResult(msgspec.Struct, frozen=True, kw_only=True):
     upgraded: Mapping[str, str] = msgspec.field(default_factory=dict)
     vex: Path | None = None
     platforms: tuple[str, ...] = ()
+    smoke: SmokeResult | None = None
     seconds: float = 0.0
 
     @property
