@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from s3c_actions.report.document import ImageResult
     from s3c_actions.report.rendering import Rendering
     from s3c_actions.result.gate_change import GateChange, ProposedVerdict
+    from s3c_actions.result.smoke import SmokeResult
     from s3c_actions.trace.model import Trace
 
 
@@ -108,70 +108,6 @@ class LeftFinding(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class SmokeVerdict(enum.StrEnum):
-    """What a start of two images beside each other showed."""
-
-    WORKS = "works"
-    DIFFERS = "differs"
-    NOT_TRIED = "not tried"
-
-
-class PlatformSmoke(msgspec.Struct, frozen=True, kw_only=True):
-    """The comparison of one platform. Every text but the platform may hold what an image wrote.
-
-    Attributes:
-        verdict: on the platform.
-        reason: why it was not tried, in a clause; empty otherwise.
-        differences: what the patched image does otherwise, in clauses.
-        checks: what both did alike, in clauses.
-        versions: of programs, as both wrote them, where they differ; for information.
-        runtime: what ran them; empty when nothing did.
-    """
-
-    platform: str
-    verdict: SmokeVerdict
-    reason: str = ""
-    differences: tuple[str, ...] = ()
-    checks: tuple[str, ...] = ()
-    versions: tuple[str, ...] = ()
-    runtime: str = ""
-    seconds: float = 0.0
-
-
-class SmokeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The comparison of two images, by starting both.
-
-    Attributes:
-        original, reference: pinned.
-        platforms: each platform that the original or the other image has.
-    """
-
-    original: str
-    reference: str
-    platforms: tuple[PlatformSmoke, ...]
-    seconds: float = 0.0
-
-    @property
-    def verdict(self) -> SmokeVerdict:
-        """Return the worst of the platforms' verdicts; without platforms nothing was tried."""
-        verdicts = {platform.verdict for platform in self.platforms}
-        for verdict in (SmokeVerdict.DIFFERS, SmokeVerdict.NOT_TRIED, SmokeVerdict.WORKS):
-            if verdict in verdicts:
-                return verdict
-        return SmokeVerdict.NOT_TRIED
-
-    @property
-    def sentence(self) -> str:
-        """Return verdict and what it rests on, as one sentence."""
-        several = len(self.platforms) > 1
-        parts = []
-        for platform in self.platforms:
-            if platform.verdict is self.verdict:
-                why = platform.reason or "; ".join(platform.differences) or "; ".join(platform.checks)
-                parts.append(f"{platform.platform}: {why}" if several else why)
-        return f"{self.verdict}: {'; '.join(parts)}." if any(parts) else f"{self.verdict}."
-
-
 class PatchResult(msgspec.Struct, frozen=True, kw_only=True):
     """The result of patching one image, also when it needed no patch.
 
@@ -185,7 +121,7 @@ class PatchResult(msgspec.Struct, frozen=True, kw_only=True):
         fixed: absent from the rescan; `left`: still present; `new`: introduced by the patch.
         upgraded: the version now installed of each package that had a finding fixed, as far as the rescan lists it.
         platforms: the platforms patched, of a multi-platform image.
-        smoke: what starting original and patched image showed; None when that was not asked for.
+        smoke: what starting original and patched image showed; None when they were not started.
     """
 
     image: str
@@ -530,6 +466,7 @@ class ImageOutcome(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         reference: pinned, of what the last step returned.
         base: against the baseline, None without one.
+        smoke: of a comparison that is not in `patch`, because it was asked for alone or ended the patch.
         failure: the error that ended it; None when every step succeeded.
     """
 
@@ -545,6 +482,7 @@ class ImageOutcome(msgspec.Struct, frozen=True, kw_only=True):
     mirror: MirrorResult | None = None
     base: Comparison | None = None
     trace: TraceResult | None = None
+    smoke: SmokeResult | None = None
     failure: S3CError | None = None
 
     @property
@@ -557,6 +495,11 @@ class ImageOutcome(msgspec.Struct, frozen=True, kw_only=True):
     def judged(self) -> bool:
         """Return whether a gate judged the image `reference`."""
         return self.last_scan is not None and self.last_scan.gated
+
+    @property
+    def compared(self) -> SmokeResult | None:
+        """Return what starting the original and `reference` showed; None when they were not started."""
+        return self.smoke or (self.patch.smoke if self.patch is not None else None)
 
     @property
     def last_scan(self) -> ScanResult | None:

@@ -16,6 +16,7 @@ from s3c_actions.core.tag_template import TagTemplate
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport
 from s3c_actions.registry import Descriptor, ImageConfig, Manifest, Registry, Writer, patch_detection
 from s3c_actions.result.model import ScanResult
+from s3c_actions.result.smoke import ImagePair, SmokeResult
 
 _APK = ("alpine", "wolfi", "chainguard")
 
@@ -72,6 +73,8 @@ class PatchTools(msgspec.Struct, frozen=True, kw_only=True):
         builds: returns whether a platform's programs run here, natively or emulated; `host` is the native architecture.
         now: the time of the run.
         patience: seconds to wait for the signature of a patch that another run made at the same time.
+        smoke: compares original and patched image by starting both; raises SmokeRefused when that is required and does
+            not end well. None: they are not started.
     """
 
     registry: Registry
@@ -85,6 +88,7 @@ class PatchTools(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress
     now: datetime
     patience: float = 60.0
+    smoke: Callable[[Reference, Reference, tuple[ImagePair, ...]], SmokeResult] | None = None
 
 
 class PlatformPart(msgspec.Struct, frozen=True, kw_only=True):

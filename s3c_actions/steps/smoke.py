@@ -16,7 +16,7 @@ from typing import Protocol
 import msgspec
 
 from s3c_actions.core import concurrency
-from s3c_actions.core.errors import Refused, S3CError
+from s3c_actions.core.errors import S3CError
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.shared_libraries import missing_libraries
@@ -30,7 +30,8 @@ from s3c_actions.programs.containers.container import (
 from s3c_actions.registry import Registry
 from s3c_actions.registry.runtime_config import parse_runtime_config
 from s3c_actions.registry.unpacking import fetch_image, unpack_image
-from s3c_actions.result.model import PlatformSmoke, SmokeResult, SmokeVerdict
+from s3c_actions.report.render.escape import line
+from s3c_actions.result.smoke import ImagePair, PlatformSmoke, SmokeResult, SmokeVerdict
 from s3c_actions.steps.smoke_comparison import Observation, compare, last_line, versions
 
 SETTLE_SECONDS = 3.0
@@ -38,6 +39,7 @@ SETTLE_SECONDS = 3.0
 COMPANION_SECONDS = 60.0
 LOOK_SECONDS = 0.25
 HEALTH_SECONDS = 10.0
+MAX_REASON = 300
 
 
 class Container(Protocol):
@@ -70,8 +72,8 @@ class ContainerRuntime(Protocol):
     def owner(self) -> Callable[[int, int], tuple[int, int]] | None:
         """Return the function that maps owners, None without one."""
 
-    def sweep(self) -> None:
-        """Remove what runs that were killed left."""
+    def folder(self) -> AbstractContextManager[Path]:
+        """Open a temporary folder for layers and unpacked images."""
 
     def hold(self, image: UnpackedImage, temp: Path) -> AbstractContextManager[None]:
         """Make an image ready to be run, and remove it at the end of the block."""
@@ -109,13 +111,11 @@ class SmokeTools(msgspec.Struct, frozen=True, kw_only=True):
         registry: of the images and their companions.
         runtime: opens what runs containers, with a reason in a clause when there is none.
         runs: returns whether a platform's programs run here, natively or emulated.
-        folder: opens a temporary folder for layers and unpacked images.
     """
 
     registry: Registry
     runtime: Callable[[], tuple[ContainerRuntime | None, str]]
     runs: Callable[[str], bool]
-    folder: Callable[[], AbstractContextManager[Path]]
     progress: Progress
 
 
@@ -126,70 +126,65 @@ class _Work(msgspec.Struct, frozen=True):
     folder: Path
 
 
-def run(original: Reference, patched: Reference, probe: SmokeProbe, tools: SmokeTools) -> SmokeResult:
+def run(
+    original: Reference, patched: Reference, pairs: tuple[ImagePair, ...], probe: SmokeProbe, tools: SmokeTools
+) -> SmokeResult:
     """Compare two images, platform by platform. What fails on the way is a verdict, and no error.
 
     Args:
         original: pinned, an image or an index.
         patched: likewise.
+        pairs: their platforms.
         probe: what they have to do.
         tools: the collaborators.
     """
     started = time.monotonic()
     with tools.progress.step("smoke") as step:
-        try:
-            platforms = tuple(_compare_platforms(original, patched, probe, tools))
-        except S3CError as error:
-            platforms = (_not_tried("the images", error.what.rstrip(".")),)
         result = SmokeResult(
             original=original.pinned,
             reference=patched.pinned,
-            platforms=platforms,
+            platforms=tuple(_compare_platforms(pairs, probe, tools)),
             seconds=time.monotonic() - started,
         )
         step.done(result.sentence)
     return result
 
 
-def refusal(result: SmokeResult) -> Refused | None:
-    """Return the error of a result that a required comparison does not accept; None for one that it does."""
-    if result.verdict is SmokeVerdict.WORKS:
-        return None
-    differs = result.verdict is SmokeVerdict.DIFFERS
-    return Refused(
-        "The patched image does not do what the original does." if differs else "Whether it still works was not tried.",
-        cause=result.sentence,
-        remedy="Look at what differs; `smoke: report` lets it pass."
-        if differs
-        else "Run this where the platform and a container runtime are, give what the image needs to start "
-        "(`smoke-companions`, `smoke-env`, `smoke-writable`), or set `smoke` to `report`.",
-        image=result.reference,
+def find_pairs(original: Reference, patched: Reference, registry: Registry) -> tuple[ImagePair, ...]:
+    """Return the images of each platform that either reference has.
+
+    Raises:
+        InputError: one of them does not exist.
+        OutsideError: the registry failed.
+    """
+    ours, theirs = _platforms(original, registry), _platforms(patched, registry)
+    return tuple(
+        ImagePair(platform=platform, original=ours.get(platform), patched=theirs.get(platform))
+        for platform in dict.fromkeys([*ours, *theirs])
     )
 
 
-def _compare_platforms(
-    original: Reference, patched: Reference, probe: SmokeProbe, tools: SmokeTools
-) -> Iterator[PlatformSmoke]:
-    ours, theirs = _platforms(original, tools.registry), _platforms(patched, tools.registry)
-    runtime: ContainerRuntime | None = None
-    missing = ""
-    for platform in dict.fromkeys([*ours, *theirs]):
-        before, after = ours.get(platform), theirs.get(platform)
-        if before is None or after is None:
-            which = "the original" if before is None else "the other image"
+def _compare_platforms(pairs: tuple[ImagePair, ...], probe: SmokeProbe, tools: SmokeTools) -> Iterator[PlatformSmoke]:
+    for pair in pairs:
+        platform = pair.platform
+        if pair.original is None or pair.patched is None:
+            which = "the original" if pair.original is None else "the other image"
             yield _not_tried(platform, f"{which} has no image for it")
+            continue
+        if pair.original.digest == pair.patched.digest:
+            yield PlatformSmoke(platform=platform, verdict=SmokeVerdict.WORKS, checks=("it is the same image",))
             continue
         if not tools.runs(platform):
             yield _not_tried(platform, "this machine does not run its programs")
             continue
-        if runtime is None and not missing:
+        try:
             runtime, missing = tools.runtime()
-            if runtime is not None:
-                runtime.sweep()
-        if runtime is None:
-            yield _not_tried(platform, missing)
-            continue
-        yield _compare_images(platform, (before, after), probe, tools, runtime)
+            if runtime is None:
+                yield _not_tried(platform, missing)
+            else:
+                yield _compare_images(platform, (pair.original, pair.patched), probe, tools, runtime)
+        except S3CError as error:
+            yield _not_tried(platform, line(error.what.rstrip("."), MAX_REASON))
 
 
 def _platforms(reference: Reference, registry: Registry) -> dict[str, Reference]:
@@ -208,21 +203,18 @@ def _compare_images(
     platform: str, images: tuple[Reference, Reference], probe: SmokeProbe, tools: SmokeTools, runtime: ContainerRuntime
 ) -> PlatformSmoke:
     started = time.monotonic()
-    try:
-        with tools.folder() as folder, ExitStack() as stack:
-            work = _Work(probe, tools, runtime, folder)
-            prepared = [_prepare(reference, platform, work, stack) for reference in images]
-            companions = {
-                name: _prepare(Reference.parse(image, field="smoke-companions"), platform, work, stack)
-                for name, image in probe.companions.items()
-            }
-            before, after = concurrency.for_each(prepared, lambda image: _observe(image, companions, work), jobs=2)
-            comparison = compare(before, after)
-            if comparison.verdict is SmokeVerdict.DIFFERS and not before.problem:
-                # Once more alone, and waiting for what the original did: a busy machine is no difference.
-                comparison = compare(before, _observe(prepared[1], companions, work, before.served))
-    except S3CError as error:
-        return _not_tried(platform, error.what.rstrip("."))
+    with runtime.folder() as folder, ExitStack() as stack:
+        work = _Work(probe, tools, runtime, folder)
+        prepared = [_prepare(reference, platform, work, stack) for reference in images]
+        companions = {
+            name: _prepare(Reference.parse(image, field="smoke-companions"), platform, work, stack)
+            for name, image in probe.companions.items()
+        }
+        before, after = concurrency.for_each(prepared, lambda image: _observe(image, companions, work), jobs=2)
+        comparison = compare(before, after)
+        if comparison.verdict is SmokeVerdict.DIFFERS and not before.problem:
+            # Once more alone, and waiting for what the original did: a busy machine is no difference.
+            comparison = compare(before, _observe(prepared[1], companions, work, before.served))
     return msgspec.structs.replace(
         comparison, platform=platform, runtime=runtime.name, seconds=time.monotonic() - started
     )

@@ -15,7 +15,7 @@ from s3c_actions.core.shared_libraries import MissingLibrary
 from s3c_actions.core.text import counted
 from s3c_actions.registry.runtime_config import RuntimeConfig
 from s3c_actions.report.render.escape import line
-from s3c_actions.result.model import PlatformSmoke, SmokeVerdict
+from s3c_actions.result.smoke import PlatformSmoke, SmokeVerdict
 
 MAX_SHOWN = 200
 MAX_LISTED = 5

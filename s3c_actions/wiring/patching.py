@@ -25,6 +25,7 @@ from s3c_actions.registry import Writer, credentials
 from s3c_actions.result.model import PatchResult, ScanResult
 from s3c_actions.steps import patch
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.smoking import Comparison, create_comparison
 
 if TYPE_CHECKING:
     from s3c_actions.programs.buildkit.buildkit import BuildKit
@@ -65,6 +66,7 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
         registries: of the images.
         vouched: as in `PatchTools`; None only where nothing signs the result.
         pool: where several BuildKits are given.
+        smoke: as in `PatchTools`.
     """
 
     options: PatchingOptions
@@ -76,6 +78,7 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
     stack: ExitStack
     found: list[BuildKit] = msgspec.field(default_factory=list)
     pool: Pool | None = None
+    smoke: Comparison | None = None
     opening: threading.Lock = msgspec.field(default_factory=threading.Lock)
 
     def patch(self, image: str, folder: Path, before: ScanResult | None = None) -> PatchResult:
@@ -113,6 +116,7 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
             host=buildkit.host_architecture(),
             progress=context.progress,
             now=context.now,
+            smoke=self.smoke,
         )
         return patch.run(settings, tools, before)
 
@@ -218,6 +222,7 @@ def open_patcher(
             login=login,
             stack=stack,
             pool=pool,
+            smoke=create_comparison(options, context, scanner.registry),
         )
 
 

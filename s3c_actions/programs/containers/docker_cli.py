@@ -12,12 +12,12 @@ import re
 import secrets
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from s3c_actions.core import concurrency
+from s3c_actions.core import concurrency, tempdir
 from s3c_actions.core.errors import S3CError
 from s3c_actions.core.process import CompletedProgram, ProgramTimedOut, Runner, find
 from s3c_actions.core.progress import Progress
@@ -53,11 +53,12 @@ class DockerRuntime:
     Args:
         runner: starts the program.
         progress: told about what was left by killed runs.
+        temp: for files of the run.
         program: `docker` or `nerdctl`.
     """
 
-    def __init__(self, runner: Runner, progress: Progress, program: str = "docker") -> None:
-        self.runner, self.progress, self.program = runner, progress, program
+    def __init__(self, runner: Runner, progress: Progress, temp: Path, program: str = "docker") -> None:
+        self.runner, self.progress, self.temp, self.program = runner, progress, temp, program
         self.name = {"docker": "Docker"}.get(program, program)
         self.owner: Callable[[int, int], tuple[int, int]] | None = None
         self._loaded: dict[Path, str] = {}
@@ -71,6 +72,10 @@ class DockerRuntime:
             return ""
         lines = answer.stderr.strip().splitlines()
         return f"{self.name} does not answer ({lines[-1][:200] if lines else 'without a reason'})"
+
+    def folder(self) -> AbstractContextManager[Path]:
+        """Open a temporary folder, which the daemon does not have to see."""
+        return tempdir.open_run_folder(self.temp)
 
     def sweep(self) -> None:
         """Remove containers of runs that were killed, and the images that no container of a living run uses."""

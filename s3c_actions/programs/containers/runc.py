@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from s3c_actions.core import concurrency, reading
+from s3c_actions.core import concurrency, reading, tempdir
 from s3c_actions.core.errors import S3CError
 from s3c_actions.core.process import CompletedProgram, ProgramTimedOut, Runner, find
 from s3c_actions.core.progress import Progress
@@ -41,6 +41,8 @@ from s3c_actions.programs.containers.container import (
 from s3c_actions.registry.runtime_config import DEFAULT_PATH
 
 STATE = Path("/run/s3c-smoke")
+FOLDER = Path("/var/tmp")  # noqa: S108
+"""On a disk, and with a way that every user may go."""
 OWNER = "io.github.s3c.owner"
 START_SECONDS = 30.0
 QUERY_SECONDS = 30.0
@@ -92,6 +94,13 @@ class RuncRuntime:
         if os.geteuid() != 0:
             return "runc needs root"
         return "" if find("runc", self.runner.environment) is not None else "runc is not on PATH"
+
+    @contextmanager
+    def folder(self) -> Iterator[Path]:
+        """Open a temporary folder whose way a container's users may go: none of them is anybody else here."""
+        with tempdir.open_run_folder(FOLDER) as folder:
+            folder.chmod(0o711)
+            yield folder
 
     def sweep(self) -> None:
         """Remove containers of runs that were killed."""
