@@ -52,7 +52,7 @@ def read_linking(file: BinaryIO) -> LinkedFile | None:
 
 def _read_linking(file: BinaryIO) -> LinkedFile | None:
     start = file.read(64)
-    if start[:4] != b"\x7fELF" or start[4] not in (1, 2) or start[5] not in (1, 2):
+    if len(start) < 20 or start[:4] != b"\x7fELF" or start[4] not in (1, 2) or start[5] not in (1, 2):
         return None
     wide, order = start[4] == 2, "<" if start[5] == 1 else ">"
     (machine,) = struct.unpack_from(f"{order}H", start, 18)

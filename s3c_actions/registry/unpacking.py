@@ -166,7 +166,7 @@ def _unpack_layer(
         parts = [part for part in member.name.split("/") if part not in ("", ".")]
         if not parts or ".." in parts or "\0" in member.name:
             continue
-        parent = _make_parent(root, "/".join(parts[:-1]))
+        parent = _make_parent(root, "/".join(parts[:-1]), owner)
         if parts[-1] == _OPAQUE:
             for child in list(parent.iterdir()):
                 if child not in written:
@@ -185,7 +185,7 @@ def _unpack_layer(
             path = path.parent
 
 
-def _make_parent(root: Path, name: str) -> Path:
+def _make_parent(root: Path, name: str, owner: Callable[[int, int], tuple[int, int]] | None) -> Path:
     """Return a folder of the image, created where it is missing; a file in its place is replaced."""
     path = root
     for part in name.split("/") if name else ():
@@ -195,6 +195,8 @@ def _make_parent(root: Path, name: str) -> Path:
             target = resolve_inside(root, inside, last=False) or path / part
             _remove(target)
             target.mkdir(mode=0o755)
+            if owner is not None:
+                os.chown(target, *owner(0, 0))
             resolved = target
         path = resolved
     return path

@@ -184,7 +184,9 @@ def _compare_platforms(pairs: tuple[ImagePair, ...], probe: SmokeProbe, tools: S
             else:
                 yield _compare_images(platform, (pair.original, pair.patched), probe, tools, runtime)
         except S3CError as error:
-            yield _not_tried(platform, line(error.what.rstrip("."), MAX_REASON))
+            detail = last_line(error.original)
+            reason = error.what.rstrip(".") + (f" ({detail})" if detail else "")
+            yield _not_tried(platform, line(reason, MAX_REASON))
 
 
 def _platforms(reference: Reference, registry: Registry) -> dict[str, Reference]:
@@ -255,7 +257,7 @@ def _observe(
             peer = peer or started
             if failure := _await_companion(name, companion, container):
                 return msgspec.structs.replace(observation, failure=failure)
-        _, container = stack.enter_context(_started(image, work, peer=peer))
+        _, container = stack.enter_context(_started(image, work, peer=peer, hosts=tuple(companions)))
         observation = _watch(container, image, work.probe, expected, observation)
         output = container.output()
     if observation.code == 0 and work.probe.command:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
@@ -24,6 +24,7 @@ Comparison = Callable[[Reference, Reference, tuple[ImagePair, ...]], SmokeResult
 _LOCK = threading.Lock()
 """One comparison at a time: its limits are those of one, and a machine that is busy with others would differ."""
 _OFF = "off"
+_KEPT = "smoke-runtime"
 
 
 def create_comparison(options: SmokeOptions, context: Context, registry: Registry) -> Comparison | None:
@@ -71,19 +72,22 @@ def create_comparison(options: SmokeOptions, context: Context, registry: Registr
 
 def _runtime(context: Context) -> tuple[ContainerRuntime | None, str]:
     """Return what runs containers here, or why nothing does; found once for all images of a run."""
-    kept = context.shared.get("smoke-runtime")
-    if isinstance(kept, (DockerRuntime, RuncRuntime)):
-        return kept, ""
+    kept = context.shared.get(_KEPT)
+    if kept is not None:
+        return cast("ContainerRuntime", kept), ""
     reasons = []
-    candidates = (
+    for runtime in _candidates(context):
+        if not (reason := runtime.unusable()):
+            runtime.sweep()
+            context.shared[_KEPT] = runtime
+            return runtime, ""
+        reasons.append(reason)
+    return None, f"nothing here runs containers: {', '.join(reasons)}"
+
+
+def _candidates(context: Context) -> tuple[DockerRuntime | RuncRuntime, ...]:
+    return (
         DockerRuntime(context.runner, context.progress, context.temp),
         DockerRuntime(context.runner, context.progress, context.temp, "nerdctl"),
         RuncRuntime(context.runner, context.progress),
     )
-    for runtime in candidates:
-        if not (reason := runtime.unusable()):
-            runtime.sweep()
-            context.shared["smoke-runtime"] = runtime
-            return runtime, ""
-        reasons.append(reason)
-    return None, f"nothing here runs containers: {', '.join(reasons)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import threading
 import time
@@ -52,6 +53,7 @@ _FIRST, _LAST = 0x70000000, 0x7FF00000
 _NOBODY = 65534
 _MAX_ACCOUNTS = 1024 * 1024
 _PERIOD = 100_000
+_NO_PROGRAM = re.compile(r"unable to start container process: exec:? ")
 _MASKED = (
     *("/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats"),
     *("/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware"),
@@ -251,14 +253,14 @@ class RuncContainer:
             if time.monotonic() > deadline:
                 raise self.runtime.error("deadline exceeded")
         message = self._message()
-        if self._done.is_set() and message and "exec" not in message:
+        if self._done.is_set() and message and not _NO_PROGRAM.search(message):
             raise self.runtime.error(message)
 
     def state(self) -> ContainerState:
         """Return whether it runs."""
         code = self._ended.code if self._ended is not None else -1
         done = self._done.is_set()
-        if done and "exec" in self._message():
+        if done and _NO_PROGRAM.search(self._message()):
             code = 127
         return ContainerState(running=not done, code=code if done else None)
 
