@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from s3c_actions.core.errors import S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import smoke as inputs
 from s3c_actions.registry import Registry
@@ -27,8 +28,9 @@ def run(options: inputs.SmokeInputs, context: Context) -> Outcome:
         create_logins(options, context, {original.registry, compared.registry}), insecure=options.insecure_registry
     )
     comparison = create_comparison(options, context, registry)
-    original = original.at(registry.resolve(original, field="original").digest)
-    compared = compared.at(registry.resolve(compared, field="compared").digest)
+    original, compared = (
+        _pin(reference, field, registry) for reference, field in ((original, "original"), (compared, "compared"))
+    )
     outcome = ImageOutcome(image=options.compared, reference=compared.pinned)
     if comparison is not None:
         try:
@@ -37,3 +39,11 @@ def run(options: inputs.SmokeInputs, context: Context) -> Outcome:
             return Outcome(command="smoke", images=(failed(outcome, error),))
         outcome = ImageOutcome(image=options.compared, reference=compared.pinned, smoke=result)
     return Outcome(command="smoke", images=(outcome,))
+
+
+def _pin(reference: Reference, field: str, registry: Registry) -> Reference:
+    try:
+        return reference.at(registry.resolve(reference, field=field).digest)
+    except S3CError as error:
+        error.image = error.image or str(reference)
+        raise

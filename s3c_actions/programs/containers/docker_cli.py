@@ -17,7 +17,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from s3c_actions.core import concurrency, tempdir
+from s3c_actions.core import concurrency, reading, tempdir
 from s3c_actions.core.errors import S3CError
 from s3c_actions.core.process import CompletedProgram, ProgramTimedOut, Runner, find
 from s3c_actions.core.progress import Progress
@@ -228,7 +228,7 @@ class DockerContainer:
     def _inspect(self) -> dict[str, Any]:
         shown = self.runtime.call(["inspect", "--type", "container", self.name], capture=8 * MAX_OUTPUT)
         try:
-            (document,) = json.loads(shown.stdout)
+            (document,) = reading.parse_json(shown.stdout.encode())
             return {**document["State"], "Id": document.get("Id", "")}
         except (ValueError, KeyError, TypeError) as error:
             raise self.runtime.error(shown.stderr or "the description of a container cannot be read") from error
