@@ -10,8 +10,8 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -92,6 +92,16 @@ def check_cancelled() -> None:
     stop = _STOP.get()
     if stop is not None and stop.is_set():
         raise Cancelled
+
+
+@contextmanager
+def finishing() -> Iterator[None]:
+    """Let a job that is cancelled still start what removes something that it has created."""
+    token = _STOP.set(None)
+    try:
+        yield
+    finally:
+        _STOP.reset(token)
 
 
 def _wait(ended: queue.SimpleQueue[None], count: int) -> None:

@@ -96,6 +96,7 @@ class Runner:
         stdin: str = "",
         check: bool = True,
         on_line: Callable[[str], None] | None = None,
+        capture: int = MAX_CAPTURE,
     ) -> CompletedProgram:
         """Run a program to its end.
 
@@ -107,6 +108,7 @@ class Runner:
             stdin: text for its standard input (secrets go here, never into argv).
             check: whether to raise when the exit code is not 0.
             on_line: called with each redacted line of standard error as it comes, for progress.
+            capture: bytes that are kept of each stream; what comes after is read and dropped.
 
         Raises:
             OutsideError: the program does not exist or may not be started.
@@ -114,7 +116,14 @@ class Runner:
             ProgramFailed: it ended with a code other than 0, and `check` is set.
         """
         with self.running(
-            argv, extra=extra, cwd=cwd, timeout=timeout, stdin=stdin, check=check, on_line=on_line
+            argv,
+            extra=extra,
+            cwd=cwd,
+            timeout=timeout,
+            stdin=stdin,
+            check=check,
+            on_line=on_line,
+            capture=capture,
         ) as ended:
             self.meanwhile()
             return ended()
@@ -130,6 +139,7 @@ class Runner:
         stdin: str = "",
         check: bool = True,
         on_line: Callable[[str], None] | None = None,
+        capture: int = MAX_CAPTURE,
     ) -> Iterator[Callable[[], CompletedProgram]]:
         """Run a program while the block does something else; it is ended at the end of the block at the latest.
 
@@ -152,9 +162,13 @@ class Runner:
             # What it prints is shown as that of the image which this thread works on.
             context = contextvars.copy_context()
             readers = [
-                threading.Thread(target=self._drain, args=(process.stdout, streams["stdout"], None), daemon=True),
                 threading.Thread(
-                    target=context.run, args=(self._drain, process.stderr, streams["stderr"], on_line), daemon=True
+                    target=self._drain, args=(process.stdout, streams["stdout"], None, capture), daemon=True
+                ),
+                threading.Thread(
+                    target=context.run,
+                    args=(self._drain, process.stderr, streams["stderr"], on_line, capture),
+                    daemon=True,
                 ),
                 threading.Thread(target=_feed, args=(process.stdin, stdin.encode()), daemon=True),
             ]
@@ -224,10 +238,10 @@ class Runner:
             variables["PATH"] = os.pathsep.join(absolute) or os.devnull
         return variables
 
-    def _drain(self, pipe: IO[bytes], into: list[bytes], on_line: Callable[[str], None] | None) -> None:
+    def _drain(self, pipe: IO[bytes], into: list[bytes], on_line: Callable[[str], None] | None, capture: int) -> None:
         kept = 0
         for line in iter(lambda: pipe.readline(65536), b""):
-            if kept < MAX_CAPTURE:
+            if kept < capture:
                 into.append(line)
                 kept += len(line)
             if on_line is not None:

@@ -19,6 +19,8 @@ from s3c_actions.core import reading
 from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
+from s3c_actions.fleet import smoke_section
+from s3c_actions.fleet.smoke_section import SmokeSection
 from s3c_actions.fleet.tags import compile_pattern
 from s3c_actions.options.fleet_plan import DEFAULT_FLEET
 from s3c_actions.options.parse import duration
@@ -77,6 +79,7 @@ class Settings(_Part, frozen=True, kw_only=True):
     owner: Owner | None = None
     policy: PolicyPath | None = None
     target: Target | None = None
+    smoke: SmokeSection | None = None
 
 
 class TagSelection(_Part, frozen=True, kw_only=True):
@@ -261,6 +264,8 @@ def _problems(fleet: Fleet) -> Iterator[tuple[str, str]]:
             yield f"{place}.policy", f"{part.policy} leads out of the folder that s3c runs in."
         if part.target is not None and (problem := _target_problem(part.target)):
             yield f"{place}.target", problem
+        if part.smoke is not None and (problem := smoke_section.problem(part.smoke)):
+            yield f"{place}.smoke", problem
 
 
 def _selection_problems(selection: Selection) -> Iterator[str]:

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
+from s3c_actions.fleet.smoke_section import SmokeSection
 
 MAX_SHARDS = 256
 """GitHub runs no more jobs of one matrix."""
@@ -40,6 +41,7 @@ class PlannedImage(_Part, frozen=True, kw_only=True):
         owner: who is asked about it; empty when nobody is named.
         policy: path of the policy that judges it, as in `fleet.yaml`; empty for the fleet's gate inputs.
         target: repository that its patch is pushed to, as `registry/repository`; empty for its own.
+        smoke: whether and how its patch is started beside it; None for the inputs of the run.
         base: digest of what it has in common with others, its lowest layers; empty when not known. Images of one base
             go to one shard and one BuildKit where possible.
         seconds: how long it is expected to take.
@@ -53,6 +55,7 @@ class PlannedImage(_Part, frozen=True, kw_only=True):
     owner: Text = ""
     policy: Text = ""
     target: Text = ""
+    smoke: SmokeSection | None = None
     base: Annotated[str, Meta(max_length=200)] = ""
     seconds: Annotated[float, Meta(ge=0)]
     reason: Text

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.fleet import packing, tags
+from s3c_actions.fleet import packing, smoke_section, tags
 from s3c_actions.fleet.currency import Current
 from s3c_actions.fleet.model import FIELD
 from s3c_actions.fleet.parallel import Shared, run_bounded
@@ -94,7 +94,7 @@ def _join(pinned: Reference, members: Sequence[SelectedImage]) -> DigestGroup | 
     """Return the one entry of a digest; settings that decide something have to be the same for all its names."""
     names = tuple(sorted({member.name for member in members}))
     owner = min((member.owner for member in members if member.owner), default="")
-    for key in ("policy", "target", "platforms"):
+    for key in ("policy", "target", "platforms", "smoke"):
         values = sorted({str(getattr(member, key)) for member in members})
         if len(values) > 1:
             error = InputError(
@@ -110,7 +110,12 @@ def _join(pinned: Reference, members: Sequence[SelectedImage]) -> DigestGroup | 
     image = f"{pinned.name}:{tag}@{pinned.digest}" if tag else pinned.pinned
     first = min(members)
     shared = SelectedImage(
-        name=names[0], platforms=first.platforms, owner=owner, policy=first.policy, target=first.target
+        name=names[0],
+        platforms=first.platforms,
+        owner=owner,
+        policy=first.policy,
+        target=first.target,
+        smoke=first.smoke,
     )
     return DigestGroup(image=image, names=names, selected=shared)
 
@@ -255,6 +260,7 @@ def make_plan(
             owner=entry.group.selected.owner,
             policy=entry.group.selected.policy,
             target=entry.group.selected.target,
+            smoke=smoke_section.parse(entry.group.selected.smoke),
             base=loads[name].base,
             seconds=loads[name].seconds,
             reason=entry.reason,

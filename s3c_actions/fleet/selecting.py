@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.reference import Reference
-from s3c_actions.fleet import tags
+from s3c_actions.fleet import smoke_section, tags
 from s3c_actions.fleet.model import FIELD, Fleet, Selection, Settings, TagSelection, catalog_prefix, target_of
 from s3c_actions.fleet.parallel import run_bounded
 from s3c_actions.fleet.plan import MAX_IMAGES, UnplannedImage
@@ -26,6 +26,7 @@ class SelectedImage(Struct, frozen=True, kw_only=True, order=True):
     Attributes:
         name: as selected, `registry/repository:tag`, or by digest.
         platforms, owner, policy, target: as of `plan.PlannedImage`.
+        smoke: its section as text, by which images are compared.
     """
 
     name: str
@@ -33,6 +34,7 @@ class SelectedImage(Struct, frozen=True, kw_only=True, order=True):
     owner: str = ""
     policy: str = ""
     target: str = ""
+    smoke: str = ""
 
     @property
     def reference(self) -> Reference:
@@ -219,6 +221,7 @@ def _with_settings(reference: Reference, settings: Settings) -> SelectedImage:
         owner=settings.owner or "",
         policy=settings.policy or "",
         target="" if target == reference.name else target,
+        smoke=smoke_section.write(settings.smoke),
     )
 
 

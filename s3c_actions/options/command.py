@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "scan": "Find vulnerabilities, secrets, misconfigurations and licences in images.",
     "report": "Render, gate and compare an existing Trivy report, without a scan.",
     "patch": "Patch the operating-system packages of images, and prove by a rescan what is gone.",
+    "smoke": "Start two images beside each other, isolated, and compare what they do.",
     "sign": "Sign images by digest, and verify what was signed.",
     "attach": "Attach signed evidence to images: scan report, SBOM, OpenVEX, result.",
     "verify": "Verify the signatures of images.",

@@ -19,6 +19,7 @@ from s3c_actions.options.registry import RegistryOptions
 from s3c_actions.options.report import ExitCodeOptions, ReportFileOptions
 from s3c_actions.options.scan import SCAN_INPUTS, SCOPE_INPUTS, ScanningOptions
 from s3c_actions.options.sign import CertificateOptions
+from s3c_actions.options.smoke import SMOKE_INPUTS, SmokeOptions
 from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.options.verify import TrustOptions, VouchingOptions
 
@@ -60,7 +61,7 @@ def buildkit_addresses(value: str) -> tuple[str, ...]:
     return addresses
 
 
-class PatchingOptions(CopaProgram, BuildkitdProgram, RegistryOptions, TimeoutOptions):
+class PatchingOptions(SmokeOptions, CopaProgram, BuildkitdProgram, RegistryOptions, TimeoutOptions):
     """What to patch, with which BuildKit, and to which tag."""
 
     patched_tag: Input[TagTemplate] = Input(
@@ -160,6 +161,7 @@ PATCH_INPUTS: tuple[Input[Any], ...] = (
     PatchingOptions.buildkit_ca,
     PatchingOptions.buildkit_certificate,
     PatchingOptions.buildkit_key,
+    *SMOKE_INPUTS,
     *CopaProgram.own(),
     *BuildkitdProgram.own(),
 )

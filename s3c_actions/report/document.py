@@ -46,8 +46,10 @@ CommandName = Literal[
     "find",
     "fleet manifests",
     "diff",
+    "smoke",
 ]
 Verdict = Literal["passed", "refused", "failed"]
+SmokeVerdictName = Literal["works", "differs", "not tried"]
 
 Count = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0)]
@@ -321,6 +323,29 @@ class PatchEntry(Entry, frozen=True, kw_only=True):
     ] = UNSET
 
 
+class PlatformSmokeEntry(Entry, frozen=True, kw_only=True):
+    """What starting both images of one platform showed. Texts may hold what an image wrote."""
+
+    platform: str
+    verdict: SmokeVerdictName
+    reason: Annotated[str, Meta(description="Why it was not tried.")]
+    differences: tuple[str, ...]
+    checks: Annotated[tuple[str, ...], Meta(description="What both did.")]
+    versions: Annotated[tuple[str, ...], Meta(description="Of programs that wrote another in the patched image.")]
+    runtime: str
+    seconds: Seconds
+
+
+class SmokeEntry(Entry, frozen=True, kw_only=True):
+    """What starting an original and another image beside each other showed."""
+
+    verdict: SmokeVerdictName
+    original: Pinned
+    reference: Pinned
+    platforms: tuple[PlatformSmokeEntry, ...]
+    seconds: Seconds
+
+
 class CertificateEntry(Entry, frozen=True, kw_only=True):
     """The certificate that signed."""
 
@@ -562,6 +587,7 @@ class ImageResult(Entry, frozen=True, kw_only=True):
     admission: AdmissionEntry | None
     mirror: MirrorEntry | UnsetType | None = UNSET
     trace: Annotated[TraceEntry | UnsetType, Meta(description="Missing of an image that was not traced.")] = UNSET
+    smoke: Annotated[SmokeEntry | UnsetType, Meta(description="Missing where no image was started.")] = UNSET
 
     @property
     def last_scan(self) -> ScanEntry | None:

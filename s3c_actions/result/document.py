@@ -41,6 +41,7 @@ from s3c_actions.result.model import (
     SignResult,
     TraceResult,
 )
+from s3c_actions.result.smoke import SmokeResult
 
 _EntryType = TypeVar("_EntryType", bound=shape.Entry)
 _Document = TypeVar("_Document", bound=msgspec.Struct)
@@ -196,6 +197,25 @@ def _image_result(image: ImageOutcome) -> ImageResult:
         if image.mirror
         else None,
         trace=_trace_entry(image.trace) if image.trace else UNSET,
+        smoke=_smoke_entry(smoke) if (smoke := image.compared) else UNSET,
+    )
+
+
+def _smoke_entry(smoke: SmokeResult) -> shape.SmokeEntry:
+    return _copy_fields(
+        shape.SmokeEntry,
+        smoke,
+        verdict=cast("Any", smoke.verdict.value),
+        platforms=tuple(
+            _copy_fields(
+                shape.PlatformSmokeEntry,
+                platform,
+                verdict=cast("Any", platform.verdict.value),
+                seconds=round(platform.seconds, 3),
+            )
+            for platform in smoke.platforms
+        ),
+        seconds=round(smoke.seconds, 3),
     )
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from s3c_actions.report.document import ImageResult, PreviewEntry
     from s3c_actions.report.rendering import Rendering
     from s3c_actions.result.gate_change import GateChange, ProposedVerdict
+    from s3c_actions.result.smoke import SmokeResult
     from s3c_actions.trace.model import Trace
 
 
@@ -128,6 +129,7 @@ class PatchResult(msgspec.Struct, frozen=True, kw_only=True):
         upgraded: the version now installed of each package that had a finding fixed, as far as the rescan lists it.
         platforms: the platforms patched, of a multi-platform image.
         changes: the patched image compared with the original; None when it was not compared.
+        smoke: what starting original and patched image showed; None when they were not started.
     """
 
     image: str
@@ -146,6 +148,7 @@ class PatchResult(msgspec.Struct, frozen=True, kw_only=True):
     vex: Path | None = None
     platforms: tuple[str, ...] = ()
     changes: ImageComparison | None = None
+    smoke: SmokeResult | None = None
     seconds: float = 0.0
 
     @property
@@ -480,6 +483,7 @@ class ImageOutcome(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         reference: pinned, of what the last step returned.
         base: against the baseline, None without one.
+        smoke: of a comparison that is not in `patch`, because it was asked for alone or ended the patch.
         failure: the error that ended it; None when every step succeeded.
     """
 
@@ -495,6 +499,7 @@ class ImageOutcome(msgspec.Struct, frozen=True, kw_only=True):
     mirror: MirrorResult | None = None
     base: Comparison | None = None
     trace: TraceResult | None = None
+    smoke: SmokeResult | None = None
     failure: S3CError | None = None
 
     @property
@@ -507,6 +512,11 @@ class ImageOutcome(msgspec.Struct, frozen=True, kw_only=True):
     def judged(self) -> bool:
         """Return whether a gate judged the image `reference`."""
         return self.last_scan is not None and self.last_scan.gated
+
+    @property
+    def compared(self) -> SmokeResult | None:
+        """Return what starting the original and `reference` showed; None when they were not started."""
+        return self.smoke or (self.patch.smoke if self.patch is not None else None)
 
     @property
     def last_scan(self) -> ScanResult | None:

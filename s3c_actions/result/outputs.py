@@ -167,6 +167,7 @@ _ALL = (
     "scan",
     "report",
     "patch",
+    "smoke",
     "sign",
     "attach",
     "verify",
@@ -283,6 +284,13 @@ OUTPUTS: tuple[Output, ...] = (
         help="How many findings are left after the patch.",
         commands=_PATCHING,
         of=lambda image: len(image.patch.left) if image.patch else None,
+    ),
+    Output(
+        name="smoke",
+        help="What starting original and patched image showed: `works`, `differs` or `not tried`; empty when they were "
+        "not started.",
+        commands=(*_PATCHING, "smoke"),
+        of=lambda image: image.compared.verdict.value if image.compared else None,
     ),
     Output(
         name="vex",

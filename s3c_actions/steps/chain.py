@@ -26,6 +26,7 @@ from s3c_actions.result.model import (
     SignResult,
     VerifyResult,
 )
+from s3c_actions.result.smoke import SmokeRefused
 from s3c_actions.steps import unexpected_changes
 from s3c_actions.steps.scan import closed_gate_error
 
@@ -144,7 +145,8 @@ def _run_image(image: str, settings: ChainSettings, steps: ChainSteps) -> ImageO
             outcome = replace(outcome, attach=steps.attach(outcome))
     except S3CError as error:
         error.image = error.image or image
-        return replace(outcome, failure=error)
+        smoke = error.result if isinstance(error, SmokeRefused) else None
+        return replace(outcome, failure=error, smoke=smoke)
     return outcome
 
 

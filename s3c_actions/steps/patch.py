@@ -25,6 +25,7 @@ from s3c_actions.findings.difference import compare_scans
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport
 from s3c_actions.registry import Descriptor, ImageConfig, Manifest
 from s3c_actions.result.model import LeftFinding, PatchResult, ScanResult
+from s3c_actions.result.smoke import ImagePair, SmokeResult
 from s3c_actions.steps import concurrent_patches, patch_building
 from s3c_actions.steps.merge import merge_scans, union_findings
 from s3c_actions.steps.patching import (
@@ -58,6 +59,7 @@ def run(settings: PatchSettings, tools: PatchTools, before: ScanResult | None = 
         InputError: the image or its platform does not exist, the report is another image's, the tag may not be used.
         OutsideError: the registry, Copa or BuildKit failed, or the rescan shows that the patch did not work: no tag was
             changed, and the message names the digest that was pushed.
+        SmokeRefused: the patched image does otherwise than the original when both are started: no tag was changed.
     """
     started = time.monotonic()
     if settings.vex is not None:
@@ -121,7 +123,8 @@ def _reuse_earlier(work: PatchWork, taken_tags: Mapping[int, str], result: Patch
         reason = f"{tag} is a patch of this image already, and nothing is left to patch in it."
         with tools.progress.step("patch") as step:
             step.done(reason)
-        return _compare(work, rescans, replace(result, reference=reference.pinned, tag=tag, reason=reason))
+        smoke = _smoke(work, reference, [original.at(image.manifest) for image in images])
+        return _compare(work, rescans, replace(result, reference=reference.pinned, tag=tag, reason=reason, smoke=smoke))
     return None
 
 
@@ -149,6 +152,7 @@ def _patch_anew(work: PatchWork, taken_tags: dict[int, str], result: PatchResult
         result = replace(result, reference=built.reference.pinned, tag=place.tag, skipped=False)
         result = _compare(work, rescans, result)
         reason = _judge(work, rescans, result)
+        result = replace(result, smoke=_smoke(work, built.reference, built.images))
         others = concurrent_patches.find_rivals(work, taken_tags)
         if others and (adopted := _adopt_rival(work, others, untouched)):
             return adopted
@@ -354,6 +358,21 @@ def _judge(work: PatchWork, rescans: list[ScanResult], result: PatchResult) -> s
     if settings.allow_partial and result.fixed and not more and not blind:
         return f"Partly patched: {what}."
     raise patch_building.rejected_error(Reference.parse(result.original), Reference.parse(result.reference), what)
+
+
+def _smoke(work: PatchWork, patched: Reference, images: list[Reference]) -> SmokeResult | None:
+    """Start original and patched image, when that is asked for.
+
+    Raises:
+        SmokeRefused: it is required, and did not end well.
+    """
+    if work.tools.smoke is None:
+        return None
+    pairs = tuple(
+        ImagePair(platform=part.config.platform, original=part.reference, patched=image)
+        for part, image in zip(work.parts, images, strict=True)
+    )
+    return work.tools.smoke(work.original, patched, pairs)
 
 
 def _write_vex(work: PatchWork, reference: Reference, fixed: tuple[Finding, ...]) -> Path | None:

@@ -17,6 +17,7 @@ from s3c_actions.findings.model import Finding, FindingKind, ScanReport
 from s3c_actions.layers.comparison import ImageComparison
 from s3c_actions.registry import Descriptor, ImageConfig, Manifest, Registry, Writer, patch_detection
 from s3c_actions.result.model import ScanResult
+from s3c_actions.result.smoke import ImagePair, SmokeResult
 
 _APK = ("alpine", "wolfi", "chainguard")
 
@@ -74,6 +75,8 @@ class PatchTools(msgspec.Struct, frozen=True, kw_only=True):
         now: the time of the run.
         compare: compares two pinned references of the registry; None: nothing is compared.
         patience: seconds to wait for the signature of a patch that another run made at the same time.
+        smoke: compares original and patched image by starting both; raises SmokeRefused when that is required and does
+            not end well. None: they are not started.
     """
 
     registry: Registry
@@ -88,6 +91,7 @@ class PatchTools(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
     compare: Callable[[Reference, Reference], ImageComparison] | None = None
     patience: float = 60.0
+    smoke: Callable[[Reference, Reference, tuple[ImagePair, ...]], SmokeResult] | None = None
 
 
 class PlatformPart(msgspec.Struct, frozen=True, kw_only=True):

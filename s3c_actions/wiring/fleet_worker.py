@@ -33,6 +33,7 @@ from s3c_actions.wiring.patching import open_patcher
 from s3c_actions.wiring.scanning import create_scanner
 from s3c_actions.wiring.settings_files import policy_path
 from s3c_actions.wiring.signing import open_signing_key
+from s3c_actions.wiring.smoking import create_comparison
 from s3c_actions.wiring.vouching import VouchCheck, by_options, vouch_by_policy
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class FleetWorker(msgspec.Struct, frozen=True, kw_only=True):
             return failed(outcome, copy.copy(tools))  # each image's failure names its own image
         try:
             reference = self._find(image) if self.handed is None else self._take(image, self.handed)
+            steps = self._steps(tools, image)
         except S3CError as error:
             return failed(outcome, error)
         (outcome,) = chain.run(
@@ -94,7 +96,7 @@ class FleetWorker(msgspec.Struct, frozen=True, kw_only=True):
                 gate=tools.scanner.settings.gate,
                 unexpected_changes=tools.patcher.options.unexpected_changes,
             ),
-            self._steps(tools, self.folders[image.image]),
+            steps,
             self.context.progress,
         )
         if outcome.failure is None:
@@ -125,12 +127,17 @@ class FleetWorker(msgspec.Struct, frozen=True, kw_only=True):
         )
         return failed(outcome, lost)
 
-    def _steps(self, tools: PolicyTools, folder: Path) -> ChainSteps:
+    def _steps(self, tools: PolicyTools, image: PlannedImage) -> ChainSteps:
+        folder = self.folders[image.image]
         attacher, signer, verify = tools.attacher, self.signer, self.verify
+        patcher = tools.patcher
+        if image.smoke is not None and self.handed is None:
+            comparison = create_comparison(image.smoke.at_least(patcher.options.smoke), self.context, self.registry)
+            patcher = replace(patcher, smoke=comparison)
         return ChainSteps(
             resolve=lambda image: image,
             scan=lambda image: tools.scanner.look(image, folder),
-            patch=(lambda scan: tools.patcher.patch(scan.image, folder, scan)) if self.handed is None else None,
+            patch=(lambda scan: patcher.patch(scan.image, folder, scan)) if self.handed is None else None,
             sign=sign_step(signer, self.context) if signer is not None else None,
             attach=(lambda outcome: attacher.attach(outcome, "fleet run")) if attacher is not None else None,
             verify=verify_step(verify, self.context) if signer is not None and verify is not None else None,

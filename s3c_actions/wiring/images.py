@@ -11,6 +11,7 @@ from s3c_actions.core.errors import Refused, S3CError
 from s3c_actions.core.progress import Progress, showing
 from s3c_actions.options.report import ExitCodeOptions
 from s3c_actions.result.model import ImageOutcome
+from s3c_actions.result.smoke import SmokeRefused
 
 
 def for_each_image(
@@ -44,7 +45,8 @@ def for_each_image(
 def failed(outcome: ImageOutcome, error: S3CError) -> ImageOutcome:
     """Return the outcome with the error; what was done before stays in it."""
     error.image = error.image or outcome.image
-    return replace(outcome, failure=error)
+    smoke = error.result if isinstance(error, SmokeRefused) else outcome.smoke
+    return replace(outcome, failure=error, smoke=smoke)
 
 
 def unless_exempt(refused: Refused | None, image: str, options: ExitCodeOptions, progress: Progress) -> Refused | None:

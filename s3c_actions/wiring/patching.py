@@ -27,6 +27,7 @@ from s3c_actions.result.model import PatchResult, ScanResult
 from s3c_actions.steps import patch
 from s3c_actions.steps.unexpected_changes import IGNORE, WARN, describe
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.smoking import Comparison, create_comparison
 
 if TYPE_CHECKING:
     from s3c_actions.programs.buildkit.buildkit import BuildKit
@@ -67,6 +68,7 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
         registries: of the images.
         vouched: as in `PatchTools`; None only where nothing signs the result.
         pool: where several BuildKits are given.
+        smoke: as in `PatchTools`.
     """
 
     options: PatchingOptions
@@ -78,6 +80,7 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
     stack: ExitStack
     found: list[BuildKit] = msgspec.field(default_factory=list)
     pool: Pool | None = None
+    smoke: Comparison | None = None
     opening: threading.Lock = msgspec.field(default_factory=threading.Lock)
     comparing: threading.Lock = msgspec.field(default_factory=threading.Lock)
 
@@ -117,6 +120,7 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
             progress=context.progress,
             now=context.now,
             compare=self.compare if options.unexpected_changes != IGNORE else None,
+            smoke=self.smoke,
         )
         return patch.run(settings, tools, before)
 
@@ -239,6 +243,7 @@ def open_patcher(
             login=login,
             stack=stack,
             pool=pool,
+            smoke=create_comparison(options, context, scanner.registry),
         )
 
 

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from s3c_actions.policy import break_glass, export
 from s3c_actions.policy.judge import Evidence, judge_evidence
-from s3c_actions.policy.objection import Objection
 from s3c_actions.policy.model import Policy
+from s3c_actions.policy.objection import Objection
 from tests.contract.test_policy import opa  # noqa: F401  # a fixture
 from tests.support import exceptions
 

@@ -118,6 +118,11 @@ def test_an_interruption_ends_a_program_that_is_just_being_started(tmp_path, mon
     assert gone(tmp_path / "ids")
 
 
+def test_of_endless_output_no_more_is_kept_than_asked_for():
+    ended = RUNNER.run(["sh", "-c", "yes | head -c 30000000"], capture=100_000, timeout=60)
+    assert 100_000 <= len(ended.stdout) <= 200_000
+
+
 def test_what_is_not_there_is_told(tmp_path):
     with pytest.raises(OutsideError, match="could not be started: No such file or directory"):
         RUNNER.run([tmp_path / "nothing"])

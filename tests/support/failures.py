@@ -83,6 +83,14 @@ GIVEN: dict[str, tuple[str, ...]] = {
         "failed to register layer: write /usr/bin/x: no space left on device",
         "buildkitd: could not mount: operation not permitted",
     ),
+    "containers": (
+        "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock",
+        "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+        "Error processing tar file(exit status 1): write /usr/lib/x: no space left on device",
+        "runc run failed: unable to start container process: can't get final child's PID from pipe: EOF; cgroup v2",
+        "runc run failed: unable to start container process: unable to create user namespaces: operation not permitted",
+        "docker load: deadline exceeded",
+    ),
     "helm": (
         "Error: failed to parse x.yaml: yaml: line 1",
         "Error: values don't meet the specifications of the schema(s) in the following chart(s): ratify",

@@ -38,6 +38,7 @@ from s3c_actions.result.model import (
     SignResult,
     VerifyResult,
 )
+from s3c_actions.result.smoke import PlatformSmoke, SmokeResult, SmokeVerdict
 
 BEFORE = "sha256:" + "65a0dd9b" * 8
 AFTER = "sha256:" + "33955bb0" * 8
@@ -289,6 +290,21 @@ def hostile(text: str) -> ImageOutcome:
         new=of.findings,
         upgraded={text: text},
         changes=hostile_comparison(text),
+        smoke=SmokeResult(
+            original=f"{text} @sha256:{'0' * 64}",
+            reference=f"{text} @sha256:{'0' * 64}",
+            platforms=(
+                PlatformSmoke(
+                    platform=text,
+                    verdict=SmokeVerdict.DIFFERS,
+                    differences=(text, text),
+                    checks=(text,),
+                    versions=(text,),
+                    runtime=text,
+                ),
+                PlatformSmoke(platform=text, verdict=SmokeVerdict.NOT_TRIED, reason=text),
+            ),
+        ),
     )
     certificate = replace(SIGNED.certificate, subject=text, key=text)
     return ImageOutcome(

@@ -27,6 +27,7 @@ from s3c_actions.core.process import CompletedProgram, ProgramFailed
 from s3c_actions.core.reference import Reference
 from s3c_actions.github import errors as github_errors
 from s3c_actions.programs.buildkit import errors as buildkit_errors
+from s3c_actions.programs.containers import errors as container_errors
 from s3c_actions.programs.copa import errors as copa_errors
 from s3c_actions.programs.docker import errors as docker_errors
 from s3c_actions.programs.helm import errors as helm_errors
@@ -135,6 +136,7 @@ TRANSLATE: dict[str, Callable[[str], S3CError]] = {
     "trivy": trivy,
     "buildkit": lambda text: buildkit_errors.not_started(text, "docker.io/moby/buildkit:v0"),
     "docker save": lambda text: docker_errors.not_saved(text, "app:1", "before"),
+    "containers": lambda text: container_errors.not_run(text, "Docker"),
     "copa": lambda text: copa_errors.translate(completed(text), IMAGE, 60.0),
     "notation sign": notation,
     "notation verify": verified,
@@ -205,6 +207,7 @@ def test_the_tables_are_where_they_are_looked_for() -> None:
         "cluster.refusals",
         "github.errors",
         "programs.buildkit.errors",
+        "programs.containers.errors",
         "programs.copa.errors",
         "programs.docker.errors",
         "programs.helm.errors",

@@ -43,6 +43,7 @@ from s3c_actions.report.document import (
 )
 from s3c_actions.report.formats.sentences import format_share
 from s3c_actions.report.github import comparison_view
+from s3c_actions.report.github.smoke_view import describe_smoke
 from s3c_actions.report.render import escape
 from s3c_actions.report.render.markdown import MAX_ROWS, Table, mark_safe, table_head
 from s3c_actions.signing.certificates import SHORT_LIFE
@@ -83,6 +84,7 @@ def view(image: ImageResult, *, titles: bool = True) -> dict[str, Any]:
         "changes": [_change(image, severity) for severity in (*RATED_SEVERITIES, "unknown")],
         "digest": mark_safe(escape.code(brief_digest(image.digest))),
         "system": _system(image),
+        "smoke": describe_smoke(image.smoke) if image.smoke else (),
         "base": _base(image),
         "difference": _difference(image),
         "new": len(image.base.new) if image.base is not None else None,
@@ -281,6 +283,8 @@ def image_verdict(image: ImageResult) -> str:
         outcomes.append("admitted by the policy")
     if image.admission is not None and image.admission.verdict != "unknown":
         outcomes.append(ADMISSIONS[image.admission.verdict])
+    if image.smoke and image.patch is None:
+        outcomes.append(image.smoke.verdict)
     if image.mirror:
         outcomes.append("already mirrored" if image.mirror.skipped else "mirrored")
     counts = image.findings

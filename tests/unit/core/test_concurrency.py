@@ -140,6 +140,21 @@ def test_a_job_that_hangs_keeps_no_interrupted_run_from_ending(monkeypatch):
         forever.set()
 
 
+def test_a_cancelled_job_still_removes_what_it_made():
+    stop = threading.Event()
+    stop.set()
+    token = concurrency._STOP.set(stop)
+    try:
+        with pytest.raises(Cancelled):
+            check_cancelled()
+        with concurrency.finishing():
+            check_cancelled()
+        with pytest.raises(Cancelled):
+            check_cancelled()
+    finally:
+        concurrency._STOP.reset(token)
+
+
 def test_cancelled_is_caught_by_nothing_that_catches_errors():
     assert not issubclass(Cancelled, Exception)
 

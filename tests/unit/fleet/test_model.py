@@ -144,5 +144,5 @@ def test_a_target_is_a_repository(template: str, expected: str) -> None:
 
 
 def test_settings_name_no_gate() -> None:
-    """What a fleet may say of an image: none of it is a threshold."""
-    assert Settings.__struct_fields__ == ("platforms", "owner", "policy", "target")
+    """What a fleet may say of an image: none of it is a threshold, and `smoke` only adds to what the run requires."""
+    assert Settings.__struct_fields__ == ("platforms", "owner", "policy", "target", "smoke")

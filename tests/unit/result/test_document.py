@@ -16,6 +16,7 @@ from s3c_actions.core.secrets import Secrets
 from s3c_actions.result import document as result
 from s3c_actions.result import outputs
 from s3c_actions.result.model import Comparison, ImageOutcome, Outcome
+from s3c_actions.result.smoke import PlatformSmoke, SmokeResult, SmokeVerdict
 from tests.support import samples
 from tests.support.hostile import TEXTS
 
@@ -146,6 +147,7 @@ def test_outputs_of_one_image_are_plain() -> None:
         "tag": "1.0-1",
         "fixed": "2",
         "left": "1",
+        "smoke": "",
         "vex": "out/openvex.json",
         "signature-digest": samples.SIGNATURE,
         "thumbprint": "d" * 64,
@@ -163,6 +165,40 @@ def test_outputs_of_one_image_are_plain() -> None:
         "result": "out/result.json",
         "summary": "out/summary.md",
     }
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_starting_both_images_showed_is_in_document_and_output(alone: bool) -> None:
+    platform = PlatformSmoke(
+        platform="linux/amd64",
+        verdict=SmokeVerdict.DIFFERS,
+        differences=("it crashed",),
+        runtime="runc",
+        seconds=1.23456,
+    )
+    pinned = f"{samples.NAME}@{samples.PATCHED}"
+    smoke = SmokeResult(
+        original=f"{samples.NAME}@{samples.DIGEST}", reference=pinned, platforms=(platform,), seconds=2.0
+    )
+    image = samples.chained()
+    assert image.patch is not None
+    image = replace(image, smoke=smoke) if alone else replace(image, patch=replace(image.patch, smoke=smoke))
+    entry = rendered(samples.outcome(image))["images"][0]["smoke"]
+    assert (entry["verdict"], entry["reference"], entry["seconds"]) == ("differs", pinned, 2.0)
+    assert entry["platforms"] == [
+        {
+            "platform": "linux/amd64",
+            "verdict": "differs",
+            "reason": "",
+            "differences": ["it crashed"],
+            "checks": [],
+            "versions": [],
+            "runtime": "runc",
+            "seconds": 1.235,
+        }
+    ]
+    assert outputs.output_values(samples.outcome(image))["smoke"] == "differs"
+    assert "smoke" not in rendered(samples.outcome(samples.chained()))["images"][0]
 
 
 def test_what_is_new_is_an_output_where_there_is_a_baseline() -> None:

@@ -25,6 +25,7 @@ from s3c_actions.result.model import (
     SignResult,
     VerifyResult,
 )
+from s3c_actions.result.smoke import PlatformSmoke, SmokeRefused, SmokeResult, SmokeVerdict
 from s3c_actions.steps import chain
 from s3c_actions.wiring import tracing
 from tests.support.outcomes import PASSED, certificate
@@ -123,6 +124,20 @@ def test_every_step_hands_on_a_digest():
     assert world.calls[-2:] == [("sign", PATCHED), ("verify", PATCHED)]
     assert outcome.reference == PATCHED
     assert outcome.failure is None
+
+
+def test_nothing_is_signed_that_does_not_work_and_what_was_seen_is_kept():
+    platform = PlatformSmoke(platform="linux/amd64", verdict=SmokeVerdict.DIFFERS, differences=("it crashed",))
+    result = SmokeResult(original=ORIGINAL, reference=PATCHED, platforms=(platform,))
+
+    class Broken(World):
+        def patch(self, scan):
+            raise SmokeRefused(result)
+
+    world = Broken()
+    (outcome,) = world.run("app:1")
+    assert [call[0] for call in world.calls] == ["scan"]
+    assert isinstance(outcome.failure, SmokeRefused) and outcome.compared is result
 
 
 def test_nothing_is_signed_that_the_gate_refuses():

@@ -4,6 +4,7 @@ import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -16,6 +17,7 @@ from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severit
 from s3c_actions.registry import OCI_INDEX, OCI_MANIFEST, Descriptor, ImageConfig
 from s3c_actions.registry.content import compute_digest, parse_manifest
 from s3c_actions.result.model import ScanResult
+from s3c_actions.result.smoke import PlatformSmoke, SmokeRefused, SmokeResult, SmokeVerdict
 from s3c_actions.steps import patch
 from tests.support.outcomes import PASSED
 
@@ -64,6 +66,7 @@ class World:
         self.pushed, self.scanned, self.built, self.deleted = [], [], [], []
         self.before_push = lambda target: None
         self.vouched = None
+        self.smoke = None
         self.progress = Warned()
         self.fixes = lambda findings: tuple(f for f in findings if not (f.fixed and f.os_package))
         self.layers_of_patch = lambda layers: (*layers, "sha256:patch")
@@ -202,6 +205,7 @@ class World:
             host="amd64",
             progress=self.progress,
             now=datetime(2026, 11, 23, tzinfo=UTC),
+            smoke=self.smoke,
         )
         return patch.run(settings, tools, before)
 
@@ -847,3 +851,68 @@ def test_arm64_needs_no_variant(world):
         tag, findings, layers, platform.removesuffix("/v8"), *more
     )
     assert world.patch().patched
+
+
+def started(verdict, seen):
+    """A comparison that has this verdict, and raises unless it works."""
+
+    def compare(original, patched, pairs):
+        seen.append((original, patched, pairs))
+        platforms = tuple(PlatformSmoke(platform=pair.platform, verdict=verdict) for pair in pairs)
+        result = SmokeResult(original=original.pinned, reference=patched.pinned, platforms=platforms)
+        if verdict is not SmokeVerdict.WORKS:
+            raise SmokeRefused(result)
+        return result
+
+    return compare
+
+
+def test_both_images_are_started_before_the_tag_is_set(world):
+    original = world.image("1", [FIXABLE])
+    seen: list[Any] = []
+    world.smoke = started(SmokeVerdict.WORKS, seen)
+    result = world.patch()
+    ((before, after, (pair,)),) = seen
+    assert (before.digest, after.digest) == (original, world.built[0]) and result.smoke.verdict is SmokeVerdict.WORKS
+    assert (pair.platform, pair.original.digest, pair.patched.digest) == ("linux/amd64", original, world.built[0])
+    again = world.patch()
+    assert again.skipped and len(seen) == 2 and again.smoke.reference == result.reference
+
+
+@pytest.mark.parametrize("verdict", [SmokeVerdict.DIFFERS, SmokeVerdict.NOT_TRIED])
+def test_a_patch_that_does_not_work_gets_no_tag_and_no_document(world, tmp_path, verdict):
+    world.image("1", [FIXABLE])
+    world.smoke = started(verdict, [])
+    with pytest.raises(SmokeRefused) as caught:
+        world.patch(vex=tmp_path / "vex.json")
+    assert set(world.tags_) == {"1"} and not (tmp_path / "vex.json").exists()
+    assert caught.value.result.reference.endswith(world.built[0])
+
+
+def test_an_earlier_patch_that_does_not_work_is_not_used_again(world):
+    world.image("1", [FIXABLE])
+    world.patch()
+    world.smoke = started(SmokeVerdict.DIFFERS, [])
+    with pytest.raises(SmokeRefused):
+        world.patch()
+
+
+def test_with_nothing_to_patch_nothing_is_started(world):
+    world.image("1", [UNFIXED])
+    world.smoke = started(SmokeVerdict.DIFFERS, [])
+    assert world.patch().smoke is None
+
+
+def test_each_platform_is_started_beside_its_patch(world):
+    amd, arm = world.image("", [FIXABLE]), world.image("", [], platform="linux/arm64", layers=("sha256:arm",))
+    world.index("1", amd, arm)
+    world.qemu = ("linux/arm64",)
+    seen: list[Any] = []
+    world.smoke = started(SmokeVerdict.WORKS, seen)
+    result = world.patch()
+    ((_, after, pairs),) = seen
+    assert after.pinned == result.reference
+    assert [(pair.platform, pair.original.digest, pair.patched.digest) for pair in pairs] == [
+        ("linux/amd64", amd, world.built[0]),
+        ("linux/arm64", arm, arm),
+    ]

@@ -1,0 +1,111 @@
+"""A container to run, and what is seen of it; the same for every runtime."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from s3c_actions.registry.runtime_config import RuntimeConfig
+from s3c_actions.registry.unpacking import FetchedImage
+
+MEMORY_BYTES = 1024**3
+PROCESSES = 512
+OPEN_FILES = 4096
+PROCESSORS = 1.0
+WRITABLE_BYTES = 256 * 1024**2
+SHARED_BYTES = 64 * 1024**2
+MAX_OUTPUT = 256 * 1024
+"""Bytes that are kept of what a container or a command in it prints."""
+
+TEMPORARY = ("/tmp", "/run", "/var/tmp")  # noqa: S108
+CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID")
+"""Those that may be granted: what an entry point that begins as root needs to give its rights up."""
+
+PREFIX = "s3c-smoke-"
+_LISTENING = "0A"
+_ROW = re.compile(r"\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} ([0-9A-F]{2}) ")
+
+
+class UnpackedImage(msgspec.Struct, frozen=True, kw_only=True):
+    """An image on this machine: as it was fetched, its unpacked files, and how it wants to be run."""
+
+    fetched: FetchedImage
+    root: Path
+    runtime: RuntimeConfig
+
+
+class ContainerRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A container to run.
+
+    Attributes:
+        name: begins with PREFIX.
+        image: to run.
+        argv: in place of what the image names; empty for that.
+        environment: `NAME=value`, over the image's.
+        writable: absolute paths that are writable, and empty, besides TEMPORARY and the image's volumes.
+        capabilities: of CAPABILITIES.
+        peer: the container whose network this one is in; empty for one of its own, which has the loopback alone.
+        hosts: names that mean the loopback of that network.
+    """
+
+    name: str
+    image: UnpackedImage
+    argv: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    peer: str = ""
+    hosts: tuple[str, ...] = ()
+
+    @property
+    def writable_paths(self) -> tuple[str, ...]:
+        """Return every path to mount a temporary file system at, without those that lie below another."""
+        named = {_normal(path) for path in (*TEMPORARY, *self.image.runtime.volumes, *self.writable)}
+        named -= {"/", ""}
+        return tuple(path for path in sorted(named) if path not in ("/proc", "/sys", "/dev") and not _special(path))
+
+
+class ContainerState(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a container runs; the exit code when it has ended; whether its memory did not suffice."""
+
+    running: bool
+    code: int | None = None
+    out_of_memory: bool = False
+
+
+class ExecutedCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """A command that ran in a container: its exit code, None when it did not end in time, and what it printed."""
+
+    code: int | None
+    output: str
+
+
+def listening_ports(table: str) -> frozenset[int]:
+    """Return the ports on which something listens, of the content of /proc/net/tcp or tcp6 (proc(5))."""
+    matches = (_ROW.match(row) for row in table.splitlines())
+    return frozenset(int(match[2], 16) for match in matches if match and match[3] == _LISTENING)
+
+
+def listening_ports_of(pid: int) -> frozenset[int] | None:
+    """Return the ports on which something listens in the network of a process; None when that cannot be read."""
+    try:
+        tables = [Path(f"/proc/{pid}/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    except OSError:
+        return None
+    return frozenset().union(*map(listening_ports, tables))
+
+
+def _normal(path: str) -> str:
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            parts = parts[:-1]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/" + "/".join(parts)
+
+
+def _special(path: str) -> bool:
+    return path.startswith(("/proc/", "/sys/", "/dev/")) or any(mark in path for mark in ":,\n\0")

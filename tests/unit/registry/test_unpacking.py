@@ -1,0 +1,163 @@
+"""Layers are unpacked below their folder, whatever their members are called and lead to."""
+
+import gzip
+import io
+import os
+import stat
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.reference import Reference
+from s3c_actions.registry import ImageConfig, unpacking
+from s3c_actions.registry.unpacking import FetchedImage, LayerFile, unpack_image
+
+Member = tuple[str, bytes | str | None, str]
+"""Name, content or the target of a link, and kind: `file`, `dir`, `link`, `hard`, `pipe` or `device`."""
+KINDS = {
+    "file": tarfile.REGTYPE,
+    "dir": tarfile.DIRTYPE,
+    "link": tarfile.SYMTYPE,
+    "hard": tarfile.LNKTYPE,
+    "pipe": tarfile.FIFOTYPE,
+    "device": tarfile.CHRTYPE,
+}
+
+
+def layer(*members: Member, mode: int = 0o755) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, value, kind in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.mode = KINDS[kind], mode
+            content = value if isinstance(value, bytes) else b""
+            member.size = len(content)
+            member.linkname = value if isinstance(value, str) else ""
+            archive.addfile(member, io.BytesIO(content))
+    return out.getvalue()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim/file").write_text("the host's")
+    root = tmp_path / "root"
+    root.mkdir()
+    return root
+
+
+def unpack(root: Path, *layers: bytes) -> None:
+    files = []
+    for number, content in enumerate(layers):
+        path = root.parent / f"layer{number}"
+        path.write_bytes(content)
+        files.append(LayerFile(path=path, digest=f"sha256:{number}", media_type=""))
+    config = ImageConfig(manifest="sha256:1", platform="linux/amd64", diff_ids=(), labels={}, document={})
+    reference = Reference.parse("localhost:5000/app@sha256:" + "0" * 64)
+    unpack_image(
+        FetchedImage(reference=reference, config=config, config_bytes=b"{}", layers=tuple(files)), root, owner=None
+    )
+
+
+def tree(root: Path) -> dict[str, str]:
+    shown = {}
+    for path in sorted(root.rglob("*")):
+        name = str(path.relative_to(root))
+        shown[name] = f"-> {path.readlink()}" if path.is_symlink() else path.read_text() if path.is_file() else "/"
+    return shown
+
+
+def test_layers_cover_each_other(root: Path) -> None:
+    unpack(
+        root,
+        layer(("etc", None, "dir"), ("etc/a", b"1", "file"), ("etc/b", b"1", "file"), ("var/log/x", b"1", "file")),
+        gzip.compress(
+            layer(("etc/a", b"2", "file"), ("etc/.wh.b", b"", "file"), ("var/log/.wh..wh..opq", b"", "file"))
+        ),
+        layer(("var/log/y", b"3", "file"), ("etc/same", "etc/a", "hard"), ("etc/c", "a", "link")),
+    )
+    assert tree(root) == {
+        "etc": "/",
+        "etc/a": "2",
+        "etc/c": "-> a",
+        "etc/same": "2",
+        "var": "/",
+        "var/log": "/",
+        "var/log/y": "3",
+    }
+
+
+def test_an_opaque_folder_keeps_what_its_own_layer_has(root: Path) -> None:
+    first = layer(("d/old", b"1", "file"), ("d/sub/old", b"1", "file"))
+    unpack(root, first, layer(("d/sub/new", b"2", "file"), ("d/new", b"2", "file"), ("d/.wh..wh..opq", b"", "file")))
+    assert set(tree(root)) >= {"d/new", "d/sub/new"} and "d/old" not in tree(root)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [("../victim/file", b"evil", "file")],
+        [("/../victim/file", b"evil", "file")],
+        [("out", "../victim", "link"), ("out/file", b"evil", "file")],
+        [("out", "{victim}", "link"), ("out/file", b"evil", "file")],
+        [("out", "{victim}/file", "link"), ("out", b"evil", "file")],
+        [("out", "../victim", "link"), ("out/.wh.file", b"", "file")],
+        [("out", "../victim", "link"), ("out/.wh..wh..opq", b"", "file")],
+        [("out", "../victim/file", "hard"), ("out", b"evil", "file")],
+        [("a", "../victim", "link"), ("b", "a/file", "hard"), ("b", b"evil", "file")],
+        [(".wh...", b"", "file"), (".wh..", b"", "file")],
+    ],
+)  # fmt: skip
+def test_nothing_outside_is_touched(root: Path, members: list[Member]) -> None:
+    victim = root.parent / "victim"
+    named = [
+        (name, value.replace("{victim}", str(victim)) if isinstance(value, str) else value, kind)
+        for name, value, kind in members
+    ]
+    unpack(root, *(layer(member) for member in named))
+    assert tree(victim) == {"file": "the host's"}
+    assert (victim / "file").stat().st_nlink == 1
+
+
+def test_an_absolute_link_is_one_of_the_image(root: Path) -> None:
+    unpack(root, layer(("run", None, "dir"), ("var/run", "/run", "link")), layer(("var/run/app/pid", b"1", "file")))
+    assert (root / "run/app/pid").read_text() == "1"
+
+
+def test_devices_are_left_out_and_pipes_are_not(root: Path) -> None:
+    unpack(root, layer(("dev/sda", None, "device"), ("pipe", None, "pipe")))
+    assert not (root / "dev/sda").exists() and stat.S_ISFIFO((root / "pipe").lstat().st_mode)
+
+
+def test_set_user_id_is_dropped_where_owners_are(root: Path) -> None:
+    unpack(root, layer(("su", b"", "file"), mode=0o4711))
+    assert stat.S_IMODE((root / "su").stat().st_mode) == 0o711
+
+
+def test_a_folder_nobody_may_enter_is_removed(root: Path) -> None:
+    unpack(root, layer(("closed/file", b"", "file")))
+    (root / "closed").chmod(0)
+    unpacking.remove_unpacked(root)
+    assert not root.exists()
+
+
+@pytest.mark.parametrize("content", [b"\x28\xb5\x2f\xfd" + b"0" * 100, b"\x1f\x8bnot gzip", os.urandom(2000)])
+def test_what_cannot_be_unpacked_is_an_error(root: Path, content: bytes) -> None:
+    with pytest.raises(OutsideError, match="layer sha256:0 cannot be unpacked"):
+        unpack(root, content)
+
+
+def test_a_bomb_is_an_error(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpacking, "MAX_UNPACKED", 1000)
+    with pytest.raises(OutsideError, match="more than an image may"):
+        unpack(root, gzip.compress(layer(("big", b"0" * 2000, "file"))))
+    assert not (root / "big").exists()
+
+
+def test_a_huge_header_is_not_read(root: Path) -> None:
+    member = tarfile.TarInfo("x")
+    member.type, member.size = tarfile.XHDTYPE, 1 << 30
+    with pytest.raises(OutsideError, match="header that is larger"):
+        unpack(root, member.tobuf(tarfile.GNU_FORMAT) + b"\0" * 4096)
