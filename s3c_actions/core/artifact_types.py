@@ -16,6 +16,8 @@ SPDX = "application/spdx+json"
 CYCLONEDX = "application/vnd.cyclonedx+json"
 OPENVEX = "application/vnd.openvex+json"
 RESULT = "application/vnd.s3c.result.v1+json"
+IN_TOTO = "application/vnd.in-toto+json"
+"""Of every in-toto statement; its annotation PREDICATE_TYPE tells which one it is."""
 
 TYPES: Mapping[str, str] = {
     "sarif": SARIF,
@@ -26,6 +28,16 @@ TYPES: Mapping[str, str] = {
 }
 """Name of a document in `attach` → its artifact type, in the order in which they are attached."""
 
+PREDICATES: Mapping[str, str] = {
+    "intoto-vex": "https://openvex.dev/ns/v0.2.0",
+    "intoto-vulns": "https://in-toto.io/attestation/vulns/v0.2",
+    "intoto-spdx": "https://spdx.dev/Document/v2.3",
+    "intoto-cyclonedx": "https://cyclonedx.org/bom",
+    "provenance": "https://slsa.dev/provenance/v1",
+    "vsa": "https://slsa.dev/verification_summary/v1",
+}
+"""Name of an in-toto statement in `attach` → its predicate type."""
+
 TITLES: Mapping[str, str] = {
     SARIF: "report.sarif",
     SPDX: "sbom.spdx.json",
@@ -35,10 +47,23 @@ TITLES: Mapping[str, str] = {
 }
 """Artifact type → file name of the document, in the annotation TITLE of its layer."""
 
+
+def artifact_type_of(kind: str) -> str:
+    """Return the artifact type of a document by its name in `attach`."""
+    return IN_TOTO if kind in PREDICATES else TYPES[kind]
+
+
+def title_of(kind: str) -> str:
+    """Return the file name of a document by its name in `attach`."""
+    return f"{kind.removeprefix('intoto-')}.intoto.json" if kind in PREDICATES else TITLES[TYPES[kind]]
+
+
 # Annotations of a document's manifest. Times are RFC 3339.
 CREATED = "org.opencontainers.image.created"
 """When the scan that the document describes was made; for the OpenVEX document, when the patch was made."""
 TITLE = "org.opencontainers.image.title"
+PREDICATE_TYPE = "in-toto.io/predicate-type"
+"""Of an in-toto statement, as BuildKit, Docker Scout and Trivy have it."""
 VERSION = "dev.s3c.version"
 """Version of s3c that attached the document."""
 SCANNER = "dev.s3c.scanner"

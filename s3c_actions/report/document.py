@@ -292,6 +292,10 @@ class PatchEntry(Entry, frozen=True, kw_only=True):
     platforms: tuple[str, ...]
     vex: str | None
     seconds: Seconds
+    programs: Annotated[
+        dict[str, str],
+        Meta(description="Program to version, of those that made the patch; empty when this run did not make it."),
+    ] = {}
 
 
 class CertificateEntry(Entry, frozen=True, kw_only=True):

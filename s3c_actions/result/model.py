@@ -120,6 +120,7 @@ class PatchResult(msgspec.Struct, frozen=True, kw_only=True):
         fixed: absent from the rescan; `left`: still present; `new`: introduced by the patch.
         upgraded: the version now installed of each package that had a finding fixed, as far as the rescan lists it.
         platforms: the platforms patched, of a multi-platform image.
+        programs: name → version of the programs that made it; empty when this run did not.
     """
 
     image: str
@@ -137,6 +138,7 @@ class PatchResult(msgspec.Struct, frozen=True, kw_only=True):
     upgraded: Mapping[str, str] = msgspec.field(default_factory=dict)
     vex: Path | None = None
     platforms: tuple[str, ...] = ()
+    programs: Mapping[str, str] = msgspec.field(default_factory=dict)
     seconds: float = 0.0
 
     @property

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
+from s3c_actions import __version__
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options.common import PlatformOptions
@@ -114,7 +115,15 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
             progress=context.progress,
             now=context.now,
         )
-        return patch.run(settings, tools, before)
+        result = patch.run(settings, tools, before)
+        return result if result.skipped else replace(result, programs=self._programs())
+
+    def _programs(self) -> dict[str, str]:
+        """Return name → version of what made a patch, for its provenance."""
+        from s3c_actions.wiring import programs
+
+        copa = programs.copa(self.options, self.context)
+        return {"s3c": __version__, "copa": copa.version, "trivy": self.scanner.trivy.version}
 
     def copa(self, image: Reference, report: Path, tag: str) -> str:
         """Run Copa, on a BuildKit that is found or started at the first image that needs one; as `Patcher`."""

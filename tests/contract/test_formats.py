@@ -1,0 +1,115 @@
+"""What other tools read: the in-toto statements beside an image, by the real Trivy and a registry."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from s3c_actions.cli.console import LogProgress
+from s3c_actions.cli.run import cache_path
+from s3c_actions.core.process import Runner
+from s3c_actions.core.reference import Reference
+from s3c_actions.evidence.openvex import render_openvex
+from s3c_actions.findings import trivy_report
+from s3c_actions.programs.install.pins import TRIVY
+from s3c_lab import daemons, registry_server
+from s3c_lab.certificates import make
+from s3c_lab.machine import Machine, with_system_path
+from tests.support import scanning
+from tests.support.oci import Repository, layer
+from tests.support.signing import Ended, s3c
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    environment = with_system_path(dict(os.environ))
+    machine = Machine(runner=Runner(environment), progress=LogProgress(sys.stderr), cache=cache_path(environment))
+    folder, port = tmp_path_factory.mktemp("registry"), registry_server.free_port()
+    registry_server.start(folder, port, machine)
+    yield f"localhost:{port}"
+    daemons.stop(folder / "registry.pid", machine)
+
+
+class World:
+    """A registry, a vulnerability database and a key."""
+
+    def __init__(self, registry: str, folder: Path) -> None:
+        self.registry, self.folder = registry, folder
+        self.cache = scanning.database(folder)
+        self.key, self.certificate = make("s3c-formats").write(folder, "signing")
+
+    def image(self, name: str) -> str:
+        """Push an image with findings; its reference by digest."""
+        pushed = Repository(self.registry, name).image([layer(scanning.debian())], "1")
+        return f"{self.registry}/{name}@{pushed['digest']}"
+
+    def index(self, name: str) -> str:
+        """Push an image of two platforms; its reference by the digest of the index."""
+        repository = Repository(self.registry, name)
+        images = [
+            repository.image([layer({**scanning.debian(), "arch": platform.encode()})], platform, architecture=platform)
+            for platform in ("amd64", "arm64")
+        ]
+        return f"{self.registry}/{name}@{repository.index(images, 'both')['digest']}"
+
+    def trivy(self, image: str, *flags: str) -> tuple[dict[str, str], str]:
+        """Scan with Trivy itself; finding → `affected` or the status by which VEX set it aside, and what it wrote."""
+        words = ["image", "--cache-dir", self.cache, "--skip-db-update", "--skip-java-db-update", "--scanners", "vuln"]
+        words += ["--format", "json", "--show-suppressed", *flags, image]
+        ended = subprocess.run(
+            [scanning.program(TRIVY), *words], capture_output=True, text=True, check=True, cwd=self.folder
+        )
+        found: dict[str, str] = {}
+        for result in json.loads(ended.stdout)["Results"]:
+            found |= {one["VulnerabilityID"]: "affected" for one in result.get("Vulnerabilities") or ()}
+            for one in result.get("ExperimentalModifiedFindings") or ():
+                found[one["Finding"]["VulnerabilityID"]] = one["Status"]
+        return found, ended.stderr
+
+    def report(self, image: str) -> Path:
+        path = self.folder / "report.json"
+        words = ["image", "--cache-dir", self.cache, "--skip-db-update", "--scanners", "vuln", "--format", "json"]
+        words += ["--list-all-pkgs", "--output", path, image]
+        subprocess.run([scanning.program(TRIVY), *words], capture_output=True, check=True, cwd=self.folder)
+        return path
+
+    def vex(self, image: str, *names: str) -> Path:
+        """Our own OpenVEX document, which says that these findings are fixed."""
+        findings = trivy_report.read(self.report(image)).findings
+        fixed = [finding for finding in findings if finding.id in names]
+        path = self.folder / "fixed.openvex.json"
+        path.write_bytes(render_openvex(Reference.parse(image), fixed, datetime(2026, 11, 29, tzinfo=UTC), "1"))
+        return path
+
+    def attach(self, image: str, kinds: str, *flags: str | Path) -> Ended:
+        words = ["attach", image, "--attach", kinds, "--trivy-cache-dir", self.cache, "--scanners", "vuln"]
+        key = ("--key", self.key, "--certificate", self.certificate)
+        ended = s3c(self.folder, *words, "--offline", *key, *flags)
+        assert ended.code == 0, ended.stderr
+        return ended
+
+
+@pytest.fixture(scope="module")
+def world(registry: str, tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World(registry, tmp_path_factory.mktemp("world"))
+
+
+@pytest.mark.parametrize("kind", ["image", "index"])
+def test_trivy_honours_our_openvex(world: World, kind: str) -> None:
+    image = world.image("vexed") if kind == "image" else world.index("vexed-index")
+    every = {scanning.HIGH: "affected", scanning.MEDIUM: "affected", scanning.LOW: "affected"}
+    vex = world.vex(image, scanning.HIGH)
+    # The document alone, of OpenVEX's own type, is one that Trivy does not look for.
+    world.attach(image, "vex", "--openvex", vex)
+    assert world.trivy(image, "--vex", "oci")[0] == every
+    world.attach(image, "vex,intoto", "--openvex", vex)
+    found, written = world.trivy(image, "--vex", "oci")
+    assert found == {**every, scanning.HIGH: "fixed"}, written
+    assert world.trivy(image)[0] == every
