@@ -54,7 +54,9 @@ _INSTEAD: Mapping[str, tuple[str, ...]] = {FleetOptions.fleet.name: ("image", "p
 _PATHS = frozenset({TrustOptions.trust_store.name, TrustOptions.trusted_timestamp_root.name})
 """Inputs of many files whose values are paths, not texts."""
 
-SOURCES_WITHOUT_FILES = frozenset({"repo", "oci"})
+UNVERIFIED_VEX = "oci"
+"""Of the input `vex`: VEX that lies beside the image. Trivy verifies none of it, so it is not used."""
+SOURCES_WITHOUT_FILES = frozenset({"repo", UNVERIFIED_VEX})
 
 
 class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,7 +187,8 @@ def list_files(
 def _hash_files(kind: str, path: str, cwd: Path, names: Mapping[str, str]) -> Iterator[SettingsFile]:
     name = names.get(path, path)
     if kind == scanning.TrivyOptions.vex.name and path in SOURCES_WITHOUT_FILES:
-        yield SettingsFile(kind=kind, path=path, sha256="")
+        if path != UNVERIFIED_VEX:
+            yield SettingsFile(kind=kind, path=path, sha256="")
         return
     place = cwd / Path(path).expanduser()
     files = sorted(file for file in place.rglob("*") if file.is_file()) if place.is_dir() else [place]

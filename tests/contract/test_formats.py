@@ -11,9 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from google.protobuf import json_format
+from in_toto_attestation.v1 import statement_pb2
+from in_toto_attestation.v1.statement import Statement
 
 from s3c_actions.cli.console import LogProgress
 from s3c_actions.cli.run import cache_path
+from s3c_actions.core.artifact_types import PREDICATES
 from s3c_actions.core.process import Runner
 from s3c_actions.core.reference import Reference
 from s3c_actions.evidence.openvex import render_openvex
@@ -61,8 +65,8 @@ class World:
 
     def trivy(self, image: str, *flags: str) -> tuple[dict[str, str], str]:
         """Scan with Trivy itself; finding → `affected` or the status by which VEX set it aside, and what it wrote."""
-        words = ["image", "--cache-dir", self.cache, "--skip-db-update", "--skip-java-db-update", "--scanners", "vuln"]
-        words += ["--format", "json", "--show-suppressed", *flags, image]
+        words = ["image", "--cache-dir", str(self.cache), "--skip-db-update", "--skip-java-db-update"]
+        words += ["--scanners", "vuln", "--format", "json", "--show-suppressed", *flags, image]
         ended = subprocess.run(
             [scanning.program(TRIVY), *words], capture_output=True, text=True, check=True, cwd=self.folder
         )
@@ -73,10 +77,10 @@ class World:
                 found[one["Finding"]["VulnerabilityID"]] = one["Status"]
         return found, ended.stderr
 
-    def report(self, image: str) -> Path:
+    def report(self, image: str, *flags: str) -> Path:
         path = self.folder / "report.json"
-        words = ["image", "--cache-dir", self.cache, "--skip-db-update", "--scanners", "vuln", "--format", "json"]
-        words += ["--list-all-pkgs", "--output", path, image]
+        words = ["image", "--cache-dir", str(self.cache), "--skip-db-update", "--scanners", "vuln", "--format", "json"]
+        words += ["--list-all-pkgs", "--output", str(path), *flags, image]
         subprocess.run([scanning.program(TRIVY), *words], capture_output=True, check=True, cwd=self.folder)
         return path
 
@@ -89,7 +93,7 @@ class World:
         return path
 
     def attach(self, image: str, kinds: str, *flags: str | Path) -> Ended:
-        words = ["attach", image, "--attach", kinds, "--trivy-cache-dir", self.cache, "--scanners", "vuln"]
+        words = ("attach", image, "--attach", kinds, "--trivy-cache-dir", self.cache, "--scanners", "vuln")
         key = ("--key", self.key, "--certificate", self.certificate)
         ended = s3c(self.folder, *words, "--offline", *key, *flags)
         assert ended.code == 0, ended.stderr
@@ -113,3 +117,50 @@ def test_trivy_honours_our_openvex(world: World, kind: str) -> None:
     found, written = world.trivy(image, "--vex", "oci")
     assert found == {**every, scanning.HIGH: "fixed"}, written
     assert world.trivy(image)[0] == every
+
+
+def test_our_gate_uses_no_vex_that_nobody_verified(world: World) -> None:
+    """Whoever may push puts a statement beside the image, or hands on a report that Trivy made with it."""
+    image = world.image("excused")
+    everything = (scanning.HIGH, scanning.MEDIUM, scanning.LOW)
+    world.attach(image, "intoto-vex", "--openvex", world.vex(image, *everything))
+    assert set(world.trivy(image, "--vex", "oci")[0].values()) == {"fixed"}
+    scan = ("scan", image, "--trivy-cache-dir", world.cache, "--scanners", "vuln", "--offline", "--fail-on", "HIGH")
+    ended = s3c(world.folder, *scan, "--vex", "oci")
+    assert ended.code == 1, ended.stderr
+    assert "`--vex`" in ended.stderr and "not used" in ended.stderr
+    assert ended.image["scan"]["findings"]["high"] == 1
+    made = world.report(image, "--vex", "oci", "--show-suppressed")
+    assert s3c(world.folder, "report", made, "--fail-on", "HIGH").code == 1
+
+
+def test_every_statement_is_attached_once_and_signed_and_traced(world: World) -> None:
+    image = world.image("stated")
+    policy = world.folder / "s3c-policy.yaml"
+    policy.write_text("version: 1\nfindings: {refuse: [CRITICAL]}\n")
+    flags = ("--openvex", world.vex(image, scanning.HIGH), "--policy", policy)
+    first = world.attach(image, "true,intoto", *flags, "--report", world.report(image)).image["attach"]
+    again = world.attach(image, "true,intoto", *flags, "--report", world.folder / "report.json").image["attach"]
+    kinds = [document["kind"] for document in first["documents"]]
+    # Nothing was patched by this run, and the report does not tell of its database: neither is stated.
+    assert kinds == [
+        "spdx", "cyclonedx", "vex", "result", "intoto-vex", "intoto-spdx", "intoto-cyclonedx", "vsa", "sarif"
+    ]  # fmt: skip
+    assert [one["digest"] for one in again["documents"]] == [one["digest"] for one in first["documents"]]
+    assert again["skipped"]
+    scanned = world.attach(image, "intoto", "--policy", policy).image["attach"]
+    assert "intoto-vulns" in [document["kind"] for document in scanned["documents"]]
+    traced = s3c(world.folder, "trace", image, "--trust-store", world.certificate)
+    assert traced.code == 0, traced.stderr
+    story = json.loads((world.folder / "s3c-out" / "stated" / "trace.json").read_text())
+    documents = [one for one in story["subject"]["documents"] if one["kind"] == "in-toto statement"]
+    assert {one["predicate_type"] for one in documents} == set(PREDICATES.values()) - {PREDICATES["provenance"]}
+    assert {one["problem"] for one in documents} == {""}
+    assert {signature["trust"] for one in documents for signature in one["signatures"]} == {"trusted"}
+    for listed in documents:
+        name, _, _ = image.partition("@")
+        repository = Repository(*name.split("/", 1))
+        content = repository.blob(repository.get(listed["digest"])["layers"][0]["digest"])
+        read = json_format.Parse(content, statement_pb2.Statement())  # type: ignore[attr-defined]
+        Statement.copy_from_pb(read).validate()
+        assert [f"sha256:{subject.digest['sha256']}" for subject in read.subject] == [image.partition("@")[2]]
