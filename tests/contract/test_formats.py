@@ -161,6 +161,6 @@ def test_every_statement_is_attached_once_and_signed_and_traced(world: World) ->
         name, _, _ = image.partition("@")
         repository = Repository(*name.split("/", 1))
         content = repository.blob(repository.get(listed["digest"])["layers"][0]["digest"])
-        read = json_format.Parse(content, statement_pb2.Statement())  # type: ignore[attr-defined]
+        read = json_format.Parse(content, statement_pb2.Statement())
         Statement.copy_from_pb(read).validate()
         assert [f"sha256:{subject.digest['sha256']}" for subject in read.subject] == [image.partition("@")[2]]

@@ -112,7 +112,7 @@ def test_a_bug_in_one_image_fails_that_image_and_the_run_as_a_bug(tmp_path, monk
     ("answers", "looks"), [([None, OutsideError("r.example answered HTTP 503."), "plan"], 3), (["plan"], 1)]
 )
 def test_a_plan_that_another_machine_publishes_is_waited_for(answers, looks, monkeypatch):
-    seen = []
+    seen: list[object] = []
 
     def find(_reference):
         seen.append(answers[len(seen)])

@@ -38,7 +38,7 @@ GATE = Threshold(Severity.HIGH, fixable_only=True)
 
 def judged(content: bytes) -> Any:
     """The statement as in-toto's own library reads it; it raises on what is no statement, or has fields of its own."""
-    read = statement_pb2.Statement()  # type: ignore[attr-defined]
+    read = statement_pb2.Statement()
     json_format.Parse(content, read)
     Statement.copy_from_pb(read).validate()
     return read
@@ -69,7 +69,7 @@ def test_every_statement_is_one_and_about_the_image(kind: str) -> None:
 def test_a_provenance_names_what_was_patched_and_by_what() -> None:
     predicate = intoto.provenance(FACTS)
     judged(intoto.render_statement("provenance", SUBJECT, predicate))
-    read = json_format.ParseDict(predicate, provenance_pb2.Provenance())  # type: ignore[attr-defined]
+    read = json_format.ParseDict(predicate, provenance_pb2.Provenance())
     original, database = read.build_definition.resolved_dependencies
     assert dict(original.digest) == {"sha256": 64 * "b"}
     assert original.uri.startswith("pkg:oci/app@sha256%3Abbb")
@@ -95,7 +95,7 @@ def test_a_summary_says_what_the_gate_decided(passed: bool) -> None:
     # Of the image's build nothing was verified, and a refused image has no level.
     assert predicate["verifiedLevels"] == ["SLSA_BUILD_LEVEL_UNEVALUATED" if passed else "FAILED"]
     known = {**predicate, "verifiedLevels": predicate["verifiedLevels"][0]}
-    summary = vsa_pb2.VerificationSummary()  # type: ignore[attr-defined]
+    summary = vsa_pb2.VerificationSummary()
     read = json_format.ParseDict(known, summary, ignore_unknown_fields=True)
     assert read.verification_result == ("PASSED" if passed else "FAILED")
     assert dict(read.policy.digest) == {"sha256": 64 * "c"}
