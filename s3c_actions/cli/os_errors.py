@@ -6,28 +6,10 @@ import errno
 from collections.abc import Mapping
 from pathlib import Path
 
-from s3c_actions.core.errors import InputError, OutsideError, S3CError
+from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.storage_errors import translate
 
-_STORAGE = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EROFS: "the file system is read-only",
-    errno.EACCES: "this user may not write there",
-    errno.EPERM: "this user may not write there",
-}
-
-
-def translate(error: OSError) -> S3CError | None:
-    """Translate an error of a disk or a folder; None for other errors."""
-    problem = _STORAGE.get(error.errno or 0)
-    if problem is None:
-        return None
-    return OutsideError(
-        f"{error.filename or 'A file'} could not be written: {problem}.",
-        remedy="Make room or give rights there, or move the cache with the environment variable S3C_CACHE, temporary "
-        "files with RUNNER_TEMP or TMPDIR, and the reports with `output-dir`.",
-        original=str(error),
-    )
+__all__ = ["no_output_folder", "translate", "translate_conflict", "translate_output"]
 
 
 def translate_output(error: OSError, environment: Mapping[str, str]) -> S3CError:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3c_actions.core import artifact_types, reading, writing
-from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
 from s3c_actions.fleet import page, prometheus, report_document, store, summarize, text, waiting
 from s3c_actions.fleet.report_document import FleetReport
 from s3c_actions.fleet.summarize import Joined, ShardResult
-from s3c_actions.github import api, code_scanning, issues, marker
+from s3c_actions.github import api, code_scanning, issues, marker, sarif_batches
 from s3c_actions.github import run as runs
 from s3c_actions.github.artifact import InvalidArtifact, decode_result
 from s3c_actions.options import fleet_report as inputs
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 NAME = "fleet report"
 REPORT_FILE, PAGE_FILE, PROMETHEUS_FILE = "fleet-report.json", "fleet.html", "fleet.prom"
 SARIF_FOLDER = "sarif"
+_UPLOAD_WAIT = 30.0
+"""Seconds that GitHub has to look at an upload; one that takes longer is not waited for."""
 MAX_RESULTS_BYTES = 1024 * 1024 * 1024
 """Bytes of all results together."""
 REPORT_TAG = "-report"
@@ -51,8 +53,11 @@ def run(options: inputs.FleetReportInputs, context: Context) -> Outcome:
         InputError: the plan, an earlier report that was named or an input is wrong.
         OutsideError: the registry failed, or GitHub did not take the issue.
     """
+    # A missing token is reported first.
     if options.issue:
-        find_token(options, context, issues.PERMISSION)  # a missing token is reported first
+        find_token(options, context, issues.PERMISSION)
+    if options.code_scanning:
+        find_token(options, context, code_scanning.PERMISSION)
     if options.wait and store.is_stored(options.plan):
         _wait_for_results(options, context)
     plan, place = fleet.read_any(options.plan, options, context)
@@ -89,6 +94,8 @@ def run(options: inputs.FleetReportInputs, context: Context) -> Outcome:
         context.progress.warning(note)
     files = _write(report, joined, context)
     url = _update_issue(options, context, report) if options.issue else ""
+    if options.code_scanning and "sarif" in files:
+        _upload_sarif(options, context, files["sarif"])
     if registry is not None and place is not None and options.publish_report:
         _publish(registry, place, options, report)
     return Outcome(
@@ -297,6 +304,30 @@ def _collect_sarif(joined: Joined, context: Context) -> Path | None:
             writing.make_folder(folder)
             writing.write(folder / f"{number:05}-{name.strip('.-') or 'image'}.sarif", content)
     return folder if number else None
+
+
+def _upload_sarif(options: inputs.FleetReportInputs, context: Context, folder: Path) -> None:
+    """Upload the SARIF reports; that they cannot be uploaded is a warning, and no failure of the fleet."""
+    with context.progress.step("alerts") as step:
+        number = 0
+        try:
+            workflow_run = runs.read_run(context.environment, options.repository)
+            client = api.connect(
+                find_token(options, context, code_scanning.PERMISSION), context.environment, context.progress.notice
+            )
+            target = code_scanning.target_of(workflow_run)
+            reports = [code_scanning.read(path) for path in sorted(folder.glob("*.sarif"))]
+            for number, batch in enumerate(sarif_batches.batch(reports), start=1):  # noqa: B007
+                uploaded = code_scanning.upload(client, target, batch, wait=_UPLOAD_WAIT, note=context.progress.note)
+                if uploaded.status == "failed":
+                    raise OutsideError(
+                        f"Code scanning refused {batch.path}.", original=" ".join(uploaded.errors)[:1000]
+                    )
+        except S3CError as error:
+            step.done(error.what)
+            context.progress.warning(f"Not every SARIF report is in code scanning. {error}")
+            return
+        step.done(f"{counted(len(reports), 'SARIF report')} in {counted(number, 'upload')}")
 
 
 def _find_beside(result: Path, scan: ScanEntry) -> Path | None:

@@ -15,22 +15,22 @@ from s3c_actions.core.transience import is_transient
 from s3c_actions.fleet import store
 from s3c_actions.fleet.handover import take_digests
 from s3c_actions.fleet.plan import Plan, PlannedImage
+from s3c_actions.fleet.waiting import wait_for
 from s3c_actions.options import fleet_run as inputs
-from s3c_actions.registry import Writer
+from s3c_actions.registry import Manifest, Writer
 from s3c_actions.result import document
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.wiring.context import Context, image_folders, with_jobs
+from s3c_actions.wiring.files import read_input_file
 from s3c_actions.wiring.fleet import read_any, store_registry
 from s3c_actions.wiring.fleet_worker import open_worker
-from s3c_actions.wiring.images import for_each_image
+from s3c_actions.wiring.images import for_each_image, isolated
 from s3c_actions.wiring.patching import check_system, reject_platform
 from s3c_actions.wiring.result_files import RESULT_FILE, find_files
 
 NAME = "fleet run"
 RETRY_WAITS = (10.0, 30.0, 60.0, 120.0, 240.0)
 """Seconds before images that failed are taken up again, each time."""
-_LOOK = 5.0
-"""Seconds between two looks for a plan that is waited for."""
 
 
 def run(options: inputs.FleetRunInputs, context: Context) -> Outcome:
@@ -95,18 +95,22 @@ def _read_plan(options: inputs.FleetRunInputs, context: Context) -> tuple[Plan, 
 
 
 def _wait_for_plan(options: inputs.FleetRunInputs, context: Context) -> None:
+    """Wait until the plan is there, or the time is over; then whoever reads it says that it is not."""
     reference = store.parse_place(options.plan)
     registry = store_registry(options, context, reference)
-    ends = time.monotonic() + options.wait
-    while time.monotonic() < ends:
+
+    def look() -> Manifest | None:
         try:
-            if registry.find(reference) is not None:
-                return
+            plan = registry.find(reference)
         except S3CError as error:
             if not is_transient(error):
                 raise
-        context.progress.note(f"waiting for {options.plan}")
-        time.sleep(min(_LOOK, max(0.0, ends - time.monotonic())))
+            plan = None
+        if plan is None:
+            context.progress.note(f"waiting for {options.plan}")
+        return plan
+
+    wait_for(look, options.wait)
 
 
 def _process(
@@ -118,7 +122,7 @@ def _process(
     with open_worker(options, context, images, folders, place, handed=handed) as worker:
         return process_with_retries(
             tuple(by_name),
-            lambda name: worker.process(by_name[name]),
+            isolated(lambda name: worker.process(by_name[name]), context),
             context,
             waits=RETRY_WAITS[: options.retries],
         )
@@ -130,15 +134,9 @@ def _handed(images: tuple[PlannedImage, ...], options: inputs.FleetRunInputs) ->
     Raises:
         InputError: there is no result, or one cannot be read.
     """
-    contents = []
-    for path in find_files(options.patched, RESULT_FILE, "patched"):
-        try:
-            contents.append(reading.read_file(path, reading.MAX_DOCUMENT_BYTES))
-        except OSError as error:
-            raise InputError(
-                "patched", f"{path} cannot be read: {error.strerror}.", remedy="Look at the path."
-            ) from error
-    return take_digests(images, contents)
+    field = inputs.FleetRunInputs.patched.name
+    paths = find_files(options.patched, RESULT_FILE, field)
+    return take_digests(images, [read_input_file(path, field, reading.MAX_DOCUMENT_BYTES) for path in paths])
 
 
 def process_with_retries(

@@ -18,6 +18,8 @@ OPENVEX = "application/vnd.openvex+json"
 RESULT = "application/vnd.s3c.result.v1+json"
 EXCEPTION = "application/vnd.s3c.exception.v1+json"
 """A break-glass exception, or the revocation of one: `evidence/exception.py`."""
+IN_TOTO = "application/vnd.in-toto+json"
+"""Of every in-toto statement; its annotation PREDICATE_TYPE tells which one it is."""
 
 TYPES: Mapping[str, str] = {
     "sarif": SARIF,
@@ -30,6 +32,15 @@ TYPES: Mapping[str, str] = {
 
 KINDS: Mapping[str, str] = {**TYPES, "exception": EXCEPTION}
 """The same of every document that s3c signs, those that `attach` does not make included."""
+PREDICATES: Mapping[str, str] = {
+    "intoto-vex": "https://openvex.dev/ns/v0.2.0",
+    "intoto-vulns": "https://in-toto.io/attestation/vulns/v0.2",
+    "intoto-spdx": "https://spdx.dev/Document/v2.3",
+    "intoto-cyclonedx": "https://cyclonedx.org/bom",
+    "provenance": "https://slsa.dev/provenance/v1",
+    "vsa": "https://slsa.dev/verification_summary/v1",
+}
+"""Name of an in-toto statement in `attach` → its predicate type."""
 
 TITLES: Mapping[str, str] = {
     SARIF: "report.sarif",
@@ -41,10 +52,23 @@ TITLES: Mapping[str, str] = {
 }
 """Artifact type → file name of the document, in the annotation TITLE of its layer."""
 
+
+def artifact_type_of(kind: str) -> str:
+    """Return the artifact type of a document by its name: in `attach`, or of those that s3c signs besides."""
+    return IN_TOTO if kind in PREDICATES else KINDS[kind]
+
+
+def title_of(kind: str) -> str:
+    """Return the file name of a document by its name in `attach`."""
+    return f"{kind.removeprefix('intoto-')}.intoto.json" if kind in PREDICATES else TITLES[KINDS[kind]]
+
+
 # Annotations of a document's manifest. Times are RFC 3339.
 CREATED = "org.opencontainers.image.created"
 """When the scan that the document describes was made; for the OpenVEX document, when the patch was made."""
 TITLE = "org.opencontainers.image.title"
+PREDICATE_TYPE = "in-toto.io/predicate-type"
+"""Of an in-toto statement, as BuildKit, Docker Scout and Trivy have it."""
 VERSION = "dev.s3c.version"
 """Version of s3c that attached the document."""
 SCANNER = "dev.s3c.scanner"

@@ -79,3 +79,9 @@ class Refused(S3CError):
     """The policy said no: findings over the threshold, a verification that failed, an admission denied."""
 
     exit_code = Exit.REFUSED
+
+
+class BugError(S3CError):
+    """A bug of ours that ended the work on one of several images; the others go on."""
+
+    exit_code = Exit.BUG

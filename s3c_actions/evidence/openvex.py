@@ -18,9 +18,13 @@ from s3c_actions.findings.model import Finding, FindingKind
 CONTEXT = "https://openvex.dev/ns/v0.2.0"
 
 
-def package_url(image: Reference) -> str:
-    """Return the package URL of an image by digest (purl-spec, type `oci`)."""
-    name = quote(f"{image.registry}/{image.repository}", safe="")
+_DOCKER_HUB = {"docker.io": "index.docker.io"}
+"""Registry → its other name, by which Trivy and what else is built on go-containerregistry knows it."""
+
+
+def package_url(image: Reference, registry: str = "") -> str:
+    """Return the package URL of an image by digest (purl-spec, type `oci`); `registry` is another name of its own."""
+    name = quote(f"{registry or image.registry}/{image.repository}", safe="")
     return f"pkg:oci/{quote(image.short)}@{quote(image.digest, safe='')}?repository_url={name}"
 
 
@@ -38,11 +42,15 @@ def render_openvex(image: Reference, fixed: Iterable[Finding], now: datetime, ve
         if finding.kind is FindingKind.VULNERABILITY:
             purls = components.setdefault(finding.id, [])
             purls += [finding.purl] if finding.purl and finding.purl not in purls else []
-    identity = package_url(image)
+    identities = [package_url(image)]
+    if image.registry in _DOCKER_HUB:
+        identities.append(package_url(image, _DOCKER_HUB[image.registry]))
     statements = [
         {
             "vulnerability": {"name": name},
-            "products": [{"@id": identity, "subcomponents": [{"@id": purl} for purl in sorted(purls)]}],
+            "products": [
+                {"@id": identity, "subcomponents": [{"@id": purl} for purl in sorted(purls)]} for identity in identities
+            ],
             "status": "fixed",
         }
         for name, purls in sorted(components.items())

@@ -26,6 +26,9 @@ ARTIFACT_TYPES = ("container_image", "filesystem", "repository", "vm", "cycloned
 
 _SeverityWord = Literal["", "UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"]
 _SUPPRESSING = {"ignored", "not_affected", "fixed"}
+_UNVERIFIED = ("VEX attestation in OCI registry", "http://", "https://")
+"""How Trivy names VEX that it took from beside the image (`--vex oci`), or from where an SBOM refers to: it verifies
+neither, and whoever may push to the repository, or answers at that address, could set any finding aside."""
 
 
 class _Struct(msgspec.Struct, rename="pascal", frozen=True, gc=False):
@@ -341,7 +344,10 @@ def _scan_report(report: _Report) -> ScanReport:
         )
         for modified in result.modified:
             # Trivy takes what it modifies out of the lists above. With a status that does not mean harmless it stays.
-            (suppressed if modified.status in _SUPPRESSING else findings).append(_modified_finding(modified, result))
+            if modified.status in _SUPPRESSING and not modified.source.startswith(_UNVERIFIED):
+                suppressed.append(_modified_finding(modified, result))
+            else:
+                findings.append(replace(_modified_finding(modified, result), suppressed=""))
     metadata = report.metadata
     config = metadata.image_config
     layers = [entry.created_by for entry in config.history if not entry.empty_layer]

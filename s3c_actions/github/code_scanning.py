@@ -24,6 +24,8 @@ from s3c_actions.report.formats import sarif
 if TYPE_CHECKING:
     from github import Github
 
+    from s3c_actions.github.run import WorkflowRun
+
 PERMISSION = "security-events: write"
 MAX_BYTES = 10 * 1024 * 1024
 """Limit of a file, gzipped."""
@@ -45,6 +47,22 @@ class UploadTarget(msgspec.Struct, frozen=True, kw_only=True):
     commit: str
     ref: str
     checkout_uri: str = ""
+
+
+def target_of(run: WorkflowRun) -> UploadTarget:
+    """Return the commit and ref that a workflow run is on.
+
+    Raises:
+        InputError: one of them is not known.
+    """
+    for value, variable in ((run.sha, "GITHUB_SHA"), (run.ref, "GITHUB_REF")):
+        if not value:
+            raise InputError(
+                "code-scanning",
+                "it is not known which commit the alerts are to be shown at.",
+                remedy=f"Set {variable}, as GitHub Actions does.",
+            )
+    return UploadTarget(repository=run.repository, commit=run.sha, ref=run.ref)
 
 
 class SarifFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,23 +6,26 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from s3c_actions.core.artifact_types import TYPES
+from s3c_actions.core.artifact_types import PREDICATES, TYPES
 from s3c_actions.options.common import path, paths
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.github import CommentInputs
 from s3c_actions.options.parse import boolean, choices
 
 EVIDENCE_KINDS = tuple(TYPES)
+STATEMENT_KINDS = tuple(PREDICATES)
+_GROUPS = {"true": EVIDENCE_KINDS, "intoto": STATEMENT_KINDS}
 
 
 def _kinds(value: str) -> tuple[str, ...]:
-    """Parse kinds of documents; `true` means all, `false` and `none` none."""
+    """Parse kinds of documents; `true` means all of s3c's own, `intoto` all statements, `false` and `none` none."""
     word = value.strip().lower()
     if word in {"false", "none", "no"}:
         return ()
-    if word in {"true", "all", "yes"}:
+    if word in {"all", "yes"}:
         return EVIDENCE_KINDS
-    return choices(*EVIDENCE_KINDS)(value)
+    named = choices(*_GROUPS, *EVIDENCE_KINDS, *STATEMENT_KINDS)(value)
+    return tuple(dict.fromkeys(kind for name in named for kind in _GROUPS.get(name, (name,))))
 
 
 class EvidenceOptions(Group):
@@ -34,11 +37,13 @@ class EvidenceOptions(Group):
         metavar="KIND,…",
         help="Evidence attached to the image in its registry, each document signed with the image's key: the scan "
         "report (`sarif`), bills of materials (`spdx`, `cyclonedx`), what a patch fixed (`vex`), and the facts of the "
-        "run (`result`). `true` is all of them. What is there already is not attached again.",
+        "run (`result`). `true` is all of these. `intoto` is what other tools read, each an in-toto statement: "
+        "`intoto-vex`, `intoto-vulns`, `intoto-spdx`, `intoto-cyclonedx`, the SLSA `provenance` of a patch and the "
+        "verification summary (`vsa`). What is there already is not attached again.",
         parse=_kinds,
         default="none",
         absent=(),
-        choices=("true", "none", *EVIDENCE_KINDS),
+        choices=("true", "none", *EVIDENCE_KINDS, "intoto", *STATEMENT_KINDS),
         example="sarif,spdx",
         many=True,
     )

@@ -83,6 +83,17 @@ class FleetReportInputs(
         "Needs the permission `issues: write`.",
     )
     issue_labels = RefreshInputs.issue_labels
+    code_scanning = Input(
+        name="code-scanning",
+        basic=("fleet report",),
+        help="Upload the images' SARIF reports to code scanning, each image and platform as a category of its own, "
+        "many in one upload. Needs the permission `security-events: write`. That it cannot be done is told, and "
+        "changes no verdict.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
+    )
     order = (
         PlanOptions.plan,
         results,
@@ -93,6 +104,7 @@ class FleetReportInputs(
         policy,
         issue,
         issue_labels,
+        code_scanning,
         RepositoryOptions.repository,
         TokenOptions.github_token,
         *CredentialOptions.own(),

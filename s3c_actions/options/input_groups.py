@@ -193,6 +193,7 @@ GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
             common.AnnotationOptions.annotations,
             common.UploadOptions.upload_sarif,
             github.UPLOAD_REQUIRED,
+            fleet_report.FleetReportInputs.code_scanning,
             common.SubmitOptions.submit_dependencies,
             common.CACHE,
             common.KEEP_TRACE,

@@ -135,7 +135,8 @@ class TrivyOptions(Group):
     vex: Input[tuple[str, ...]] = Input(
         name="vex",
         metavar="FILE,…",
-        help="VEX documents (OpenVEX, CSAF, CycloneDX), `repo` or `oci`. What they say is not affected is set aside.",
+        help="VEX documents (OpenVEX, CSAF, CycloneDX) or `repo`. What they say is not affected is set aside. `oci`, "
+        "the VEX beside the image, is not used: nobody verified it.",
         parse=or_none(path_items, ()),
         absent=(),
         example="app.openvex.json",

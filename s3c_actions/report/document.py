@@ -321,6 +321,10 @@ class PatchEntry(Entry, frozen=True, kw_only=True):
         ComparisonEntry | UnsetType | None,
         Meta(description="The patched image compared with the original; null when it was not compared."),
     ] = UNSET
+    programs: Annotated[
+        dict[str, str],
+        Meta(description="Program to version, of those that made the patch; empty when this run did not make it."),
+    ] = {}
 
 
 class PlatformSmokeEntry(Entry, frozen=True, kw_only=True):

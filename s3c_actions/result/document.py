@@ -289,6 +289,7 @@ def _patch_entry(patch: PatchResult) -> shape.PatchEntry:
         left=tuple(reasoned(left.finding, left.reason) for left in patch.left),
         new=_finding_entries(patch.new),
         upgraded=dict(patch.upgraded),
+        programs=dict(patch.programs),
         vex=str(patch.vex) if patch.vex else None,
         seconds=round(patch.seconds, 3),
         changes=comparison_entry(patch.changes) if patch.changes is not None else None,

@@ -130,6 +130,7 @@ class PatchResult(msgspec.Struct, frozen=True, kw_only=True):
         platforms: the platforms patched, of a multi-platform image.
         changes: the patched image compared with the original; None when it was not compared.
         smoke: what starting original and patched image showed; None when they were not started.
+        programs: name → version of the programs that made it; empty when this run did not.
     """
 
     image: str
@@ -149,6 +150,7 @@ class PatchResult(msgspec.Struct, frozen=True, kw_only=True):
     platforms: tuple[str, ...] = ()
     changes: ImageComparison | None = None
     smoke: SmokeResult | None = None
+    programs: Mapping[str, str] = msgspec.field(default_factory=dict)
     seconds: float = 0.0
 
     @property

@@ -31,7 +31,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     """A document to attach.
 
     Attributes:
-        kind: a key of `artifact_types.KINDS`.
+        kind: a key of `artifact_types.KINDS` or `artifact_types.PREDICATES`.
         content: the document.
         created: RFC 3339 time of the scan or patch it describes.
         annotations: of its manifest, besides the time.
@@ -45,7 +45,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def artifact_type(self) -> str:
         """Return its media type, which is also its manifest's artifact type."""
-        return artifact_types.KINDS[self.kind]
+        return artifact_types.artifact_type_of(self.kind)
 
     @property
     def digest(self) -> str:
@@ -54,8 +54,9 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
 
     def manifest(self, subject: Descriptor) -> bytes:
         """Return the manifest that attaches the document to the subject."""
-        title = artifact_types.TITLES[self.artifact_type]
-        notes = {**self.annotations, artifact_types.CREATED: self.created, CONTENT_ANNOTATION: self.digest}
+        predicate = artifact_types.PREDICATES.get(self.kind, "")
+        about = {artifact_types.PREDICATE_TYPE: predicate} if predicate else {}
+        notes = {**self.annotations, **about, artifact_types.CREATED: self.created, CONTENT_ANNOTATION: self.digest}
         document = {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
@@ -66,7 +67,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
                     "mediaType": self.artifact_type,
                     "digest": self.digest,
                     "size": len(self.content),
-                    "annotations": {artifact_types.TITLE: title},
+                    "annotations": {**about, artifact_types.TITLE: artifact_types.title_of(self.kind)},
                 }
             ],
             "subject": {"mediaType": subject.media_type, "digest": subject.digest, "size": subject.size},
@@ -219,11 +220,12 @@ def prune(
     Raises:
         OutsideError: the registry does not allow deletions, or failed.
     """
-    kinds, new_digests = {document.artifact_type for document in done}, {document.digest for document in done}
+    new_digests = {document.digest for document in done}
+    kinds = {(document.artifact_type, artifact_types.PREDICATES.get(document.kind, "")) for document in done}
     old = [
         document
         for document in place.there
-        if document.artifact_type in kinds
+        if (document.artifact_type, _predicate(document)) in kinds
         and document.digest not in new_digests
         and artifact_types.VERSION in document.annotations
         and not (before and document.annotations.get(artifact_types.CREATED, "") > before)
@@ -235,6 +237,12 @@ def prune(
         when = document.annotations.get(artifact_types.CREATED, "?")
         tools.progress.note(f"{place.reference}: {document.digest} of {when} deleted")
     return tuple(document.digest for document in old)
+
+
+def _predicate(document: Descriptor) -> str:
+    """Return which in-toto statement a referrer claims to be; empty for any other document."""
+    is_statement = document.artifact_type == artifact_types.IN_TOTO
+    return document.annotations.get(artifact_types.PREDICATE_TYPE, "") if is_statement else ""
 
 
 def _digest(content: bytes) -> str:

@@ -22,6 +22,7 @@ from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.core.reference import Reference, is_digest
 from s3c_actions.evidence import documents as attached
+from s3c_actions.evidence import intoto_reading
 from s3c_actions.evidence import signatures as stored
 from s3c_actions.registry.oci_layout import OciLayout
 from s3c_actions.signing import certificates, envelopes
@@ -54,6 +55,7 @@ DOCUMENT_KINDS: Mapping[str, DocumentKind] = {
     artifact_types.CYCLONEDX: DocumentKind.SBOM,
     artifact_types.OPENVEX: DocumentKind.VEX,
     artifact_types.RESULT: DocumentKind.RESULT,
+    artifact_types.IN_TOTO: DocumentKind.STATEMENT,
 }
 MAX_SIGNATURES = 20
 MAX_DOCUMENTS = 5
@@ -329,6 +331,9 @@ class _Reader:
         if document.kind is DocumentKind.RESULT:
             self._results[document.digest] = attached.read_attached_result(content, subject)
             return replace(document, told=self._results[document.digest].told)
+        if document.kind is DocumentKind.STATEMENT:
+            statement = intoto_reading.describe_statement(content, subject)
+            return replace(document, predicate_type=statement.predicate_type, told=statement.told)
         describe = {
             artifact_types.SPDX: attached.describe_spdx,
             artifact_types.CYCLONEDX: attached.describe_cyclonedx,
@@ -472,7 +477,9 @@ def _to_read(documents: Sequence[Descriptor]) -> set[str]:
         is_known_type = document.artifact_type in DOCUMENT_KINDS
         key = document.artifact_type if is_known_type else ""
         counts[key] = counts.get(key, 0) + 1
-        if counts[key] <= (MAX_DOCUMENTS if is_known_type else MAX_OTHERS):
+        # Every in-toto statement has one type, whatever it states.
+        many = not is_known_type or key == artifact_types.IN_TOTO
+        if counts[key] <= (MAX_OTHERS if many else MAX_DOCUMENTS):
             chosen.add(document.digest)
     return chosen
 
@@ -483,6 +490,7 @@ def _unread(listed: Descriptor) -> AttachedDocument:
         digest=listed.digest,
         artifact_type=listed.artifact_type,
         kind=DOCUMENT_KINDS.get(listed.artifact_type, DocumentKind.OTHER),
+        predicate_type=annotations.get(artifact_types.PREDICATE_TYPE, ""),
         created=_listed_at(listed),
         scanner=annotations.get(artifact_types.SCANNER, ""),
         database=annotations.get(artifact_types.DATABASE, ""),

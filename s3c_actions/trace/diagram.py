@@ -316,7 +316,7 @@ def _document_boxes(documents: Sequence[AttachedDocument]) -> list[Box]:
     """Return a box for each document: first, of each type, the one that counts, then the others in their order."""
     chosen: dict[str, AttachedDocument] = {}
     for document in sorted(documents, key=_counts_less):
-        chosen.setdefault(document.artifact_type, document)
+        chosen.setdefault(document.predicate_type or document.artifact_type, document)
     order = [*chosen.values()]
     order.sort(key=lambda document: _KINDS.index(document.kind))
     digests = {document.digest for document in order}
@@ -331,7 +331,14 @@ def _document_boxes(documents: Sequence[AttachedDocument]) -> list[Box]:
     return _fit_boxes(boxes, MAX_DOCUMENTS, "more documents")
 
 
-_KINDS = (DocumentKind.REPORT, DocumentKind.RESULT, DocumentKind.SBOM, DocumentKind.VEX, DocumentKind.OTHER)
+_KINDS = (
+    DocumentKind.REPORT,
+    DocumentKind.RESULT,
+    DocumentKind.SBOM,
+    DocumentKind.VEX,
+    DocumentKind.STATEMENT,
+    DocumentKind.OTHER,
+)
 
 
 def _counts_less(document: AttachedDocument) -> bool:

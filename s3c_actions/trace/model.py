@@ -80,6 +80,7 @@ class DocumentKind(StrEnum):
     SBOM = "SBOM"
     VEX = "VEX"
     RESULT = "result"
+    STATEMENT = "in-toto statement"
     OTHER = "other"
 
 
@@ -88,7 +89,7 @@ class AttachedDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         digest: of its manifest; `content` of the document itself, empty when it was not read.
-        artifact_type: as the registry lists it.
+        artifact_type: as the registry lists it; `predicate_type` what an in-toto statement states.
         created: RFC 3339; of a report, the time of the scan (from its content where it states it).
         size: of the document in bytes, 0 when it was not read.
         scanner, database: from its annotations or content.
@@ -102,6 +103,7 @@ class AttachedDocument(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     artifact_type: str
     kind: DocumentKind
+    predicate_type: str = ""
     created: str = ""
     content: str = ""
     size: Count = 0

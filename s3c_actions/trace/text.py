@@ -18,6 +18,7 @@ from s3c_actions.trace.model import (
     Ancestor,
     AttachedDocument,
     AttachedFinding,
+    DocumentKind,
     PatchChange,
     Relation,
     SignatureTrust,
@@ -100,8 +101,24 @@ def title_of(story: Trace) -> str:
     return f"{reference.short}:{story.tag}" if story.tag else reference.short
 
 
+_STATEMENTS = {
+    artifact_types.PREDICATES[kind]: title
+    for kind, title in {
+        "intoto-vex": "VEX (in-toto)",
+        "intoto-vulns": "vulnerabilities (in-toto)",
+        "intoto-spdx": "SBOM (SPDX, in-toto)",
+        "intoto-cyclonedx": "SBOM (CycloneDX, in-toto)",
+        "provenance": "provenance",
+        "vsa": "verification summary",
+    }.items()
+}
+"""Predicate type → what the statement is, for people."""
+
+
 def title_of_document(document: AttachedDocument) -> str:
-    """Return the kind of a document for people; of a bill of materials also its format."""
+    """Return what a document is for people: a bill of materials with its format, a statement by what it states."""
+    if document.kind is DocumentKind.STATEMENT:
+        return _STATEMENTS.get(document.predicate_type, document.kind.value)
     form = {artifact_types.SPDX: "SPDX", artifact_types.CYCLONEDX: "CycloneDX"}.get(document.artifact_type, "")
     return f"{document.kind.value} ({form})" if form else document.kind.value
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 
 from s3c_actions import __version__
 from s3c_actions.core import reading
+from s3c_actions.core.artifact_types import PREDICATES, VERDICT
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
@@ -29,6 +31,7 @@ from s3c_actions.steps import assess, attach
 from s3c_actions.steps.attach import AttachTarget, AttachTools
 from s3c_actions.steps.merge import merge_scans
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.statements import StatementSource
 
 if TYPE_CHECKING:
     from s3c_actions.findings.threshold import Threshold
@@ -41,9 +44,21 @@ if TYPE_CHECKING:
     from s3c_actions.wiring.earlier import Earlier
     from s3c_actions.wiring.scanning import ImageScanner
 
-_ORDER = ("spdx", "cyclonedx", "vex", "result", "sarif")
+_ORDER = ("spdx", "cyclonedx", "vex", "result", *PREDICATES, "sarif")
 _VOLATILE = frozenset(
-    {"seconds", "files", "vex", "skipped", "reused", "reason", "days_left", "difference", "attach", "admission"}
+    {
+        "seconds",
+        "files",
+        "vex",
+        "skipped",
+        "reused",
+        "reason",
+        "programs",
+        "days_left",
+        "difference",
+        "attach",
+        "admission",
+    }
 )
 
 
@@ -138,16 +153,37 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
             __version__,
         )
         attached: list[AttachedEvidence] = []
+
+        @cache
+        def document(kind: str) -> bytes | None:
+            """Return what is attached by itself and within a statement, made once."""
+            if kind in {"spdx", "cyclonedx"}:
+                return self._sbom(kind, pairs, reference, created)
+            return self._openvex(outcome, created) if outcome is not None else None
+
+        source = StatementSource(
+            reference=reference,
+            scans=[scan for _, scan in pairs],
+            created=created,
+            passed=annotations[VERDICT] == "passed",
+            gate=self.gate,
+            policy=stated.policy,
+            document=document,
+            patch=(self.patch or outcome.patch) if outcome is not None else None,
+            environment=self.context.environment,
+        )
         # The SBOM comes first because the report names it; the report comes last because the image is judged by it.
         for kind in sorted(self.kinds, key=_ORDER.index):
             content: bytes | None = None
             if kind == "sarif":
                 sbom = next((evidence.digest for evidence in attached if evidence.kind == "spdx"), "")
                 content = self._sarif(pairs, replace(stated, sbom=sbom))
-            elif kind in {"spdx", "cyclonedx"}:
-                content = self._sbom(kind, pairs, reference, created)
+            elif kind in PREDICATES:
+                content = source.render(kind)
+            elif kind != "result":
+                content = document(kind)
             elif outcome is not None:
-                content = self._openvex(outcome, created) if kind == "vex" else self._result(outcome, command, created)
+                content = self._result(outcome, command, created)
             if content is not None:
                 attachment = attach.Attachment(kind=kind, content=content, created=created, annotations=annotations)
                 attached.append(attach.attach(attachment, place, self.tools))

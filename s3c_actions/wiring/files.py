@@ -22,14 +22,19 @@ def read_dockerfile(path: Path) -> str:
         ) from error
 
 
-def read_input_file(path: Path, field: str) -> bytes:
+def read_input_file(path: Path, field: str, limit: int = reading.MAX_SETTINGS_BYTES) -> bytes:
     """Read a file that an input names.
 
+    Args:
+        path: of the file.
+        field: name of the input.
+        limit: in bytes.
+
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, or is larger.
     """
     try:
-        return reading.read_file(path)
+        return reading.read_file(path, limit)
     except OSError as error:
         raise InputError(
             field, f"{path} cannot be read: {error.strerror}.", remedy="Look at the path and its permissions."

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Collection
 
 from msgspec.structs import replace
 
-from s3c_actions.core import concurrency
-from s3c_actions.core.errors import Refused, S3CError
+from s3c_actions import __version__
+from s3c_actions.core import concurrency, storage_errors
+from s3c_actions.core.errors import BugError, Refused, S3CError
 from s3c_actions.core.progress import Progress, showing
 from s3c_actions.options.report import ExitCodeOptions
 from s3c_actions.result.model import ImageOutcome
 from s3c_actions.result.smoke import SmokeRefused
+from s3c_actions.wiring.context import Context
 
 
 def for_each_image(
@@ -55,3 +58,35 @@ def unless_exempt(refused: Refused | None, image: str, options: ExitCodeOptions,
         return refused
     progress.warning(f"{image}: {refused.what} The step goes on, as `exit-code` 0 asks.")
     return None
+
+
+def isolated(do: Callable[[str], ImageOutcome], context: Context) -> Callable[[str], ImageOutcome]:
+    """Return the function with every exception of its own as the failure of its one image: a bug stops no other.
+
+    Args:
+        do: processes one image.
+        context: of the run; the traceback is shown in its log.
+    """
+
+    def process(image: str) -> ImageOutcome:
+        try:
+            return do(image)
+        except S3CError as error:
+            return failed(ImageOutcome(image=image), error)
+        except BrokenPipeError:
+            raise  # whoever reads our output is gone: of every image
+        except Exception as error:
+            translated = storage_errors.translate(error) if isinstance(error, OSError) else None
+            return failed(ImageOutcome(image=image), translated or _bug(error, context))
+
+    return process
+
+
+def _bug(error: Exception, context: Context) -> BugError:
+    for line in context.secrets.redact("".join(traceback.format_exception(error))).splitlines():
+        context.progress.line(line)
+    return BugError(
+        f"A bug of s3c ended it: {type(error).__name__}.",
+        remedy=f"Please report it with the traceback from the log, of s3c {__version__}.",
+        original=context.secrets.redact(str(error)),
+    )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
+from s3c_actions import __version__
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.layers.comparison import ImageComparison, compare_images
@@ -122,7 +123,15 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
             compare=self.compare if options.unexpected_changes != IGNORE else None,
             smoke=self.smoke,
         )
-        return patch.run(settings, tools, before)
+        result = patch.run(settings, tools, before)
+        return result if result.skipped else replace(result, programs=self._programs())
+
+    def _programs(self) -> dict[str, str]:
+        """Return name → version of what made a patch, for its provenance."""
+        from s3c_actions.wiring import programs
+
+        copa = programs.copa(self.options, self.context)
+        return {"s3c": __version__, "copa": copa.version, "trivy": self.scanner.trivy.version}
 
     def compare(self, original: Reference, patched: Reference) -> ImageComparison:
         """Compare a patched image with its original, one after another: each takes memory for all of its files."""

@@ -324,8 +324,13 @@ def _trivy_config(options: TrivyOptions, context: Context) -> tuple[TrivyConfig,
 
 
 def _describe_unused(options: TrivyOptions, context: Context) -> list[str]:
-    """Return warnings on unused ignore files in the working folder, and on settings that find fewer secrets."""
+    """Return warnings on unused ignore files and unverified VEX, and on settings that find fewer secrets."""
     warnings = []
+    if settings_files.UNVERIFIED_VEX in options.vex:
+        warnings.append(
+            "VEX beside the image (`oci` in `vex`) is not used: Trivy verifies none of it, so that whoever may push "
+            "could set findings aside. Give the document as a file."
+        )
     ignore_files = options.ignore_files
     if ignore_files == (ignore.DEFAULT_FILE,) or not (ignore_files or options.given(inputs.TrivyOptions.ignore_files)):
         warnings += [
@@ -378,7 +383,7 @@ def _options(options: ScanningOptions, context: Context, ignore_file: Path | Non
         skip_files=options.skip_files,
         ignore_file=ignore_file,
         ignore_policy=options.ignore_policy,
-        vex=options.vex,
+        vex=tuple(source for source in options.vex if source != settings_files.UNVERIFIED_VEX),
         secret_config=options.secret_config if _looks_for_secrets(options) else None,
         config=config.written(context.temp),
         wider=config.wider,

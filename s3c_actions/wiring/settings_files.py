@@ -57,7 +57,9 @@ _INSTEAD: Mapping[str, tuple[str, ...]] = {FleetOptions.fleet.name: ("image", "p
 _PATHS = frozenset({TrustOptions.trust_store.name, TrustOptions.trusted_timestamp_root.name})
 """Inputs of many files whose values are paths, not texts."""
 
-_SOURCES_WITHOUT_FILES = frozenset({"repo", "oci"})
+UNVERIFIED_VEX = "oci"
+"""Of the input `vex`: VEX that lies beside the image. Trivy verifies none of it, so it is not used."""
+SOURCES_WITHOUT_FILES = frozenset({"repo", UNVERIFIED_VEX})
 _TEXTS = frozenset({ExploitationOptions.exploited_data.name, ExploitationOptions.epss_data.name})
 """Inputs of one file whose values are texts, for an address may stand in its place."""
 
@@ -152,7 +154,7 @@ def _wants_default(option: Input[Any], options: Group, inputs: Mapping[str, Inpu
 
 def is_elsewhere(option: str, name: str) -> bool:
     """Return whether a value of an input of FILE_INPUTS names no file: a source of VEX, or an address."""
-    return name in _SOURCES_WITHOUT_FILES or (option in _TEXTS and "://" in name)
+    return name in SOURCES_WITHOUT_FILES or (option in _TEXTS and "://" in name)
 
 
 def input_paths(options: Group, option: Input[Any]) -> tuple[str, ...]:
@@ -197,7 +199,7 @@ def list_files(
 def _hash_files(kind: str, path: str, cwd: Path, names: Mapping[str, str]) -> Iterator[SettingsFile]:
     name = names.get(path, path)
     if is_elsewhere(kind, path):
-        if kind == scanning.TrivyOptions.vex.name:
+        if kind == scanning.TrivyOptions.vex.name and path != UNVERIFIED_VEX:
             yield SettingsFile(kind=kind, path=path, sha256="")
         return  # what was downloaded is stated by its date
     place = cwd / Path(path).expanduser()

@@ -94,7 +94,7 @@ CASES = (
         field="vex",
         what="a VEX document cannot be read.",
         cause="It is missing, or is neither OpenVEX, CSAF nor CycloneDX VEX.",
-        remedy="Give the path of such a document, `repo` or `oci`.",
+        remedy="Give the path of such a document, or `repo`.",
     ),
     Case(
         pattern=r"ignore[- ]policy|rego|policy",
@@ -149,6 +149,13 @@ CASES = (
         what=_NOT_DOWNLOADED + "its registry failed.",
         cause="It answered with an error of its own.",
         remedy=_GET_DATABASE,
+    ),
+    Case(
+        pattern=r"failed to analyze layer [^\n]{0,2000}?"
+        r"(?:invalid tar header|unexpected EOF|gzip: invalid|flate: corrupt|invalid checksum)",
+        what="A layer of {image} cannot be read.",
+        cause="It is no tar archive, or is cut off: it was damaged, what pushed it failed, or its download broke.",
+        remedy="Try again; where that does not help, build the image anew and push it.",
     ),
     Case(
         pattern=r"no child with platform (?P<platform>\S+)",

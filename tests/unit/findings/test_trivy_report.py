@@ -95,7 +95,25 @@ def test_only_words_that_say_no_harm_suppress(status: str, suppressed: bool) -> 
     results = result(ExperimentalModifiedFindings=[modified | {"Finding": vulnerability()}])
     read = trivy_report.parse(report(Results=results))
     assert (len(read.suppressed), len(read.findings)) == ((1, 0) if suppressed else (0, 1))
-    assert (read.suppressed or read.findings)[0].suppressed == "because (vex.json)"
+    # What counts carries no reason not to: whoever reads that alone, as the cluster does, counts it as well.
+    assert (read.suppressed or read.findings)[0].suppressed == ("because (vex.json)" if suppressed else "")
+
+
+@pytest.mark.parametrize(
+    ("source", "verified"),
+    [
+        ("vex.json", True),
+        ("VEX Repository: default (https://github.com/aquasecurity/vexhub)", True),
+        ("VEX attestation in OCI registry (pkg:oci/app@sha256%3Aaa?repository_url=localhost:5000/app)", False),
+        ("https://evil.example/vex.json", False),
+        ("http://evil.example/vex.json", False),
+    ],
+)
+def test_vex_that_nobody_verified_sets_nothing_aside(source: str, verified: bool) -> None:
+    modified = {"Type": "vulnerability", "Status": "not_affected", "Statement": "", "Source": source}
+    results = result(ExperimentalModifiedFindings=[modified | {"Finding": vulnerability()}])
+    read = trivy_report.parse(report(Results=results))
+    assert (len(read.suppressed), len(read.findings)) == ((1, 0) if verified else (0, 1))
 
 
 def test_the_most_severe_and_fixable_come_first() -> None:

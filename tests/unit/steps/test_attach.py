@@ -128,6 +128,28 @@ def test_only_what_s3c_attached_before_of_the_same_kind_is_pruned(registry, tool
     assert registry.deleted == [old]
 
 
+STATEMENT = replace(DOCUMENT, kind="provenance")
+
+
+def test_a_statement_is_an_artifact_that_tells_what_it_states():
+    document = json.loads(STATEMENT.manifest(SUBJECT))
+    assert document["artifactType"] == document["layers"][0]["mediaType"] == "application/vnd.in-toto+json"
+    for notes in (document["annotations"], document["layers"][0]["annotations"]):
+        assert notes["in-toto.io/predicate-type"] == "https://slsa.dev/provenance/v1"
+    assert document["layers"][0]["annotations"][artifact_types.TITLE] == "provenance.intoto.json"
+    assert artifact_types.PREDICATE_TYPE not in json.loads(DOCUMENT.manifest(SUBJECT))["annotations"]
+
+
+def test_a_statement_takes_the_place_of_its_own_kind_alone(registry, tools):
+    earlier = replace(STATEMENT, created="2026-11-20T12:00:00Z")
+    old = registry.add(earlier.manifest(SUBJECT))
+    registry.add(replace(earlier, kind="vsa").manifest(SUBJECT))
+    registry.add(replace(earlier, annotations={}).manifest(SUBJECT))
+    place = attach.find_attach_target(REFERENCE, registry)
+    done = attach.attach(STATEMENT, place, tools)
+    assert attach.prune([done], place, tools) == (old,)
+
+
 def finding(number: int, severity: Severity = Severity.HIGH, **more: str) -> Finding:
     facts = {"package": f"package-{number}", "installed": "1", "fixed": "2", "title": "T" * 300, **more}
     return Finding(kind=FindingKind.VULNERABILITY, id=f"CVE-2026-{number}", severity=severity, **facts)  # type: ignore[arg-type]

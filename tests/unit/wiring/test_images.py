@@ -1,15 +1,19 @@
 """What becomes of one image keeps no other from its turn."""
 
+import errno
 import threading
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from s3c_actions.core.errors import OutsideError, Refused
+from s3c_actions.core.errors import BugError, OutsideError, Refused
 from s3c_actions.core.progress import Silent
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.options.declare import read
 from s3c_actions.options.report import ExitCodeOptions
 from s3c_actions.result.model import ImageOutcome
-from s3c_actions.wiring.images import failed, for_each_image, unless_exempt
+from s3c_actions.wiring.images import failed, for_each_image, isolated, unless_exempt
 
 
 class Shown(Silent):
@@ -85,3 +89,53 @@ def test_a_bug_is_not_an_outcome_of_a_job_either():
 
     with pytest.raises(ZeroDivisionError):
         for_each_image(("a", "b", "c"), Silent(), do, jobs=2)
+
+
+class Logged(Silent):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def logged(*secrets: str) -> Any:
+    hidden = Secrets()
+    for secret in secrets:
+        hidden.add(secret)
+    return SimpleNamespace(progress=Logged(), secrets=hidden)
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_bug_is_the_failure_of_its_image_with_its_traceback_in_the_log(jobs: int) -> None:
+    def do(image: str) -> ImageOutcome:
+        if image == "b":
+            raise KeyError("the password is hunter2222")
+        return ImageOutcome(image=image)
+
+    context = logged("hunter2222")
+    outcomes = for_each_image(("a", "b", "c"), Silent(), isolated(do, context), jobs=jobs)
+    assert [outcome.failure is None for outcome in outcomes] == [True, False, True]
+    failure = outcomes[1].failure
+    assert isinstance(failure, BugError)
+    assert (failure.image, failure.exit_code, failure.what) == ("b", 4, "A bug of s3c ended it: KeyError.")
+    assert context.progress.lines[0] == "Traceback (most recent call last):"
+    assert context.progress.lines[-1].startswith("KeyError: ")
+    assert "hunter2222" not in "\n".join([*context.progress.lines, failure.original])
+
+
+def test_a_full_disk_is_no_bug_and_an_interruption_no_failure() -> None:
+    def full(_image: str) -> ImageOutcome:
+        raise OSError(errno.ENOSPC, "No space left on device", "/cache/x")
+
+    failure = isolated(full, logged())("a").failure
+    assert failure is not None
+    assert (failure.exit_code, failure.image) == (3, "a")
+    assert "the disk is full" in failure.what
+    for ends in (KeyboardInterrupt(), BrokenPipeError()):
+
+        def interrupted(_image: str, ends: BaseException = ends) -> ImageOutcome:
+            raise ends
+
+        with pytest.raises(type(ends)):
+            isolated(interrupted, logged())("a")

@@ -50,6 +50,8 @@ OUTSIDE = {
     "disk-full": "The disk is full",
     "locked-cache": "in use by another scan",
     "daemon-none": "could not be asked",
+    "layer-header": "A layer of x cannot be read",
+    "layer-cut": "A layer of x cannot be read",
 }
 
 

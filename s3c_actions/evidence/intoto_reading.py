@@ -1,0 +1,134 @@
+"""Read in-toto statements beside an image, of s3c and of other tools, for display.
+
+Bare statements and those in a DSSE envelope (https://github.com/secure-systems-lab/dsse) are read. An envelope's own
+signatures are not verified here: what is shown of a document's trust is notation's verdict on its manifest.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from s3c_actions.core import reading
+from s3c_actions.core.artifact_types import IN_TOTO, PREDICATES
+from s3c_actions.evidence import documents
+from s3c_actions.evidence.documents import UnusableDocument
+
+_STATEMENT_TYPES = ("https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1")
+
+
+class DescribedStatement(msgspec.Struct, frozen=True, kw_only=True):
+    """What a statement says, in a clause, and the type of its predicate; both untrusted."""
+
+    predicate_type: str
+    told: str
+
+
+def describe_statement(content: bytes, digest: str) -> DescribedStatement:
+    """Describe an in-toto statement about an image.
+
+    Args:
+        content: the statement, or a DSSE envelope that holds it.
+        digest: of the image that it lies beside.
+
+    Raises:
+        UnusableDocument: it is none, or about another image.
+    """
+    statement = _statement(content)
+    predicate_type = statement.get("predicateType")
+    if statement.get("_type") not in _STATEMENT_TYPES or not isinstance(predicate_type, str) or not predicate_type:
+        raise UnusableDocument("it is no in-toto statement")
+    algorithm, _, value = digest.partition(":")
+    named = [_map(_map(subject).get("digest")).get(algorithm) for subject in _list(statement.get("subject"))]
+    if value not in named:
+        raise UnusableDocument("it is about another image")
+    predicate = _map(statement.get("predicate"))
+    kind = next((kind for kind, known in PREDICATES.items() if predicate_type == known), "")
+    describe = _DESCRIPTIONS.get(kind)
+    told = describe(predicate) if describe is not None else f"of type {predicate_type}"
+    return DescribedStatement(predicate_type=predicate_type, told=told)
+
+
+def _statement(content: bytes) -> Mapping[str, Any]:
+    document = _parse(content)
+    if "payloadType" not in document:
+        return document
+    if document["payloadType"] != IN_TOTO or not isinstance(document.get("payload"), str):
+        raise UnusableDocument("its envelope holds no in-toto statement")
+    try:
+        payload = base64.b64decode(document["payload"], validate=True)
+    except binascii.Error:
+        raise UnusableDocument("its envelope is not base64") from None
+    return _parse(payload)
+
+
+def _parse(content: bytes) -> Mapping[str, Any]:
+    try:
+        document = reading.parse_json(content)
+    except ValueError:
+        raise UnusableDocument("it is not JSON") from None
+    if not isinstance(document, dict):
+        raise UnusableDocument("it is no JSON object")
+    return document
+
+
+def _describe_vulnerabilities(predicate: Mapping[str, Any]) -> str:
+    scanner = _map(predicate.get("scanner"))
+    if not isinstance(scanner.get("result"), list):
+        raise UnusableDocument("it is no vulnerability report: it has no results")
+    version = _text(scanner.get("version"))
+    name = _text(scanner.get("uri")).partition("@")[0].rpartition("/")[2]
+    ids = {_text(_map(result).get("id")) for result in _list(scanner.get("result"))}
+    noun = "vulnerability" if len(ids) == 1 else "vulnerabilities"
+    return f"{len(ids):,} {noun}, by {f'{name} {version}'.strip() or 'no scanner'}"
+
+
+def _describe_provenance(predicate: Mapping[str, Any]) -> str:
+    definition, details = _map(predicate.get("buildDefinition")), _map(predicate.get("runDetails"))
+    builder = _text(_map(details.get("builder")).get("id"))
+    if not builder:
+        raise UnusableDocument("it is no provenance: it names no builder")
+    dependencies = map(_map, _list(definition.get("resolvedDependencies")))
+    original = next((entry for entry in dependencies if entry.get("name") == "original"), {})
+    digest = _text(_map(original.get("digest")).get("sha256"))
+    return f"built by {builder}" + (f" of sha256:{digest[:12]}" if digest else "")
+
+
+def _describe_summary(predicate: Mapping[str, Any]) -> str:
+    result = _text(predicate.get("verificationResult"))
+    if result not in {"PASSED", "FAILED"}:
+        raise UnusableDocument("it is no verification summary: it has no result")
+    policy = _text(_map(_map(predicate.get("policy")).get("digest")).get("sha256"))
+    verifier = _text(_map(predicate.get("verifier")).get("id"))
+    return f"{result.lower()}, by {verifier or 'nobody'}" + (f" and the policy sha256:{policy[:12]}" if policy else "")
+
+
+def _wrapped(describe: Callable[[bytes], str]) -> Callable[[Mapping[str, Any]], str]:
+    return lambda predicate: describe(json.dumps(predicate).encode())
+
+
+_DESCRIPTIONS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "intoto-vex": _wrapped(documents.describe_openvex),
+    "intoto-spdx": _wrapped(documents.describe_spdx),
+    "intoto-cyclonedx": _wrapped(documents.describe_cyclonedx),
+    "intoto-vulns": _describe_vulnerabilities,
+    "provenance": _describe_provenance,
+    "vsa": _describe_summary,
+}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _map(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,166 @@
+"""What other tools read: the in-toto statements beside an image, by the real Trivy and a registry."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from google.protobuf import json_format
+from in_toto_attestation.v1 import statement_pb2
+from in_toto_attestation.v1.statement import Statement
+
+from s3c_actions.cli.console import LogProgress
+from s3c_actions.cli.run import cache_path
+from s3c_actions.core.artifact_types import PREDICATES
+from s3c_actions.core.process import Runner
+from s3c_actions.core.reference import Reference
+from s3c_actions.evidence.openvex import render_openvex
+from s3c_actions.findings import trivy_report
+from s3c_actions.programs.install.pins import TRIVY
+from s3c_lab import daemons, registry_server
+from s3c_lab.certificates import make
+from s3c_lab.machine import Machine, with_system_path
+from tests.support import scanning
+from tests.support.oci import Repository, layer
+from tests.support.signing import Ended, s3c
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    environment = with_system_path(dict(os.environ))
+    machine = Machine(runner=Runner(environment), progress=LogProgress(sys.stderr), cache=cache_path(environment))
+    folder, port = tmp_path_factory.mktemp("registry"), registry_server.free_port()
+    registry_server.start(folder, port, machine)
+    yield f"localhost:{port}"
+    daemons.stop(folder / "registry.pid", machine)
+
+
+class World:
+    """A registry, a vulnerability database and a key."""
+
+    def __init__(self, registry: str, folder: Path) -> None:
+        self.registry, self.folder = registry, folder
+        self.cache = scanning.database(folder)
+        self.key, self.certificate = make("s3c-formats").write(folder, "signing")
+
+    def image(self, name: str) -> str:
+        """Push an image with findings; its reference by digest."""
+        pushed = Repository(self.registry, name).image([layer(scanning.debian())], "1")
+        return f"{self.registry}/{name}@{pushed['digest']}"
+
+    def index(self, name: str) -> str:
+        """Push an image of two platforms; its reference by the digest of the index."""
+        repository = Repository(self.registry, name)
+        images = [
+            repository.image([layer({**scanning.debian(), "arch": platform.encode()})], platform, architecture=platform)
+            for platform in ("amd64", "arm64")
+        ]
+        return f"{self.registry}/{name}@{repository.index(images, 'both')['digest']}"
+
+    def trivy(self, image: str, *flags: str) -> tuple[dict[str, str], str]:
+        """Scan with Trivy itself; finding → `affected` or the status by which VEX set it aside, and what it wrote."""
+        words = ["image", "--cache-dir", str(self.cache), "--skip-db-update", "--skip-java-db-update"]
+        words += ["--scanners", "vuln", "--format", "json", "--show-suppressed", *flags, image]
+        ended = subprocess.run(
+            [scanning.program(TRIVY), *words], capture_output=True, text=True, check=True, cwd=self.folder
+        )
+        found: dict[str, str] = {}
+        for result in json.loads(ended.stdout)["Results"]:
+            found |= {one["VulnerabilityID"]: "affected" for one in result.get("Vulnerabilities") or ()}
+            for one in result.get("ExperimentalModifiedFindings") or ():
+                found[one["Finding"]["VulnerabilityID"]] = one["Status"]
+        return found, ended.stderr
+
+    def report(self, image: str, *flags: str) -> Path:
+        path = self.folder / "report.json"
+        words = ["image", "--cache-dir", str(self.cache), "--skip-db-update", "--scanners", "vuln", "--format", "json"]
+        words += ["--list-all-pkgs", "--output", str(path), *flags, image]
+        subprocess.run([scanning.program(TRIVY), *words], capture_output=True, check=True, cwd=self.folder)
+        return path
+
+    def vex(self, image: str, *names: str) -> Path:
+        """Our own OpenVEX document, which says that these findings are fixed."""
+        findings = trivy_report.read(self.report(image)).findings
+        fixed = [finding for finding in findings if finding.id in names]
+        path = self.folder / "fixed.openvex.json"
+        path.write_bytes(render_openvex(Reference.parse(image), fixed, datetime(2026, 11, 29, tzinfo=UTC), "1"))
+        return path
+
+    def attach(self, image: str, kinds: str, *flags: str | Path) -> Ended:
+        words = ("attach", image, "--attach", kinds, "--trivy-cache-dir", self.cache, "--scanners", "vuln")
+        key = ("--key", self.key, "--certificate", self.certificate)
+        ended = s3c(self.folder, *words, "--offline", *key, *flags)
+        assert ended.code == 0, ended.stderr
+        return ended
+
+
+@pytest.fixture(scope="module")
+def world(registry: str, tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World(registry, tmp_path_factory.mktemp("world"))
+
+
+@pytest.mark.parametrize("kind", ["image", "index"])
+def test_trivy_honours_our_openvex(world: World, kind: str) -> None:
+    image = world.image("vexed") if kind == "image" else world.index("vexed-index")
+    every = {scanning.HIGH: "affected", scanning.MEDIUM: "affected", scanning.LOW: "affected"}
+    vex = world.vex(image, scanning.HIGH)
+    # The document alone, of OpenVEX's own type, is one that Trivy does not look for.
+    world.attach(image, "vex", "--openvex", vex)
+    assert world.trivy(image, "--vex", "oci")[0] == every
+    world.attach(image, "vex,intoto", "--openvex", vex)
+    found, written = world.trivy(image, "--vex", "oci")
+    assert found == {**every, scanning.HIGH: "fixed"}, written
+    assert world.trivy(image)[0] == every
+
+
+def test_our_gate_uses_no_vex_that_nobody_verified(world: World) -> None:
+    """Whoever may push puts a statement beside the image, or hands on a report that Trivy made with it."""
+    image = world.image("excused")
+    everything = (scanning.HIGH, scanning.MEDIUM, scanning.LOW)
+    world.attach(image, "intoto-vex", "--openvex", world.vex(image, *everything))
+    assert set(world.trivy(image, "--vex", "oci")[0].values()) == {"fixed"}
+    scan = ("scan", image, "--trivy-cache-dir", world.cache, "--scanners", "vuln", "--offline", "--fail-on", "HIGH")
+    ended = s3c(world.folder, *scan, "--vex", "oci")
+    assert ended.code == 1, ended.stderr
+    assert "`--vex`" in ended.stderr and "not used" in ended.stderr
+    assert ended.image["scan"]["findings"]["high"] == 1
+    made = world.report(image, "--vex", "oci", "--show-suppressed")
+    assert s3c(world.folder, "report", made, "--fail-on", "HIGH").code == 1
+
+
+def test_every_statement_is_attached_once_and_signed_and_traced(world: World) -> None:
+    image = world.image("stated")
+    policy = world.folder / "s3c-policy.yaml"
+    policy.write_text("version: 1\nfindings: {refuse: [CRITICAL]}\n")
+    flags = ("--openvex", world.vex(image, scanning.HIGH), "--policy", policy)
+    first = world.attach(image, "true,intoto", *flags, "--report", world.report(image)).image["attach"]
+    again = world.attach(image, "true,intoto", *flags, "--report", world.folder / "report.json").image["attach"]
+    kinds = [document["kind"] for document in first["documents"]]
+    # Nothing was patched by this run, and the report does not tell of its database: neither is stated.
+    assert kinds == [
+        "spdx", "cyclonedx", "vex", "result", "intoto-vex", "intoto-spdx", "intoto-cyclonedx", "vsa", "sarif"
+    ]  # fmt: skip
+    assert [one["digest"] for one in again["documents"]] == [one["digest"] for one in first["documents"]]
+    assert again["skipped"]
+    scanned = world.attach(image, "intoto", "--policy", policy).image["attach"]
+    assert "intoto-vulns" in [document["kind"] for document in scanned["documents"]]
+    traced = s3c(world.folder, "trace", image, "--trust-store", world.certificate)
+    assert traced.code == 0, traced.stderr
+    story = json.loads((world.folder / "s3c-out" / "stated" / "trace.json").read_text())
+    documents = [one for one in story["subject"]["documents"] if one["kind"] == "in-toto statement"]
+    assert {one["predicate_type"] for one in documents} == set(PREDICATES.values()) - {PREDICATES["provenance"]}
+    assert {one["problem"] for one in documents} == {""}
+    assert {signature["trust"] for one in documents for signature in one["signatures"]} == {"trusted"}
+    for listed in documents:
+        name, _, _ = image.partition("@")
+        repository = Repository(*name.split("/", 1))
+        content = repository.blob(repository.get(listed["digest"])["layers"][0]["digest"])
+        read = json_format.Parse(content, statement_pb2.Statement())
+        Statement.copy_from_pb(read).validate()
+        assert [f"sha256:{subject.digest['sha256']}" for subject in read.subject] == [image.partition("@")[2]]
