@@ -21,6 +21,7 @@ from s3c_actions.wiring.earlier import Earlier, earlier
 from s3c_actions.wiring.images import failed
 
 if TYPE_CHECKING:
+    from s3c_actions.registry import Registry
     from s3c_actions.steps.sign import SigningKey
 from s3c_actions.wiring.signing import open_signing_key, prefix_image, registries_of, resolve_images
 
@@ -34,7 +35,7 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
     """
     with open_signing_key(options, context, registries_of(options.image)) as signer:
         pinned = resolve_images(options.image, options, context)
-        criteria = _criteria(options, context)
+        criteria = _criteria(options, context, signer.registry)
         previous = earlier(options, pinned)
         scans = _judge_reports(options, context, signer, criteria, previous)
         evidence = _bind_attacher(options, context, signer, criteria, previous) if options.attach else None
@@ -74,17 +75,20 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
     )
 
 
-def _criteria(options: inputs.SignInputs, context: Context) -> Criteria:
+def _criteria(options: inputs.SignInputs, context: Context, registry: Registry) -> Criteria:
     """Return the criteria by which the reports given are judged."""
+    from s3c_actions.wiring.bases import create_finder
     from s3c_actions.wiring.scanning import policy_from_inputs, threshold_from_inputs
 
+    policy = policy_from_inputs(options)
     return Criteria(
         gate=threshold_from_inputs(options, context, SEVERITIES),
-        policy=policy_from_inputs(options),
+        policy=policy,
         unscanned_fails=options.unscanned == "fail",
         ignore_unfixed=False,
         now=context.now,
         bill=lambda report: make_sbom(report, _trivy(options, context), context.temp),
+        bases=create_finder(options, policy, registry),
     )
 
 

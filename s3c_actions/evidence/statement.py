@@ -114,6 +114,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
             "digest": self.policy,
             "refuse": severities,
             "fixable-only": gate.fixable_only,
+            "scope": "own" if gate.own_only else "all",
+            "bases": [escape.line(base, 300) for base in gate.bases],
             "deny": sorted(gate.deny),
             "packages": list(self.packages),
             "licenses": list(self.licenses),
@@ -140,6 +142,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
             "fixable": finding.fixable,
             "suppressed": bool(finding.suppressed),
         }
+        if finding.from_base:
+            facts["base"] = True
         return facts | {"verdict": "refused" if self.gate.rejects(finding) else "accepted"}
 
     def accepted(self, finding: Finding) -> str:

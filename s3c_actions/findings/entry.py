@@ -48,6 +48,9 @@ class FindingEntry(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_f
     published: Annotated[
         str | UnsetType, Meta(description="When the advisory was published, of a finding that a patch fixed.")
     ] = UNSET
+    from_base: Annotated[
+        bool | UnsetType, Meta(description="Whether it came with the base image; missing where that is not known.")
+    ] = UNSET
 
     @property
     def place(self) -> str:
@@ -98,6 +101,7 @@ def _facts(finding: Finding) -> dict[str, Any]:
         "url": finding.url,
         "remedy": finding.remedy,
         "detail": finding.detail,
+        "from_base": UNSET if finding.from_base is None else finding.from_base,
     }
 
 
@@ -117,4 +121,5 @@ def finding(entry: FindingEntry) -> Finding:
         title=entry.title,
         url=entry.url,
         result_class=entry.class_,
+        from_base=None if entry.from_base is UNSET else entry.from_base,
     )

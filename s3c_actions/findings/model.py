@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import IntEnum, StrEnum
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    from s3c_actions.findings.base_image import BaseImage
 
 IMAGE_CONFIGURATION = "image configuration"
 """Target of what was found in an image's configuration: an ENV, a USER, an instruction of the history."""
@@ -70,6 +74,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
         detail: distinguishes it from others of its rule in the same file: a hash of a secret's masked line or of the
             message of a failed check. Empty where a rule applies once to a file; None when it is not known.
         suppressed: why an ignore file, VEX or policy set it aside; empty when nothing did.
+        from_base: whether it came with the base image; None where the base is not known, and then it counts as own.
     """
 
     kind: FindingKind
@@ -102,6 +107,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     score2: float | None = None
     vector2: str = ""
     published: str = ""
+    from_base: bool | None = None
 
     @property
     def os_package(self) -> bool:
@@ -177,6 +183,7 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
         database: the vulnerability database's update time, RFC 3339, empty when unknown.
         diff_ids: of the layers, the lowest first; `history` the instruction that made each, when known for all.
         hidden: what was found or may have been, and is not among `findings`.
+        base_image: that it is built on, whose layers were compared; None where it is not known.
     """
 
     image: str
@@ -198,6 +205,7 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
     os_end_of_life: bool = False
     history: tuple[str, ...] = ()
     hidden: Hidden = NOTHING_HIDDEN
+    base_image: BaseImage | None = None
 
     @cached_property
     def counts(self) -> dict[Severity, int | None]:
@@ -226,6 +234,26 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
     def fixable(self) -> tuple[Finding, ...]:
         """The findings for which a fix exists."""
         return tuple(f for f in self.findings if f.fixable)
+
+    @property
+    def total_own(self) -> int | None:
+        """How many of the findings shown are its own; None in place of 0 as for `total`."""
+        return len(self.own) or (None if self.total is None else 0)
+
+    @property
+    def total_inherited(self) -> int | None:
+        """How many of the findings shown came with the base; None where it is not known, or in place of 0."""
+        return None if self.inherited is None else len(self.inherited) or (None if self.total is None else 0)
+
+    @cached_property
+    def own(self) -> tuple[Finding, ...]:
+        """The findings that did not come with the base image: all of them where it is not known."""
+        return tuple(f for f in self.findings if self.base_image is None or not f.from_base)
+
+    @cached_property
+    def inherited(self) -> tuple[Finding, ...] | None:
+        """The findings that came with the base image; None where it is not known."""
+        return None if self.base_image is None else tuple(f for f in self.findings if f.from_base)
 
 
 def count_by_severity(findings: Iterable[Finding]) -> dict[Severity, int]:

@@ -41,6 +41,8 @@ class Threshold:
         refuse: severities refused, when a policy sets them; then `fail_on` has no effect.
         deny: ids in capitals that are refused regardless of everything else.
         exemptions: findings that pass until they expire, compared with `now`.
+        own_only: findings that came with the base image pass, unless they are denied by id.
+        bases: images that count as a base, as references or patterns; they decide which findings are the base's.
     """
 
     fail_on: Severity | None
@@ -48,6 +50,8 @@ class Threshold:
     refuse: frozenset[Severity] | None = None
     deny: frozenset[str] = frozenset()
     exemptions: tuple[Exemption, ...] = ()
+    own_only: bool = False
+    bases: tuple[str, ...] = ()
     now: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
 
     @property
@@ -72,6 +76,8 @@ class Threshold:
         """Whether this finding closes the gate unless an exemption lets it pass."""
         if finding.id.upper() in self.deny:
             return True
+        if self.own_only and finding.from_base:
+            return False
         if self.refuse is not None:
             rejected = finding.severity in self.refuse
         else:

@@ -11,6 +11,7 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import other_actions, removed
 from s3c_actions.options.azure import IdentityOptions
+from s3c_actions.options.base_image import BaseImageOptions
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import (
     ImageOptions,
@@ -257,6 +258,7 @@ class ScanningOptions(
     FormatOptions,
     BaselineOptions,
     ThresholdOptions,
+    BaseImageOptions,
     CodeScanningOptions,
     TrivyProgram,
     RegistryOptions,
@@ -315,6 +317,7 @@ SCAN_INPUTS: tuple[Input[Any], ...] = (
     BaselineNameOptions.baseline_name,
     ThresholdOptions.fail_on,
     ThresholdOptions.fixable_only,
+    *BaseImageOptions.own(),
     PolicyOptions.policy,
     ExitCodeOptions.exit_code,
     CodeScanningOptions.dockerfile,

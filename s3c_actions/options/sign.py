@@ -9,6 +9,7 @@ from typing import Any
 
 from s3c_actions.core import pasted_content
 from s3c_actions.options import other_actions
+from s3c_actions.options.base_image import BaseImageOptions
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions, TimeoutOptions, path, path_text
 from s3c_actions.options.declare import Group, Input
@@ -286,6 +287,7 @@ class SignInputs(
     EvidenceOptions,
     EarlierOptions,
     ThresholdOptions,
+    BaseImageOptions,
     UnscannedOptions,
     TrivyProgram,
     ImageOptions,
@@ -303,6 +305,7 @@ class SignInputs(
         EarlierOptions.openvex,
         ThresholdOptions.fail_on,
         ThresholdOptions.fixable_only,
+        *BaseImageOptions.own(),
         PolicyOptions.policy,
         UnscannedOptions.unscanned,
         *REGISTRY_INPUTS,

@@ -168,6 +168,19 @@ is_laxer(stated) {
   count([one | one := stated.licenses[_]; one == wanted]) == 0
 }
 
+is_laxer(stated) {
+  stated.scope == "own"
+  policy.scope == "all"
+}
+
+# What counts as a base for the report, and is none for the policy.
+is_laxer(stated) {
+  policy.scope == "own"
+  is_array(stated.bases)
+  base := stated.bases[_]
+  count([one | one := policy.bases[_]; one == base]) == 0
+}
+
 # A report that looked at less than the policy asks says nothing of the rest.
 scope_refusals(statements, about, fix) = said {
   previous := {{"code": "previous-report", "text": text} |
@@ -256,7 +269,14 @@ is_refused(one) {
   not is_denied(one)
   one.severity == policy.refuse[_]
   counts(one)
+  not inherited(one)
   not excused(one)
+}
+
+# It came with the base image, and the policy minds the image's own findings alone.
+inherited(one) {
+  policy.scope == "own"
+  one.base == true
 }
 
 counts(one) {

@@ -193,6 +193,8 @@ def rego_values(policy: Policy) -> str:
         "verifiers": list(verifier_names(policy)),
         "refuse": list(policy.findings.refuse),
         "fixable_only": policy.findings.fixable_only,
+        "scope": policy.findings.scope,
+        "bases": list(policy.findings.bases),
         "deny": sorted({finding.upper() for finding in policy.findings.deny}),
         "exceptions": [
             {

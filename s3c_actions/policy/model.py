@@ -21,6 +21,7 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.findings.model import Severity
 from s3c_actions.findings.scope import RequiredScope
 from s3c_actions.findings.threshold import Exemption, Threshold
+from s3c_actions.options.base_image import is_base_entry
 from s3c_actions.options.parse import duration
 from s3c_actions.policy import faults
 from s3c_actions.signing import identities, timestamps
@@ -139,6 +140,21 @@ class FindingRules(_Part, frozen=True, kw_only=True):
             description="Findings that are refused whatever their severity, and whether or not they have a fix. No "
             "exception excuses them.",
             examples=[["CVE-2021-44228"]],
+        ),
+    ] = ()
+    scope: Annotated[
+        Literal["all", "own"],
+        Meta(
+            description="Whose findings are refused: all, or only those that did not come with the base image. Where "
+            "the base is not known, every finding is the image's own."
+        ),
+    ] = "all"
+    bases: Annotated[
+        tuple[Line, ...],
+        Meta(
+            description="Images that count as a base: references, or patterns for what annotations, the build's "
+            "provenance or the Dockerfile name. Only its owners may push to such a repository.",
+            examples=[["docker.io/library/*", "registry.example/base/python:3.12"]],
         ),
     ] = ()
 
@@ -297,6 +313,8 @@ class Policy(_Part, frozen=True, kw_only=True):
             fail_on=None,
             refuse=frozenset(Severity.of(name) for name in self.findings.refuse),
             fixable_only=self.findings.fixable_only,
+            own_only=self.findings.scope == "own",
+            bases=self.findings.bases,
             deny=frozenset(finding.upper() for finding in self.findings.deny),
             exemptions=tuple(
                 Exemption(
@@ -371,6 +389,7 @@ def schema() -> dict[str, Any]:
 
 
 def _check(policy: Policy, name: str, field: str) -> None:
+    _check_bases(policy, name, field)
     for number, entry in enumerate(policy.exceptions):
         if entry.id.upper() in {denied.upper() for denied in policy.findings.deny}:
             raise InputError(
@@ -403,6 +422,23 @@ def _check(policy: Policy, name: str, field: str) -> None:
     ):
         if age is not None and duration(age) <= 0:
             raise InputError(field, f"{name}: at report.{place}: {age} is no time at all.", remedy="Give 24h or more.")
+
+
+def _check_bases(policy: Policy, name: str, field: str) -> None:
+    for number, base in enumerate(policy.findings.bases):
+        if not is_base_entry(base):
+            raise InputError(
+                field,
+                f"{name}: at findings.bases[{number}]: {base!r} is neither a reference nor a pattern of references.",
+                remedy="Give such as `docker.io/library/*` or `registry.example/base/python:3.12`.",
+            )
+    if policy.findings.scope == "own" and not policy.findings.bases:
+        raise InputError(
+            field,
+            f"{name}: at findings: scope is own, and bases is missing.",
+            cause="Whoever builds an image can call anything its base.",
+            remedy="List the images that count as a base, such as `bases: [docker.io/library/*]`.",
+        )
 
 
 def _with_certificates(signer: TrustedSigner, folder: Path, field: str) -> TrustedSigner:

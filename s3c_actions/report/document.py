@@ -180,6 +180,21 @@ class BaseEntry(Entry, frozen=True, kw_only=True):
     left: Count
 
 
+SeverityCounts = Annotated[dict[SeverityName, Count], Meta(description="Severities that have findings.")]
+
+
+class BaseImageEntry(Entry, frozen=True, kw_only=True):
+    """The image that another one is built on, and whose the findings shown are."""
+
+    name: Annotated[str, Meta(description="As it was named, registry/repository:tag.")]
+    reference: Annotated[
+        str, Meta(description="By digest, the image of the platform whose layers were compared; empty of an index.")
+    ]
+    source: Annotated[str, Meta(description="What named it.")]
+    own: SeverityCounts
+    inherited: SeverityCounts
+
+
 class ScopeFile(Entry, frozen=True, kw_only=True):
     """A file that suppressed findings or narrowed the scan."""
 
@@ -511,6 +526,7 @@ class ImageResult(Entry, frozen=True, kw_only=True):
     admission: AdmissionEntry | None
     mirror: MirrorEntry | UnsetType | None = UNSET
     trace: Annotated[TraceEntry | UnsetType, Meta(description="Missing of an image that was not traced.")] = UNSET
+    base_image: Annotated[BaseImageEntry | UnsetType, Meta(description="Missing where it is not known.")] = UNSET
 
     @property
     def last_scan(self) -> ScanEntry | None:

@@ -20,9 +20,9 @@ from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.secrets import Secrets
 from s3c_actions.core.startup import paused
 from s3c_actions.findings.difference import Difference
-from s3c_actions.findings.entry import NAMES, FindingEntry, ReasonedFinding, entry, reasoned
+from s3c_actions.findings.entry import NAMES, FindingEntry, ReasonedFinding, SeverityName, entry, reasoned
 from s3c_actions.findings.identity import identify
-from s3c_actions.findings.model import NOTHING_HIDDEN, Finding, ScanReport
+from s3c_actions.findings.model import NOTHING_HIDDEN, Finding, ScanReport, count_by_severity
 from s3c_actions.report import document as shape
 from s3c_actions.report.document import ImageResult, ResultDocument, ScanEntry
 from s3c_actions.result import outputs
@@ -191,6 +191,16 @@ def _image_result(image: ImageOutcome) -> ImageResult:
         if image.mirror
         else None,
         trace=_trace_entry(image.trace) if image.trace else UNSET,
+        base_image=_base_image_entry(report) if report is not None and report.base_image is not None else UNSET,
+    )
+
+
+def _base_image_entry(report: ScanReport) -> shape.BaseImageEntry:
+    def counts(findings: Iterable[Finding]) -> dict[SeverityName, int]:
+        return {NAMES[severity]: number for severity, number in count_by_severity(findings).items() if number}
+
+    return _copy_fields(
+        shape.BaseImageEntry, report.base_image, own=counts(report.own), inherited=counts(report.inherited or ())
     )
 
 

@@ -33,6 +33,7 @@ from s3c_actions.findings.scope_inference import infer
 from s3c_actions.findings.selection import Selection, mark_uncounted, select
 from s3c_actions.findings.threshold import Threshold
 from s3c_actions.findings.trivy_warnings import WarningAssessment
+from s3c_actions.registry.base_images import BaseFinder
 from s3c_actions.result.model import ScanResult
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
         ignore_unfixed: whether to ignore vulnerabilities without a fix, unless a policy decides.
         now: the time of the run.
         bill: creates the SPDX document of a report of Trivy's; called only when a policy judges contents.
+        bases: finds the base of an image, whose findings are counted apart; with None every finding is its own.
     """
 
     gate: Threshold
@@ -63,6 +65,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
     ignore_unfixed: bool
     now: datetime
     bill: Callable[[Path], bytes]
+    bases: BaseFinder | None = None
 
     @property
     def closes(self) -> bool:
@@ -187,6 +190,9 @@ def _assess(
     listed: bool,
 ) -> ScanResult:
     policy = criteria.policy
+    unknown_base: tuple[str, ...] = ()
+    if criteria.bases is not None:
+        report, unknown_base = criteria.bases.attribute(report, reference)
     if observed.blind:
         report = mark_uncounted(report)
     unseen = missing_parts(scope, DEFAULT_SCOPE)
@@ -196,7 +202,7 @@ def _assess(
     uncovered = sum(source.number for source in observed.uncovered)
     if policy is not None and policy.report.require_covered_sources and uncovered:
         required = (*required, COVERED_SOURCES)
-    notices = (*observed.warnings, observed.blind, _narrow(scope, unseen), aged)
+    notices = (*observed.warnings, observed.blind, _narrow(scope, unseen), aged, *unknown_base)
     # A policy also applies in the cluster, which sees the whole report.
     counted = report if policy is not None else select(report, Selection(fixed_only=criteria.ignore_unfixed))
     return ScanResult(

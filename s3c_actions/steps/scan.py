@@ -32,6 +32,7 @@ from s3c_actions.findings.trivy_warnings import WarningAssessment
 from s3c_actions.programs.trivy import ignore
 from s3c_actions.programs.trivy.trivy import Conversion, ScanOptions, ScanRequest
 from s3c_actions.registry import Registry, choose
+from s3c_actions.registry.base_images import BaseFinder
 from s3c_actions.registry.oci_layout import layout_platforms
 from s3c_actions.report import format_registry, formats
 from s3c_actions.report.format_registry import by_name
@@ -71,6 +72,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
         unscanned_fails: packages that could not be checked close a gate.
         ignored: entries of the ignore files.
         files: that suppress findings, narrow the scan or decide its gate.
+        bases: finds the base of the image; None without any that counts as one.
         warnings: initial sentences of the result.
     """
 
@@ -98,6 +100,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     category: str = ""
     ignored: tuple[IgnoreEntry, ...] = ()
     files: tuple[SettingsFile, ...] = ()
+    bases: BaseFinder | None = None
     warnings: tuple[str, ...] = ()
 
     def criteria(self, trivy: Scanner) -> Criteria:
@@ -113,6 +116,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
             ignore_unfixed=self.selection.fixed_only,
             now=self.now,
             bill=lambda report: make_sbom(report, trivy, self.temp),
+            bases=self.bases,
         )
 
 

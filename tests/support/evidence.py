@@ -128,6 +128,10 @@ _IDS = ("CVE-2024-1", "CVE-2024-2", "CVE-2023-3", "cve-2022-4", "DLA-5-1", "AVD-
 _PACKAGES = ("libssl3", "zlib1g", "xz-utils", "")
 _REFUSED = ("zlib1g", "xz-utils@5.6.0", "@scope/left-pad")
 _LICENCES = ("AGPL-3.0-only", "SSPL-1.0", "LicenseRef-1")
+_BASES = ("docker.io/library/*", "registry.example/base:1")
+_STATED_BASES: tuple[Any, ...] = (
+    *([], list(_BASES[:1]), list(_BASES), ["*"], [7], "docker.io/library/*", {"0": "*"}, None),
+)
 _CONTENTS = (
     *({"kind": "package", "by": one, "text": f"{one.rpartition('@')[0] or one} 1"} for one in _REFUSED),
     *({"kind": "license", "by": one, "text": f"adduser ({one})"} for one in _LICENCES),
@@ -144,6 +148,7 @@ def a_policy(dice: random.Random, now: datetime) -> Policy:
             refuse=tuple(one for one in severities if dice.random() < 0.4),  # type: ignore[misc]
             fixable_only=dice.random() < 0.5,
             deny=tuple(dice.sample(_IDS, dice.choice((0, 0, 1)))),
+            **dice.choices(({}, {"bases": _BASES}, {"scope": "own", "bases": _BASES}), (3, 1, 2))[0],
         ),
         exceptions=tuple(
             AcceptedFinding(
@@ -243,6 +248,7 @@ def _a_report(dice: random.Random, now: datetime, number: int, sboms: tuple[str,
             fixed=dice.choice(("", "2.0-1")),
             suppressed=dice.random() < 0.1,
             fixable=dice.random() < 0.7,
+            **dice.choices(({}, {"base": True}, {"base": False}, {"base": "true"}, {"base": 1}), (6, 4, 1, 1, 1))[0],
         )
         for _ in range(dice.choice((0, 0, 0, 1, 1, 3, 12)))
     )
@@ -259,6 +265,8 @@ def _a_report(dice: random.Random, now: datetime, number: int, sboms: tuple[str,
                 "fixable-only": dice.random() < 0.1,
                 "packages": list(_REFUSED[: dice.choices((9, 1), (12, 1))[0]]),
                 "licenses": list(_LICENCES[: dice.choices((9, 1), (12, 1))[0]]),
+                **dice.choices(({}, {"scope": "all"}, {"scope": "own"}, {"scope": 1}), (3, 3, 1, 1))[0],
+                **dice.choices(({}, {"bases": dice.choice(_STATED_BASES)}), (1, 2))[0],
             },
             contents=dice.sample(_CONTENTS, dice.choices((0, 1, 3), (12, 2, 1))[0]),
             blind=dice.choices(("", "the distribution is unknown"), (25, 1))[0],

@@ -97,6 +97,7 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
                 "counted": numbers.counted,
                 "worst": numbers.worst.name.lower() if numbers.worst is not None else "unknown",
                 "suppressed": len(report.suppressed),
+                "own": len(report.own) if report.base_image is not None else None,
                 "end_of_life": report.os_end_of_life,
                 "os": escape.line(report.os),
             },
@@ -174,6 +175,7 @@ def _facts(report: ScanReport) -> tuple[tuple[str, str], ...]:
         ("digest", report.digest),
         ("platform", report.platform),
         ("system", report.os),
+        ("base", report.base_image.name if report.base_image is not None else ""),
         ("scanned", report.created[:19].replace("T", " ")),
         ("scanner", f"Trivy {report.scanner_version}" if report.scanner_version else ""),
         ("database of", report.database[:10]),
@@ -183,7 +185,7 @@ def _facts(report: ScanReport) -> tuple[tuple[str, str], ...]:
 def _row(finding: Finding, new: bool) -> list[Any]:
     """Return the values that the script reads.
 
-    Severity, kind, id, link, package, installed, fixed, place, title, score, new, reason, fixable.
+    Severity, kind, id, link, package, installed, fixed, place, title, score, new, reason, fixable, own.
     """
     place = finding.place
     text = finding.title
@@ -205,6 +207,7 @@ def _row(finding: Finding, new: bool) -> list[Any]:
         int(new),
         escape.line(finding.suppressed, 300),
         int(finding.fixable),
+        int(not finding.from_base),
     ]
 
 

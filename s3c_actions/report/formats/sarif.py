@@ -235,6 +235,8 @@ def _build_results(
             result["suppressions"] = _suppressions(reason)
         if stated is not None:
             result["properties"] = stated.finding(finding)
+        elif finding.from_base is not None:
+            result["properties"] = {"fromBaseImage": finding.from_base}
         yield result
 
 
@@ -286,6 +288,7 @@ def _facts(report: ScanReport, omitted: int) -> dict[str, Any]:
         "os": report.os,
         "scanned": report.created,
         "database": report.database,
+        "baseImage": report.base_image.name if report.base_image is not None else "",
     }
     return {name: escape.line(value) for name, value in facts.items() if value} | {
         "findings": {severity.name.lower(): number for severity, number in report.counts.items() if number is not None},

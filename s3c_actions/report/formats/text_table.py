@@ -7,9 +7,10 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from s3c_actions.findings.base_image import describe_origin
 from s3c_actions.findings.headline import NO_GATE, describe_findings, describe_limits, tally
 from s3c_actions.findings.identity import COLLECTIVE_TARGETS
-from s3c_actions.findings.model import Finding, FindingKind, ScanReport
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport, count_by_severity
 from s3c_actions.report.render.escape import line
 
 if TYPE_CHECKING:
@@ -55,10 +56,14 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
             f"{len(difference.left):,} left.",
             "",
         ]
+    if report.base_image is not None:
+        own, inherited = describe_origin(count_by_severity(report.own), count_by_severity(report.inherited or ()))
+        lines += [*textwrap.wrap(f"{own}, {inherited}: {line(report.base_image.name, 300)}", WIDTH), ""]
     for kind, (heading, columns) in _HEADINGS.items():
-        findings = [finding for finding in report.findings if finding.kind is kind]
-        if findings:
-            lines += [f"{heading} ({len(findings):,})", *_table(columns, (_row(finding) for finding in findings)), ""]
+        for whose, findings in _by_origin(report):
+            cells = [_row(finding) for finding in findings if finding.kind is kind]
+            if cells:
+                lines += [f"{heading}{whose} ({len(cells):,})", *_table(columns, cells), ""]
     if report.suppressed:
         rows = (
             (finding.severity.name, finding.id, finding.package or finding.place, finding.suppressed)
@@ -66,6 +71,13 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
         )
         lines += [f"Set aside ({len(report.suppressed):,})", *_table(("SEVERITY", "ID", "WHERE", "REASON"), rows), ""]
     return "\n".join(lines).encode()
+
+
+def _by_origin(report: ScanReport) -> list[tuple[str, tuple[Finding, ...]]]:
+    """Return the findings by whose they are, each with what is added to a heading."""
+    if report.inherited is None:
+        return [("", report.findings)]
+    return [(" of its own", report.own), (" of its base", report.inherited)]
 
 
 def summary_line(report: ScanReport, scope: Scope | None) -> str:

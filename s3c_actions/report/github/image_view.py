@@ -14,8 +14,10 @@ from itertools import islice
 from typing import Any
 
 from markupsafe import Markup
+from msgspec import UNSET
 
 from s3c_actions.core.text import counted
+from s3c_actions.findings.base_image import describe_origin
 from s3c_actions.findings.entry import FindingEntry, ReasonedFinding
 from s3c_actions.findings.headline import (
     NO_GATE,
@@ -78,6 +80,7 @@ def view(image: ImageResult, *, titles: bool = True) -> dict[str, Any]:
         "digest": mark_safe(escape.code(brief_digest(image.digest))),
         "system": _system(image),
         "base": _base(image),
+        "origin": _origin(image),
         "new": len(image.base.new) if image.base is not None else None,
         "signed": _signed_sentence(image),
         "signature": _signature(image),
@@ -483,6 +486,18 @@ def _base(image: ImageResult) -> Markup:
     )
     new_text = f"**{new:,} new**" + (f" ({_count_by_severity(base.new)[worst]:,} {worst})" if worst else "")
     return mark_safe(f"Compared with {escape.code(base.name, 100)}: {new_text}, {fixed:,} fixed, {left:,} unchanged.")
+
+
+def _origin(image: ImageResult) -> Markup:
+    """Return whose the findings are: the image's own, or its base's; empty where the base is not known."""
+    base = image.base_image
+    if base is UNSET:
+        return mark_safe("")
+    own, inherited = describe_origin(
+        {Severity[name]: number for name, number in base.own.items()},
+        {Severity[name]: number for name, number in base.inherited.items()},
+    )
+    return mark_safe(f"Of these, **{own}** and {inherited}, {escape.code(base.name, 200)}.")
 
 
 def _signed_sentence(image: ImageResult) -> Markup:

@@ -2,13 +2,14 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const SEVERITY = ["unknown", "low", "medium", "high", "critical"];
-  const [SEV, KIND, ID, URL_, PACKAGE, INSTALLED, FIXED, PLACE, TITLE, SCORE, NEW, REASON, FIXABLE] = Array(13).keys();
+  const [SEV, KIND, ID, URL_, PACKAGE, INSTALLED, FIXED, PLACE, TITLE, SCORE, NEW, REASON, FIXABLE, OWN] = Array(14).keys();
   const PAGE = 200;
   const MORE = 1000;
   const body = document.getElementById("rows");
   const search = document.getElementById("search");
   const fixable = document.getElementById("fixable");
   const fresh = document.getElementById("new");
+  const own = document.getElementById("own");
   const shown = document.getElementById("shown");
   const buttons = [...document.querySelectorAll("button.rest")];
   const LONGEST = Number(document.documentElement.dataset.longest);
@@ -89,6 +90,7 @@
       (!chosen.size || chosen.has(row[SEV])) &&
       (!fixable.checked || row[FIXABLE]) &&
       (!fresh || !fresh.checked || row[NEW]) &&
+      (!own || !own.checked || row[OWN]) &&
       words.every((word) =>
         [ID, PACKAGE, INSTALLED, FIXED, PLACE, TITLE, KIND, REASON].some((n) => String(row[n]).toLowerCase().includes(word))));
     if (order !== null) {

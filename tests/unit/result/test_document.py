@@ -140,6 +140,8 @@ def test_outputs_of_one_image_are_plain() -> None:
         "unknown": "0",
         "total": "1",
         "fixable": "0",
+        "findings-own": "1",
+        "findings-base": "",
         "new": "",
         "patched": "true",
         "tag": "1.0-1",
