@@ -7,7 +7,7 @@ import re
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options.declare import Group, Input
-from s3c_actions.options.parse import choice, items
+from s3c_actions.options.parse import boolean, choice, integer, items
 
 _GLOB = re.compile(r"[*?\[]")
 
@@ -53,4 +53,32 @@ class BaseImageOptions(Group):
         parse=choice("all", "own"),
         default="all",
         choices=("all", "own"),
+    )
+
+
+class CandidateOptions(Group):
+    """How many other bases are compared."""
+
+    candidates = Input(
+        name="candidates",
+        metavar="NUMBER",
+        help="Tags of the base's repository that are scanned and compared at most: the same tag as it is now, patch "
+        "levels, newer minor and major versions, all of the same variant.",
+        parse=integer(1, 20),
+        default="6",
+        absent=6,
+    )
+
+
+class BaseAdviceOptions(CandidateOptions):
+    """Whether a scan compares the base with other tags."""
+
+    base_advice = Input(
+        name="base-advice",
+        help="Scan other tags of the base (`base-image`) too, and say in comment and summary which would remove how "
+        "many findings.",
+        parse=boolean,
+        default="false",
+        absent=False,
+        switch=True,
     )

@@ -90,6 +90,8 @@ _GATE = (
     report.ThresholdOptions.fixable_only,
     base_image.BaseImageOptions.base_image,
     base_image.BaseImageOptions.scope,
+    base_image.BaseAdviceOptions.base_advice,
+    base_image.CandidateOptions.candidates,
     report.PolicyOptions.policy,
     report.UnscannedOptions.unscanned,
     report.ExitCodeOptions.exit_code,

@@ -26,6 +26,7 @@ from s3c_actions.findings.model import NOTHING_HIDDEN, Finding, ScanReport, coun
 from s3c_actions.report import document as shape
 from s3c_actions.report.document import ImageResult, ResultDocument, ScanEntry
 from s3c_actions.result import outputs
+from s3c_actions.result.base_advice import BaseAdvice, BaseOption
 from s3c_actions.result.model import (
     AttachResult,
     DeployResult,
@@ -192,6 +193,23 @@ def _image_result(image: ImageOutcome) -> ImageResult:
         else None,
         trace=_trace_entry(image.trace) if image.trace else UNSET,
         base_image=_base_image_entry(report) if report is not None and report.base_image is not None else UNSET,
+        base_advice=base_advice_entry(image.base_advice) if image.base_advice is not None else UNSET,
+    )
+
+
+def base_advice_entry(advice: BaseAdvice) -> shape.BaseAdviceEntry:
+    """Return the entry of `result.json` of what other tags of a base would change."""
+
+    def option(one: BaseOption) -> shape.BaseOptionEntry:
+        counts = one.counts
+        named = UNSET if counts is None else {NAMES[severity]: number for severity, number in counts.items() if number}
+        return _copy_fields(shape.BaseOptionEntry, one, change=cast("Any", one.change), findings=named)
+
+    return _copy_fields(
+        shape.BaseAdviceEntry,
+        advice,
+        current=option(advice.current),
+        options=tuple(option(one) for one in advice.options),
     )
 
 

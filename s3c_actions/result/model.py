@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from s3c_actions.policy.judge import Objection
     from s3c_actions.report.document import ImageResult
     from s3c_actions.report.rendering import Rendering
+    from s3c_actions.result.base_advice import BaseAdvice
     from s3c_actions.result.gate_change import GateChange, ProposedVerdict
     from s3c_actions.trace.model import Trace
 
@@ -463,6 +464,7 @@ class ImageOutcome(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         reference: pinned, of what the last step returned.
         base: against the baseline, None without one.
+        base_advice: what other tags of its base image would change, where that was asked for.
         failure: the error that ended it; None when every step succeeded.
     """
 
@@ -478,6 +480,7 @@ class ImageOutcome(msgspec.Struct, frozen=True, kw_only=True):
     mirror: MirrorResult | None = None
     base: Comparison | None = None
     trace: TraceResult | None = None
+    base_advice: BaseAdvice | None = None
     failure: S3CError | None = None
 
     @property

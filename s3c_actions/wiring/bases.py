@@ -63,7 +63,8 @@ def with_scope(gate: Threshold, options: Group, policy: Policy | None) -> Thresh
             )
         return gate if gate.bases else replace(gate, bases=options.base_image)
     own = options.scope == "own"
-    if own and not options.base_image:
+    # What a command allows by default allows whoever builds an image to choose.
+    if own and not (options.base_image and options.given(BaseImageOptions.base_image)):
         raise InputError(
             BaseImageOptions.base_image.name,
             "`scope` is own, and no image counts as a base.",

@@ -50,7 +50,7 @@ WITHOUT = {
     "cluster": "client custom_definitions deployed hooks image_finder mentions prune rollout yaml_loader yaml_text",
     "cluster/gate": "denials",
     "commands": (
-        "attach chain comment deploy gate mirror patch policy programs propose refresh report scan sign trace "
+        "attach base chain comment deploy gate mirror patch policy programs propose refresh report scan sign trace "
         "trust upload verify"
     ),
     "core": (
@@ -64,8 +64,8 @@ WITHOUT = {
         "target_branch"
     ),
     "options": (
-        "attach azure chain comment common deploy evidence fleet fleet_manifests fleet_report gate github mirror parse "
-        "patch policy "
+        "attach azure base chain comment common deploy evidence fleet fleet_manifests fleet_report gate github mirror "
+        "parse patch policy "
         "programs propose refresh registry removed report scan sign trace trust upload vault verify"
     ),
     "policy": "export judge licences model",
@@ -80,13 +80,13 @@ WITHOUT = {
     "report/github": "deploy_view image_view summary",
     "report/render": "escape markdown page",
     "report": "rendering",
-    "result": "gate_change model outputs",
+    "result": "base_advice gate_change model outputs",
     "signing": "envelopes identities",
     "steps": "concurrent_patches judge list_signed merge mirror patch_building patching protocols sign trace verify",
     "trace": "document model page text",
     "wiring": (
-        "attaching azure baseline chaining context deploying files fleet_worker github install_gate judging kubernetes "
-        "logins programs result_files tracing verifying"
+        "attaching azure base_advice baseline chaining context deploying files fleet_worker github install_gate "
+        "judging kubernetes logins programs result_files tracing verifying"
     ),
 }
 """Package → its modules without a test file of their name: what they do is tested through others, or by the contract
