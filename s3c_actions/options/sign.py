@@ -11,7 +11,7 @@ from s3c_actions.core import pasted_content
 from s3c_actions.options import other_actions
 from s3c_actions.options.base_image import BaseImageOptions
 from s3c_actions.options.command import Command
-from s3c_actions.options.common import ImageOptions, OutputOptions, TimeoutOptions, path, path_text
+from s3c_actions.options.common import ImageOptions, JobOptions, OutputOptions, TimeoutOptions, path, path_text
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.evidence import EarlierOptions, EvidenceOptions
 from s3c_actions.options.parse import boolean, choice, duration, integer, lines, text
@@ -290,6 +290,7 @@ class SignInputs(
     BaseImageOptions,
     UnscannedOptions,
     TrivyProgram,
+    JobOptions,
     ImageOptions,
     OutputOptions,
 ):
@@ -312,6 +313,7 @@ class SignInputs(
         *NotationProgram.own(),
         *TrivyProgram.own(),
         ProgramsMirror.programs_mirror,
+        *JobOptions.own(),
     )
 
 

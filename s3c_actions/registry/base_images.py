@@ -289,7 +289,8 @@ def _material(material: Mapping[str, Any]) -> Reference | None:
     if purl.type != "docker":
         return None
     name = "/".join(part for part in (purl.namespace, purl.name) if part)
-    reference = _parse(f"{name}:{purl.version}" if purl.version else name)
+    separator = "@" if is_digest(purl.version or "") else ":"
+    reference = _parse(f"{name}{separator}{purl.version}" if purl.version else name)
     digests = material.get("digest")
     encoded = digests.get("sha256") if isinstance(digests, dict) else None
     digest = f"sha256:{encoded}"

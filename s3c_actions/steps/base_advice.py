@@ -34,7 +34,7 @@ class AdviceTools(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         registry: of the base.
-        scan: scans an image of one platform, `registry/repository@digest`, called by the name given.
+        scan: scans an image of one platform, `registry/repository@digest`, shown by the tag given.
         now: the time of the run.
         jobs: how many images are scanned at once.
         most: how many tags are compared at most.
@@ -70,7 +70,7 @@ def run(report: ScanReport, tools: AdviceTools) -> BaseAdvice:
     look = partial(_look_up, place=place, platform=report.platform, tools=tools)
     current = _describe(BaseOption(tag=place.tag, change=""), Reference.parse(base.reference), "", tools)
     options = _mark_same(current, for_each(chosen, look, jobs=tools.jobs))
-    scanned = tools.scan(current.reference, f"base {place.tag}")
+    scanned = tools.scan(current.reference, place.tag)
     if scanned.blind or scanned.overridden:
         reason = scanned.blind or scanned.overridden
         raise InputError(
@@ -167,7 +167,7 @@ def _compare(option: BaseOption, *, current: ScanReport, tools: AdviceTools) -> 
     if option.problem or option.same_as:
         return option
     try:
-        scanned = tools.scan(option.reference, f"base {option.tag}")
+        scanned = tools.scan(option.reference, option.tag)
     except S3CError as error:
         return replace(option, problem=_clause(error))
     if blind := scanned.blind or scanned.overridden:

@@ -70,9 +70,10 @@ def advise(result: ScanResult, scanner: ImageScanner, most: int) -> BaseAdvice:
     tool = replace(scanner, settings=settings, proposed=None, everything=False)
 
     def scan(image: str, name: str) -> ScanResult:
-        named = replace(tool, settings=replace(settings, title=f"scan {name}"))
+        several = context.limits.concurrent
+        named = replace(tool, settings=replace(settings, title="base" if several else f"base {name}"))
         folder = context.temp / f"base-{next(_numbers)}"
-        if not context.limits.concurrent:
+        if not several:
             return named.scan(image, folder)
         with showing(context.progress.for_image(name)):
             return named.scan(image, folder)

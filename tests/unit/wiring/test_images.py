@@ -9,7 +9,7 @@ from s3c_actions.core.progress import Silent
 from s3c_actions.options.declare import read
 from s3c_actions.options.report import ExitCodeOptions
 from s3c_actions.result.model import ImageOutcome
-from s3c_actions.wiring.images import failed, for_each_image, unless_exempt
+from s3c_actions.wiring.images import failed, for_each_image, for_each_reference, unless_exempt
 
 
 class Shown(Silent):
@@ -85,3 +85,25 @@ def test_a_bug_is_not_an_outcome_of_a_job_either():
 
     with pytest.raises(ZeroDivisionError):
         for_each_image(("a", "b", "c"), Silent(), do, jobs=2)
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_pinned_images_are_processed_in_their_order(jobs):
+    pinned = {f"{name}:1": f"{name}@sha256:1" for name in "abc"}
+    together = threading.Barrier(jobs, timeout=20)
+
+    def do(image, reference):
+        together.wait()
+        return ImageOutcome(image=image, reference=reference)
+
+    outcomes = for_each_reference(pinned, Silent(), do, jobs=jobs)
+    assert [(one.image, one.reference) for one in outcomes] == list(pinned.items())
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_a_pinned_image_raises_ends_the_whole(jobs):
+    def do(_image, _reference):
+        raise OutsideError("The registry failed.")
+
+    with pytest.raises(OutsideError, match="The registry failed"):
+        for_each_reference({"a": "a@sha256:1", "b": "b@sha256:1"}, Silent(), do, jobs=jobs)
