@@ -30,6 +30,7 @@ class Answer:
         self.content = body or b""
         self.headers = {"Content-Type": kind}
         self.links: dict[str, Any] = {}
+        self.url = ""
 
 
 class Store:
@@ -353,3 +354,41 @@ def test_the_image_of_the_same_platform_is_compared(store: Store, finder: BaseFi
 def test_a_docker_manifest_is_one_too(store: Store, finder: BaseFinder) -> None:
     store.image("b.example/base", BASE, tag="1", mediaType=DOCKER_MANIFEST)
     assert attributed(replace(finder, written=("b.example/base:1",)), "image.tar")[0] == OURS
+
+
+def paged(monkeypatch: pytest.MonkeyPatch, page_of: Any) -> Registry:
+    """A client of a registry that lists tags in pages; `page_of` returns tags and the next page's address."""
+    client = Registry(Logins(environment={}))
+    number = iter(range(1_000_000))
+
+    def request(_method: str, _reference: Any, path: str, **_more: Any) -> Answer:
+        tags, following = page_of(next(number), path)
+        answer = Answer(json.dumps({"tags": tags}).encode())
+        answer.links = {"next": {"url": following}} if following else {}
+        answer.url = "https://b.example/"
+        return answer
+
+    monkeypatch.setattr(client.connection, "request", request)
+    monkeypatch.setattr(client.connection, "body", lambda answer, _reference, _limit: answer.content)
+    return client
+
+
+def test_a_hundred_thousand_tags_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def page(number: int, _path: str) -> tuple[list[str], str]:
+        return [f"{number}.{one}" for one in range(1000)], f"/v2/base/tags/list?last={number}" if number < 99 else ""
+
+    assert len(paged(monkeypatch, page).tags(Reference.parse("b.example/base"))) == 100_000
+
+
+@pytest.mark.parametrize(
+    ("following", "message"),
+    [
+        (lambda _number: "/v2/base/tags/list?last=1", "leads back to an earlier one"),
+        (lambda number: f"/v2/base/tags/list?last={number % 3}", "leads back to an earlier one"),
+        (lambda number: f"/v2/base/tags/list?last={number}", "more than 100 pages"),
+    ],
+)
+def test_pages_without_an_end_are_an_error(monkeypatch: pytest.MonkeyPatch, following: Any, message: str) -> None:
+    client = paged(monkeypatch, lambda number, _path: (["1"], following(number)))
+    with pytest.raises(OutsideError, match=message):
+        client.tags(Reference.parse("b.example/base"))
