@@ -363,7 +363,7 @@ def read_reports(
 
 def _indexes(images: tuple[str, ...], registry: Registry) -> dict[str, str]:
     """Return digest of a platform's image → the index that lists it, which has the provenance of its build."""
-    indexes = {}
+    indexes: dict[str, str] = {}
     for image in images:
         reference = Reference.parse(image)
         descriptor = registry.resolve(reference)
