@@ -10,6 +10,7 @@ from s3c_actions.options import scan as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.steps.scan import check_archive, closed_gate_error
 from s3c_actions.wiring import baseline, report_file
+from s3c_actions.wiring.base_advice import check_advice, with_advice
 from s3c_actions.wiring.context import Context, image_folders, with_jobs
 from s3c_actions.wiring.images import for_each_image, unless_exempt
 from s3c_actions.wiring.scanning import create_scanner
@@ -24,7 +25,8 @@ def run(options: inputs.ScanInputs, context: Context) -> Outcome:
     """
     requested = _requested_images(options)
     report_file.prepare(options, len(requested))
-    context = with_jobs(options, context, len(requested))
+    check_advice(options)
+    context = with_jobs(options, context, max(len(requested), options.candidates if options.base_advice else 0))
     folders = image_folders(context.output, requested)
     baselines = baseline.read_baselines(options, context, requested)
     registries = tuple(image for image, source in requested.items() if source != "archive")
@@ -37,6 +39,8 @@ def run(options: inputs.ScanInputs, context: Context) -> Outcome:
         result = scanner.look(image, folders[image], source=requested[image], baseline=earlier)
         refused = unless_exempt(closed_gate_error(result, scanner.settings.gate), image, options, context.progress)
         outcome = ImageOutcome(image=image, reference=result.reference, scan=result, failure=refused)
+        if options.base_advice:
+            outcome = with_advice(outcome, scanner, options.candidates)
         return baselines.compared(outcome, earlier, scanner)
 
     outcomes = for_each_image(requested, context.progress, scan, jobs=context.limits.jobs)

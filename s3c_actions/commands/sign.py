@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from s3c_actions.core.concurrency import for_each
 from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.options import sign as inputs
 from s3c_actions.options.programs import TrivyProgram
@@ -16,34 +17,42 @@ from s3c_actions.result.model import AttachResult, ImageOutcome, Outcome, ScanRe
 from s3c_actions.steps import sign
 from s3c_actions.steps.assess import Criteria
 from s3c_actions.steps.scan import closed_gate_error, make_sbom
-from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.context import Context, with_jobs
 from s3c_actions.wiring.earlier import Earlier, earlier
-from s3c_actions.wiring.images import failed
+from s3c_actions.wiring.images import failed, for_each_reference
 
 if TYPE_CHECKING:
+    from s3c_actions.registry import Registry
     from s3c_actions.steps.sign import SigningKey
 from s3c_actions.wiring.signing import open_signing_key, prefix_image, registries_of, resolve_images
 
 
 def run(options: inputs.SignInputs, context: Context) -> Outcome:
-    """Resolve every image, check the certificate and judge the reports given, then sign image by image.
+    """Resolve every image, check the certificate and judge the reports given, then sign, several images at once.
 
     Raises:
         InputError: an input, the certificate, a report or an image is wrong: nothing has been signed.
         OutsideError: the registry or the plugin failed before anything was signed.
     """
+    context = with_jobs(options, context, len(options.image))
+    jobs = context.limits.jobs
     with open_signing_key(options, context, registries_of(options.image)) as signer:
         pinned = resolve_images(options.image, options, context)
-        criteria = _criteria(options, context)
+        criteria = _criteria(options, context, signer.registry)
         previous = earlier(options, pinned)
         scans = _judge_reports(options, context, signer, criteria, previous)
         evidence = _bind_attacher(options, context, signer, criteria, previous) if options.attach else None
-        before = {reference: signer.signatures(reference) for reference in pinned.values()}
-        outcomes = []
-        for image, reference in pinned.items():
+        references = tuple(pinned.values())
+        before = dict(zip(references, for_each(references, signer.signatures, jobs=jobs), strict=True))
+
+        def sign_image(image: str, reference: str) -> ImageOutcome:
             outcome = ImageOutcome(image=image, reference=reference, scan=scans.get(image))
             refused: Refused | None = None
             with context.progress.step("sign") as step:
+
+                def done(sentence: str) -> None:
+                    step.done(prefix_image(sentence, reference, pinned if jobs <= 1 else ()))
+
                 try:
                     if outcome.scan is not None:
                         refused = closed_gate_error(outcome.scan, criteria.gate, consequence="Nothing was signed.")
@@ -52,30 +61,33 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
                     result = sign.run(signer, reference, context.progress, before[reference])
                 except S3CError as error:
                     outcome = failed(outcome, error)
-                    step.done(prefix_image(error.what, reference, pinned))
+                    done(error.what)
                 else:
                     outcome = replace(outcome, sign=result)
                     how = "already signed by" if result.skipped else "signed by"
                     suffix = "" if outcome.judged else ", not judged"
-                    step.done(prefix_image(f"{how} {result.certificate.subject}{suffix}", reference, pinned))
+                    done(f"{how} {result.certificate.subject}{suffix}")
             # Attached also when the gate is closed: the findings must reach whoever judges the image next.
             if evidence is not None and outcome.failure is refused:
                 try:
                     outcome = replace(outcome, attach=evidence(outcome))
                 except S3CError as error:
                     outcome = failed(outcome, error)
-            outcomes.append(outcome)
+            return outcome
+
+        outcomes = for_each_reference(pinned, context.progress, sign_image, jobs=jobs)
     failures = [outcome.failure for outcome in outcomes if outcome.failure]
     return Outcome(
         command="sign",
-        images=tuple(outcomes),
+        images=outcomes,
         exit_code=max((int(error.exit_code) for error in failures), default=0),
         error=failures[0].what if failures else "",
     )
 
 
-def _criteria(options: inputs.SignInputs, context: Context) -> Criteria:
+def _criteria(options: inputs.SignInputs, context: Context, registry: Registry) -> Criteria:
     """Return the criteria by which the reports given are judged."""
+    from s3c_actions.wiring.bases import create_finder
     from s3c_actions.wiring.exploitation import load_exploitation
     from s3c_actions.wiring.fix_history import create_fix_history
     from s3c_actions.wiring.scanning import policy_from_inputs, threshold_from_inputs
@@ -94,6 +106,7 @@ def _criteria(options: inputs.SignInputs, context: Context) -> Criteria:
         bill=lambda report: make_sbom(report, _trivy(options, context), context.temp),
         exploitation=exploitation.facts,
         fix_history=create_fix_history(options, context, policy),
+        bases=create_finder(options, policy, registry),
     )
 
 
@@ -139,7 +152,7 @@ def _trivy(options: TrivyProgram, context: Context) -> Trivy:
     from s3c_actions.wiring import programs
 
     program = programs.trivy(options, context)
-    return Trivy(program, context.runner, cache=context.cache / "trivy")
+    return Trivy(program, context.runner, cache=context.cache / "trivy", concurrent=context.limits.concurrent)
 
 
 def _bind_attacher(

@@ -143,6 +143,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
             "refuse": severities,
             "fixable-only": gate.fixable_only,
             "epss": gate.epss,
+            "scope": "own" if gate.own_only else "all",
+            "bases": [escape.line(base, 300) for base in gate.bases],
             "deny": sorted(gate.deny),
             "packages": list(self.packages),
             "licenses": list(self.licenses),
@@ -171,6 +173,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
             **exploitation_facts(finding),
             "since": normalize_moment(grace_start(finding)) if self.gate.graces else "",
         }
+        if finding.from_base:
+            facts["base"] = True
         return facts | {"verdict": "refused" if self.gate.rejects(finding) else "accepted"}
 
     def accepted(self, finding: Finding) -> str:

@@ -59,6 +59,9 @@ class FindingEntry(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_f
         Annotated[float, Meta(ge=0, le=1)] | UnsetType,
         Meta(description="FIRST's estimate that it is exploited within 30 days (EPSS); missing where there is none."),
     ] = UNSET
+    from_base: Annotated[
+        bool | UnsetType, Meta(description="Whether it came with the base image; missing where that is not known.")
+    ] = UNSET
 
     @property
     def place(self) -> str:
@@ -112,6 +115,7 @@ def _facts(finding: Finding) -> dict[str, Any]:
         "detail": finding.detail,
         "exploited_since": (known.since if known is not None else "") or UNSET,
         "epss": known.epss if known is not None and known.epss is not None else UNSET,
+        "from_base": UNSET if finding.from_base is None else finding.from_base,
     }
 
 
@@ -131,4 +135,5 @@ def finding(entry: FindingEntry) -> Finding:
         title=entry.title,
         url=entry.url,
         result_class=entry.class_,
+        from_base=None if entry.from_base is UNSET else entry.from_base,
     )

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import IntEnum, StrEnum
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    from s3c_actions.findings.base_image import BaseImage
 
 IMAGE_CONFIGURATION = "image configuration"
 """Target of what was found in an image's configuration: an ENV, a USER, an instruction of the history."""
@@ -98,6 +102,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
         suppressed: why an ignore file, VEX or policy set it aside; empty when nothing did.
         exploitation: whether it is known to be exploited, and how likely; None when that is not known.
         fix_since: RFC 3339 time from which there may have been a fix, as signed reports show; empty without them.
+        from_base: whether it came with the base image; None where the base is not known, and then it counts as own.
     """
 
     kind: FindingKind
@@ -132,6 +137,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     published: str = ""
     exploitation: Exploitation | None = None
     fix_since: str = ""
+    from_base: bool | None = None
 
     @property
     def os_package(self) -> bool:
@@ -221,6 +227,7 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
         hidden: what was found or may have been, and is not among `findings`.
         exploitation_data: what the findings' `exploitation` is from; None when no such data was given.
         base_created: RFC 3339 time at which the lowest layer was made, as the image states it; empty when it does not.
+        base_image: that it is built on, whose layers were compared; None where it is not known.
     """
 
     image: str
@@ -244,6 +251,7 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
     hidden: Hidden = NOTHING_HIDDEN
     exploitation_data: ExploitationData | None = None
     base_created: str = ""
+    base_image: BaseImage | None = None
 
     @cached_property
     def counts(self) -> dict[Severity, int | None]:
@@ -279,6 +287,26 @@ class ScanReport(msgspec.Struct, frozen=True, dict=True):
     def fixable(self) -> tuple[Finding, ...]:
         """The findings for which a fix exists."""
         return tuple(f for f in self.findings if f.fixable)
+
+    @property
+    def total_own(self) -> int | None:
+        """How many of the findings shown are its own; None in place of 0 as for `total`."""
+        return len(self.own) or (None if self.total is None else 0)
+
+    @property
+    def total_inherited(self) -> int | None:
+        """How many of the findings shown came with the base; None where it is not known, or in place of 0."""
+        return None if self.inherited is None else len(self.inherited) or (None if self.total is None else 0)
+
+    @cached_property
+    def own(self) -> tuple[Finding, ...]:
+        """The findings that did not come with the base image: all of them where it is not known."""
+        return tuple(f for f in self.findings if self.base_image is None or not f.from_base)
+
+    @cached_property
+    def inherited(self) -> tuple[Finding, ...] | None:
+        """The findings that came with the base image; None where it is not known."""
+        return None if self.base_image is None else tuple(f for f in self.findings if f.from_base)
 
 
 def count_by_severity(findings: Iterable[Finding]) -> dict[Severity, int]:

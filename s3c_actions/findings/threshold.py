@@ -46,6 +46,8 @@ class Threshold:
         epss: vulnerabilities refused from this likelihood on, as `exploit_facts.epss_text`; empty: none.
         deny_exploited: what is known to be exploited is refused regardless of everything else. Of a finding of which
             that is not known, the data is missing, which closes the gate apart from this (`policy.image_rules`).
+        own_only: findings that came with the base image pass, unless they are denied by id.
+        bases: images that count as a base, as references or patterns; they decide which findings are the base's.
     """
 
     fail_on: Severity | None
@@ -56,6 +58,8 @@ class Threshold:
     graces: tuple[tuple[Severity, timedelta], ...] = ()
     epss: str = ""
     deny_exploited: bool = False
+    own_only: bool = False
+    bases: tuple[str, ...] = ()
     now: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
 
     @property
@@ -85,6 +89,8 @@ class Threshold:
         if self.denies(finding):
             return True
         if not finding.fixable and self.fixable_only:
+            return False
+        if self.own_only and finding.from_base:
             return False
         return self._is_refused_at_once(finding) or any(severity is finding.severity for severity, _ in self.graces)
 

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct, field
 from s3c_actions.core.errors import InputError
 from s3c_actions.options.declare import read
 from s3c_actions.options.smoke import MODES, SmokeOptions
-from s3c_actions.policy.finding_rules import Line
+from s3c_actions.policy.parts import Line
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Words = Annotated[tuple[Line, ...], Meta(min_length=1, max_length=100)]

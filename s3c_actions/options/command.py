@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = {
     "init": "Write the workflows, policy and ignore file that fit a repository; create a signing key.",
     "chain": "Scan, patch, rescan, sign and verify images in one go.",
     "scan": "Find vulnerabilities, secrets, misconfigurations and licences in images.",
+    "base": "Find the base of images, and which tag of it would remove how many findings.",
     "report": "Render, gate and compare an existing Trivy report, without a scan.",
     "patch": "Patch the operating-system packages of images, and prove by a rescan what is gone.",
     "smoke": "Start two images beside each other, isolated, and compare what they do.",

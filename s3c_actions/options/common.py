@@ -99,6 +99,7 @@ class ImageOptions(Group):
     image: Input[tuple[str, ...]] = Input(
         name="image",
         basic=(
+            "base",
             "scan",
             "patch",
             "chain",

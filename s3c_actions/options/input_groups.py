@@ -7,6 +7,7 @@ from typing import Any
 
 from s3c_actions.options import (
     azure,
+    base_image,
     chain,
     common,
     deploy,
@@ -94,6 +95,10 @@ _FROM = (deploy.DeployInputs.image, find.FindInputs.plan, refresh.RefreshInputs.
 _GATE = (
     report.ThresholdOptions.fail_on,
     report.ThresholdOptions.fixable_only,
+    base_image.BaseImageOptions.base_image,
+    base_image.BaseImageOptions.scope,
+    base_image.BaseAdviceOptions.base_advice,
+    base_image.CandidateOptions.candidates,
     report.PolicyOptions.policy,
     report.UnscannedOptions.unscanned,
     report.ExitCodeOptions.exit_code,

@@ -11,6 +11,7 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import other_actions, removed
 from s3c_actions.options.azure import IdentityOptions
+from s3c_actions.options.base_image import BaseAdviceOptions, BaseImageOptions
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import (
     OFFLINE,
@@ -253,6 +254,7 @@ class ScanningOptions(
     FormatOptions,
     BaselineOptions,
     ThresholdOptions,
+    BaseImageOptions,
     CodeScanningOptions,
     TrivyProgram,
     RegistryOptions,
@@ -312,6 +314,7 @@ SCAN_INPUTS: tuple[Input[Any], ...] = (
     BaselineNameOptions.baseline_name,
     ThresholdOptions.fail_on,
     ThresholdOptions.fixable_only,
+    *BaseImageOptions.own(),
     PolicyOptions.policy,
     ExitCodeOptions.exit_code,
     CodeScanningOptions.dockerfile,
@@ -351,7 +354,9 @@ class SourceOptions(Group):
     )
 
 
-class ScanInputs(ScanningOptions, ReportFileOptions, SourceOptions, ExitCodeOptions, JobOptions, ImageOptions):
+class ScanInputs(
+    ScanningOptions, BaseAdviceOptions, ReportFileOptions, SourceOptions, ExitCodeOptions, JobOptions, ImageOptions
+):
     """The inputs of `scan`."""
 
     image = replace(ImageOptions.image, required=False)
@@ -360,6 +365,7 @@ class ScanInputs(ScanningOptions, ReportFileOptions, SourceOptions, ExitCodeOpti
         SourceOptions,
         *SCOPE_INPUTS,
         *SCAN_INPUTS,
+        *BaseAdviceOptions.inputs(),
         ReportFileOptions.output,
         ProgramsMirror.programs_mirror,
         *JobOptions.own(),

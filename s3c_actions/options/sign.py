@@ -9,8 +9,9 @@ from typing import Any
 
 from s3c_actions.core import pasted_content
 from s3c_actions.options import other_actions
+from s3c_actions.options.base_image import BaseImageOptions
 from s3c_actions.options.command import Command
-from s3c_actions.options.common import ImageOptions, OutputOptions, TimeoutOptions, path, path_text
+from s3c_actions.options.common import ImageOptions, JobOptions, OutputOptions, TimeoutOptions, path, path_text
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.evidence import EarlierOptions, EvidenceOptions
 from s3c_actions.options.exploitation import ExploitationOptions
@@ -287,9 +288,11 @@ class SignInputs(
     EvidenceOptions,
     EarlierOptions,
     ThresholdOptions,
+    BaseImageOptions,
     UnscannedOptions,
     ExploitationOptions,
     TrivyProgram,
+    JobOptions,
     ImageOptions,
     OutputOptions,
 ):
@@ -305,6 +308,7 @@ class SignInputs(
         EarlierOptions.openvex,
         ThresholdOptions.fail_on,
         ThresholdOptions.fixable_only,
+        *BaseImageOptions.own(),
         PolicyOptions.policy,
         UnscannedOptions.unscanned,
         *ExploitationOptions.own(),
@@ -312,6 +316,7 @@ class SignInputs(
         *NotationProgram.own(),
         *TrivyProgram.own(),
         ProgramsMirror.programs_mirror,
+        *JobOptions.own(),
     )
 
 

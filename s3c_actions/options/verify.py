@@ -7,7 +7,7 @@ from pathlib import Path
 from s3c_actions.core import pasted_content
 from s3c_actions.options import other_actions
 from s3c_actions.options.command import Command
-from s3c_actions.options.common import ImageOptions, OutputOptions, path, paths
+from s3c_actions.options.common import ImageOptions, JobOptions, OutputOptions, path, paths
 from s3c_actions.options.declare import Input
 from s3c_actions.options.parse import choice, lines
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
@@ -104,7 +104,7 @@ class VouchingOptions(CertificateOptions, TrustOptions, NotationOptions):
     """The signers whose signatures on an earlier run's image count: the trusted ones, else the certificate's."""
 
 
-class VerifyInputs(VerifyingOptions, ImageOptions, OutputOptions):
+class VerifyInputs(VerifyingOptions, JobOptions, ImageOptions, OutputOptions):
     """The inputs of `verify`."""
 
     order = (
@@ -115,6 +115,7 @@ class VerifyInputs(VerifyingOptions, ImageOptions, OutputOptions):
         *REGISTRY_INPUTS,
         *NotationProgram.own(),
         ProgramsMirror.programs_mirror,
+        *JobOptions.own(),
     )
 
 

@@ -194,6 +194,19 @@ is_laxer(stated) {
   count([one | one := stated.licenses[_]; one == wanted]) == 0
 }
 
+is_laxer(stated) {
+  stated.scope == "own"
+  policy.scope == "all"
+}
+
+# What counts as a base for the report, and is none for the policy.
+is_laxer(stated) {
+  policy.scope == "own"
+  is_array(stated.bases)
+  base := stated.bases[_]
+  count([one | one := policy.bases[_]; one == base]) == 0
+}
+
 # Data on exploitation, end of life, age of the base: policy/image_rules.py
 image_rules(statements, about, fix) = said {
   lacking := {{"code": "no-exploitation-data", "text": text} |
@@ -362,7 +375,14 @@ is_refused(one) {
   not is_exploited(one)
   counts(one)
   by_rule(one)
+  not inherited(one)
   not excused(one)
+}
+
+# It came with the base image, and the policy minds the image's own findings alone.
+inherited(one) {
+  policy.scope == "own"
+  one.base == true
 }
 
 by_rule(one) {

@@ -218,6 +218,8 @@ def rego_values(policy: Policy) -> str:
         "maximum_base_age": _nanoseconds(policy.base.maximum_age) if policy.base.maximum_age is not None else 0,
         "maximum_base_age_text": policy.base.maximum_age or "",
         "fixable_only": policy.findings.fixable_only,
+        "scope": policy.findings.scope,
+        "bases": list(policy.findings.bases),
         "deny": sorted({finding.upper() for finding in policy.findings.deny}),
         "exceptions": [
             {

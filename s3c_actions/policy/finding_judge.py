@@ -87,6 +87,8 @@ def rejects(policy: Policy, finding: Mapping[str, Any], now: datetime) -> bool:
     """Return whether the severity or the likelihood of a finding is refused, exceptions left aside."""
     if policy.findings.fixable_only and not finding["fixable"]:
         return False
+    if policy.findings.scope == "own" and finding.get("base") is True:
+        return False
     if finding["severity"] in policy.findings.severities:
         return True
     if policy.findings.epss and reaches(finding.get("epss"), policy.findings.epss):

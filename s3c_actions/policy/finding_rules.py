@@ -98,6 +98,21 @@ class FindingRules(Part, frozen=True, kw_only=True):
             examples=[["CVE-2021-44228"]],
         ),
     ] = ()
+    scope: Annotated[
+        Literal["all", "own"],
+        Meta(
+            description="Whose findings are refused: all, or only those that did not come with the base image. Where "
+            "the base is not known, every finding is the image's own. What is denied is refused in both."
+        ),
+    ] = "all"
+    bases: Annotated[
+        tuple[Line, ...],
+        Meta(
+            description="Images that count as a base: references, or patterns for what annotations, the build's "
+            "provenance or the Dockerfile name. Only its owners may push to such a repository.",
+            examples=[["docker.io/library/*", "registry.example/base/python:3.12"]],
+        ),
+    ] = ()
 
     @property
     def severities(self) -> tuple[SeverityName, ...]:

@@ -59,9 +59,7 @@ def forecast(
     return tuple(changes)
 
 
-def _moments(
-    policy: Policy, evidence: Evidence, ends: Mapping[str, datetime], now: datetime
-) -> Iterator[datetime]:
+def _moments(policy: Policy, evidence: Evidence, ends: Mapping[str, datetime], now: datetime) -> Iterator[datetime]:
     """Yield the moments at which a judgement may change, in UTC; some change nothing."""
     yield from (end.astimezone(UTC) for end in ends.values())
     yield from (exception_end(exception.until) for exception in policy.exceptions)

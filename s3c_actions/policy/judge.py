@@ -222,9 +222,17 @@ def _laxer_report(policy: Policy, runs: list[Any], report_name: str, remedy: str
             or not {finding.upper() for finding in policy.findings.deny} <= _texts(stated["deny"])
             or not set(policy.packages.refuse) <= _texts(stated["packages"])
             or not set(policy.licenses.refuse) <= _texts(stated["licenses"])
+            or (stated.get("scope") == "own" and policy.findings.scope != "own")
+            or (policy.findings.scope == "own" and _other_bases(policy, stated))
         ):
             return [Objection("laxer-report", f"{report_name} was made by a policy that refuses less: {remedy}")]
     return []
+
+
+def _other_bases(policy: Policy, stated: Mapping[str, Any]) -> bool:
+    """Return whether findings count as a base's by images that are no base for this policy."""
+    bases = stated.get("bases")
+    return isinstance(bases, list) and any(base not in policy.findings.bases for base in bases)
 
 
 def _scope_refusals(policy: Policy, runs: list[Any], report_name: str, remedy: str, now: datetime) -> list[Objection]:

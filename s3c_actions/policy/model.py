@@ -21,6 +21,7 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.findings.model import Severity
 from s3c_actions.findings.scope import RequiredScope
 from s3c_actions.findings.threshold import Exemption, Threshold
+from s3c_actions.options.base_image import is_base_entry
 from s3c_actions.options.parse import duration
 from s3c_actions.policy import faults
 from s3c_actions.policy.finding_rules import FindingRules
@@ -350,6 +351,8 @@ class Policy(Part, frozen=True, kw_only=True):
             epss=self.findings.epss,
             deny_exploited=self.findings.deny_exploited,
             fixable_only=self.findings.fixable_only,
+            own_only=self.findings.scope == "own",
+            bases=self.findings.bases,
             deny=frozenset(finding.upper() for finding in self.findings.deny),
             exemptions=tuple(
                 Exemption(
@@ -426,6 +429,7 @@ def schema() -> dict[str, Any]:
 
 
 def _check(policy: Policy, name: str, field: str) -> None:
+    _check_bases(policy, name, field)
     for number, entry in enumerate(policy.exceptions):
         if entry.id.upper() in {denied.upper() for denied in policy.findings.deny}:
             raise InputError(
@@ -483,6 +487,23 @@ def _check_times(policy: Policy, name: str, field: str) -> None:
             f"{name}: at break-glass.maximum: {policy.break_glass.maximum} is "
             + ("longer than 72h." if policy.longest_grant else "no time at all."),
             remedy="Give between 1m and 72h.",
+        )
+
+
+def _check_bases(policy: Policy, name: str, field: str) -> None:
+    for number, base in enumerate(policy.findings.bases):
+        if not is_base_entry(base):
+            raise InputError(
+                field,
+                f"{name}: at findings.bases[{number}]: {base!r} is neither a reference nor a pattern of references.",
+                remedy="Give such as `docker.io/library/*` or `registry.example/base/python:3.12`.",
+            )
+    if policy.findings.scope == "own" and not policy.findings.bases:
+        raise InputError(
+            field,
+            f"{name}: at findings: scope is own, and bases is missing.",
+            cause="Whoever builds an image can call anything its base.",
+            remedy="List the images that count as a base, such as `bases: [docker.io/library/*]`.",
         )
 
 

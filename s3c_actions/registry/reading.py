@@ -276,7 +276,9 @@ class Registry:
         """
         tags: list[str] = []
         path = f"/v2/{reference.repository}/tags/list?" + urlencode({"n": 1000})
+        seen: set[str] = set()
         for _ in range(MAX_PAGES):
+            seen.add(path)
             response = self._get(reference, path)
             if response.status_code == 404:
                 raise _no_repository(reference, field)
@@ -288,6 +290,8 @@ class Registry:
             next_page = _next_page(response)
             if not next_page:
                 return tuple(dict.fromkeys(tags))
+            if next_page in seen:
+                raise invalid_answer(reference, "a page of its list of tags leads back to an earlier one")
             path = next_page
         raise invalid_answer(reference, f"its list of tags has more than {MAX_PAGES} pages")
 

@@ -22,6 +22,7 @@ SCHEMA = "result-1.json"
 CommandName = Literal[
     "chain",
     "scan",
+    "base",
     "report",
     "patch",
     "sign",
@@ -191,6 +192,52 @@ class BaseEntry(Entry, frozen=True, kw_only=True):
     new: tuple[FindingEntry, ...]
     fixed: tuple[FindingEntry, ...]
     left: Count
+
+
+SeverityCounts = Annotated[dict[SeverityName, Count], Meta(description="Severities that have findings.")]
+
+
+class BaseImageEntry(Entry, frozen=True, kw_only=True):
+    """The image that another one is built on, and whose the findings shown are."""
+
+    name: Annotated[str, Meta(description="As it was named, registry/repository:tag.")]
+    reference: Annotated[
+        str, Meta(description="By digest, the image of the platform whose layers were compared; empty of an index.")
+    ]
+    source: Annotated[str, Meta(description="What named it.")]
+    own: SeverityCounts
+    inherited: SeverityCounts
+
+
+class BaseOptionEntry(Entry, frozen=True, kw_only=True):
+    """A base image that was scanned: the one in use, or another tag of its repository."""
+
+    tag: str
+    change: Annotated[
+        Literal["", "same tag", "patch", "newer build", "minor version", "major version"],
+        Meta(description="Empty of the base in use."),
+    ]
+    reference: PinnedOrEmpty
+    created: Annotated[str, Meta(description="When it says that it was built; empty when it does not.")]
+    days: Annotated[int | None, Meta(description="Since then.")]
+    findings: Annotated[SeverityCounts | UnsetType, Meta(description="Missing when it could not be checked.")] = UNSET
+    fixed: Annotated[Count | None, Meta(description="Findings of the base in use that it does not have.")]
+    new: Annotated[Count | None, Meta(description="Findings that it has in addition.")]
+    size: Annotated[Count | None, Meta(description="Bytes of its compressed layers.")]
+    os: str
+    os_end_of_life: bool
+    same_as: Annotated[str, Meta(description="An earlier tag that means the same image; empty when none does.")]
+    problem: Annotated[str, Meta(description="Why it could not be compared; empty when it was.")]
+
+
+class BaseAdviceEntry(Entry, frozen=True, kw_only=True):
+    """The base of an image beside other tags of its repository."""
+
+    repository: str
+    platform: str
+    current: BaseOptionEntry
+    options: Annotated[tuple[BaseOptionEntry, ...], Meta(description="The smallest change first.")]
+    notices: tuple[str, ...]
 
 
 class ScopeFile(Entry, frozen=True, kw_only=True):
@@ -592,6 +639,11 @@ class ImageResult(Entry, frozen=True, kw_only=True):
     mirror: MirrorEntry | UnsetType | None = UNSET
     trace: Annotated[TraceEntry | UnsetType, Meta(description="Missing of an image that was not traced.")] = UNSET
     smoke: Annotated[SmokeEntry | UnsetType, Meta(description="Missing where no image was started.")] = UNSET
+    base_image: Annotated[BaseImageEntry | UnsetType, Meta(description="Missing where it is not known.")] = UNSET
+    base_advice: Annotated[
+        BaseAdviceEntry | UnsetType,
+        Meta(description="What other tags of the base would change, where it was asked for."),
+    ] = UNSET
 
     @property
     def last_scan(self) -> ScanEntry | None:

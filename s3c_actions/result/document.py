@@ -21,13 +21,14 @@ from s3c_actions.core.secrets import Secrets
 from s3c_actions.core.startup import paused
 from s3c_actions.evidence.exception import stamp
 from s3c_actions.findings.difference import Difference
-from s3c_actions.findings.entry import NAMES, FindingEntry, ReasonedFinding, entry, reasoned
+from s3c_actions.findings.entry import NAMES, FindingEntry, ReasonedFinding, SeverityName, entry, reasoned
 from s3c_actions.findings.identity import identify
-from s3c_actions.findings.model import NOTHING_HIDDEN, Finding, ScanReport
+from s3c_actions.findings.model import NOTHING_HIDDEN, Finding, ScanReport, count_by_severity
 from s3c_actions.policy.break_glass import JudgedException
 from s3c_actions.report import document as shape
 from s3c_actions.report.document import ImageResult, ResultDocument, ScanEntry
 from s3c_actions.result import outputs
+from s3c_actions.result.base_advice import BaseAdvice, BaseOption
 from s3c_actions.result.comparison_entry import comparison_entry
 from s3c_actions.result.model import (
     AttachResult,
@@ -198,6 +199,8 @@ def _image_result(image: ImageOutcome) -> ImageResult:
         else None,
         trace=_trace_entry(image.trace) if image.trace else UNSET,
         smoke=_smoke_entry(smoke) if (smoke := image.compared) else UNSET,
+        base_image=_base_image_entry(report) if report is not None and report.base_image is not None else UNSET,
+        base_advice=base_advice_entry(image.base_advice) if image.base_advice is not None else UNSET,
     )
 
 
@@ -216,6 +219,31 @@ def _smoke_entry(smoke: SmokeResult) -> shape.SmokeEntry:
             for platform in smoke.platforms
         ),
         seconds=round(smoke.seconds, 3),
+    )
+
+
+def base_advice_entry(advice: BaseAdvice) -> shape.BaseAdviceEntry:
+    """Return the entry of `result.json` of what other tags of a base would change."""
+
+    def option(one: BaseOption) -> shape.BaseOptionEntry:
+        counts = one.counts
+        named = UNSET if counts is None else {NAMES[severity]: number for severity, number in counts.items() if number}
+        return _copy_fields(shape.BaseOptionEntry, one, change=cast("Any", one.change), findings=named)
+
+    return _copy_fields(
+        shape.BaseAdviceEntry,
+        advice,
+        current=option(advice.current),
+        options=tuple(option(one) for one in advice.options),
+    )
+
+
+def _base_image_entry(report: ScanReport) -> shape.BaseImageEntry:
+    def counts(findings: Iterable[Finding]) -> dict[SeverityName, int]:
+        return {NAMES[severity]: number for severity, number in count_by_severity(findings).items() if number}
+
+    return _copy_fields(
+        shape.BaseImageEntry, report.base_image, own=counts(report.own), inherited=counts(report.inherited or ())
     )
 
 

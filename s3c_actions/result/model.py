@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from s3c_actions.report.comparison_document import ComparisonEntry
     from s3c_actions.report.document import ImageResult, PreviewEntry
     from s3c_actions.report.rendering import Rendering
+    from s3c_actions.result.base_advice import BaseAdvice
     from s3c_actions.result.gate_change import GateChange, ProposedVerdict
     from s3c_actions.result.smoke import SmokeResult
     from s3c_actions.trace.model import Trace
@@ -486,6 +487,7 @@ class ImageOutcome(msgspec.Struct, frozen=True, kw_only=True):
         reference: pinned, of what the last step returned.
         base: against the baseline, None without one.
         smoke: of a comparison that is not in `patch`, because it was asked for alone or ended the patch.
+        base_advice: what other tags of its base image would change, where that was asked for.
         failure: the error that ended it; None when every step succeeded.
     """
 
@@ -502,6 +504,7 @@ class ImageOutcome(msgspec.Struct, frozen=True, kw_only=True):
     base: Comparison | None = None
     trace: TraceResult | None = None
     smoke: SmokeResult | None = None
+    base_advice: BaseAdvice | None = None
     failure: S3CError | None = None
 
     @property

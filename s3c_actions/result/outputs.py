@@ -243,6 +243,18 @@ OUTPUTS: tuple[Output, ...] = (
         of=lambda image: report.total_exploited if (report := _report(image)) else None,
     ),
     Output(
+        name="findings-own",
+        help="How many of them did not come with the base image; all of them where the base is not known.",
+        commands=_SCANNING,
+        of=lambda image: report.total_own if (report := _report(image)) else None,
+    ),
+    Output(
+        name="findings-base",
+        help="How many of them came with the base image; empty where it is not known (see `base-image`).",
+        commands=_SCANNING,
+        of=lambda image: report.total_inherited if (report := _report(image)) else None,
+    ),
+    Output(
         name="new",
         help="How many findings are new against the baseline; empty without one.",
         commands=_SCANNING,

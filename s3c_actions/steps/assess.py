@@ -35,6 +35,7 @@ from s3c_actions.findings.scope_inference import infer
 from s3c_actions.findings.selection import Selection, mark_uncounted, select
 from s3c_actions.findings.threshold import Threshold
 from s3c_actions.findings.trivy_warnings import WarningAssessment
+from s3c_actions.registry.base_images import BaseFinder
 from s3c_actions.result.model import ScanResult
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
         exploitation: which vulnerabilities are exploited; None where it is not known, which no rule takes for "none".
         fix_history: adds to a report of an image from when on its fixes may have been there; None where graces count
             from publications.
+        bases: finds the base of an image, whose findings are counted apart; with None every finding is its own.
     """
 
     gate: Threshold
@@ -71,6 +73,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
     bill: Callable[[Path], bytes]
     exploitation: ExploitationFacts | None = None
     fix_history: Callable[[ScanReport, str], ScanReport] | None = None
+    bases: BaseFinder | None = None
 
     @property
     def closes(self) -> bool:
@@ -198,6 +201,9 @@ def _assess(
     report = add_exploitation(report, criteria.exploitation)
     if criteria.fix_history is not None:
         report = criteria.fix_history(report, reference)
+    unknown_base: tuple[str, ...] = ()
+    if criteria.bases is not None:
+        report, unknown_base = criteria.bases.attribute(report, reference)
     if observed.blind:
         report = mark_uncounted(report)
     unseen = missing_parts(scope, DEFAULT_SCOPE)
@@ -207,7 +213,7 @@ def _assess(
     uncovered = sum(source.number for source in observed.uncovered)
     if policy is not None and policy.report.require_covered_sources and uncovered:
         required = (*required, COVERED_SOURCES)
-    notices = (*observed.warnings, observed.blind, _narrow(scope, unseen), aged)
+    notices = (*observed.warnings, observed.blind, _narrow(scope, unseen), aged, *unknown_base)
     # A policy also applies in the cluster, which sees the whole report.
     counted = report if policy is not None else select(report, Selection(fixed_only=criteria.ignore_unfixed))
     return ScanResult(

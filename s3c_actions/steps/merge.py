@@ -9,6 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from s3c_actions.core.reference import Reference
+from s3c_actions.findings.base_image import BaseImage
 from s3c_actions.findings.identity import identify
 from s3c_actions.findings.model import Finding, Hidden, ScanReport, rank_findings
 from s3c_actions.findings.scope import Scope
@@ -63,9 +64,24 @@ def _report(image: str, reference: Reference, reports: list[ScanReport]) -> Scan
         database=min(report.database for report in reports),
         findings=union_findings([report.findings for report in reports]),
         suppressed=union_findings([report.suppressed for report in reports]),
+        base_image=_base_image(reports),
     )
     uncounted = dict.fromkeys(severity for report in reports for severity in report.hidden.uncounted)
     return replace(merged, hidden=Hidden(uncounted=tuple(uncounted)))
+
+
+def _base_image(reports: list[ScanReport]) -> BaseImage | None:
+    """Return the base of an image for several platforms: None where that of one platform is not known."""
+    bases = [report.base_image for report in reports if report.base_image is not None]
+    if len(bases) < len(reports):
+        return None
+    return replace(
+        bases[0],
+        name=_join_texts(base.name for base in bases),
+        source=_join_texts(base.source for base in bases),
+        reference="",
+        layers=(),
+    )
 
 
 def _join_texts(texts: Iterable[str]) -> str:
@@ -131,4 +147,5 @@ def _merge_key(finding: Finding) -> tuple[Any, ...]:
         finding.end_line,
         finding.description,
         finding.suppressed,
+        finding.from_base,
     )

@@ -40,6 +40,7 @@ from s3c_actions.findings.trivy_warnings import WarningAssessment
 from s3c_actions.programs.trivy import ignore
 from s3c_actions.programs.trivy.trivy import Conversion, ScanOptions, ScanRequest
 from s3c_actions.registry import Registry, choose
+from s3c_actions.registry.base_images import BaseFinder
 from s3c_actions.registry.oci_layout import layout_platforms
 from s3c_actions.report import format_registry, formats
 from s3c_actions.report.format_registry import by_name
@@ -79,6 +80,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
         unscanned_fails: packages that could not be checked close a gate.
         ignored: entries of the ignore files.
         files: that suppress findings, narrow the scan or decide its gate.
+        bases: finds the base of the image; None without any that counts as one.
         warnings: initial sentences of the result.
         fix_history: as of `Criteria`.
         exploitation: as of `Criteria`. A kept report is Trivy's alone, so that new data counts for it too.
@@ -108,6 +110,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     category: str = ""
     ignored: tuple[IgnoreEntry, ...] = ()
     files: tuple[SettingsFile, ...] = ()
+    bases: BaseFinder | None = None
     warnings: tuple[str, ...] = ()
     exploitation: ExploitationFacts | None = None
     fix_history: Callable[[ScanReport, str], ScanReport] | None = None
@@ -127,6 +130,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
             bill=lambda report: make_sbom(report, trivy, self.temp),
             exploitation=self.exploitation,
             fix_history=self.fix_history,
+            bases=self.bases,
         )
 
 

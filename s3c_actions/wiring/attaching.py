@@ -364,10 +364,12 @@ def read_reports(
     if not paths:
         return {}
     by_digest: dict[str, ScanResult] = {}
+    indexes = _indexes(images, registry) if criteria.bases is not None else {}
     for path in paths:
         report = trivy_report.read(path)
+        bases = criteria.bases.within(indexes.get(report.digest, "")) if criteria.bases is not None else None
         by_digest[report.digest] = assess.assess_given_report(
-            path, image=report.image, reference="", criteria=criteria, report=report
+            path, image=report.image, reference="", criteria=replace(criteria, bases=bases), report=report
         )
     by_image, used = {}, set()
     for image in images:
@@ -394,3 +396,15 @@ def read_reports(
     if unused := sorted(set(by_digest) - used):
         raise InputError("report", f"{', '.join(unused)} is none of the images given.", remedy="Give its image too.")
     return by_image
+
+
+def _indexes(images: tuple[str, ...], registry: Registry) -> dict[str, str]:
+    """Return digest of a platform's image → the index that lists it, which has the provenance of its build."""
+    indexes: dict[str, str] = {}
+    for image in images:
+        reference = Reference.parse(image)
+        descriptor = registry.resolve(reference)
+        if descriptor.is_index:
+            listed = registry.flatten(reference, descriptor).images
+            indexes |= {one.digest: reference.at(descriptor.digest).pinned for one in listed}
+    return indexes

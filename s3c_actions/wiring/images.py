@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from contextlib import nullcontext
 
 from msgspec.structs import replace
 
@@ -43,6 +44,26 @@ def for_each_image(
             return process(image)
 
     return tuple(concurrency.for_each(tuple(images), process_beside_others if several else process, jobs=jobs))
+
+
+def for_each_reference(
+    pinned: Mapping[str, str], progress: Progress, do: Callable[[str, str], ImageOutcome], *, jobs: int = 1
+) -> tuple[ImageOutcome, ...]:
+    """Call a function for each image and its pinned reference, and return the outcomes in the order of the images.
+
+    Args:
+        pinned: image as given → `registry/repository@digest`.
+        progress: each line names its image where several are processed at once.
+        do: processes one image; what it raises ends the whole.
+        jobs: how many are processed at once.
+    """
+
+    def process(item: tuple[str, str]) -> ImageOutcome:
+        image, reference = item
+        with showing(progress.for_image(image)) if jobs > 1 else nullcontext():
+            return do(image, reference)
+
+    return tuple(concurrency.for_each(tuple(pinned.items()), process, jobs=jobs))
 
 
 def failed(outcome: ImageOutcome, error: S3CError) -> ImageOutcome:

@@ -37,6 +37,7 @@ from s3c_actions.steps.merge import merge_scans
 from s3c_actions.steps.reuse import ReportStore
 from s3c_actions.steps.scan import ScanSettings, assemble_reports, clear_reports
 from s3c_actions.wiring import settings_files
+from s3c_actions.wiring.bases import create_finder, with_scope
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.exploitation import load_exploitation
 from s3c_actions.wiring.files import read_dockerfile
@@ -130,6 +131,7 @@ class ImageScanner(msgspec.Struct, frozen=True, kw_only=True):
         clear_reports(folder)
         scans = []
         names = [platform.platform.replace("/", "-") for platform in images]
+        bases, index = self.settings.bases, reference.at(descriptor.digest).pinned
         for platform, name in zip(images, names, strict=True):
             folder_name = name if names.count(name) == 1 else f"{name}-{platform.digest.rpartition(':')[2][:8]}"
             category = self.settings.category and f"{self.settings.category}/{folder_name}"
@@ -138,6 +140,7 @@ class ImageScanner(msgspec.Struct, frozen=True, kw_only=True):
                 title=f"{self.settings.title} {platform.platform}",
                 entry_platform=platform.platform,
                 category=category,
+                bases=bases.within(index) if bases is not None else None,
             )
             part = replace(self, settings=settings)
             scans.append(part.scan(reference.at(platform.digest).pinned, folder / folder_name))
@@ -176,8 +179,10 @@ def create_scanner(
     program = programs.trivy(options, context)
     logins = create_logins(options, context, hosts)
     login = credentials.open_program_login(logins, hosts, context.temp)
+    registry = create_registry(options, logins, timeout=_registry_timeout(options))
+    bases = create_finder(options, settings.policy, registry, dockerfile=settings.dockerfile_text)
     return ImageScanner(
-        settings=settings,
+        settings=replace(settings, bases=bases),
         trivy=Trivy(
             program,
             context.runner,
@@ -185,14 +190,14 @@ def create_scanner(
             login=login,
             concurrent=context.limits.concurrent,
         ),
-        registry=create_registry(options, logins, timeout=_registry_timeout(options)),
+        registry=registry,
         context=context,
         everything=not options.platform,
-        proposed=_proposed_settings(context, evidence=evidence),
+        proposed=_proposed_settings(context, registry, evidence=evidence),
     )
 
 
-def _proposed_settings(context: Context, *, evidence: bool) -> ScanSettings | S3CError | None:
+def _proposed_settings(context: Context, registry: Registry, *, evidence: bool) -> ScanSettings | S3CError | None:
     """Return the scan settings with the pull request's own files; None when those are the same."""
     options = settings_files.shared_files(context).proposed
     if not isinstance(options, ScanningOptions):
@@ -203,7 +208,8 @@ def _proposed_settings(context: Context, *, evidence: bool) -> ScanSettings | S3
         settings = _settings(options, replace(context, progress=Silent(), temp=temp), evidence=evidence)
     except S3CError as error:
         return error
-    return replace(settings, folder=temp, title="proposed", formats=())
+    bases = create_finder(options, settings.policy, registry, dockerfile=settings.dockerfile_text)
+    return replace(settings, folder=temp, title="proposed", formats=(), bases=bases)
 
 
 def policy_from_inputs(options: ThresholdOptions) -> Policy | None:
@@ -235,7 +241,7 @@ def threshold_from_inputs(options: ThresholdOptions, context: Context, shown: tu
     """
     ruling = policy_from_inputs(options)
     if ruling is not None:
-        return ruling.gate(context.now)
+        return with_scope(ruling.gate(context.now), options, ruling)
     name = options.fail_on
     by_exit_code = (
         isinstance(options, ExitCodeOptions) and options.given(ExitCodeOptions.exit_code) and options.exit_code
@@ -243,7 +249,7 @@ def threshold_from_inputs(options: ThresholdOptions, context: Context, shown: tu
     if not options.given(ThresholdOptions.fail_on) and by_exit_code:
         name = min(Severity.of(severity) for severity in shown).name
         context.progress.notice(f"`exit-code` is given without `fail-on`: the gate is closed by {name} and over.")
-    return Threshold(Severity.of(name) if name else None, options.fixable_only)
+    return with_scope(Threshold(Severity.of(name) if name else None, options.fixable_only), options, None)
 
 
 def _report_store(context: Context) -> ReportStore | None:

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 from playwright.sync_api import expect
 
+from s3c_actions.findings.base_image import BaseImage, attribute
 from s3c_actions.findings.model import ScanReport
 from s3c_actions.report.formats import html_page
 from s3c_actions.report.rendering import PageLink, Rendering
@@ -114,3 +115,15 @@ def test_columns_sort_on_a_phone_as_well(browser: Browser) -> None:
         page.get_by_role("button", name="Package or file").click()
         names = page.locator("#rows td.package").all_inner_texts()
         assert names[0] == min(names, key=str.casefold)
+
+
+def test_findings_of_the_base_are_left_out_by_one_click(browser: Browser) -> None:
+    layers = dict.fromkeys(one.layer for one in DEBIAN.findings)
+    own = replace(DEBIAN.findings[0], layer="sha256:own")
+    found = replace(DEBIAN, findings=(own, *DEBIAN.findings[1:]), diff_ids=(*layers, "sha256:own"))
+    base = BaseImage(name="debian:12", reference="", layers=tuple(layers), source="the Dockerfile")
+    with opened(browser, source(attribute(found, base))) as (page, heard):
+        page.get_by_label("not of the base (1)").check()
+        expect(page.locator("#rows tr")).to_have_count(1)
+        assert problems(page) == []
+        assert heard == Heard()

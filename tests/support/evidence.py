@@ -140,6 +140,10 @@ _CVES = ("CVE-2024-1000", "CVE-2024-2000", "CVE-2023-3000")
 _PACKAGES = ("libssl3", "zlib1g", "xz-utils", "")
 _REFUSED = ("zlib1g", "xz-utils@5.6.0", "@scope/left-pad")
 _LICENCES = ("AGPL-3.0-only", "SSPL-1.0", "LicenseRef-1")
+_BASES = ("docker.io/library/*", "registry.example/base:1")
+_STATED_BASES: tuple[Any, ...] = (
+    *([], list(_BASES[:1]), list(_BASES), ["*"], [7], "docker.io/library/*", {"0": "*"}, None),
+)
 _CONTENTS = (
     *({"kind": "package", "by": one, "text": f"{one.rpartition('@')[0] or one} 1"} for one in _REFUSED),
     *({"kind": "license", "by": one, "text": f"adduser ({one})"} for one in _LICENCES),
@@ -156,6 +160,7 @@ def a_policy(dice: random.Random, now: datetime) -> Policy:
             deny_exploited=dice.random() < 0.3,
             fixable_only=dice.random() < 0.5,
             deny=tuple(dice.sample(_IDS, dice.choice((0, 0, 1)))),
+            **dice.choices(({}, {"bases": _BASES}, {"scope": "own", "bases": _BASES}), (3, 1, 2))[0],
         ),
         exceptions=tuple(
             AcceptedFinding(
@@ -339,6 +344,7 @@ def _a_report(dice: random.Random, now: datetime, number: int, sboms: tuple[str,
             suppressed=dice.random() < 0.1,
             fixable=dice.random() < 0.7,
             **_exploitation(dice, now),
+            **dice.choices(({}, {"base": True}, {"base": False}, {"base": "true"}, {"base": 1}), (6, 4, 1, 1, 1))[0],
         )
         for _ in range(dice.choice((0, 0, 0, 1, 1, 3, 12)))
     )
@@ -358,6 +364,8 @@ def _a_report(dice: random.Random, now: datetime, number: int, sboms: tuple[str,
                 "licenses": list(_LICENCES[: dice.choices((9, 1), (12, 1))[0]]),
                 "exploited": dice.choices((True, False, None), (12, 1, 1))[0],
                 "epss": dice.choices(("0.00042", "0.50000", ""), (12, 1, 1))[0],
+                **dice.choices(({}, {"scope": "all"}, {"scope": "own"}, {"scope": 1}), (3, 3, 1, 1))[0],
+                **dice.choices(({}, {"bases": dice.choice(_STATED_BASES)}), (1, 2))[0],
             },
             contents=dice.sample(_CONTENTS, dice.choices((0, 1, 3), (12, 2, 1))[0]),
             blind=dice.choices(("", "the distribution is unknown"), (25, 1))[0],

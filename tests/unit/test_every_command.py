@@ -38,6 +38,8 @@ LINES: list[tuple[str, ...]] = [
     ("doctor", "--vault", "kv-voting"),
     *SCANS,
     *CHAINS,
+    ("base", IMAGE),
+    ("base", PINNED, "--base-image", "registry.example/base:1"),
     ("chain", IMAGE, "--deploy", "--manifests", "app.yaml", *KEY),
     ("report", "trivy.json", "--format", "spdx"),
     ("sign", IMAGE, *KEY),

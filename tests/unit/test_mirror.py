@@ -20,8 +20,10 @@ ACROSS = {
     "lab/test_node_files.py",
     "lab/test_node_programs.py",
     "options/test_given_as_text.py",
+    "policy/test_policy_bases.py",
     "policy/test_policy_scope.py",
     "report/formats/test_sarif_alerts.py",
+    "report/test_base_origin.py",
     "report/test_golden.py",
     "report/test_hostile.py",
     "report/test_truthful.py",
@@ -48,7 +50,7 @@ WITHOUT = {
     "cluster": "client custom_definitions deployed hooks image_finder mentions prune rollout yaml_loader yaml_text",
     "cluster/gate": "denials",
     "commands": (
-        "attach chain comment deploy gate mirror patch policy programs propose refresh report scan sign trace "
+        "attach base chain comment deploy gate mirror patch policy programs propose refresh report scan sign trace "
         "trust upload verify"
     ),
     "core": (
@@ -63,8 +65,8 @@ WITHOUT = {
     ),
     "layers": "configuration decompression difference manager_state model rpm_database tar_reader tree",
     "options": (
-        "attach azure chain comment common deploy evidence fleet fleet_manifests fleet_report gate github mirror parse "
-        "patch policy "
+        "attach azure base chain comment common deploy evidence fleet fleet_manifests fleet_report gate github mirror "
+        "parse patch policy "
         "programs propose refresh registry removed report scan sign trace trust upload vault verify"
     ),
     "policy": "export judge licences model objection parts",
@@ -79,7 +81,7 @@ WITHOUT = {
     "report/github": "deploy_view image_view summary",
     "report/render": "escape markdown page",
     "report": "rendering",
-    "result": "gate_change model outputs",
+    "result": "base_advice gate_change model outputs",
     "signing": "envelopes identities",
     "steps": (
         "concurrent_patches fix_history judge list_signed merge mirror patch_building patching protocols sign trace "
@@ -87,8 +89,8 @@ WITHOUT = {
     ),
     "trace": "document model page text",
     "wiring": (
-        "attaching azure baseline chaining context deploying files fix_history fleet_worker forecasting github "
-        "install_gate judging kubernetes logins programs result_files tracing verifying"
+        "attaching azure base_advice baseline chaining context deploying files fix_history fleet_worker forecasting "
+        "github install_gate judging kubernetes logins programs result_files tracing verifying"
     ),
 }
 """Package → its modules without a test file of their name: what they do is tested through others, or by the contract

@@ -100,6 +100,7 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
                 "counted": numbers.counted,
                 "worst": numbers.worst.name.lower() if numbers.worst is not None else "unknown",
                 "suppressed": len(report.suppressed),
+                "own": len(report.own) if report.base_image is not None else None,
                 "end_of_life": report.os_end_of_life,
                 "os": escape.line(report.os),
             },
@@ -188,6 +189,7 @@ def _facts(report: ScanReport) -> tuple[tuple[str, str], ...]:
         ("digest", report.digest),
         ("platform", report.platform),
         ("system", report.os),
+        ("base", report.base_image.name if report.base_image is not None else ""),
         ("scanned", report.created[:19].replace("T", " ")),
         ("scanner", f"Trivy {report.scanner_version}" if report.scanner_version else ""),
         ("database of", report.database[:10]),
@@ -204,7 +206,7 @@ def _row(finding: Finding, new: bool) -> list[Any]:
     """Return the values that the script reads.
 
     Severity, kind, id, link, package, installed, fixed, place, title, score, new, reason, fixable, exploited since,
-    EPSS.
+    EPSS, own.
     """
     known = finding.exploitation
     place = finding.place
@@ -229,6 +231,7 @@ def _row(finding: Finding, new: bool) -> list[Any]:
         int(finding.fixable),
         known.since if known is not None else "",
         known.epss if known is not None else None,
+        int(not finding.from_base),
     ]
 
 

@@ -237,8 +237,12 @@ def _build_results(
             result["suppressions"] = _suppressions(reason)
         if stated is not None:
             result["properties"] = stated.finding(finding)
-        elif finding.exploitation is not None:
-            result["properties"] = _exploitation(finding.exploitation)
+        else:
+            properties = _exploitation(finding.exploitation) if finding.exploitation is not None else {}
+            if finding.from_base is not None:
+                properties |= {"fromBaseImage": finding.from_base}
+            if properties:
+                result["properties"] = properties
         yield result
 
 
@@ -298,6 +302,7 @@ def _facts(report: ScanReport, omitted: int) -> dict[str, Any]:
         "os": report.os,
         "scanned": report.created,
         "database": report.database,
+        "baseImage": report.base_image.name if report.base_image is not None else "",
     }
     data = report.exploitation_data
     if data is not None:

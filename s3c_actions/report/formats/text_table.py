@@ -7,9 +7,10 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from s3c_actions.findings.base_image import describe_origin
 from s3c_actions.findings.headline import NO_GATE, describe_findings, describe_limits, tally
 from s3c_actions.findings.identity import COLLECTIVE_TARGETS
-from s3c_actions.findings.model import Finding, FindingKind, ScanReport
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport, count_by_severity
 from s3c_actions.report.formats.sentences import format_epss
 from s3c_actions.report.render.escape import line
 
@@ -58,15 +59,19 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
             f"{len(difference.left):,} left.",
             "",
         ]
+    if report.base_image is not None:
+        own, inherited = describe_origin(count_by_severity(report.own), count_by_severity(report.inherited or ()))
+        lines += [*textwrap.wrap(f"{own}, {inherited}: {line(report.base_image.name, 300)}", WIDTH), ""]
     for kind, (heading, columns) in _HEADINGS.items():
-        findings = [finding for finding in report.findings if finding.kind is kind]
-        if not findings:
-            continue
-        if kind is FindingKind.VULNERABILITY and report.exploitation_data is not None:
-            table = _table((columns[0], *_EXPLOITATION, *columns[1:]), map(_row_with_exploitation, findings))
-        else:
-            table = _table(columns, map(_row, findings))
-        lines += [f"{heading} ({len(findings):,})", *table, ""]
+        for whose, findings in _by_origin(report):
+            of_kind = [finding for finding in findings if finding.kind is kind]
+            if not of_kind:
+                continue
+            if kind is FindingKind.VULNERABILITY and report.exploitation_data is not None:
+                table = _table((columns[0], *_EXPLOITATION, *columns[1:]), map(_row_with_exploitation, of_kind))
+            else:
+                table = _table(columns, map(_row, of_kind))
+            lines += [f"{heading}{whose} ({len(of_kind):,})", *table, ""]
     if report.suppressed:
         rows = (
             (finding.severity.name, finding.id, finding.package or finding.place, finding.suppressed)
@@ -74,6 +79,13 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
         )
         lines += [f"Set aside ({len(report.suppressed):,})", *_table(("SEVERITY", "ID", "WHERE", "REASON"), rows), ""]
     return "\n".join(lines).encode()
+
+
+def _by_origin(report: ScanReport) -> list[tuple[str, tuple[Finding, ...]]]:
+    """Return the findings by whose they are, each with what is added to a heading."""
+    if report.inherited is None:
+        return [("", report.findings)]
+    return [(" of its own", report.own), (" of its base", report.inherited)]
 
 
 def summary_line(report: ScanReport, scope: Scope | None) -> str:

@@ -16,7 +16,8 @@ from typing import Any
 from markupsafe import Markup
 from msgspec import UNSET
 
-from s3c_actions.core.text import counted
+from s3c_actions.core.text import counted, join_words
+from s3c_actions.findings.base_image import describe_origin
 from s3c_actions.findings.entry import FindingEntry, ReasonedFinding
 from s3c_actions.findings.headline import (
     NO_GATE,
@@ -31,6 +32,7 @@ from s3c_actions.findings.identity import COLLECTIVE_TARGETS
 from s3c_actions.findings.model import FindingKind, Severity
 from s3c_actions.findings.scope import Scope, SettingsFile
 from s3c_actions.findings.threshold import enumerate_names
+from s3c_actions.report.base_advice import better_options, describe_gain
 from s3c_actions.report.document import (
     Counts,
     ErrorEntry,
@@ -87,6 +89,8 @@ def view(image: ImageResult, *, titles: bool = True) -> dict[str, Any]:
         "smoke": describe_smoke(image.smoke) if image.smoke else (),
         "base": _base(image),
         "difference": _difference(image),
+        "origin": _origin(image),
+        "advice": _advice(image),
         "new": len(image.base.new) if image.base is not None else None,
         "signed": _signed_sentence(image),
         "signature": _signature(image),
@@ -502,6 +506,28 @@ def _base(image: ImageResult) -> Markup:
     )
     new_text = f"**{new:,} new**" + (f" ({_count_by_severity(base.new)[worst]:,} {worst})" if worst else "")
     return mark_safe(f"Compared with {escape.code(base.name, 100)}: {new_text}, {fixed:,} fixed, {left:,} unchanged.")
+
+
+def _origin(image: ImageResult) -> Markup:
+    """Return whose the findings are: the image's own, or its base's; empty where the base is not known."""
+    base = image.base_image
+    if base is UNSET:
+        return mark_safe("")
+    own, inherited = describe_origin(
+        {Severity[name]: number for name, number in base.own.items()},
+        {Severity[name]: number for name, number in base.inherited.items()},
+    )
+    return mark_safe(f"Of these, **{own}** and {inherited}, {escape.code(base.name, 200)}.")
+
+
+def _advice(image: ImageResult) -> Markup:
+    """Return which tags of the base have fewer findings; empty where that was not looked at."""
+    advice = image.base_advice
+    if advice is UNSET:
+        return mark_safe("")
+    better = [f"{escape.code(one.tag, 128)} ({one.change}) {describe_gain(one)}" for one in better_options(advice)]
+    name = escape.code(advice.repository, 200)
+    return mark_safe(f"Of {name}, {join_words(better)}." if better else f"No tag of {name} has fewer findings.")
 
 
 def _signed_sentence(image: ImageResult) -> Markup:

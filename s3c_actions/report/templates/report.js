@@ -2,7 +2,8 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const SEVERITY = ["unknown", "low", "medium", "high", "critical"];
-  const [SEV, KIND, ID, URL_, PACKAGE, INSTALLED, FIXED, PLACE, TITLE, SCORE, NEW, REASON, FIXABLE, SINCE, EPSS] = Array(15).keys();
+  const [SEV, KIND, ID, URL_, PACKAGE, INSTALLED, FIXED, PLACE, TITLE, SCORE, NEW, REASON, FIXABLE, SINCE, EPSS, OWN] =
+    Array(16).keys();
   const PAGE = 200;
   const MORE = 1000;
   const body = document.getElementById("rows");
@@ -10,6 +11,7 @@
   const fixable = document.getElementById("fixable");
   const exploited = document.getElementById("exploited");
   const fresh = document.getElementById("new");
+  const own = document.getElementById("own");
   const shown = document.getElementById("shown");
   const buttons = [...document.querySelectorAll("button.rest")];
   const LONGEST = Number(document.documentElement.dataset.longest);
@@ -106,6 +108,7 @@
       (exploited?.getAttribute("aria-pressed") !== "true" || row[SINCE]) &&
       (!fixable.checked || row[FIXABLE]) &&
       (!fresh || !fresh.checked || row[NEW]) &&
+      (!own || !own.checked || row[OWN]) &&
       words.every((word) =>
         [ID, PACKAGE, INSTALLED, FIXED, PLACE, TITLE, KIND, REASON].some((n) => String(row[n]).toLowerCase().includes(word))));
     if (order !== null) {

@@ -142,6 +142,8 @@ def test_outputs_of_one_image_are_plain() -> None:
         "total": "1",
         "fixable": "0",
         "exploited": "",
+        "findings-own": "1",
+        "findings-base": "",
         "new": "",
         "patched": "true",
         "tag": "1.0-1",

@@ -13,7 +13,7 @@ from s3c_actions.core.secrets import Secrets
 from s3c_actions.options.declare import read
 from s3c_actions.options.report import ExitCodeOptions
 from s3c_actions.result.model import ImageOutcome
-from s3c_actions.wiring.images import failed, for_each_image, isolated, unless_exempt
+from s3c_actions.wiring.images import failed, for_each_image, for_each_reference, isolated, unless_exempt
 
 
 class Shown(Silent):
@@ -139,3 +139,25 @@ def test_a_full_disk_is_no_bug_and_an_interruption_no_failure() -> None:
 
         with pytest.raises(type(ends)):
             isolated(interrupted, logged())("a")
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_pinned_images_are_processed_in_their_order(jobs):
+    pinned = {f"{name}:1": f"{name}@sha256:1" for name in "abc"}
+    together = threading.Barrier(jobs, timeout=20)
+
+    def do(image, reference):
+        together.wait()
+        return ImageOutcome(image=image, reference=reference)
+
+    outcomes = for_each_reference(pinned, Silent(), do, jobs=jobs)
+    assert [(one.image, one.reference) for one in outcomes] == list(pinned.items())
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_a_pinned_image_raises_ends_the_whole(jobs):
+    def do(_image, _reference):
+        raise OutsideError("The registry failed.")
+
+    with pytest.raises(OutsideError, match="The registry failed"):
+        for_each_reference({"a": "a@sha256:1", "b": "b@sha256:1"}, Silent(), do, jobs=jobs)

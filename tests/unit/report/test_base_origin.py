@@ -1,0 +1,94 @@
+"""Whose the findings are, in every form: table, page, SARIF, comment, result.json and outputs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from s3c_actions.findings.base_image import BaseImage, attribute
+from s3c_actions.findings.model import ScanReport, Severity
+from s3c_actions.report.formats import html_page, sarif, text_table
+from s3c_actions.report.github.image_view import view
+from s3c_actions.report.rendering import Rendering
+from s3c_actions.result import outputs
+from s3c_actions.result.model import ImageOutcome, Outcome
+from tests.support import outcomes
+from tests.support.hostile import TEXTS
+
+NAME = "docker.io/library/python:3.12-slim"
+
+
+def report(name: str = NAME, *, known: bool = True) -> ScanReport:
+    plain = outcomes.report(
+        *(
+            replace(outcomes.vulnerability(number, severity), layer=layer)
+            for number, (severity, layer) in enumerate(
+                [(Severity.HIGH, "sha256:a"), (Severity.HIGH, "sha256:b"), (Severity.LOW, "sha256:a")]
+            )
+        ),
+        diff_ids=("sha256:a", "sha256:b"),
+    )
+    base = BaseImage(name=name, reference="b.example/x@sha256:0", layers=("sha256:a",), source="the Dockerfile")
+    return attribute(plain, base) if known else plain
+
+
+def outcome(found: ScanReport) -> Outcome:
+    image = ImageOutcome(image="app", scan=outcomes.scan(found))
+    return Outcome(command="scan", images=(image,))
+
+
+def document(found: ScanReport) -> Any:
+    return outcomes.document(outcome(found)).images[0]
+
+
+def test_the_table_has_two_parts() -> None:
+    text = text_table.render(report(), Rendering()).decode()
+    assert f"1 of its own (1 high), 2 of its base (1 high, 1 low): {NAME}" in text
+    assert "Vulnerabilities of its own (1)" in text
+    assert "Vulnerabilities of its base (2)" in text
+    assert "of its own" not in text_table.render(report(known=False), Rendering()).decode()
+
+
+def test_the_page_has_a_filter() -> None:
+    page = html_page.render(report(), Rendering()).decode()
+    rows = json.loads(page.partition('id="data">')[2].partition("</script>")[0])["rows"]
+    assert [row[13] for row in rows] == [0, 1, 0] or sorted(row[13] for row in rows) == [0, 0, 1]
+    assert 'id="own"' in page
+    assert "not of the base (1)" in page
+    assert 'type="checkbox" id="own"' not in html_page.render(report(known=False), Rendering()).decode()
+
+
+def test_sarif_has_a_property() -> None:
+    run = json.loads(sarif.render(report(), Rendering()))["runs"][0]
+    assert run["properties"]["baseImage"] == NAME
+    assert sorted(result["properties"]["fromBaseImage"] for result in run["results"]) == [False, True, True]
+    plain = json.loads(sarif.render(report(known=False), Rendering()))["runs"][0]
+    assert not [result for result in plain["results"] if "properties" in result]
+
+
+def test_the_comment_says_whose_they_are_and_the_result_has_both_parts() -> None:
+    result = document(report())
+    assert view(result)["origin"] == f"Of these, **1 of its own (1 high)** and 2 of its base (1 high, 1 low), `{NAME}`."
+    assert (result.base_image.own, result.base_image.inherited) == ({"HIGH": 1}, {"HIGH": 1, "LOW": 1})
+    assert sorted(finding.from_base for finding in result.remaining) == [False, True, True]
+    assert view(document(report(known=False)))["origin"] == ""
+
+
+@pytest.mark.parametrize(("known", "values"), [(True, ("1", "2")), (False, ("3", ""))])
+def test_outputs_count_both(known: bool, values: tuple[str, str]) -> None:
+    found = outputs.output_values(outcome(report(known=known)))
+    assert (found["findings-own"], found["findings-base"]) == values
+
+
+@TEXTS
+def test_a_hostile_name_of_a_base_stays_text(text: str) -> None:
+    found = report(text)
+    assert "<script>alert" not in html_page.render(found, Rendering()).decode()
+    origin = str(view(document(found))["origin"])
+    assert "\n" not in origin
+    assert origin.startswith("Of these, **1 of its own (1 high)** and 2 of its base (1 high, 1 low), ")
+    table = text_table.render(found, Rendering()).decode()
+    assert all(character.isprintable() or character == "\n" for character in table)
