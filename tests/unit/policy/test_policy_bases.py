@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from s3c_actions.core.errors import InputError
 from s3c_actions.evidence.statement import Statement
 from s3c_actions.findings.model import Finding, FindingKind, Severity
+from s3c_actions.policy.finding_rules import FindingRules
 from s3c_actions.policy.judge import judge_evidence
-from s3c_actions.policy.model import FindingRules, Policy, parse
+from s3c_actions.policy.model import Policy, parse
 from tests.support import evidence as made
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)

@@ -11,7 +11,8 @@ from s3c_actions.findings.model import Severity
 from s3c_actions.findings.threshold import Threshold
 from s3c_actions.options.declare import read
 from s3c_actions.options.scan import ScanInputs
-from s3c_actions.policy.model import FindingRules, Policy
+from s3c_actions.policy.finding_rules import FindingRules
+from s3c_actions.policy.model import Policy
 from s3c_actions.registry import Registry
 from s3c_actions.registry.credentials import Logins
 from s3c_actions.wiring.bases import create_finder, with_scope
