@@ -18,11 +18,7 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.core.reference import Reference
 from s3c_actions.programs.install.pins import TRIVY
-from s3c_actions.registry import Registry, Writer
-from s3c_actions.registry.artifacts import push_artifact
-from s3c_actions.registry.credentials import Logins
 from s3c_lab import registry_server
 from s3c_lab.machine import Machine
 from tests.support import ROOT, scanning
@@ -261,36 +257,6 @@ def test_what_becomes_exploited_counts_without_another_scan(world, tmp_path):
     results = json.loads((reports(tmp_path) / "report.sarif").read_text())["runs"][0]["results"]
     assert (results[0]["ruleId"], results[0]["properties"]["knownExploited"]) == (LOW, True)
     assert "exploited" not in world.scan(tmp_path, world.image).image["findings"]
-
-
-def test_a_list_of_what_is_exploited_from_a_registry(world, tmp_path):
-    def publish(released: str, **added: str) -> None:
-        content = kev({{"high": HIGH, "low": LOW}[name]: day for name, day in added.items()}, released=released)
-        client = Registry(Logins(environment={}))
-        target = Reference.parse(f"{world.registry}/feeds/kev:latest")
-        push_artifact(Writer(client), target, "application/json", content, annotations={})
-
-    def exploited(*more: str) -> tuple[list[str], str]:
-        ended = world.scan(
-            *(tmp_path, world.image, "--exploited-data", f"oci://{world.registry}/feeds/kev:latest", *more),
-            online="--offline" not in more,
-            S3C_CACHE=str(tmp_path / "s3c"),
-        )
-        assert ended.code == 0, ended.stderr
-        return [one["id"] for one in ended.image["remaining"] if "exploited_since" in one], ended.stderr
-
-    scanning.downloaded(world.cache)
-    ids, warnings = exploited()
-    assert ids == []
-    assert "is not there, and what it would say is not known" in warnings
-    publish("2024-06-01T10:00:00Z", low="2024-06-01")
-    assert exploited()[0] == [LOW]
-    publish("2024-06-02T10:00:00Z", low="2024-06-01", high="2024-06-02")
-    assert exploited()[0] == [LOW]  # asked for half a day ago at most
-    (record,) = (tmp_path / "s3c" / "exploitation").glob("*.json")
-    record.write_text(json.dumps(json.loads(record.read_text()) | {"confirmed": "2024-06-01T10:00:00Z"}))
-    assert exploited("--offline")[0] == [LOW]
-    assert exploited()[0] == [HIGH, LOW]
 
 
 def test_online_a_fresh_database_is_used_and_its_report_reused(world, tmp_path):
