@@ -169,6 +169,7 @@ GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
             *verify.TrustOptions.own(),
             trust.TrustInputs.trust_name,
             trust.TrustInputs.registry_scope,
+            policy.PolicyInputs.at,
             policy.PolicyInputs.ratify,
         ),
     ),

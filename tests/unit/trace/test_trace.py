@@ -104,7 +104,7 @@ def test_what_will_be_refused_soon_is_said_with_the_moment():
     lines = story_text.render(story).splitlines()
     assert lines[2] == "  refused from 2026-12-10 08:00 UTC: its base is <old>"
     assert sum(line.startswith("  refused from ") for line in lines) == 5
-    assert "<li>from 2026-12-10 08:00 UTC: its base is &lt;old&gt;</li>" in story_page.render(story)
+    assert "<li>from 2026-12-10 08:00 UTC: its base is &lt;old&gt;</li>" in story_page.render(story).decode()
 
 
 def test_a_command_to_copy_is_whole() -> None:
