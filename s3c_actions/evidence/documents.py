@@ -25,6 +25,7 @@ from s3c_actions.trace.model import AttachedFinding, PatchChange
 MAX_FINDINGS = 50_000
 _SEVERITY = re.compile(r"^Severity: *([A-Za-z]+)", re.MULTILINE)
 _PACKAGE = re.compile(r"^Package: *(\S.*)$", re.MULTILINE)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _FIXED = re.compile(r"^Fixed [Vv]ersion: *(\S.*)$", re.MULTILINE)
 
 
@@ -43,6 +44,7 @@ class SarifReport(msgspec.Struct, frozen=True, kw_only=True):
         suppressed: findings that do not count, each with the reason.
         completeness: what it leaves open.
         sboms: digests of the bills of materials that its runs name.
+        exploited: id of a finding that is known to be exploited → the day on which CISA listed it.
     """
 
     findings: tuple[AttachedFinding, ...]
@@ -56,6 +58,7 @@ class SarifReport(msgspec.Struct, frozen=True, kw_only=True):
     suppressed: tuple[AttachedFinding, ...] = ()
     completeness: Completeness = Completeness()
     sboms: tuple[str, ...] = ()
+    exploited: Mapping[str, str] = {}
 
 
 def read_sarif(content: bytes) -> SarifReport:
@@ -92,7 +95,17 @@ def read_sarif(content: bytes) -> SarifReport:
         suppressed=tuple(suppressed),
         completeness=completeness.assess(runs),
         sboms=tuple(dict.fromkeys(filter(None, (_text(_statement(run).get("sbom")) for run in runs)))),
+        exploited={name: day for run in runs for name, day in _exploited(run)},
     )
+
+
+def _exploited(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield id and day of each finding that a run states to be exploited, in the names of a statement or a report."""
+    for result in run["results"]:
+        own = _map(result.get("properties"))
+        day = _text(own.get("exploited-since")) or _text(own.get("exploitedSince"))
+        if _DAY.fullmatch(day):
+            yield _text(own.get("id")) or _text(result.get("ruleId")), day
 
 
 def _statement(run: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -76,7 +76,8 @@ CACHE = Input(
 
 OFFLINE = Input(
     name="offline",
-    help="Download nothing and ask nobody: databases and checks are those of Trivy's cache.",
+    help="Download nothing and ask nobody: databases and checks are those of Trivy's cache, and lists of what is "
+    "exploited those of s3c's.",
     parse=boolean,
     default="false",
     absent=False,

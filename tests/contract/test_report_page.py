@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 from playwright.sync_api import expect
 
+from s3c_actions.findings.exploitation import EpssScores, ExploitationFacts, KevCatalogue, add_exploitation
 from s3c_actions.findings.model import ScanReport
 from s3c_actions.report.formats import html_page
 from s3c_actions.report.rendering import PageLink, Rendering
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 LINKS = (PageLink("Before the patch", ""), PageLink("After the patch", "patched/report.html"))
 DEBIAN = scenes.recorded("debian", "acr.example/voting-db:15.0")
+IDS = sorted({finding.id for finding in DEBIAN.findings})
 PYTHON = scenes.recorded("python", "acr.example/tokens:2.0")
 LONG = replace(
     DEBIAN,
@@ -29,7 +32,20 @@ LONG = replace(
         for one in DEBIAN.findings[:5]
     ),
 )
-REPORTS = {"debian": DEBIAN, "python": PYTHON, "long": LONG}
+EXPLOITED = add_exploitation(
+    DEBIAN,
+    ExploitationFacts(
+        catalogue=KevCatalogue(
+            released="2026-11-22T15:00:10Z",
+            added={DEBIAN.findings[-1].id: "2026-11-20", DEBIAN.findings[0].id: "2021-12-10"},
+        ),
+        scores=EpssScores(
+            scored="2026-11-22",
+            rows=sorted(f"{id_},{place / 1000:.5f},0.5".encode() for place, id_ in enumerate(IDS)),
+        ),
+    ),
+)
+REPORTS = {"debian": DEBIAN, "python": PYTHON, "long": LONG, "exploited": EXPLOITED}
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +109,31 @@ def test_the_cards_of_severities_are_buttons_that_look_like_it(browser: Browser)
         expect(high).to_have_attribute("aria-pressed", "true")
         expect(page.locator("#rows tr")).to_have_count(sum(one.severity.name == "HIGH" for one in DEBIAN.findings))
         expect(page.locator("#shown")).to_contain_text(f"({len(DEBIAN.findings)} without the filters)")
+
+
+def test_what_is_exploited_comes_first_and_can_be_shown_alone(browser: Browser) -> None:
+    exploited = [finding.id for finding in EXPLOITED.findings if finding.exploited]
+    with opened(browser, source(EXPLOITED), width=1280) as (page, _):
+        rows, tile = page.locator("#rows tr"), page.locator("#exploited")
+        expect(tile).to_contain_text(f"{len(exploited)}Exploited today")
+        assert page.locator("#rows td.id").all_inner_texts()[: len(exploited)] == exploited
+        tile.click()
+        expect(tile).to_have_attribute("aria-pressed", "true")
+        expect(rows).to_have_count(len(exploited))
+        expect(page.locator("#rows .badge.attacked")).to_have_count(len(exploited))
+        tile.click()
+        page.get_by_role("button", name="EPSS").click()
+        shown = [float(text.rstrip("%")) for text in page.locator("#rows td.score[data-name=EPSS]").all_inner_texts()]
+        assert shown[0] == round((len(IDS) - 1) / 10, 1)
+        assert shown == sorted(shown, reverse=True)
+
+
+def test_the_cells_are_the_same_with_and_without_the_script(browser: Browser) -> None:
+    """The static rows are the template's, those that replace them the script's."""
+    with opened(browser, source(EXPLOITED), width=1280) as (page, _):
+        drawn = page.locator("#rows td.score[data-name=EPSS]").all_inner_texts()[:100]
+    static = re.findall(r'<td role="cell" class="score" data-name="EPSS">(.*?)</td>', source(EXPLOITED))
+    assert drawn == static[:100]
 
 
 def test_what_is_not_shown_is_one_click_away(browser: Browser) -> None:

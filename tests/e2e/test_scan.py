@@ -22,6 +22,7 @@ from s3c_actions.programs.install.pins import TRIVY
 from s3c_lab import registry_server
 from s3c_lab.machine import Machine
 from tests.support import ROOT, scanning
+from tests.support.exploitation import kev
 from tests.support.github import events
 from tests.support.oci import Repository, layer
 from tests.support.scanning import HIGH, LOW, MEDIUM
@@ -239,6 +240,23 @@ def test_the_same_scan_again_starts_no_trivy(world, tmp_path):
     assert world.scan(tmp_path, world.image, S3C_CACHE=str(ours)).code == 0
     assert len(world.trivy.calls("image")) == 1
     assert found(reports(tmp_path) / "trivy.json") == {HIGH, MEDIUM, LOW}
+
+
+def test_what_becomes_exploited_counts_without_another_scan(world, tmp_path):
+    """The kept report is Trivy's alone: a list of tonight is put on it tonight, and its absence is no "no"."""
+    exploited, data = tmp_path / "kev.json", ("--exploited-data", tmp_path / "kev.json", "--format", "sarif,csv")
+    exploited.write_bytes(kev({"CVE-2021-44228": "2021-12-10"}, released="2024-06-01T10:00:00Z"))
+    first = world.scan(tmp_path, world.image, *data)
+    assert first.code == 0, first.stderr
+    assert first.image["findings"]["exploited"] == 0
+    exploited.write_bytes(kev({LOW: "2024-06-02"}, released="2024-06-02T10:00:00Z"))
+    again = world.scan(tmp_path, world.image, *data)
+    assert world.trivy.calls("image") == []
+    assert again.image["remaining"][0]["id"] == LOW
+    assert "1 exploited today" in again.stderr
+    results = json.loads((reports(tmp_path) / "report.sarif").read_text())["runs"][0]["results"]
+    assert (results[0]["ruleId"], results[0]["properties"]["knownExploited"]) == (LOW, True)
+    assert "exploited" not in world.scan(tmp_path, world.image).image["findings"]
 
 
 def test_online_a_fresh_database_is_used_and_its_report_reused(world, tmp_path):

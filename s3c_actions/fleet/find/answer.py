@@ -28,7 +28,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
         fixed: versions with a fix, as the report states them; empty when it states none.
         advisory, severity: of a vulnerability.
         licence: of the package, when the query asks for one.
-        note: what to know of it: that a finding does not count, and why.
+        note: what to know of it: that it is exploited; that a finding does not count, and why.
         problem: why it could not be decided whether it is one, in a clause: its version is not comparable.
     """
 
@@ -81,7 +81,7 @@ def _advisory(query: Query, report: Facts | None, now: datetime, maximum_age: ti
             fixed=finding.fixed,
             advisory=finding.id,
             severity=finding.severity,
-            note=f"does not count: {finding.reason}" if finding.reason else "",
+            note="; ".join(_notes(finding)),
         )
         for finding in report.findings
         if finding.id.upper() == query.name
@@ -89,6 +89,13 @@ def _advisory(query: Query, report: Facts | None, now: datetime, maximum_age: ti
     gaps = report.completeness
     unlisted = () if query.name in gaps.denied else gaps.unlisted
     return Answer(matches=matches, open=(*_age(report, now, maximum_age), *gaps.narrow, *gaps.blind, *unlisted))
+
+
+def _notes(finding: ReportedFinding) -> Iterator[str]:
+    if finding.exploited_since:
+        yield f"exploited (CISA, {finding.exploited_since})"
+    if finding.reason:
+        yield f"does not count: {finding.reason}"
 
 
 def _age(report: Facts, now: datetime, maximum_age: timedelta) -> tuple[str, ...]:

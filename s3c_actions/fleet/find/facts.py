@@ -16,7 +16,7 @@ from s3c_actions.evidence.completeness import Completeness
 from s3c_actions.evidence.packages import Package
 from s3c_actions.signing.envelopes import normalize_time
 
-EXTRACTION = 1
+EXTRACTION = 2
 """To be raised whenever the same document gives other facts: what was kept is then read again."""
 
 Kind = Literal["sbom", "report"]
@@ -33,7 +33,10 @@ Digest = Annotated[str, Meta(pattern=r"^sha(?:256|384|512):[0-9a-f]+$")]
 
 
 class ReportedFinding(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """A vulnerability, as a report states it; `reason` is why it does not count, empty when it does."""
+    """A vulnerability, as a report states it; `reason` is why it does not count, empty when it does.
+
+    `exploited_since` is the day on which CISA listed it as exploited, empty when the report does not state one.
+    """
 
     id: str
     severity: str
@@ -41,6 +44,7 @@ class ReportedFinding(msgspec.Struct, frozen=True, kw_only=True, array_like=True
     installed: str
     fixed: str
     reason: str = ""
+    exploited_since: str = ""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +129,7 @@ def extract(content: bytes, artifact_type: str, *, evidence: str, subject: str) 
             installed=finding.installed,
             fixed=finding.fixed,
             reason=(finding.reason or "suppressed") if suppressed else "",
+            exploited_since=report.exploited.get(finding.id, ""),
         )
         for suppressed, listed in ((False, report.findings), (True, report.suppressed))
         for finding in listed

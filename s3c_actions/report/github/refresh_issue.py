@@ -60,9 +60,10 @@ def issue_title(images: Sequence[RefreshedImage]) -> str:
         subject = f"The {plural(ending, 'signature')} of {counted(ending, 'deployed image')}"
         return f"{subject} {'end' if ending != 1 else 'ends'} soon"
     findings = sum(len(image.findings) for image in images)
+    exploited = sum(finding.exploited for image in images for finding in image.findings)
     return (
         f"{count} deployed {plural(count, 'image')} can be patched: {counted(findings, 'finding')} "
-        f"{'have' if findings != 1 else 'has'} a fix"
+        f"{'have' if findings != 1 else 'has'} a fix" + (f", {exploited:,} exploited today" if exploited else "")
     )
 
 
@@ -166,7 +167,8 @@ def _row(image: RefreshedImage) -> str:
 
 def _finding_lines(image: RefreshedImage) -> list[str]:
     rows = [
-        f"| {escape.markdown_link(finding.id, finding.url)} | {finding.severity.title} "
+        f"| {escape.markdown_link(finding.id, finding.url)}{' **exploited**' if finding.exploited else ''} "
+        f"| {finding.severity.title} "
         f"| {escape.code(finding.package)} | {escape.code(finding.installed)} | {escape.code(finding.fixed)} |"
         for finding in image.findings[:MAX_FINDINGS]
     ]
@@ -185,9 +187,9 @@ def _finding_lines(image: RefreshedImage) -> list[str]:
 
 
 def _count_severities(findings: Sequence[Finding]) -> str:
-    return ", ".join(
-        f"{count:,} {severity.name.lower()}" for severity, count in count_by_severity(findings).items() if count
-    )
+    exploited = sum(finding.exploited for finding in findings)
+    counts = [f"{count:,} {severity.name.lower()}" for severity, count in count_by_severity(findings).items() if count]
+    return ", ".join([*([f"{exploited:,} exploited today"] if exploited else []), *counts])
 
 
 def _cut_to_size(lines: list[str]) -> str:

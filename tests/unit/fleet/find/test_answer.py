@@ -165,3 +165,12 @@ def test_a_report_that_denies_it_by_name_lists_it_whatever_else_it_lists():
     scan = report(unlisted=("it lists findings of severity HIGH alone",), denied=("CVE-2024-1111",))
     assert ask("CVE-2024-1111", None, scan).open == ()
     assert ask("CVE-2024-2222", None, scan).open
+
+
+def test_what_is_exploited_is_noted_before_why_it_does_not_count():
+    exploited = replace(FINDING, exploited_since="2024-07-01")
+    notes = [
+        ask("CVE-2024-5535", scan=report(finding)).matches[0].note
+        for finding in (FINDING, exploited, replace(exploited, reason="accepted"))
+    ]
+    assert notes == ["", "exploited (CISA, 2024-07-01)", "exploited (CISA, 2024-07-01); does not count: accepted"]

@@ -40,3 +40,17 @@ def test_a_report_with_what_does_not_count():
 def test_an_unusable_document_has_no_facts(content, artifact_type):
     with pytest.raises(UnusableDocument):
         extract(content, artifact_type)
+
+
+@pytest.mark.parametrize("key", ["exploited-since", "exploitedSince"])
+def test_a_finding_that_the_report_states_to_be_exploited(key):
+    """By the name of a statement, and by that of a report that was attached as it is."""
+    listed = [evidence.finding("CVE-2024-1"), evidence.finding("CVE-2024-2"), evidence.finding("CVE-2024-3")]
+    for finding, day in zip(listed, ["2021-12-10", "\x1b[31mtoday", 7], strict=True):
+        finding["properties"][key] = day
+    read = extract(sarif(SUBJECT, listed), artifact_types.SARIF)
+    assert {finding.id: finding.exploited_since for finding in read.findings} == {
+        "CVE-2024-1": "2021-12-10",
+        "CVE-2024-2": "",
+        "CVE-2024-3": "",
+    }

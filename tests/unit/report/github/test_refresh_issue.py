@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from msgspec.structs import replace
 
 from s3c_actions.cluster import deployed
-from s3c_actions.findings.model import Finding, Severity
+from s3c_actions.findings.model import Exploitation, Finding, Severity
 from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.command import COMMANDS, load
 from s3c_actions.options.common import TimeoutOptions
@@ -186,3 +186,13 @@ def test_every_command_that_reaches_a_cluster_takes_all_that_leads_to_one() -> N
             one.name for one in load(name).inputs
         }
         assert not lacking, name
+
+
+def test_what_is_exploited_is_in_the_title_and_beside_its_id() -> None:
+    due = image()
+    known = Exploitation(known_exploited=True, since="2026-11-22", epss=None)
+    exploited = replace(due, findings=(replace(due.findings[1], exploitation=known), due.findings[0]))
+    assert refresh_issue.issue_title([exploited]).endswith("2 findings have a fix, 1 exploited today")
+    rows = [line for line in refresh_issue.issue_body([exploited]).splitlines() if line.startswith("| `CVE")]
+    assert ["**exploited**" in row for row in rows] == [True, False]
+    assert "1 exploited today, 1 critical, 1 high can be fixed" in refresh_issue.render_text([exploited])
