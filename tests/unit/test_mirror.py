@@ -48,7 +48,7 @@ WITHOUT = {
     "cluster": "client custom_definitions deployed hooks image_finder mentions prune rollout yaml_loader yaml_text",
     "cluster/gate": "denials",
     "commands": (
-        "attach chain comment deploy gate mirror patch policy programs propose refresh report scan sign trace "
+        "attach chain comment deploy gate mirror patch programs propose refresh report scan sign trace "
         "trust upload verify"
     ),
     "core": (
