@@ -181,7 +181,7 @@ def _describe_refused(policy: Policy) -> str:
         *(f"{severity} {grace} after its fix" for severity, grace in findings.graces.items()),
         *([f"EPSS from {findings.epss} on"] if findings.epss else []),
     ]
-    fixable = " that have a fix" if findings.fixable_only else ""
+    fixable = "; only what has a fix" if findings.fixable_only else ""
     return f"{', '.join(rules)}{fixable}" if rules else "none by severity"
 
 

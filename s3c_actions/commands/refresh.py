@@ -38,6 +38,8 @@ from s3c_actions.wiring.signing import open_signing_key, signing_registry
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.client import Cluster
+    from s3c_actions.findings.model import Finding
+    from s3c_actions.findings.threshold import Threshold
     from s3c_actions.wiring.attaching import Attacher
     from s3c_actions.wiring.scanning import ImageScanner
 
@@ -106,7 +108,7 @@ def _refresh_image(
         image=image,
         reference=scan.reference,
         places=workloads,
-        findings=tuple(finding for finding in scan.refused if finding.fixable),
+        findings=_due(scan, scanner.settings.gate),
         refused=_unfixable(scan),
         total=len(scan.report.findings),
         problem=scan.unreliable,
@@ -121,6 +123,13 @@ def _refresh_image(
     except S3CError as error:
         return failed(outcome, error), replace(refreshed, evidence=f"no report attached: {error.what}")
     return outcome, replace(refreshed, evidence="new report attached")
+
+
+def _due(scan: ScanResult, gate: Threshold) -> tuple[Finding, ...]:
+    """Return the findings that a patch has to fix: what the gate refuses, and what it will when a grace is over."""
+    if not gate.graces:
+        return tuple(finding for finding in scan.refused if finding.fixable)
+    return tuple(finding for finding in scan.report.findings if gate.wants_fixed(finding))
 
 
 def _find_ending(reference: str, options: inputs.RefreshInputs, context: Context) -> Mapping[str, str]:

@@ -94,6 +94,12 @@ class Threshold:
             return False
         return self._is_refused_at_once(finding) or any(severity is finding.severity for severity, _ in self.graces)
 
+    def wants_fixed(self, finding: Finding) -> bool:
+        """Whether this finding has a fix that is due: it closes the gate, or will when its grace is over."""
+        if not finding.fixable:
+            return False
+        return self.rejects(finding) or (self.matches(finding) and not self.is_exempt(finding))
+
     def in_grace(self, finding: Finding) -> bool:
         """Whether only a grace lets this finding pass today."""
         if self._is_refused_at_once(finding):

@@ -1,8 +1,8 @@
 """Whether an image needs nothing, on the strength of the signed evidence beside it alone.
 
-The policy has to admit the image as the cluster would, so that image and newest report are signed by whom it trusts and
-nothing that it refuses is in it; and that report has to be younger than `rescan-after`. Whatever is missing, unsigned,
-unreadable or about another image means work.
+The policy has to admit the image as the cluster would, without waiting for graces to end, so that image and newest
+report are signed by whom it trusts and nothing that it refuses is in it; and that report has to be younger than
+`rescan-after`. Whatever is missing, unsigned, unreadable or about another image means work.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def judge_currency(policy: Policy, evidence: Evidence, now: datetime, within: ti
         now: the time of the plan.
         within: the age from which on a report is too old.
     """
-    objections = judge.judge_evidence(policy, replace(evidence, exceptions=()), now)
+    # What has a grace is admitted, and is to be patched before that is over; so is what an exception excuses.
+    strict = replace(policy, findings=policy.findings.without_graces())
+    objections = judge.judge_evidence(strict, replace(evidence, exceptions=()), now)
     if objections:
         first = objections[0].text.partition(": ")[0]
         rest = len(objections) - 1

@@ -182,6 +182,7 @@ GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
             *verify.TrustOptions.own(),
             trust.TrustInputs.trust_name,
             trust.TrustInputs.registry_scope,
+            policy.PolicyInputs.at,
             policy.PolicyInputs.ratify,
         ),
     ),

@@ -54,7 +54,7 @@ class PolicyInputs(NotationOptions, PolicyOptions, ImageOptions, OutputOptions):
     )
     at: Input[timedelta | date | None] = Input(
         name="at",
-        basic=("trust", "policy", "gate"),
+        basic=("policy",),
         metavar="DATE",
         help="With `check`, tell what the policy will refuse up to the end of this day in UTC (`2027-01-31`), or in "
         "this time (`14d`), and when: graces, exceptions, reports, bases and signatures that end. An image that will "

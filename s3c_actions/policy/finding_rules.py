@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from msgspec import Meta, field
+from msgspec.structs import replace
 
 from s3c_actions.policy.parts import Duration, Line, Part
 
@@ -134,6 +135,12 @@ class FindingRules(Part, frozen=True, kw_only=True):
         """Return from which likelihood on vulnerabilities are refused, as `exploit_facts.epss_text`; empty: none."""
         written = [entry.epss for entry in self.refuse if isinstance(entry, RefusedFindings) and entry.epss]
         return min((f"{float(text.removeprefix('>=')):.5f}" for text in written), default="")
+
+    def without_graces(self) -> FindingRules:
+        """Return the same rules with every severity refused at once: what is to be fixed, and not only what is late."""
+        severities = dict.fromkeys((*self.severities, *self.graces))
+        likely = [entry for entry in self.refuse if isinstance(entry, RefusedFindings) and entry.epss]
+        return replace(self, refuse=(*severities, *likely))
 
     @property
     def asks_exploitation(self) -> tuple[bool, bool]:

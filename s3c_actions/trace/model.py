@@ -225,11 +225,12 @@ class AdmissionVerdict(StrEnum):
 
 
 class TraceJudgement(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdict, its basis, each reason as a clause, and the next step."""
+    """The verdict, its basis, each reason as a clause, what will be refused from when on, and the next step."""
 
     verdict: AdmissionVerdict
     by: str
     reasons: tuple[str, ...] = ()
+    coming: tuple[str, ...] = ()
     remedy: str = ""
 
 

@@ -41,12 +41,14 @@ MAX_FINDINGS = 20
 MAX_REMEDY = 2000
 MAX_DOCUMENTS = 30
 MAX_LABELS = 12
+MAX_COMING = 5
 
 
 def render(story: Trace) -> str:
     """Render a trace; long lists are cut, with the number of omitted items."""
     out = [line(story.reference, 200), verdict_line(story.judgement)]
     out += [f"  {line(reason, WIDTH * 3)}" for reason in story.judgement.reasons]
+    out += [f"  refused from {line(text, WIDTH * 3)}" for text in story.judgement.coming[:MAX_COMING]]
     if story.gate is not None:
         out += [f"  ⚠ {line(sentence, WIDTH * 3)}" for sentence in story.gate.sentences]
     ancestors = [row for ancestor in story.ancestors for row in _ancestor_rows(story, ancestor)]

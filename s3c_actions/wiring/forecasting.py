@@ -6,17 +6,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from s3c_actions.core.errors import S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.policy import judge as judging
-from s3c_actions.policy.forecast import describe_changes
+from s3c_actions.policy.forecast import Change, describe_changes
 from s3c_actions.wiring.judging import open_policy_judge
 
 if TYPE_CHECKING:
     from s3c_actions.options.sign import NotationOptions
-    from s3c_actions.policy.forecast import Change
     from s3c_actions.policy.model import Policy
     from s3c_actions.steps.judge import PolicyJudge
     from s3c_actions.wiring.context import Context
@@ -75,4 +72,4 @@ def _losses(judge: PolicyJudge, image: Reference, until: datetime, *, renewed: b
 
 
 def _without_renewed(change: Change) -> Change:
-    return replace(change, objections=tuple(one for one in change.objections if one.code not in _RENEWED))
+    return Change(at=change.at, objections=tuple(one for one in change.objections if one.code not in _RENEWED))

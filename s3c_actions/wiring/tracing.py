@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,9 @@ from s3c_actions.core import startup, writing
 from s3c_actions.core.text import short_digest
 from s3c_actions.options.sign import NotationOptions
 from s3c_actions.policy import model
+from s3c_actions.policy.forecast import describe_changes
 from s3c_actions.result.model import TraceResult
-from s3c_actions.steps import judge as step
+from s3c_actions.steps import forecast as step
 from s3c_actions.steps import trace
 from s3c_actions.steps.trace import SignatureChecker
 from s3c_actions.trace import document, page
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
     Judging = Callable[[Reference], TraceJudgement]
 
+FORECAST = timedelta(days=30)
+"""How far a trace looks ahead."""
 PAGE_FILE = "trace.html"
 DOCUMENT_FILE = "trace.json"
 
@@ -62,11 +66,13 @@ def open_policy_judging(
     with open_policy_judge(options, context, policy, registries) as ready:
 
         def judge(reference: Reference) -> TraceJudgement:
-            refusals = step.run(ready, reference).refusals
+            judged = step.run(ready, reference, context.now + FORECAST)
+            refusals = judged.refusals
             return TraceJudgement(
                 verdict=AdmissionVerdict.DENIED if refusals else AdmissionVerdict.ADMITTED,
                 by=f"the policy {short_digest(policy.digest)}",
                 reasons=tuple(refusal.text for refusal in refusals),
+                coming=tuple(describe_changes(judged.forecast)),
             )
 
         yield SignatureChecker(notation=ready.notation, homes=ready.homes, temp=context.temp), judge

@@ -154,14 +154,14 @@ def world(gated: Lab, machine: Machine, kubectl: Kubectl, tmp_path_factory: pyte
     export = made.run("policy", "export", "--policy", policy)
     kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=export.stdout)
     until = time.monotonic() + 180
-    while "no scan report" not in _admission(kubectl, made.images["no-report"]):
+    while "no scan report" not in admission(kubectl, made.images["no-report"]):
         assert time.monotonic() < until, "the policy is not in force"
         time.sleep(1)
     yield made
-    _by_signatures_alone(made, machine, kubectl)
+    by_signatures_alone(made, machine, kubectl)
 
 
-def _by_signatures_alone(world: World, machine: Machine, kubectl: Kubectl) -> None:
+def by_signatures_alone(world: World, machine: Machine, kubectl: Kubectl) -> None:
     """Bring the lab's own gate back."""
     kubectl("delete", "verifiers.config.ratify.deislabs.io", "verifier-report")
     labs.up(world.lab.name, None, machine, node=True)
@@ -214,7 +214,7 @@ def _attach(world: World) -> None:
     attach(world.repository, world.digest("unsigned-report"), artifact_types.SARIF, content, **notes)
 
 
-def _admission(kubectl: Kubectl, image: str) -> str:
+def admission(kubectl: Kubectl, image: str) -> str:
     """What the gate says of a Pod of an image; empty when it admits it."""
     ended = kubectl.run("run", "evidence", f"--image={image}", "--dry-run=server", "-n", "default")
     return "" if ended.returncode == 0 else str(ended.stderr)
@@ -224,7 +224,7 @@ def _settled(kubectl: Kubectl, images: dict[str, str]) -> dict[str, str]:
     """Row → the gate's word, when verdicts of before are forgotten and Ratify has read everything once."""
     until = time.monotonic() + CACHED + 120
     while True:
-        said = {row: _admission(kubectl, image) for row, image in images.items()}
+        said = {row: admission(kubectl, image) for row, image in images.items()}
         passing = any("cache was being written" in one or "could not be verified" in one for one in said.values())
         if not passing or time.monotonic() > until:
             return said
@@ -284,7 +284,7 @@ def test_a_stale_report_is_healed_by_a_refresh(world: World, kubectl: Kubectl) -
     assert [one["kind"] for one in attached["documents"]] == ["spdx", "sarif"]
     assert len(attached["pruned"]) == 2
     until = time.monotonic() + CACHED + 60
-    while said := _admission(kubectl, world.images["healed"]):
+    while said := admission(kubectl, world.images["healed"]):
         assert time.monotonic() < until, said
         time.sleep(1)
     unsigned = world.refresh("unsigned")
@@ -333,7 +333,7 @@ def test_each_platform_of_an_index_is_signed_and_has_evidence_of_its_own(world: 
 
 def test_the_gate_is_installed_with_the_policy(world: World, kubectl: Kubectl, machine: Machine) -> None:
     """By the command people type, on the node whose gate knew of signatures alone."""
-    _by_signatures_alone(world, machine, kubectl)
+    by_signatures_alone(world, machine, kubectl)
     signed = {row: world.images[row] for row in ("dirty", "no-report")}
     assert _settled(kubectl, signed) == {"dirty": "", "no-report": ""}
     how = ("--policy", world.policy, "--kubeconfig", world.lab.kubeconfig, "--helm-path", _helm(world, machine))

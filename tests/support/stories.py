@@ -257,7 +257,9 @@ def hostile(text: str) -> Trace:
         change=PatchChange(
             source=text, before={Severity.HIGH: 2}, after={Severity.HIGH: 1}, fixed=(one,), left=(one,), new=(one,)
         ),
-        judgement=TraceJudgement(verdict=AdmissionVerdict.DENIED, by=text, reasons=(text,), remedy=text),
+        judgement=TraceJudgement(
+            verdict=AdmissionVerdict.DENIED, by=text, reasons=(text,), coming=(text,), remedy=text
+        ),
         gate=TracedGate(
             cluster=text,
             pauses=(GatePause(constraint=text, since=text, until=text, reason=text),),

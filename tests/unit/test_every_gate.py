@@ -33,7 +33,7 @@ from s3c_actions.result import document
 from s3c_actions.result.model import AttachResult, ImageOutcome, Outcome, PolicyJudgement, ScanResult
 from s3c_actions.steps.assess import Criteria
 from s3c_actions.wiring import attaching, logins, tracing
-from tests.support import samples
+from tests.support import exploitation, samples
 from tests.support.bare import KEY, ended, furnish, install_programs, silence
 from tests.support.sources import nodes
 
@@ -46,7 +46,8 @@ NODE = {"Target": "Node.js", "Class": "lang-pkgs", "Type": "node-pkg", "Packages
 POLICY = "version: 1\npackages: {refuse: [telnetd]}\n"
 
 JUDGED = frozenset(
-    {"gated", "refused", "blind", "overridden", "contents", "policy", "scope", "uncovered", "missing", "outdated"}
+    {"gated", "refused", "blind", "overridden", "contents", "objections", "policy", "scope"}
+    | {"uncovered", "missing", "outdated"}
 )
 STATED = {"blind", "contents", "policy", "scope", "uncovered"}
 """What a `Statement` has under the same name."""
@@ -243,6 +244,50 @@ def test_an_image_that_cannot_be_looked_at_gets_through_no_gate(ran, argv, given
 def test_packages_that_a_policy_refuses_get_through_no_gate(ran, argv) -> None:
     code, said = ran(CLEAN, *argv, "--policy", "telnetd.yaml")
     assert (code, "telnetd" in said) == (Exit.REFUSED, True), said
+
+
+VULNERABLE: dict[str, Any] = packages(PACKAGE) | {
+    "Vulnerabilities": [
+        {
+            "VulnerabilityID": "CVE-2021-44228",
+            "PkgName": "busybox",
+            "InstalledVersion": "1",
+            "Severity": "LOW",
+            "PublishedDate": "2021-12-10T10:15:00Z",
+        }
+    ]
+}
+RULES = {
+    "no data on what is exploited": (CLEAN, "findings: {refuse: [], deny-exploited: true}", "none", "(KEV)"),
+    "no scores": (CLEAN, 'findings: {refuse: [{epss: ">=0.1"}]}', "none", "(EPSS)"),
+    "a base that states no age": (CLEAN, "base: {maximum-age: 90d}", "", "when its base was made"),
+    "a grace that is over": (
+        report(VULNERABLE, **ALPINE),
+        "findings: {refuse: [{LOW: {grace: 14d}}]}",
+        "",
+        "CVE-2021-44228",
+    ),
+    "what is exploited": (
+        report(VULNERABLE, **ALPINE),
+        "findings: {refuse: [], deny-exploited: true, fixable-only: true}",
+        "kev.json",
+        "CVE-2021-44228",
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("argv", [*GIVEN, *SCANNED], ids=_named)
+def test_rules_on_exploitation_grace_and_base_close_every_gate(ran, tmp_path, argv, rule) -> None:
+    given, policy, kev, why = RULES[rule]
+    (tmp_path / "rule.yaml").write_text(f"version: 1\n{policy}\n")
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    (tmp_path / "kev.json").write_bytes(exploitation.kev({"CVE-2021-44228": "2021-12-10"}, released=now))
+    data = ("--exploited-data", kev, "--epss-data", "none") if kev else ()
+    code, said = ran(given, *argv, "--policy", "rule.yaml", *data)
+    assert code == Exit.REFUSED, said
+    if why != "CVE-2021-44228":
+        assert why in said
 
 
 @pytest.mark.parametrize("given", AGED.values(), ids=AGED)

@@ -50,7 +50,7 @@ WITHOUT = {
     "cluster": "client custom_definitions deployed hooks image_finder mentions prune rollout yaml_loader yaml_text",
     "cluster/gate": "denials",
     "commands": (
-        "attach base chain comment deploy gate mirror patch policy programs propose refresh report scan sign trace "
+        "attach base chain comment deploy gate mirror patch programs propose refresh report scan sign trace "
         "trust upload verify"
     ),
     "core": (

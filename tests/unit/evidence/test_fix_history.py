@@ -74,15 +74,14 @@ def test_what_a_report_stated_is_carried_on_by_every_later_one_whatever_the_dige
     runs = attached(report(9, vulnerability()))
     for day in (10, 20, 40):
         scan = read_history(runs).apply(report(day, vulnerability("2")))
-        start = grace_start(scan.findings[0])
-        assert start is not None and (start - PUBLISHED) / DAY == 9
+        assert grace_start(scan.findings[0]) == PUBLISHED + 9 * DAY
         runs = [*runs, *attached(scan)]
     assert day_of(report(50, vulnerability("3")), attached(scan)) == 9, "the earlier reports were pruned"
 
 
 def test_no_deletion_of_reports_moves_the_start_to_a_later_time():
     """Of a true history, every part of it that may be left shows the same start or an earlier one."""
-    history: list[Any] = []
+    history: list[list[Any]] = []
     for day in range(2, 9):
         scan = report(day, vulnerability("" if day < 5 else "2"))
         runs = attached(read_history(itertools.chain.from_iterable(history)).apply(scan))

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from s3c_actions.fleet.currency import Current, judge_currency, presume_signed
-from s3c_actions.policy.finding_rules import FindingRules
+from s3c_actions.policy.finding_rules import FindingRules, Grace, RefusedFindings
 from s3c_actions.policy.judge import SignerStatus
 from s3c_actions.policy.model import Policy
 from tests.support import evidence as samples
@@ -40,6 +40,13 @@ def test_a_young_signed_report_with_nothing_refused_is_enough() -> None:
     assert verdict.created == samples.stamp(YOUNG)
     assert verdict.report == f"sha256:{1:064x}"
     assert verdict.counts == {"CRITICAL": 0, "HIGH": 0, "MEDIUM": 0, "LOW": 1, "UNKNOWN": 0}
+
+
+def test_what_has_a_grace_is_work_before_the_cluster_refuses_it() -> None:
+    graced = Policy(version=1, findings=FindingRules(refuse=(RefusedFindings(high=Grace(grace="14d")),)))
+    since = samples.stamp(NOW - timedelta(days=1))
+    assert "1 refused finding" in str(judged(document(run(YOUNG, (finding("CVE-1", since=since),))), policy=graced))
+    assert isinstance(judged(document(run(YOUNG, (finding("CVE-1", "LOW"),))), policy=graced), Current)
 
 
 def test_severities_that_the_report_does_not_count_are_not_said_to_be_none() -> None:

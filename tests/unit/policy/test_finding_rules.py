@@ -76,5 +76,11 @@ def test_other_parts_name_their_place_too(text, place):
     assert f"at {place}: " in caught.value.what
 
 
+def test_without_graces_everything_is_refused_at_once():
+    found = rules('{refuse: [CRITICAL, {HIGH: {grace: 14d}}, {epss: ">=0.1"}], fixable-only: true}').without_graces()
+    assert (found.severities, found.graces, found.epss) == (("CRITICAL", "HIGH"), {}, "0.10000")
+    assert found.fixable_only
+
+
 def test_a_severity_named_twice_in_the_same_way_is_no_fault():
     assert rules("{refuse: [HIGH, HIGH]}").severities == ("HIGH", "HIGH")

@@ -96,6 +96,17 @@ def test_the_text_begins_with_the_verdict_and_has_every_part() -> None:
     assert "Evidence, linux/arm64 sha256:888888888888…" in denied
 
 
+def test_what_will_be_refused_soon_is_said_with_the_moment():
+    coming = tuple(f"2026-12-{day} 08:00 UTC: its base is <old>" for day in range(10, 18))
+    story = replace(
+        stories.patched(), judgement=TraceJudgement(verdict=AdmissionVerdict.ADMITTED, by="", coming=coming)
+    )
+    lines = story_text.render(story).splitlines()
+    assert lines[2] == "  refused from 2026-12-10 08:00 UTC: its base is <old>"
+    assert sum(line.startswith("  refused from ") for line in lines) == 5
+    assert "<li>from 2026-12-10 08:00 UTC: its base is &lt;old&gt;</li>" in story_page.render(story).decode()
+
+
 def test_a_command_to_copy_is_whole() -> None:
     command = f"s3c trace registry.example/{'team/' * 30}app@{stories.DIGEST} --trust-store CERTIFICATE"
     judgement = TraceJudgement(verdict=AdmissionVerdict.UNKNOWN, by="", reasons=("nobody is trusted",), remedy=command)
