@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,11 @@ def test_the_preview_is_what_deny_then_does_for_every_image(
         created = kubectl.run("create", "-n", namespace, "-f", "-", stdin=document)
         assert (created.returncode, created.stderr) == (0, ""), "in audit everything is admitted, without a word"
 
+    audited = (f"{KIND}/{stages.constraint_name(Stage.AUDIT)}", "-o", "jsonpath={.status.totalViolations}")
+    until = time.monotonic() + 180
+    while int(kubectl("get", *audited) or "0") == 0:
+        assert time.monotonic() < until, "Gatekeeper's audit counts what is refused"
+        time.sleep(1)
     seen = gate("preview", "--namespaces", namespace)
     assert seen.code == 0, seen.stderr
     listed = {name: one for one in seen.result["preview"]["images"] for name in one["names"]}
