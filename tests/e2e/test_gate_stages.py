@@ -162,6 +162,9 @@ def test_a_cluster_in_warn_admits_says_so_everywhere_and_stands_without_gatekeep
     assert installed.code == 0, installed.stderr
     assert "The gate is weakened" in installed.stderr
     assert "in the stages warn" in installed.stdout
+    tried = gate("install", "--mode", "warn", "--image", signed)
+    assert tried.code == 0, tried.stderr
+    assert "asked what the stage deny would do" in tried.stderr
     assert _failure_policy(kubectl) == "Ignore"
     again = gate("install", "--mode", "warn")
     assert (again.code, again.result["deploy"]["unchanged"]) == (0, True), again.stderr
@@ -187,8 +190,8 @@ def test_a_cluster_in_warn_admits_says_so_everywhere_and_stands_without_gatekeep
         kubectl(
             "wait", "-n", thing[1], "--for=delete", "pod", "-l", "control-plane=controller-manager", "--timeout=180s"
         )
-        tried = kubectl.run("create", "--dry-run=server", "-f", "-", stdin=json.dumps(ABSENT))
-        assert tried.returncode == 0, "a gate that only watches stops nothing when it is away"
+        away = kubectl.run("create", "--dry-run=server", "-f", "-", stdin=json.dumps(ABSENT))
+        assert away.returncode == 0, "a gate that only watches stops nothing when it is away"
     finally:
         kubectl("scale", *thing, "--replicas=1")
         kubectl("rollout", "status", *thing, "--timeout=240s")
