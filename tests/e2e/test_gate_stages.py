@@ -52,6 +52,11 @@ def _names(kubectl: Kubectl) -> set[str]:
     return {name.partition("/")[2] for name in kubectl("get", KIND, "-o", "name").split()}
 
 
+def _refused(preview: Ended) -> str:
+    """Return the images that a preview says would not be admitted, as an input."""
+    return ",".join(one["image"] for one in preview.result["preview"]["images"] if one["verdict"] != "admitted")
+
+
 def _failure_policy(kubectl: Kubectl) -> str:
     hooks = json.loads(kubectl("get", WEBHOOK, "-o", "json"))["webhooks"]
     return next(str(hook["failurePolicy"]) for hook in hooks if hook["name"] == "validation.gatekeeper.sh")
@@ -195,6 +200,14 @@ def test_a_cluster_in_warn_admits_says_so_everywhere_and_stands_without_gatekeep
     finally:
         kubectl("scale", *thing, "--replicas=1")
         kubectl("rollout", "status", *thing, "--timeout=240s")
+    may_go = _refused(gate("preview", "--namespaces", "default"))
+    namespaced = gate("promote", "--namespaces", "default", "--except", may_go)
+    assert namespaced.code == 0, namespaced.stderr
+    assert _failure_policy(kubectl) == "Fail"
+    weakened = gate("install", "--mode", "warn")
+    assert weakened.code == 0, weakened.stderr
+    assert "The gate is weakened" in weakened.stderr
+    assert _failure_policy(kubectl) == "Ignore"
     denying = gate("install", "--mode", "deny")
     assert denying.code == 0, denying.stderr
     assert "The gate goes from the stages warn to deny" in denying.stderr
