@@ -365,7 +365,7 @@ def test_a_promotion_changes_the_real_objects_and_is_written_down(
         ("deny", ["labs"], [proof.ABSENT_IMAGE]),
         ("warn", ["labs"], []),
     ]
-    assert {one["by"] for one in records} == {"admin"}
+    assert {one["by"] for one in records} == {"s3c-lab-admin"}
     assert all(abs((datetime.fromisoformat(one["at"]) - datetime.now(UTC)).total_seconds()) < 120 for one in records)
     # An installation says the whole stage and leaves the record.
     staged("deny")
