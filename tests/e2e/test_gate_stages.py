@@ -200,6 +200,8 @@ def test_a_cluster_in_warn_admits_says_so_everywhere_and_stands_without_gatekeep
     finally:
         kubectl("scale", *thing, "--replicas=1")
         kubectl("rollout", "status", *thing, "--timeout=240s")
+        labelled = {**ABSENT, "metadata": {"name": "x", "labels": {stages.PREVIEW_LABEL: "true"}}}
+        kubectl.until_denied(labelled, "(trace ")
     may_go = _refused(gate("preview", "--namespaces", "default"))
     namespaced = gate("promote", "--namespaces", "default", "--except", may_go)
     assert namespaced.code == 0, namespaced.stderr
