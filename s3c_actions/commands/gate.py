@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from s3c_actions.cluster.gate import inspection, proof
+from s3c_actions.cluster.gate import inspection, proof, stages
 from s3c_actions.cluster.images import Replacement
 from s3c_actions.core.artifact_types import SIGNATURE
 from s3c_actions.core.errors import InputError
@@ -69,7 +69,8 @@ def run(options: inputs.GateInputs, context: Context) -> Outcome:
         return outcome if options.task == "check" else drop_failures(outcome)
     installed = install(options, context, cluster)
     if installed.failure is None and references:
-        tried = _try_images(options, context, cluster, registry, references, patience=CACHE_SECONDS)
+        accept = min(wanted_stages(options).stages, key=lambda stage: stage.rank)
+        tried = _try_images(options, context, cluster, registry, references, patience=CACHE_SECONDS, accept=accept)
         installed = replace(tried, applied=installed.applied, unchanged=installed.unchanged)
     for warning in installed.warnings if not references else ():
         context.progress.warning(warning)
@@ -114,18 +115,29 @@ def _try_images(
     references: Mapping[str, Reference],
     *,
     patience: float = 0.0,
+    accept: Stage = Stage.DENY,
 ) -> DeployResult:
-    """Return the gate's verdict on images; a denial counts after `patience` seconds."""
+    """Return the gate's verdict on images; a denial counts after `patience` seconds.
+
+    In a stage that only watches, and is accepted, it is the verdict that the stage `deny` would have.
+    """
     namespace = options.namespace or cluster.namespace
     with context.progress.step("gate") as step:
-        inspected = inspection.inspect(inspection.read_gate_objects(cluster), [("", "Pod", namespace)])
+        facts = inspection.read_gate_objects(cluster)
+        inspected = inspection.inspect(facts, [("", "Pod", namespace)], accept=accept)
         for warning in inspected.warnings:
             context.progress.warning(warning)
         if inspected.active_pauses:
             raise inspection.pause_error(inspected)
         if inspected.holes:
             raise inspection.defects_error(inspected)
-        step.done(f"closed for {namespace} by {', '.join(inspected.constraints)}")
+        preview = inspected.stages.get(namespace) is not Stage.DENY
+        constraints = (*inspected.constraints, stages.PREVIEW) if preview else inspected.constraints
+        step.done(
+            f"only watches in {namespace}: asked what the stage deny would do"
+            if preview
+            else f"closed for {namespace} by {', '.join(inspected.constraints)}"
+        )
 
     def signatures(reference: Reference) -> list[str]:
         return [signature.digest for signature in registry.referrers(reference, SIGNATURE)]
@@ -135,7 +147,7 @@ def _try_images(
     if unsigned:
         with context.progress.step("proof") as step:
             signed = next(iter(references.values())).pinned
-            closed_by = proof.prove_closed(cluster, unsigned, namespace, inspected.constraints, signed)
+            closed_by = proof.prove_closed(cluster, unsigned, namespace, constraints, signed, preview=preview)
             denial = closed_by.what
             step.done(f"{denial} Tried {closed_by.told}.")
     admissions = []
@@ -143,7 +155,12 @@ def _try_images(
     for image, reference in references.items():
         with context.progress.step("try") as step:
             while denied := proof.try_signed_image(
-                cluster, reference, namespace, signatures=signatures, tell=context.progress.notice
+                cluster,
+                reference,
+                namespace,
+                signatures=signatures,
+                tell=context.progress.notice,
+                preview=preview,
             ):
                 if time.monotonic() > until:
                     break
@@ -163,6 +180,7 @@ def _try_images(
         constraints=inspected.constraints,
         exempt=inspected.exempt,
         pauses=inspected.pauses,
+        stages=dict(inspected.stages),
         warnings=inspected.warnings,
     )
 

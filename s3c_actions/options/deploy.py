@@ -211,7 +211,6 @@ class DeployingOptions(ManifestOptions, ImagePathOptions, ClusterOptions, Namesp
     )
     accept_stage: Input[Stage] = Input(
         name="accept-stage",
-        basic=("deploy",),
         metavar="STAGE",
         help="The weakest stage of the gate that is accepted (`s3c gate install --mode`), as the cluster has it: with "
         "`warn` also a gate that only warns, with `audit` also one that only records. What is deployed there is "

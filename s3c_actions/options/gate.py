@@ -222,7 +222,7 @@ class GateInputs(
     )
     namespaces: Input[tuple[str, ...]] = replace(
         RefreshInputs.namespaces,
-        basic=("gate",),
+        basic=(),
         help="`install`: the namespaces that `mode` is for, and the rest is in `deny`. `preview`: look into these "
         "alone. `promote`: the namespaces to take to their next stage; without it, all that are in the gate's "
         "general stage.",
@@ -230,7 +230,6 @@ class GateInputs(
     )
     except_: Input[tuple[str, ...]] = Input(
         name="except",
-        basic=("gate",),
         metavar="IMAGE,…",
         help="`promote`: images, as `preview` lists them, that the next stage may refuse. They are not admitted: this "
         "says that somebody knows. The cluster's object keeps them, with who named them and when.",
@@ -241,7 +240,7 @@ class GateInputs(
     )
     issue = replace(
         RefreshInputs.issue,
-        basic=("gate",),
+        basic=(),
         help="`preview`: keep one issue on what would be refused: opened, updated in place, and closed when nothing "
         "is. Needs the permission `issues: write`.",
     )

@@ -21,12 +21,12 @@ _PLACES = 3
 _MARKS = {"refused": "✘", "unknown": "?", "admitted": "✔"}
 
 
-def describe(preview: PreviewEntry) -> str:
-    """Return the whole as a clause: `14 of 212 images would be refused`."""
+def describe(preview: PreviewEntry, by: str = "") -> str:
+    """Return the whole as a clause: `14 of 212 images would be refused`; `by` says by what."""
     total, refused, unknown = len(preview.images), preview.count("refused"), preview.count("unknown")
     if not total:
         return "no image is used where the gate looks"
-    what = f"{refused:,} of {counted(total, 'image')} would be refused"
+    what = f"{refused:,} of {counted(total, 'image')} would be refused{by}"
     return what + (f", and {unknown:,} could not be judged" if unknown else "")
 
 
@@ -37,7 +37,7 @@ def is_clean(preview: PreviewEntry) -> bool:
 
 def render_terminal(preview: PreviewEntry) -> str:
     """Render a line on the whole, and for each image that is not admitted its reason and what fixes it."""
-    lines = [f"{'✔' if is_clean(preview) else '✘'} {describe(preview)}{_by(preview)}"]
+    lines = [f"{'✔' if is_clean(preview) else '✘'} {describe(preview, _by(preview))}"]
     shown = [image for image in preview.images if image.verdict != "admitted"]
     for image in shown[:MAX_SHOWN]:
         lines += [
@@ -75,7 +75,7 @@ def render_summary(preview: PreviewEntry, *, run_url: str = "", budget: int = SU
     shown = [table for table in tables if table.count]
     values: dict[str, Any] = {
         "good": is_clean(preview),
-        "sentence": f"{describe(preview)}{_by(preview)}",
+        "sentence": describe(preview, _by(preview)),
         "cluster": preview.cluster,
         "stages": _stages(preview),
         "tables": shown,
@@ -104,7 +104,7 @@ def render_page(preview: PreviewEntry, *, created: str, version: str) -> bytes:
         created: the time, RFC 3339.
         version: of s3c.
     """
-    style = page.template_source("page.css") + page.template_source("fleet.css")
+    style = "".join(page.template_source(name) for name in ("page.css", "fleet.css", "gate-preview.css"))
     groups = [
         ("Would be refused", "bad", [one for one in preview.images if one.verdict == "refused"]),
         ("Could not be judged", "medium", [one for one in preview.images if one.verdict == "unknown"]),

@@ -51,6 +51,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
         objects: trusted signers, verifiers, constraint; in the order of application.
         namespace: where the gate is proved, besides those that are named for a stage.
         stages: of the gate.
+        fails_open: what Gatekeeper cannot answer is admitted, as the values of its chart say.
         timeout: seconds for everything to become ready.
     """
 
@@ -58,6 +59,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     objects: tuple[KubernetesObject, ...]
     namespace: str = "default"
     stages: GateStages = GateStages()
+    fails_open: bool = False
     timeout: float = 300.0
 
 
@@ -108,7 +110,7 @@ class _Installer:
     def run(self) -> DeployResult:
         # Helm repairs manual changes, but only when it is asked to do something.
         looked = self.inspect()
-        sound = not looked.holes and not looked.excess
+        sound = not looked.holes and not looked.excess and not self.fails_otherwise()
         for chart in self.settings.charts:
             with self.progress.step(chart.name) as step:
                 action = self.chart(chart, sound)
@@ -136,6 +138,15 @@ class _Installer:
         names = {self.settings.namespace, *(name for name in self.settings.stages.named if name in facts.namespaces)}
         weakest = min(self.settings.stages.stages, key=lambda stage: stage.rank)
         return inspection.inspect(facts, [("", "Pod", name) for name in sorted(names)], accept=weakest)
+
+    def fails_otherwise(self) -> bool:
+        """Return whether Gatekeeper's webhook fails closed where it is to fail open; the contrary is a hole."""
+        return self.settings.fails_open and any(
+            hook.get("failurePolicy") == "Fail"
+            for configuration in inspection.list_if_served(self.cluster, inspection.WEBHOOKS)
+            for hook in configuration.get("webhooks") or ()
+            if hook.get("name") == inspection.WEBHOOK and not inspection.is_azure_policy(configuration)
+        )
 
     def chart(self, chart: Chart, sound: bool) -> str:
         release = self.release(chart.name)

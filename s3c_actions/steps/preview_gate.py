@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import msgspec
 
@@ -114,24 +115,45 @@ class InstalledGate(msgspec.Struct, frozen=True, kw_only=True):
         """Return what the stage `deny` would do with an image."""
         if not image:
             return Verdict(image=image, verdict="refused", reason="no image is named", remedy="Name one, by digest.")
-        admitted: list[dict[str, object]] = []
         try:
-            denied = proof.try_images(self.cluster, self.namespace, image, preview=True, admitted=admitted)
+            denied = proof.try_images(self.cluster, self.namespace, image, proof.ABSENT_IMAGE, preview=True)
         except S3CError as error:
             return Verdict(image=pinned(image), verdict="unknown", reason=error.what, remedy=error.remedy)
-        if denied is None:
-            spec = admitted[0].get("spec")
-            names = [found.image for found in pod_images(spec)] if isinstance(spec, dict) else []
-            return Verdict(image=pinned(names[0] if names else image), verdict="admitted")
-        denial = next((one for one in denied.denials if one.constraint in self.constraints), denied.denials[0])
+        denials = denied.denials if denied is not None else ()
+        own = [one for one in denials if one.constraint in self.constraints]
+        if found := next((one for one in own if one.image != proof.ABSENT_IMAGE), None):
+            return self._refused(image, found)
+        # What cannot be there has to be refused beside it: a webhook that fails open may not have been asked.
+        if any(self._is_verdict(one) for one in own):
+            return Verdict(image=self._find_digest(image), verdict="admitted")
+        if denials:
+            return self._refused(image, denials[0])
+        return Verdict(
+            image=pinned(image),
+            verdict="unknown",
+            reason="the gate was not asked: it admitted what is not there",
+            remedy="Look at the Pods in gatekeeper-system, and try again.",
+        )
+
+    def _refused(self, image: str, denial: Denial) -> Verdict:
         # Mutation had written the digest into the Pod before it was judged.
-        name = denial.image if "@" in denial.image else image
+        name = denial.image if "@" in denial.image and denial.image != proof.ABSENT_IMAGE else image
         return Verdict(
             image=pinned(name),
             verdict="refused" if self._is_verdict(denial) else "unknown",
             reason=denial.reason,
             remedy=denial.remedy,
         )
+
+    def _find_digest(self, image: str) -> str:
+        """Return an admitted image by the digest that mutation writes in the place of its tag."""
+        admitted: list[dict[str, object]] = []
+        if "@" not in image:
+            with suppress(S3CError):
+                proof.try_images(self.cluster, self.namespace, image, preview=True, admitted=admitted)
+        spec = admitted[0].get("spec") if admitted else None
+        names = [found.image for found in pod_images(spec)] if isinstance(spec, dict) else []
+        return pinned(names[0] if names else image)
 
     def _is_verdict(self, denial: Denial) -> bool:
         own = denial.constraint in self.constraints or denial.webhook == "mutation.gatekeeper.sh"

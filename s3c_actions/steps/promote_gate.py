@@ -18,6 +18,7 @@ from s3c_actions.cluster.apply import ApplyTarget
 from s3c_actions.cluster.client import ApiError, Cluster, KubernetesObject
 from s3c_actions.cluster.gate import constraints, inspection, proof, stages, staging
 from s3c_actions.cluster.gate.manifests import CONSTRAINT_KIND
+from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.core.gate_stage import GateStages, Stage
 from s3c_actions.core.progress import Progress
@@ -211,7 +212,7 @@ def _record(promotion: Promotion, exceptions: Sequence[str], account: str, clust
 def read_records(text: object) -> list[dict[str, Any]]:
     """Return the promotions that an annotation holds, the newest first; none of one that somebody else wrote."""
     try:
-        records = json.loads(str(text or "[]"))
+        records = reading.parse_json(str(text or "[]"))
     except ValueError:
         return []
     return [record for record in records if isinstance(record, dict)] if isinstance(records, list) else []

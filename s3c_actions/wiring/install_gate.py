@@ -70,7 +70,8 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
         options = options.replaced({inputs.GateInputs.exempt_namespaces: named})
         objects = gate_manifests.exempt_namespaces(objects, exempt)
     objects = _staged(options, objects)
-    charts = _charts(options, context, cluster_gate.webhook_values(cluster, objects))
+    values = cluster_gate.webhook_values(cluster, objects)
+    charts = _charts(options, context, values)
     helm = Helm(
         programs.helm(options, context),
         context.runner,
@@ -83,6 +84,7 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
         objects=objects,
         namespace=options.namespace or cluster.namespace,
         stages=wanted_stages(options),
+        fails_open=values.get("validatingWebhookFailurePolicy") == "Ignore",
         timeout=options.rollout_timeout,
     )
     return install_gate.run(settings, install_gate.GateTools(helm=helm, cluster=cluster, progress=context.progress))

@@ -25,15 +25,17 @@ import yaml
 from s3c_actions.cli.run import cache_path
 from s3c_actions.cluster import apply
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, connect
-from s3c_actions.cluster.gate import inspection, manifests, proof, webhook
+from s3c_actions.cluster.gate import constraints, inspection, manifests, proof, stages, staging, webhook
 from s3c_actions.core.gate_pause import GatePause, PauseState, format_moment
+from s3c_actions.core.gate_stage import Stage
 from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
+from s3c_actions.options.gate import stages as parse_mode
 from s3c_actions.programs.helm.charts import fetch_chart
 from s3c_actions.programs.helm.helm import Helm, HelmRelease
 from s3c_actions.programs.install.locate import ProgramRequest, locate_all
 from s3c_actions.programs.install.pins import CHARTS, GATEKEEPER, HELM
-from s3c_actions.steps import install_gate, pause_gate, uninstall_gate
+from s3c_actions.steps import install_gate, pause_gate, promote_gate, uninstall_gate
 from s3c_lab import registry_server
 from s3c_lab.node import files, pki
 from s3c_lab.node.programs import KUBECTL, NODE
@@ -41,6 +43,7 @@ from tests.support import ROOT
 from tests.support.cluster import CONSTRAINT, WEBHOOK, Kubectl, pod, pod_spec
 
 RECORDED = json.loads((ROOT / "tests" / "data" / "gate" / "facts.json").read_text())
+RATIFY = constraints.resource(manifests.CONSTRAINT_KIND)
 STRANGE = pod("x", pod_spec(proof.ABSENT_IMAGE))
 NODE_OBJECT = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "new"}}
 _READER = "system:serviceaccount:default:reader"
@@ -273,6 +276,101 @@ def test_a_pause_lets_everything_through_also_where_mutation_is_not_answered_and
         assert "[ratify-verification]" in gated.tried(STRANGE)
     _pause(gated, None)
     gated.kubectl("delete", "assign", "mutate-pod-image")
+
+
+@pytest.fixture
+def staged(gated: Api) -> Iterator[Callable[[str], None]]:
+    """Puts the gate into stages; afterwards it denies again."""
+    (shipped,) = manifests.objects_for_identities(("*",))[-1:]
+
+    def stage(mode: str) -> None:
+        documents = stages.apply_stages([shipped], parse_mode(mode))
+        for document in documents:
+            text = json.dumps(document)
+            gated.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
+            staging.await_taken(gated.cluster, gated.cluster.get(RATIFY, document["metadata"]["name"]) or {})
+        staging.remove_stages(gated.cluster, {str(one["metadata"]["name"]) for one in documents})
+
+    for name in ("shop", "labs"):
+        gated.kubectl.run("create", "namespace", name)
+    yield stage
+    stage("deny")
+
+
+def test_audit_and_warn_admit_and_kubectl_warns(gated: Api, staged: Callable[[str], None]) -> None:
+    def tried(namespace: str, **labels: str) -> tuple[bool, str]:
+        document = {**STRANGE, "metadata": {"name": "x", "namespace": namespace, "labels": labels}}
+        ended = gated.kubectl.run("create", "--dry-run=server", "-f", "-", stdin=json.dumps(document))
+        return ended.returncode == 0, ended.stderr
+
+    staged("deny,shop=warn,labs=audit")
+    live = gated.cluster.list(RATIFY)
+    assert stages.read_stages(live) == parse_mode("deny,shop=warn,labs=audit")
+    looked = inspection.inspect(
+        inspection.read_gate_objects(gated.cluster),
+        [("", "Pod", name) for name in ("default", "shop", "labs")],
+        accept=Stage.AUDIT,
+    )
+    assert looked.stages == {"default": Stage.DENY, "shop": Stage.WARN, "labs": Stage.AUDIT}
+    admitted, said = tried("default")
+    assert not admitted
+    assert "[ratify-verification] Ratify could not be asked about" in said
+    admitted, said = tried("shop")
+    assert admitted, said
+    assert said.startswith("Warning: [ratify-verification-warn] Ratify could not be asked about")
+    assert tried("labs") == (True, "")
+    for namespace in ("shop", "labs"):
+        admitted, said = tried(namespace, **{stages.PREVIEW_LABEL: "true"})
+        assert not admitted
+        assert "[ratify-verification-preview]" in said
+    # Nothing of it depends on the label where the gate refuses anyway.
+    assert not tried("default", **{stages.PREVIEW_LABEL: "true"})[0]
+
+
+def test_a_promotion_changes_the_real_objects_and_is_written_down(
+    gated: Api, staged: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged("warn,labs=audit")
+    opened = json.dumps([{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"}])
+    gated.kubectl("patch", WEBHOOK, "--type=json", "-p", opened)
+    # Ratify is not there, so that no verdict proves a stage: that is the result's failure, and the stage stays.
+    monkeypatch.setattr(promote_gate, "TAKEN_SECONDS", 0.0)
+    tools = promote_gate.PromoteTools(cluster=gated.cluster, namespace="default", progress=Silent())
+
+    def promote(*namespaces: str, exceptions: tuple[str, ...] = ()) -> None:
+        live = [one for one, _ in constraints.list_constraints(gated.cluster)]
+        promotion = promote_gate.plan(live, namespaces, gated.cluster.address)
+        result = promote_gate.run(promotion, exceptions, tools)
+        assert result.failure is not None
+        assert "Ratify" in result.failure.what, result.failure.original
+
+    def failure_policy() -> str:
+        hooks = json.loads(gated.kubectl("get", WEBHOOK, "-o", "json"))["webhooks"]
+        (own,) = (hook for hook in hooks if hook["name"] == inspection.WEBHOOK)
+        return str(own["failurePolicy"])
+
+    promote("labs")
+    assert stages.read_stages(gated.cluster.list(RATIFY)) == parse_mode("warn")
+    assert failure_policy() == "Ignore"
+    promote("labs", exceptions=(proof.ABSENT_IMAGE,))
+    assert stages.read_stages(gated.cluster.list(RATIFY)) == parse_mode("warn,labs=deny")
+    assert failure_policy() == "Fail"
+    promote()
+    assert stages.read_stages(gated.cluster.list(RATIFY)) == parse_mode("deny")
+    assert [one["metadata"]["name"] for one in gated.cluster.list(RATIFY)] == [stages.BASE]
+    base = gated.cluster.get(RATIFY, stages.BASE) or {}
+    records = promote_gate.read_records(base["metadata"]["annotations"][stages.PROMOTION])
+    assert [(one["stage"], one["namespaces"], one["except"]) for one in records] == [
+        ("deny", [], []),
+        ("deny", ["labs"], [proof.ABSENT_IMAGE]),
+        ("warn", ["labs"], []),
+    ]
+    assert {one["by"] for one in records} == {"s3c-lab-admin"}
+    assert all(abs((datetime.fromisoformat(one["at"]) - datetime.now(UTC)).total_seconds()) < 120 for one in records)
+    # An installation says the whole stage and leaves the record.
+    staged("deny")
+    base = gated.cluster.get(RATIFY, stages.BASE) or {}
+    assert stages.PROMOTION in base["metadata"]["annotations"]
 
 
 def test_pausing_is_a_permission_of_its_own(gated: Api) -> None:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from s3c_actions.core.process import Runner
+from s3c_actions.core.progress import Silent
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.github import api, issues, marker
 from s3c_actions.github.errors import FailureKind, GitHubError
 from s3c_actions.github.issues import IssueDraft, IssueOutcome
+from s3c_actions.options import declare
+from s3c_actions.options.gate import GateInputs
+from s3c_actions.wiring import gate_preview
+from s3c_actions.wiring.context import Context
 from tests.support.github.server import GitHub
 from tests.support.github.state import Token
+from tests.unit.report.test_gate_preview import entry, image
+from tests.unit.steps.test_promote_gate import APP, OTHER
 
 KEY = "0" * 16
 EITHER = pytest.mark.parametrize("github", ["api.github.com", "ghes-3.19"], indirect=True)
@@ -81,3 +92,33 @@ def test_a_token_that_may_not_is_told(github: GitHub) -> None:
         put(github)
     assert told.value.trouble is FailureKind.PERMISSION
     assert "issues: write" in told.value.remedy
+
+
+@pytest.mark.parametrize("github", ["api.github.com"], indirect=True)
+def test_the_issue_of_a_gates_preview_is_opened_kept_and_closed(github: GitHub, tmp_path: Path) -> None:
+    environment = {"GITHUB_API_URL": github.api, "GITHUB_REPOSITORY": github.state.repository}
+    given = {"task": "preview", "issue": "true", "issue-labels": "security"}
+    options = declare.read(GateInputs, given, {"GITHUB_TOKEN": "run-token"}, lambda _old: None)
+    context = Context(
+        environment={**environment, "GITHUB_TOKEN": "run-token"},
+        runner=Runner({}),
+        progress=Silent(),
+        secrets=Secrets(),
+        output=tmp_path,
+        cache=tmp_path,
+        temp=tmp_path,
+        cwd=tmp_path,
+        now=datetime.now(UTC),
+    )
+    url = gate_preview._update_issue(options, context, entry(image(), image(OTHER, "admitted")))
+    [issue] = github.state.issues.values()
+    assert url == f"{github.url}/octo/shop/issues/{issue.number}"
+    assert (issue.title, issue.labels) == ("Gate: 1 of 2 images would be refused", ["security"])
+    assert f"s3c sign {APP}" in issue.body
+    assert gate_preview._update_issue(options, context, entry(image(), image(OTHER, "admitted"))) == url
+    assert (issue.state, len(github.state.issues)) == ("open", 1)
+    unknown = entry(image(APP, "unknown"), image(OTHER, "admitted"))
+    gate_preview._update_issue(options, context, unknown)
+    assert issue.state == "open", "what could not be judged closes nothing"
+    gate_preview._update_issue(options, context, entry(image(APP, "admitted"), image(OTHER, "admitted")))
+    assert issue.state == "closed"

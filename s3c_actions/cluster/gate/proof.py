@@ -198,6 +198,7 @@ def try_signed_image(
     *,
     signatures: Callable[[Reference], Sequence[str]],
     tell: Callable[[str], None],
+    preview: bool = False,
 ) -> AdmissionDenied | None:
     """Try a Pod as `attempt` does, and wait for a gate that cached an image's verdict from before it was signed.
 
@@ -207,18 +208,19 @@ def try_signed_image(
         namespace: of the Pod.
         signatures: returns the digests of an image's signatures, whoever made them.
         tell: called before waiting for the gate, REMEMBERED seconds at most.
+        preview: as in `probe_pod`.
 
     Raises:
         OutsideError: as `attempt` does, or the registry does not answer.
     """
-    denied = try_images(cluster, namespace, reference.pinned)
+    denied = try_images(cluster, namespace, reference.pinned, preview=preview)
     if not _unsigned(denied) or not signatures(reference):
         return denied
     tell(f"{reference.pinned} is signed, and the gate remembers it without: asking for up to {REMEMBERED_SECONDS:g} s")
     deadline = time.monotonic() + REMEMBERED_SECONDS + _PATIENCE
     while _unsigned(denied) and time.monotonic() < deadline:
         time.sleep(1)
-        denied = try_images(cluster, namespace, reference.pinned)
+        denied = try_images(cluster, namespace, reference.pinned, preview=preview)
     return denied
 
 
@@ -227,7 +229,13 @@ def _unsigned(denied: AdmissionDenied | None) -> bool:
 
 
 def prove_closed(
-    cluster: Cluster, unsigned: str, namespace: str, constraints: Iterable[str], beside: str = _BESIDE
+    cluster: Cluster,
+    unsigned: str,
+    namespace: str,
+    constraints: Iterable[str],
+    beside: str = _BESIDE,
+    *,
+    preview: bool = False,
 ) -> GateProof:
     """Prove that the gate denies an unsigned image.
 
@@ -237,6 +245,7 @@ def prove_closed(
         namespace: of the Pods.
         constraints: the names of those that ask Ratify.
         beside: image of the container of a Pod that has the unsigned one in another place.
+        preview: as in `probe_pod`.
 
     Raises:
         Refused: a Pod was admitted, or denied by something that does not check signatures.
@@ -244,7 +253,7 @@ def prove_closed(
     """
     asking, first, tried = frozenset(constraints), None, []
     beside = beside if beside != unsigned else _BESIDE
-    for place, denied in _try_places(cluster, namespace, unsigned, beside):
+    for place, denied in _try_places(cluster, namespace, unsigned, beside, preview=preview):
         relevant = _denials_of(denied, unsigned)
         if denied is None or (not relevant and _denials_of(denied, beside)):
             raise _gate_open_error(unsigned, "which nobody signed", place, namespace)

@@ -73,11 +73,14 @@ def _verdict(document: ResultDocument, deploy: DeployEntry) -> str:
 def _gate_verdict(deploy: DeployEntry) -> str:
     if any(applied.action == "removed" for applied in deploy.applied):
         return "The gate is removed: the cluster admits every image"
+    watching = sorted({stage for stage in (deploy.gate.stages or {}).values() if stage != "deny"})
     if deploy.applied and all(applied.kind != "Chart" for applied in deploy.applied):
+        if watching:
+            return f"The gate is in the stage {', '.join(watching)}"
         return "The gate is paused" if deploy.gate.pauses else "The gate is in force"
     installation = "Nothing to do: the gate is there, and" if deploy.unchanged else "The gate is installed, and"
     gate = installation if deploy.applied else "The gate"
-    if watching := sorted({stage for stage in (deploy.gate.stages or {}).values() if stage != "deny"}):
+    if watching:
         return f"{gate} only watches: stage {', '.join(watching)}"
     return f"{gate} closes" if deploy.gate.unsigned_denied else f"{gate} was tried"
 

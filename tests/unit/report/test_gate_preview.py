@@ -52,8 +52,9 @@ def test_the_sentence(verdicts, sentence, clean):
     preview = entry(*(image(verdict=verdict) for verdict in verdicts))
     assert views.describe(preview) == sentence
     assert views.is_clean(preview) is clean
-    assert views.render_terminal(preview).startswith(f"{'✔' if clean else '✘'} {sentence} by the installed gate")
-    assert sentence in views.render_summary(preview)
+    by = sentence.replace("be refused", "be refused by the installed gate")
+    assert views.render_terminal(preview).startswith(f"{'✔' if clean else '✘'} {by}\n")
+    assert by in views.render_summary(preview)
     assert views.issue_title(preview) == f"Gate: {sentence}"
 
 

@@ -15,7 +15,7 @@ from s3c_actions.azure.clouds import CLOUDS
 from s3c_actions.cli import parser
 from s3c_actions.cluster.apply import ApplyTarget, ObjectChange
 from s3c_actions.cluster.client import Cluster, Resource
-from s3c_actions.cluster.gate import manifests
+from s3c_actions.cluster.gate import manifests, stages
 from s3c_actions.commands import gate
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.process import CompletedProgram, Runner
@@ -24,15 +24,18 @@ from s3c_actions.core.secrets import Secrets
 from s3c_actions.options import declare
 from s3c_actions.options import gate as declared
 from s3c_actions.options.command import load
+from s3c_actions.options.gate import stages as parse_mode
 from s3c_actions.programs.helm import charts
 from s3c_actions.programs.helm.helm import Chart, Helm
 from s3c_actions.programs.install.locate import Program
+from s3c_actions.steps import install_gate as steps
 from s3c_actions.steps.install_gate import is_status_current
 from s3c_actions.wiring import install_gate
 from s3c_actions.wiring.context import Context
 from s3c_lab.certificates import make, make_authority
 from tests.support import ROOT
 from tests.unit import test_documentation
+from tests.unit.steps.test_promote_gate import Api
 
 UUID = "01234567-89ab-cdef-0123-456789abcdef"
 OTHER = "fedcba98-89ab-cdef-0123-456789abcdef"
@@ -496,3 +499,53 @@ def test_what_helm_says_is_explained(said, kind, words, tmp_path):
         helm(1, stderr=said).upgrade(Chart(name="ratify", path=tmp_path))
     assert words in str(raised.value)
     assert raised.value.original == said
+
+
+class Announced(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def warning(self, sentence: str) -> None:
+        self.said.append(f"warning: {sentence}")
+
+    def notice(self, sentence: str) -> None:
+        self.said.append(f"notice: {sentence}")
+
+
+@pytest.mark.parametrize(
+    ("before", "mode", "said"),
+    [
+        ("deny", "deny", ""),
+        ("deny", "warn", "warning: The gate is weakened, as `mode` asks: it was in the stages deny, and is in warn"),
+        ("warn,shop=deny", "warn", "warning: The gate is weakened"),
+        ("audit", "deny", "notice: The gate goes from the stages audit to deny"),
+        ("warn", "warn,shop=deny", "notice: The gate goes from the stages warn to warn, shop=deny"),
+    ],
+)
+def test_a_stage_that_changes_is_announced_and_what_carried_it_is_removed(before, mode, said):
+    cluster, progress = Api(before), Announced()
+    wanted = parse_mode(mode)
+    objects = stages.apply_stages([manifests.objects_for_identities(("*",))[-1]], wanted)
+    installer = steps._Installer(
+        steps.GateSettings(charts=(), objects=objects, stages=wanted),
+        steps.GateTools(helm=None, cluster=cluster, progress=progress),  # type: ignore[arg-type]  # no chart
+    )
+    installer.announce_stages()
+    assert [one[: len(said)] for one in progress.said] == ([said] if said else [])
+    for document in objects:
+        installer.apply(document)
+    installer.forget_stages()
+    assert stages.read_stages(cluster.objects.values()) == wanted
+    assert {*cluster.objects} == {str(document["metadata"]["name"]) for document in objects}
+
+
+def test_a_webhook_that_fails_closed_where_it_is_to_fail_open_is_not_left_alone():
+    for fails_open, policy, otherwise in ((True, "Fail", True), (True, "Ignore", False), (False, "Fail", False)):
+        installer = steps._Installer(
+            steps.GateSettings(charts=(), objects=(), fails_open=fails_open),
+            steps.GateTools(helm=None, cluster=Api("warn", policy=policy), progress=Silent()),  # type: ignore[arg-type]
+        )
+        assert installer.fails_otherwise() is otherwise

@@ -49,16 +49,19 @@ def test_an_image_of_exempt_namespaces_alone_comes_apart():
 class Gate(Cluster):
     """A gate that answers Pods of a preview by their image, and admits every other Pod."""
 
-    def __init__(self, answers: dict[str, Any]) -> None:
+    def __init__(self, answers: dict[str, Any], *, asked: bool = True) -> None:
         super().__init__(None, address="https://cluster.test")  # type: ignore[arg-type]  # nothing is asked through it
-        self.answers = answers
+        self.answers, self.asked = answers, asked
 
     def create(self, resource: Resource, document: dict[str, Any], namespace: str = "", *, dry_run: bool) -> Any:
         assert (resource, namespace, dry_run) == (proof.PODS, "shop", True)
         assert document["metadata"]["labels"][stages.PREVIEW_LABEL] == "true"
-        answer = self.answers[document["spec"]["containers"][0]["image"]]
+        image, *beside = (one["image"] for one in document["spec"]["containers"])
+        answer = self.answers[image]
         if isinstance(answer, Exception):
             raise answer
+        if beside and self.asked:
+            raise denied(ABSENT)
         document["spec"]["containers"][0]["image"] = answer
         return document
 
@@ -71,6 +74,9 @@ def denied(text: str, webhook: str = "validation.gatekeeper.sh") -> AdmissionDen
     return AdmissionDenied(denials.parse(message), message)
 
 
+ABSENT = (
+    f"[{stages.PREVIEW}] {proof.ABSENT_IMAGE} could not be verified: could not resolve descriptor for a subject. Check."
+)
 UNREACHABLE = 'failed calling webhook "validation.gatekeeper.sh": failed to call webhook: dial tcp: connection refused'
 
 
@@ -114,6 +120,20 @@ def test_the_installed_gate_is_asked_and_what_is_no_verdict_is_unknown(answer, v
     assert (found.verdict, found.image) == (verdict, image)
     assert reason in found.reason
     assert bool(found.reason) == (verdict != "admitted")
+
+
+def test_a_gate_that_was_not_asked_admits_nothing():
+    gate = InstalledGate(cluster=Gate({APP: APP}, asked=False), namespace="shop", constraints=NAMES)
+    assert (gate.ask(APP).verdict, "not asked" in gate.ask(APP).reason) == ("unknown", True)
+
+
+def test_what_is_refused_beside_an_image_is_not_the_image():
+    text = f"{ABSENT}\n[{stages.PREVIEW}] {APP} is not trusted: it has no signature. (trace 54ab39d7)"
+    gate = InstalledGate(cluster=Gate({APP: denied(text)}), namespace="shop", constraints=NAMES)
+    assert (gate.ask(APP).verdict, gate.ask(APP).reason) == ("refused", "it has no signature")
+    both = f"[{stages.PREVIEW}] Ratify could not be asked about {proof.ABSENT_IMAGE}, {APP}: timeout. Look."
+    gate = InstalledGate(cluster=Gate({APP: denied(both)}), namespace="shop", constraints=NAMES)
+    assert gate.ask(APP).verdict == "unknown"
 
 
 def test_a_container_without_an_image_is_refused():

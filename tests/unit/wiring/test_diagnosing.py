@@ -2,15 +2,19 @@
 
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
+from s3c_actions.cluster.gate import inspection, stages
+from s3c_actions.cluster.gate import manifests as gate_manifests
 from s3c_actions.core.errors import S3CError
 from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
 from s3c_actions.core.secrets import Secrets
 from s3c_actions.options import declare
 from s3c_actions.options.doctor import DoctorInputs
+from s3c_actions.options.gate import stages as parse_mode
 from s3c_actions.steps.doctor import Status
 from s3c_actions.wiring import diagnosing
 from s3c_actions.wiring.context import Context
@@ -18,6 +22,7 @@ from s3c_lab.certificates import make
 from tests.support.azure import vault as stand_in
 from tests.support.azure.in_process import network
 from tests.support.bare import GITHUB, IMAGE, ended
+from tests.unit.cluster.gate.test_inspection import facts
 
 
 @pytest.fixture
@@ -135,3 +140,24 @@ def test_a_vault_whose_certificate_may_not_sign_or_is_not_there(net, tmp_path, c
     net.sites.applications[vault.host] = vault
     with pytest.raises(S3CError):
         azure_checks(net, tmp_path, "vault", "kv-voting", "vault-certificate", certificate)["vault"]()
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "text"),
+    [
+        ("deny", "passed", "closed by ratify-verification; `s3c gate check` proves it"),
+        ("deny,shop=warn", "passed", "only warns of what it would refuse in shop (stage warn"),
+        ("warn", "failed", "only warns of what it would refuse in every namespace"),
+        ("audit", "failed", "only records what it would refuse"),
+    ],
+)
+def test_the_gates_stage_is_the_clusters(mode, status, text, monkeypatch):
+    (shipped,) = gate_manifests.objects_for_identities(("*",))[-1:]
+    known = facts(constraints=list(stages.apply_stages([shipped], parse_mode(mode))))
+    monkeypatch.setattr(inspection, "read_gate_objects", lambda _: known)
+    monkeypatch.setattr(diagnosing, "connect_cluster", lambda *_: None)
+    monkeypatch.setattr(diagnosing, "_has_cluster", lambda *_: True)
+    found = diagnosing._gate(None, SimpleNamespace(now=datetime.now(UTC)))  # type: ignore[arg-type]  # neither is read
+    assert found.status == status
+    assert text in found.text
+    assert bool(found.remedy) == (status == "failed")

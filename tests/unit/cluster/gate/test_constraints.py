@@ -6,7 +6,8 @@ import copy
 from typing import Any
 
 from s3c_actions.cluster.client import ApiError, Cluster, Resource
-from s3c_actions.cluster.gate import constraints, inspection
+from s3c_actions.cluster.gate import constraints, inspection, manifests, stages
+from s3c_actions.core.gate_stage import Stage, normalized
 from tests.unit.cluster.gate.test_inspection import FACTS
 
 PAUSE = {"since": "2026-11-29T12:00:00Z", "until": "2026-11-29T12:30:00Z", "reason": "registry down"}
@@ -47,3 +48,20 @@ def test_a_cluster_without_gatekeeper_has_no_pause():
     cluster = Served()
     cluster.kinds = {}
     assert constraints.read_pauses(cluster) == ()
+
+
+def test_what_only_watches_is_named_and_a_preview_is_not_paused():
+    *_, shipped = manifests.objects_for_identities(("*",))
+    written = list(stages.apply_stages([shipped], normalized(Stage.DENY, {"shop": Stage.WARN, "labs": Stage.AUDIT})))
+    for constraint in written:
+        constraint["spec"]["parameters"] = {"pause": PAUSE}
+    assert [sentence.rpartition(" in ")[2] for sentence in constraints.describe_watching(Served(*written))] == [
+        "labs (stage audit, constraint ratify-verification-audit).",
+        "shop (stage warn, constraint ratify-verification-warn).",
+    ]
+    assert {pause.constraint for pause in constraints.read_pauses(Served(*written))} == {
+        "ratify-verification",
+        "ratify-verification-warn",
+        "ratify-verification-audit",
+    }
+    assert constraints.describe_watching(Served(shipped)) == ()
