@@ -12,6 +12,9 @@ from s3c_actions.options import (
     deploy,
     doctor,
     evidence,
+    exception,
+    exception_grant,
+    exception_revoke,
     find,
     fleet,
     fleet_manifests,
@@ -84,6 +87,12 @@ _TASKS = (
     github.UploadInputs.sarif,
 )
 _FROM = (deploy.DeployInputs.image, find.FindInputs.plan, refresh.RefreshInputs.namespaces)
+_EXCEPTION: tuple[Input[Any], ...] = (
+    exception_grant.ExceptionGrantInputs.findings,
+    exception_grant.ExceptionGrantInputs.until,
+    exception_revoke.ExceptionRevokeInputs.exceptions,
+    *exception.ExceptionStatementOptions.own(),
+)
 _GATE = (
     report.ThresholdOptions.fail_on,
     report.ThresholdOptions.fixable_only,
@@ -146,6 +155,7 @@ GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
     ("Task", _TASKS),
     ("Fleet", (*_FLEET, *_IN_KUBERNETES)),
     ("Image", (*_IMAGE, *_FROM)),
+    ("Exception", _EXCEPTION),
     ("Gate", _GATE),
     ("Scan", tuple(option for option in scan.SCOPE_INPUTS if option is not report.UnscannedOptions.unscanned)),
     ("Reports", _REPORTS),

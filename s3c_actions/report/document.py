@@ -44,6 +44,9 @@ CommandName = Literal[
     "doctor",
     "find",
     "fleet manifests",
+    "exception grant",
+    "exception list",
+    "exception revoke",
 ]
 Verdict = Literal["passed", "refused", "failed"]
 
@@ -430,6 +433,9 @@ class TraceEntry(Entry, frozen=True, kw_only=True):
     by: Annotated[str, Meta(description="What the verdict is judged by.")]
     reasons: tuple[str, ...]
     remedy: str
+    exceptions: Annotated[
+        tuple[str, ...] | UnsetType, Meta(description="A clause on each break-glass exception beside the image.")
+    ] = UNSET
 
 
 class ProgramEntry(Entry, frozen=True, kw_only=True):

@@ -223,12 +223,13 @@ class AdmissionVerdict(StrEnum):
 
 
 class TraceJudgement(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdict, its basis, each reason as a clause, and the next step."""
+    """The verdict, its basis, each reason as a clause, the next step, and a clause on each break-glass exception."""
 
     verdict: AdmissionVerdict
     by: str
     reasons: tuple[str, ...] = ()
     remedy: str = ""
+    exceptions: tuple[str, ...] = ()
 
 
 class TracedGate(msgspec.Struct, frozen=True, kw_only=True):

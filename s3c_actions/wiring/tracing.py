@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from s3c_actions.core import startup, writing
 from s3c_actions.core.text import short_digest
 from s3c_actions.options.sign import NotationOptions
-from s3c_actions.policy import model
+from s3c_actions.policy import break_glass, model
 from s3c_actions.result.model import TraceResult
 from s3c_actions.steps import judge as step
 from s3c_actions.steps import trace
@@ -62,11 +62,13 @@ def open_policy_judging(
     with open_policy_judge(options, context, policy, registries) as ready:
 
         def judge(reference: Reference) -> TraceJudgement:
-            refusals = step.run(ready, reference).refusals
+            judgement = step.run(ready, reference)
+            refusals = judgement.refusals
             return TraceJudgement(
                 verdict=AdmissionVerdict.DENIED if refusals else AdmissionVerdict.ADMITTED,
                 by=f"the policy {short_digest(policy.digest)}",
                 reasons=tuple(refusal.text for refusal in refusals),
+                exceptions=tuple(break_glass.describe(one, context.now) for one in judgement.exceptions),
             )
 
         yield SignatureChecker(notation=ready.notation, homes=ready.homes, temp=context.temp), judge

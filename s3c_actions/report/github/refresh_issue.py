@@ -28,6 +28,7 @@ class RefreshedImage(msgspec.Struct, frozen=True, kw_only=True):
         problem: a sentence about why it could not be scanned; empty when it was.
         evidence: a clause about its report in the registry; empty when nothing had to be attached.
         ending: signer → date of the day on which its signature ends, of those that end soon; untrusted.
+        exceptions: a clause on each break-glass exception that admits it, with the time left; untrusted.
     """
 
     image: str
@@ -39,16 +40,20 @@ class RefreshedImage(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
     evidence: str = ""
     ending: Mapping[str, str] = msgspec.field(default_factory=dict)
+    exceptions: tuple[str, ...] = ()
 
     @property
     def done(self) -> bool:
         """Return whether there is nothing to fix, now or later."""
-        return not self.findings and not self.refused and not self.problem and not self.ending
+        return not (self.findings or self.refused or self.problem or self.ending or self.exceptions)
 
 
 def issue_title(images: Sequence[RefreshedImage]) -> str:
     """Return the issue's title."""
     count = sum(1 for image in images if image.findings)
+    excepted = sum(1 for image in images if image.exceptions)
+    if not count and excepted:
+        return f"Break-glass exceptions of {counted(excepted, 'deployed image')} end soon"
     if not count:
         ending = sum(1 for image in images if image.ending)
         subject = f"The {plural(ending, 'signature')} of {counted(ending, 'deployed image')}"
@@ -81,6 +86,7 @@ def issue_body(images: Sequence[RefreshedImage], pauses: Sequence[str] = (), *, 
             *(_row(image) for image in due),
         ]
     lines += ["", *_ending_lines([image for image in images if image.ending])]
+    lines += _exception_lines([image for image in images if image.exceptions])
     for image in due:
         lines += _finding_lines(image)
     for image in failed:
@@ -110,6 +116,7 @@ def render_text(images: Sequence[RefreshedImage], pauses: Sequence[str] = ()) ->
             image.refused
         )
         clauses += [f"the signature by {signer} ends on {end}" for signer, end in image.ending.items()]
+        clauses += image.exceptions
         outcome = image.problem or ", ".join(clauses) or "nothing to fix"
         outcome += f"; {image.evidence}" if image.evidence else ""
         lines.append(f"{'✔' if image.done else '✘'} {escape.line(image.image)}   {escape.line(outcome)}")
@@ -129,6 +136,23 @@ def _ending_lines(images: Sequence[RefreshedImage]) -> list[str]:
             f"- {escape.code(image.image, 300)}: signed by {escape.code(signer, 200)}, until {escape.markdown(end)}"
             for image in images
             for signer, end in list(image.ending.items())[:MAX_PLACES]
+        ),
+        "",
+    ]
+
+
+def _exception_lines(images: Sequence[RefreshedImage]) -> list[str]:
+    """Return the warning of images whose findings a break-glass exception excuses, and for how long."""
+    if not images:
+        return []
+    return [
+        "⚠ Break-glass exceptions excuse findings of these images. They end by themselves: from then on the gate "
+        "refuses every new Pod of the image again, also after a restart. Fix the findings before.",
+        "",
+        *(
+            f"- {escape.code(image.image, 300)}: {escape.markdown(clause, 600)}"
+            for image in images
+            for clause in image.exceptions[:MAX_PLACES]
         ),
         "",
     ]
