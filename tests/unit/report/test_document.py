@@ -146,6 +146,7 @@ LATER = {
     },
     "certificate": {"judged"},
     "unsigned_denied": {"pauses"},
+    "refusals": {"exceptions"},
 }
 """Keys that were added after the first documents of this version, by a key that only objects of that kind have."""
 
