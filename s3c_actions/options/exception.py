@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from s3c_actions.evidence.exception import ALL, FINDING, MAX_FINDINGS, MAX_WHO, MAX_WHY, is_text
+from s3c_actions.core.exception_document import ALL, FINDING, MAX_FINDINGS, MAX_WHO, MAX_WHY, is_text
 from s3c_actions.options.common import ImageOptions
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.parse import duration, items

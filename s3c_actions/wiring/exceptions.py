@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from s3c_actions import __version__
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, Refused, S3CError
+from s3c_actions.core.exception_document import stamp
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted, join_words
-from s3c_actions.evidence.exception import stamp
 from s3c_actions.options.sign import NotationOptions
 from s3c_actions.policy import break_glass, model
 from s3c_actions.registry import Writer
@@ -26,7 +26,7 @@ from s3c_actions.wiring.judging import open_policy_judge
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from s3c_actions.evidence.exception import ExceptionGrant, Revocation
+    from s3c_actions.core.exception_document import ExceptionGrant, Revocation
     from s3c_actions.policy.break_glass import JudgedException
     from s3c_actions.policy.model import Policy
     from s3c_actions.steps.judge import PolicyJudge

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from s3c_actions.core import artifact_types
-from s3c_actions.evidence.exception import ExceptionGrant
+from s3c_actions.core.exception_document import ExceptionGrant
 from s3c_lab import lab as labs
 from s3c_lab.certificates import make
 from s3c_lab.lab import Lab

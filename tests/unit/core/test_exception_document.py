@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.evidence import exception
+from s3c_actions.core import exception_document as exception
 from tests.support import exceptions
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
