@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError
+from s3c_actions.core.exception_document import ALL, ExceptionGrant
 from s3c_actions.core.reference import Reference
-from s3c_actions.evidence.exception import ALL, ExceptionGrant
 from s3c_actions.options import exception_grant as inputs
 from s3c_actions.policy import break_glass
 from s3c_actions.policy.model import LONGEST_GRANT

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError, Refused
+from s3c_actions.core.exception_document import Revocation
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
-from s3c_actions.evidence.exception import Revocation
 from s3c_actions.options import exception_revoke as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.steps import judge as step

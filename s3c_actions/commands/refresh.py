@@ -28,13 +28,14 @@ from s3c_actions.report.github.refresh_issue import RefreshedImage
 from s3c_actions.result.model import ImageOutcome, Outcome, RefreshResult, ScanResult
 from s3c_actions.wiring.attaching import attacher_for_scanner
 from s3c_actions.wiring.context import Context, image_folders, with_jobs
+from s3c_actions.wiring.exceptions import open_exception_finder
 from s3c_actions.wiring.forecasting import forecast_losses
 from s3c_actions.wiring.github import find_token
 from s3c_actions.wiring.images import failed, for_each_image
 from s3c_actions.wiring.kubernetes import connect_cluster
 from s3c_actions.wiring.patching import reject_platform
 from s3c_actions.wiring.scanning import create_scanner, policy_from_inputs
-from s3c_actions.wiring.signing import open_signing_key, signing_registry
+from s3c_actions.wiring.signing import open_signing_key, registries_of, signing_registry
 
 if TYPE_CHECKING:
     from s3c_actions.cluster.client import Cluster
@@ -63,12 +64,19 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
     folders = image_folders(context.output, images)
     scanner = create_scanner(options, context, images, evidence=bool(options.attach))
     results: dict[str, RefreshedImage] = {}
-    with _open_attacher(options, context, scanner, images) as attacher:
+    with (
+        _open_attacher(options, context, scanner, images) as attacher,
+        open_exception_finder(options.policy, options, context, registries_of(images)) as find_exceptions,
+    ):
 
         def refresh(image: str) -> ImageOutcome:
             outcome, result = _refresh_image(image, deployed[image], folders[image], scanner, attacher)
             if outcome.reference:
-                result = replace(result, ending=_find_ending(outcome.reference, options, context))
+                result = replace(
+                    result,
+                    ending=_find_ending(outcome.reference, options, context),
+                    exceptions=find_exceptions(outcome.reference),
+                )
             results[image] = result
             return outcome
 
@@ -248,7 +256,7 @@ def _update_issue(
     client = api.connect(_token(options, context), context.environment, context.progress.notice)
     key = marker.comment_key(NAME, workflow_run.workflow)
     with context.progress.step("issue") as step:
-        if any(image.findings or image.ending or image.losses for image in images):
+        if any(image.findings or image.ending or image.losses or image.exceptions for image in images):
             draft = issues.IssueDraft(
                 key=key,
                 title=refresh_issue.issue_title(images),

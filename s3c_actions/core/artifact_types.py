@@ -17,7 +17,7 @@ CYCLONEDX = "application/vnd.cyclonedx+json"
 OPENVEX = "application/vnd.openvex+json"
 RESULT = "application/vnd.s3c.result.v1+json"
 EXCEPTION = "application/vnd.s3c.exception.v1+json"
-"""A break-glass exception, or the revocation of one: `evidence/exception.py`."""
+"""A break-glass exception, or the revocation of one: `core/exception_document.py`."""
 IN_TOTO = "application/vnd.in-toto+json"
 """Of every in-toto statement; its annotation PREDICATE_TYPE tells which one it is."""
 

@@ -114,10 +114,10 @@ class ReportedFinding(_Part, frozen=True, kw_only=True, gc=False):
 
 
 class ExpiringException(_Part, frozen=True, kw_only=True):
-    """An exception of a policy that ends soon, or has ended: then what it excused is refused again."""
+    """An exception of a policy that ends soon or has ended, or a break-glass exception beside an image."""
 
-    policy: Annotated[Text, Meta(description="Path of the policy.")]
-    id: Text
+    policy: Annotated[Text, Meta(description="Path of the policy; of a break-glass exception, its digest.")]
+    id: Annotated[Text, Meta(description="Of the finding; of a break-glass exception, also its end.")]
     package: Annotated[Text, Meta(description="Empty for any.")]
     until: Annotated[Day, Meta(description="The last day on which it counts.")]
     who: Text

@@ -23,6 +23,7 @@ from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
 from s3c_actions.findings.entry import NAMES, FindingEntry, SeverityName
 from s3c_actions.findings.model import FindingKind, Severity
+from s3c_actions.fleet import break_glass
 from s3c_actions.fleet import plan as plans
 from s3c_actions.fleet.plan import CurrentImage, Plan, PlannedImage, UnplannedImage
 from s3c_actions.fleet.report_document import (
@@ -50,8 +51,13 @@ NOTICE_PERIOD = timedelta(days=14)
 """How long before its end an exception is reported."""
 CLOCK_SKEW = timedelta(minutes=10)
 """By how much the clocks of the jobs of one run may differ."""
-OTHER_COMMANDS = frozenset({"deploy", "fleet report", "gate", "policy", "refresh", "trace"})
-"""Commands whose results may say what a cluster admits, and are of no shard."""
+OTHER_COMMANDS = frozenset(
+    {
+        *("deploy", "fleet report", "gate", "policy", "refresh", "trace"),
+        *("exception grant", "exception list", "exception revoke"),
+    }
+)
+"""Commands whose results may say what a cluster admits or an exception excuses, and are of no shard."""
 MAX_TEXT = 1000
 SHORT_TEXT = 300
 _RUN_AGAIN = "Run its shard again; what it had finished is not done twice."
@@ -147,6 +153,8 @@ def join(
         )
         for image in images
     ]
+    granted = break_glass.list_granted((result.document for result in results), now)
+    images, listed = break_glass.add_granted(images, listed, granted)
     images.sort(key=_urgency)
     figures = TrendPoint(
         created=now.astimezone(UTC).isoformat(timespec="seconds"),

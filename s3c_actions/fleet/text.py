@@ -99,7 +99,7 @@ def render_terminal(report: FleetReport) -> str:
     left = [f"{figures.fixable[name]:,} {name.lower()}" for name in SHOWN if figures.fixable.get(name)]
     lines.append(f"  {', '.join(states)}; left with a fix: {', '.join(left) or 'nothing'}")
     if report.exceptions:
-        lines.append(f"  {counted(len(report.exceptions), 'exception')} of a policy end soon or have ended")
+        lines.append(f"  {counted(len(report.exceptions), 'exception')} end soon or have ended")
     lines += [f"  ⚠ {escape.line(note)}" for note in report.notes]
     return "".join(f"{line}\n" for line in lines)
 
@@ -109,7 +109,7 @@ def issue_title(report: FleetReport) -> str:
     figures = report.figures
     if figures.attention:
         return f"Fleet: {figures.attention:,} of {counted(figures.images, 'image')} need a decision"
-    return f"Fleet: {counted(len(report.exceptions), 'exception')} of a policy end soon"
+    return f"Fleet: {counted(len(report.exceptions), 'exception')} end soon"
 
 
 def render_issue(report: FleetReport, *, run_url: str = "") -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from s3c_actions.evidence.exception import ALL, FINDING, MAX_FINDINGS, MAX_WHO, MAX_WHY, is_text
+from s3c_actions.core.exception_document import ALL, FINDING, MAX_FINDINGS, MAX_WHO, MAX_WHY, is_text
+from s3c_actions.options.common import ImageOptions
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.parse import duration, items
 from s3c_actions.options.report import PolicyOptions
@@ -57,8 +58,12 @@ def exception_author(value: str) -> str:
     return author
 
 
-class ExceptionPolicyOptions(PolicyOptions):
-    """The policy that says who may grant exceptions."""
+class ExceptionOptions(PolicyOptions, ImageOptions):
+    """The images, and the policy that says who may grant exceptions."""
+
+    image: Input[tuple[str, ...]] = replace(
+        ImageOptions.image, basic=("exception grant", "exception list", "exception revoke")
+    )
 
     policy: Input[Path | None] = replace(
         PolicyOptions.policy,
@@ -75,7 +80,7 @@ class ExceptionStatementOptions(Group):
     why: Input[str] = Input(
         name="why",
         basic=("exception grant", "exception revoke"),
-        metavar="TEXT",
+        metavar="REASON",
         help="The reason, for everybody who sees the image run: it is signed, and shown with the time left.",
         parse=exception_reason,
         required=True,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from s3c_actions.options.command import Command
-from s3c_actions.options.common import ImageOptions, OutputOptions
+from s3c_actions.options.common import OutputOptions
 from s3c_actions.options.declare import Input
 from s3c_actions.options.exception import (
-    ExceptionPolicyOptions,
+    ExceptionOptions,
     ExceptionStatementOptions,
     exception_end,
     exception_findings,
@@ -17,9 +17,7 @@ from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.sign import SIGNING_INPUTS, SigningOptions
 
 
-class ExceptionGrantInputs(
-    ExceptionStatementOptions, ExceptionPolicyOptions, SigningOptions, ImageOptions, OutputOptions
-):
+class ExceptionGrantInputs(ExceptionStatementOptions, ExceptionOptions, SigningOptions, OutputOptions):
     """The inputs of `exception grant`."""
 
     findings: Input[tuple[str, ...]] = Input(
@@ -47,11 +45,11 @@ class ExceptionGrantInputs(
         example="24h",
     )
     order = (
-        ImageOptions.image,
+        ExceptionOptions.image,
         findings,
         until,
         *ExceptionStatementOptions.own(),
-        ExceptionPolicyOptions.policy,
+        ExceptionOptions.policy,
         *SIGNING_INPUTS,
         *REGISTRY_INPUTS,
     )

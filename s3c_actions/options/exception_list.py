@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from s3c_actions.options.command import Command
-from s3c_actions.options.common import ImageOptions, OutputOptions
-from s3c_actions.options.exception import ExceptionPolicyOptions
+from s3c_actions.options.common import OutputOptions
+from s3c_actions.options.exception import ExceptionOptions
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.sign import NotationOptions
 
 
-class ExceptionListInputs(ExceptionPolicyOptions, NotationOptions, ImageOptions, OutputOptions):
+class ExceptionListInputs(ExceptionOptions, NotationOptions, OutputOptions):
     """The inputs of `exception list`."""
 
     order = (
-        ImageOptions.image,
-        ExceptionPolicyOptions.policy,
+        ExceptionOptions.image,
+        ExceptionOptions.policy,
         *REGISTRY_INPUTS,
         *NotationProgram.own(),
         ProgramsMirror.programs_mirror,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from s3c_actions.options.command import Command
-from s3c_actions.options.common import ImageOptions, OutputOptions
+from s3c_actions.options.common import OutputOptions
 from s3c_actions.options.declare import Input
-from s3c_actions.options.exception import ExceptionPolicyOptions, ExceptionStatementOptions
+from s3c_actions.options.exception import ExceptionOptions, ExceptionStatementOptions
 from s3c_actions.options.parse import items
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.sign import SIGNING_INPUTS, SigningOptions
@@ -23,9 +23,7 @@ def _digests(value: str) -> tuple[str, ...]:
     return tuple(digest if digest.startswith("sha256:") else f"sha256:{digest}" for digest in digests)
 
 
-class ExceptionRevokeInputs(
-    ExceptionStatementOptions, ExceptionPolicyOptions, SigningOptions, ImageOptions, OutputOptions
-):
+class ExceptionRevokeInputs(ExceptionStatementOptions, ExceptionOptions, SigningOptions, OutputOptions):
     """The inputs of `exception revoke`."""
 
     exceptions: Input[tuple[str, ...]] = Input(
@@ -40,10 +38,10 @@ class ExceptionRevokeInputs(
         example="sha256:0123456789ab",
     )
     order = (
-        ImageOptions.image,
+        ExceptionOptions.image,
         exceptions,
         *ExceptionStatementOptions.own(),
-        ExceptionPolicyOptions.policy,
+        ExceptionOptions.policy,
         *SIGNING_INPUTS,
         *REGISTRY_INPUTS,
     )

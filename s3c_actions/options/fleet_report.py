@@ -31,7 +31,8 @@ class FleetReportInputs(
     results: Input[tuple[str, ...]] = replace(
         CommentInputs.results,
         help="What the shards left: their `result.json` files, or folders that have some, with the reports beside "
-        "them. Results of `deploy` and `gate` add what the cluster admits. Of a published plan, the results that are "
+        "them. Results of `deploy` and `gate` add what the cluster admits, those of `policy` and "
+        "`exception list` the break-glass exceptions. Of a published plan, the results that are "
         "published beside it are taken as well.",
         positional=False,
         basic=("fleet report",),

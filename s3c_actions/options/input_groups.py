@@ -14,6 +14,9 @@ from s3c_actions.options import (
     diff,
     doctor,
     evidence,
+    exception,
+    exception_grant,
+    exception_revoke,
     exploitation,
     find,
     fleet,
@@ -92,6 +95,12 @@ _TASKS = (
     github.UploadInputs.sarif,
 )
 _FROM = (deploy.DeployInputs.image, find.FindInputs.plan, refresh.RefreshInputs.namespaces)
+_EXCEPTION: tuple[Input[Any], ...] = (
+    exception_grant.ExceptionGrantInputs.findings,
+    exception_grant.ExceptionGrantInputs.until,
+    exception_revoke.ExceptionRevokeInputs.exceptions,
+    *exception.ExceptionStatementOptions.own(),
+)
 _GATE = (
     report.ThresholdOptions.fail_on,
     report.ThresholdOptions.fixable_only,
@@ -160,6 +169,7 @@ GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
     ("Task", _TASKS),
     ("Fleet", (*_FLEET, *_IN_KUBERNETES)),
     ("Image", (*_IMAGE, *_FROM)),
+    ("Exception", _EXCEPTION),
     ("Gate", _GATE),
     ("Scan", tuple(option for option in scan.SCOPE_INPUTS if option is not report.UnscannedOptions.unscanned)),
     ("Exploitation", exploitation.ExploitationOptions.inputs()),

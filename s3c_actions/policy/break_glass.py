@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from s3c_actions.evidence import exception as document_form
-from s3c_actions.evidence.exception import ALL, ExceptionGrant, Revocation, stamp
+from s3c_actions.core import exception_document as document_form
+from s3c_actions.core.exception_document import ALL, ExceptionGrant, Revocation, stamp
 from s3c_actions.policy.model import Policy
 
 MOST = 50

@@ -48,6 +48,9 @@ CommandName = Literal[
     "fleet manifests",
     "diff",
     "smoke",
+    "exception grant",
+    "exception list",
+    "exception revoke",
 ]
 Verdict = Literal["passed", "refused", "failed"]
 SmokeVerdictName = Literal["works", "differs", "not tried"]
@@ -541,6 +544,9 @@ class TraceEntry(Entry, frozen=True, kw_only=True):
     by: Annotated[str, Meta(description="What the verdict is judged by.")]
     reasons: tuple[str, ...]
     remedy: str
+    exceptions: Annotated[
+        tuple[str, ...] | UnsetType, Meta(description="A clause on each break-glass exception beside the image.")
+    ] = UNSET
 
 
 class ProgramEntry(Entry, frozen=True, kw_only=True):

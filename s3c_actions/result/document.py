@@ -17,9 +17,9 @@ from msgspec import UNSET, UnsetType
 
 from s3c_actions import __version__
 from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.exception_document import stamp
 from s3c_actions.core.secrets import Secrets
 from s3c_actions.core.startup import paused
-from s3c_actions.evidence.exception import stamp
 from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.entry import NAMES, FindingEntry, ReasonedFinding, SeverityName, entry, reasoned
 from s3c_actions.findings.identity import identify

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from s3c_actions.evidence import signatures
+from s3c_actions.policy import break_glass
 from s3c_actions.policy import judge as judging
 from s3c_actions.policy.forecast import Change, forecast
 from s3c_actions.result.model import PolicyJudgement
@@ -31,7 +32,12 @@ def run(judge: PolicyJudge, reference: Reference, until: datetime) -> PolicyJudg
     """
     evidence = judge.evidence(reference)
     refusals = judging.judge_evidence(judge.policy, evidence, judge.now)
-    judgement = PolicyJudgement(reference=reference.pinned, policy=judge.policy.digest, refusals=refusals)
+    judgement = PolicyJudgement(
+        reference=reference.pinned,
+        policy=judge.policy.digest,
+        refusals=refusals,
+        exceptions=break_glass.judge_exceptions(judge.policy, evidence.exceptions, reference.digest, judge.now),
+    )
     return replace(judgement, forecast=changes(judge, reference, evidence, until))
 
 

@@ -225,13 +225,16 @@ class AdmissionVerdict(StrEnum):
 
 
 class TraceJudgement(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdict, its basis, each reason as a clause, what will be refused from when on, and the next step."""
+    """The verdict, its basis, each reason as a clause, what will be refused from when on, the next step, and a clause
+    on each break-glass exception.
+    """
 
     verdict: AdmissionVerdict
     by: str
     reasons: tuple[str, ...] = ()
     coming: tuple[str, ...] = ()
     remedy: str = ""
+    exceptions: tuple[str, ...] = ()
 
 
 class TracedGate(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -51,6 +52,7 @@ def render(story: Trace) -> str:
     out += [f"  refused from {line(text, WIDTH * 3)}" for text in story.judgement.coming[:MAX_COMING]]
     if story.gate is not None:
         out += [f"  ⚠ {line(sentence, WIDTH * 3)}" for sentence in story.gate.sentences]
+    out += [row for clause in story.judgement.exceptions for row in _exception_rows(clause)]
     ancestors = [row for ancestor in story.ancestors for row in _ancestor_rows(story, ancestor)]
     out += _section("Where it came from", [*_origin_rows(story.subject), *ancestors])
     if story.change is not None:
@@ -64,6 +66,13 @@ def render(story: Trace) -> str:
         # Never cut: it is a command to copy.
         rows.insert(2 + len(story.judgement.reasons), f"  → {line(story.judgement.remedy, MAX_REMEDY)}")
     return "\n".join(rows) + "\n"
+
+
+def _exception_rows(clause: str) -> list[str]:
+    """Return a break-glass exception, wrapped: who decided and why is at its end."""
+    return textwrap.wrap(
+        line(clause, WIDTH * 20), WIDTH, initial_indent="  ⚠ ", subsequent_indent="    ", break_on_hyphens=False
+    )
 
 
 def verdict_line(judgement: TraceJudgement) -> str:
@@ -121,7 +130,11 @@ def title_of_document(document: AttachedDocument) -> str:
     """Return what a document is for people: a bill of materials with its format, a statement by what it states."""
     if document.kind is DocumentKind.STATEMENT:
         return _STATEMENTS.get(document.predicate_type, document.kind.value)
-    form = {artifact_types.SPDX: "SPDX", artifact_types.CYCLONEDX: "CycloneDX"}.get(document.artifact_type, "")
+    form = {
+        artifact_types.SPDX: "SPDX",
+        artifact_types.CYCLONEDX: "CycloneDX",
+        artifact_types.EXCEPTION: "break-glass exception",
+    }.get(document.artifact_type, "")
     return f"{document.kind.value} ({form})" if form else document.kind.value
 
 

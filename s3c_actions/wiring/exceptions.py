@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3c_actions import __version__
 from s3c_actions.core import artifact_types
-from s3c_actions.core.errors import InputError, Refused
+from s3c_actions.core.errors import InputError, Refused, S3CError
+from s3c_actions.core.exception_document import stamp
+from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted, join_words
-from s3c_actions.evidence.exception import stamp
+from s3c_actions.options.sign import NotationOptions
 from s3c_actions.policy import break_glass, model
 from s3c_actions.registry import Writer
 from s3c_actions.report.render.terminal import plain_line
@@ -18,12 +21,12 @@ from s3c_actions.result.model import AttachResult
 from s3c_actions.signing import certificates, key_files
 from s3c_actions.steps import attach, sign
 from s3c_actions.steps.attach import Attachment, AttachTools
+from s3c_actions.wiring.judging import open_policy_judge
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from s3c_actions.core.reference import Reference
-    from s3c_actions.evidence.exception import ExceptionGrant, Revocation
+    from s3c_actions.core.exception_document import ExceptionGrant, Revocation
     from s3c_actions.policy.break_glass import JudgedException
     from s3c_actions.policy.model import Policy
     from s3c_actions.steps.judge import PolicyJudge
@@ -126,6 +129,35 @@ def describe_exceptions(reference: str, exceptions: Sequence[JudgedException], n
     lines = [f"{reference}: {counted(len(exceptions), 'exception') if exceptions else 'no exceptions'}"]
     lines += [f"  {plain_line(break_glass.describe(exception, now))}" for exception in exceptions]
     return "".join(f"{line}\n" for line in lines)
+
+
+@contextmanager
+def open_exception_finder(
+    path: Path | None, options: NotationOptions, context: Context, registries: Collection[str]
+) -> Iterator[Callable[[str], tuple[str, ...]]]:
+    """Open what finds the exceptions that count beside a pinned reference, as clauses; none without a policy for them.
+
+    A registry that fails is a warning: what is looked for decides nothing.
+
+    Raises:
+        InputError: the policy is invalid.
+        OutsideError: notation could not be obtained, or a vault denied access.
+    """
+    policy = model.read(path) if path is not None else None
+    if policy is None or not policy.granters or not policy.image_signers:
+        yield lambda _reference: ()
+        return
+    with open_policy_judge(options, context, policy, registries) as judge:
+
+        def find(reference: str) -> tuple[str, ...]:
+            try:
+                exceptions = judge.exceptions(Reference.parse(reference))
+            except S3CError as error:
+                context.progress.warning(f"{reference}: its break-glass exceptions are not known: {error.what}")
+                return ()
+            return tuple(break_glass.describe(one, context.now) for one in exceptions if one.counts)
+
+        yield find
 
 
 def report_exceptions(reference: str, exceptions: Sequence[JudgedException], context: Context) -> tuple[str, ...]:

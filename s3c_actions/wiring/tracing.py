@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from s3c_actions.core import startup, writing
 from s3c_actions.core.text import short_digest
 from s3c_actions.options.sign import NotationOptions
-from s3c_actions.policy import model
+from s3c_actions.policy import break_glass, model
 from s3c_actions.policy.forecast import describe_changes
 from s3c_actions.result.model import TraceResult
 from s3c_actions.steps import forecast as step
@@ -66,13 +66,14 @@ def open_policy_judging(
     with open_policy_judge(options, context, policy, registries) as ready:
 
         def judge(reference: Reference) -> TraceJudgement:
-            judged = step.run(ready, reference, context.now + FORECAST)
-            refusals = judged.refusals
+            judgement = step.run(ready, reference, context.now + FORECAST)
+            refusals = judgement.refusals
             return TraceJudgement(
                 verdict=AdmissionVerdict.DENIED if refusals else AdmissionVerdict.ADMITTED,
                 by=f"the policy {short_digest(policy.digest)}",
                 reasons=tuple(refusal.text for refusal in refusals),
-                coming=tuple(describe_changes(judged.forecast)),
+                coming=tuple(describe_changes(judgement.forecast)),
+                exceptions=tuple(break_glass.describe(one, context.now) for one in judgement.exceptions),
             )
 
         yield SignatureChecker(notation=ready.notation, homes=ready.homes, temp=context.temp), judge

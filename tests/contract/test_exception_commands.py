@@ -15,9 +15,9 @@ import pytest
 from s3c_actions.cli.console import LogProgress
 from s3c_actions.cli.run import cache_path
 from s3c_actions.core import artifact_types
+from s3c_actions.core.exception_document import ExceptionGrant, Revocation
 from s3c_actions.core.process import Runner
 from s3c_actions.core.reference import Reference
-from s3c_actions.evidence.exception import ExceptionGrant, Revocation
 from s3c_actions.registry import Registry, Writer
 from s3c_actions.registry.artifacts import push_artifact
 from s3c_actions.registry.credentials import Logins

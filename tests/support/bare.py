@@ -40,6 +40,10 @@ POLICY = """\
 version: 1
 signers: [{name: release, certificate: signing.crt}]
 """
+GRANTING = """\
+version: 1
+signers: [{name: release, certificate: signing.crt, may: [sign, grant-exceptions]}]
+"""
 SARIF_RUN = {"tool": {"driver": {"name": "s3c"}}, "results": []}
 GITHUB = {"GITHUB_TOKEN": "abcdef", "GITHUB_REPOSITORY": "octo/shop", "GITHUB_API_URL": "https://api.github.com"}
 
@@ -81,6 +85,7 @@ def furnish(folder: Path, identity: Identity) -> None:
         "app.yaml": POD % IMAGE,
         "kubeconfig": KUBECONFIG,
         "policy.yaml": POLICY,
+        "granting.yaml": GRANTING,
         "fleet.yaml": f"version: 1\nimages: [{{image: {IMAGE}}}]\n",
         "plan.json": plan.render(PLAN).decode(),
         "report.sarif": json.dumps({"version": "2.1.0", "runs": [SARIF_RUN]}),

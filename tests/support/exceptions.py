@@ -10,7 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from s3c_actions.core import artifact_types
-from s3c_actions.evidence.exception import ExceptionGrant, Revocation
+from s3c_actions.core.exception_document import ExceptionGrant, Revocation
 from s3c_actions.policy import export
 from s3c_actions.policy.break_glass import ExceptionDocument
 from s3c_actions.policy.judge import Evidence, SignerStatus

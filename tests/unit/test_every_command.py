@@ -32,6 +32,7 @@ CHAINS = [
     ("chain", IMAGE, "--attach", "true", "--trust-store", "signing.crt", *KEY),
     ("chain", IMAGE, "--policy", "policy.yaml", *KEY),
 ]
+SAYS = ("--why", "checkout is down", "--who", "Ada")
 LINES: list[tuple[str, ...]] = [
     ("init", "--from-trivy-action", "scan.yml"),
     ("fleet manifests", "fleet.yaml"),
@@ -55,6 +56,9 @@ LINES: list[tuple[str, ...]] = [
     ("deploy", "app.yaml", "--trust-store", "signing.crt"),
     ("deploy", "app.yaml", "--policy", "policy.yaml"),
     ("policy", "check", PINNED, "--policy", "policy.yaml"),
+    ("exception grant", PINNED, "--findings", "all", "--until", "1h", *SAYS, "--policy", "granting.yaml", *KEY),
+    ("exception list", PINNED, "--policy", "granting.yaml"),
+    ("exception revoke", PINNED, *SAYS, "--policy", "granting.yaml", *KEY),
     ("gate", "check", "--image", PINNED),
     ("gate", "demo", "--image", IMAGE),
     ("gate", "install", "--trust-store", "signing.crt"),

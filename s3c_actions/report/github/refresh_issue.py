@@ -30,6 +30,7 @@ class RefreshedImage(msgspec.Struct, frozen=True, kw_only=True):
         evidence: a clause about its report in the registry; empty when nothing had to be attached.
         losses: lines on why the policy refuses its next start, each with the day or `today`; untrusted.
         ending: signer → date of the day on which its signature ends, of those that end soon; untrusted.
+        exceptions: a clause on each break-glass exception that admits it, with the time left; untrusted.
     """
 
     image: str
@@ -42,19 +43,23 @@ class RefreshedImage(msgspec.Struct, frozen=True, kw_only=True):
     evidence: str = ""
     losses: tuple[str, ...] = ()
     ending: Mapping[str, str] = msgspec.field(default_factory=dict)
+    exceptions: tuple[str, ...] = ()
 
     @property
     def done(self) -> bool:
         """Return whether there is nothing to fix, now or later."""
-        return not (self.findings or self.refused or self.problem or self.ending or self.losses)
+        return not (self.findings or self.refused or self.problem or self.ending or self.losses or self.exceptions)
 
 
 def issue_title(images: Sequence[RefreshedImage]) -> str:
     """Return the issue's title."""
     count = sum(1 for image in images if image.findings)
     ending = sum(1 for image in images if image.ending)
+    excepted = sum(1 for image in images if image.exceptions)
+    losing = sum(1 for image in images if image.losses)
+    if not count and excepted:
+        return f"Break-glass exceptions of {counted(excepted, 'deployed image')} end soon"
     if not count and not ending:
-        losing = sum(1 for image in images if image.losses)
         return f"{counted(losing, 'deployed image')} {'are' if losing != 1 else 'is'} refused at the next start"
     if not count:
         subject = f"The {plural(ending, 'signature')} of {counted(ending, 'deployed image')}"
@@ -89,6 +94,7 @@ def issue_body(images: Sequence[RefreshedImage], pauses: Sequence[str] = (), *, 
         ]
     lines += ["", *_ending_lines([image for image in images if image.ending])]
     lines += _loss_lines([image for image in images if image.losses])
+    lines += _exception_lines([image for image in images if image.exceptions])
     for image in due:
         lines += _finding_lines(image)
     for image in failed:
@@ -119,6 +125,7 @@ def render_text(images: Sequence[RefreshedImage], pauses: Sequence[str] = ()) ->
         )
         clauses += [f"its next start is refused {line}" for line in image.losses[:MAX_CLAUSES]]
         clauses += [f"the signature by {signer} ends on {end}" for signer, end in image.ending.items()]
+        clauses += image.exceptions
         outcome = image.problem or ", ".join(clauses) or "nothing to fix"
         outcome += f"; {image.evidence}" if image.evidence else ""
         lines.append(f"{'✔' if image.done else '✘'} {escape.line(image.image)}   {escape.line(outcome)}")
@@ -155,6 +162,23 @@ def _loss_lines(images: Sequence[RefreshedImage]) -> list[str]:
         if len(image.losses) > MAX_PLACES:
             lines.append(f"  - and {len(image.losses) - MAX_PLACES:,} more")
     return [*lines, ""]
+
+
+def _exception_lines(images: Sequence[RefreshedImage]) -> list[str]:
+    """Return the warning of images whose findings a break-glass exception excuses, and for how long."""
+    if not images:
+        return []
+    return [
+        "⚠ Break-glass exceptions excuse findings of these images. They end by themselves: from then on the gate "
+        "refuses every new Pod of the image again, also after a restart. Fix the findings before.",
+        "",
+        *(
+            f"- {escape.code(image.image, 300)}: {escape.markdown(clause, 600)}"
+            for image in images
+            for clause in image.exceptions[:MAX_PLACES]
+        ),
+        "",
+    ]
 
 
 def _row(image: RefreshedImage) -> str:

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from s3c_actions.fleet.currency import Current, judge_currency, presume_signed
 from s3c_actions.policy.finding_rules import FindingRules, Grace, RefusedFindings
-from s3c_actions.policy.judge import SignerStatus
+from s3c_actions.policy.judge import SignerStatus, judge_evidence
 from s3c_actions.policy.model import Policy
 from tests.support import evidence as samples
+from tests.support import exceptions
 from tests.support.evidence import OTHER, finding, run
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -47,6 +48,17 @@ def test_what_has_a_grace_is_work_before_the_cluster_refuses_it() -> None:
     since = samples.stamp(NOW - timedelta(days=1))
     assert "1 refused finding" in str(judged(document(run(YOUNG, (finding("CVE-1", since=since),))), policy=graced))
     assert isinstance(judged(document(run(YOUNG, (finding("CVE-1", "LOW"),))), policy=graced), Current)
+
+
+def test_an_exception_that_admits_an_image_for_hours_leaves_its_findings_to_be_fixed() -> None:
+    signers = (exceptions.signer("release", "sign", "grant-exceptions"),)
+    beside_it = replace(
+        beside(document(run(YOUNG, (finding("CVE-2024-1"),)))),
+        exceptions=(exceptions.document(exceptions.grant(NOW, "all"), granter="release"),),
+    )
+    policy = replace(POLICY, signers=signers)
+    assert judge_evidence(policy, beside_it, NOW) == ()
+    assert str(judge_currency(policy, beside_it, NOW, DAY)).startswith("it has 1 refused finding")
 
 
 def test_severities_that_the_report_does_not_count_are_not_said_to_be_none() -> None:

@@ -33,9 +33,7 @@ def test_terminal() -> None:
 
 def test_the_title_says_what_there_is_to_decide() -> None:
     assert fleet_text.issue_title(REPORT) == "Fleet: 11 of 40 images need a decision"
-    assert fleet_text.issue_title(replace(ORDERLY, exceptions=REPORT.exceptions)) == (
-        "Fleet: 2 exceptions of a policy end soon"
-    )
+    assert fleet_text.issue_title(replace(ORDERLY, exceptions=REPORT.exceptions)) == ("Fleet: 2 exceptions end soon")
 
 
 def test_there_is_an_issue_while_something_is_to_be_decided_or_ends() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import jsonschema
@@ -17,6 +18,7 @@ from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.model import ForbiddenContent
 from s3c_actions.findings.scope import SettingsFile
 from s3c_actions.github import artifact
+from s3c_actions.policy.break_glass import JudgedException
 from s3c_actions.policy.objection import Objection
 from s3c_actions.report.document import schema
 from s3c_actions.report.github import comment, summary
@@ -31,10 +33,11 @@ from s3c_actions.result.model import (
     Outcome,
     PolicyJudgement,
 )
-from tests.support import outcomes
+from tests.support import exceptions, outcomes
 from tests.support.situations import situations
 
 SCHEMA = jsonschema.Draft202012Validator(schema())
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 DIGEST = "sha256:" + "1" * 64
 Path = tuple[str | int, ...]
 
@@ -63,7 +66,12 @@ def image() -> ImageOutcome:
         scan=replace(scan, parts=(scan,)),
         patch=replace(whole.patch, new=findings),
         attach=replace(attach, platforms=(attach,)),
-        judgement=PolicyJudgement(reference="x", policy=DIGEST, refusals=(Objection(code="x", text="x"),)),
+        judgement=PolicyJudgement(
+            reference="x",
+            policy=DIGEST,
+            refusals=(Objection(code="x", text="x"),),
+            exceptions=(JudgedException(digest=DIGEST, grant=exceptions.grant(NOW), granter="x", ignored="x"),),
+        ),
         admission=outcomes.deployed().images[0].admission,
         mirror=MirrorResult(image="x", source=f"x@{DIGEST}", reference=f"x@{DIGEST}", tag="1", skipped=False),
         base=Comparison(name="main", difference=difference),
@@ -138,6 +146,7 @@ LATER = {
     },
     "certificate": {"judged"},
     "unsigned_denied": {"pauses"},
+    "refusals": {"exceptions"},
 }
 """Keys that were added after the first documents of this version, by a key that only objects of that kind have."""
 

@@ -107,6 +107,21 @@ def test_what_will_be_refused_soon_is_said_with_the_moment():
     assert "<li>from 2026-12-10 08:00 UTC: its base is &lt;old&gt;</li>" in story_page.render(story).decode()
 
 
+def test_a_break_glass_exception_stands_below_the_verdict_with_all_that_is_known_of_it() -> None:
+    clause = f"exception sha256:012345678901 excuses CVE-2024-1, 3 h 2 min left, by Ada: {'because ' * 30}<end>"
+    story = stories.patched()
+    excused = replace(story, judgement=replace(story.judgement, exceptions=(clause,)))
+    text = story_text.render(excused)
+    lines = text.splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("  ⚠ exception sha256:012345678901"))
+    assert first < text.splitlines().index(next(line for line in lines if line.startswith("Where it came from")))
+    assert max(map(len, lines)) <= text_table.WIDTH
+    assert "<end>" in text
+    page = story_page.render(excused).decode()
+    assert "⚠ exception sha256:012345678901 excuses CVE-2024-1, 3 h 2 min left" in page
+    assert "<end>" not in page
+
+
 def test_a_command_to_copy_is_whole() -> None:
     command = f"s3c trace registry.example/{'team/' * 30}app@{stories.DIGEST} --trust-store CERTIFICATE"
     judgement = TraceJudgement(verdict=AdmissionVerdict.UNKNOWN, by="", reasons=("nobody is trusted",), remedy=command)

@@ -90,6 +90,19 @@ def test_signatures_that_end_soon_are_worth_an_issue_of_their_own() -> None:
     assert "<img" not in refresh_issue.issue_body([hostile]).replace("`` CN=`@octocat`<img src=x>| ``", "")
 
 
+def test_a_break_glass_exception_is_worth_an_issue_with_the_time_left() -> None:
+    clause = "exception sha256:012345678901 excuses CVE-2024-1, 3 h 2 min left (until 11:59), by *Ada*: <img>"
+    excused = RefreshedImage(image="registry.example/app", exceptions=(clause,))
+    assert not excused.done
+    assert refresh_issue.issue_title([excused]) == "Break-glass exceptions of 1 deployed image end soon"
+    body = refresh_issue.issue_body([excused])
+    assert f"- `registry.example/app`: {escape.markdown(clause)}" in body
+    assert "<img>" not in body
+    assert "They end by themselves" in body
+    assert refresh_issue.render_text([excused]) == f"✘ registry.example/app   {clause}\n"
+    assert refresh_issue.issue_title([excused, image("db", 1)]).startswith("1 deployed image can be patched")
+
+
 def test_a_pause_of_the_gate_stands_in_both() -> None:
     pause = "The gate (x) was paused from 2026-11-23T07:50:00Z until 2026-11-23T08:20:00Z: registry *down*."
     assert f"⚠ {escape.markdown(pause)}\n" in refresh_issue.issue_body([image()], [pause])
