@@ -65,27 +65,32 @@ WITHOUT = {
     "options": (
         "attach azure chain comment common deploy evidence fleet fleet_manifests fleet_report gate github mirror parse "
         "patch policy "
-        "programs propose refresh registry removed report scan sign trace trust upload vault verify"
+        "programs propose refresh registry removed report scan sign trace trust upload vault verify "
+        "diff"
     ),
     "policy": "export judge licences model",
     "programs/buildkit": "buildkit errors",
     "programs/copa": "errors",
+    "programs/docker": "errors saving",
     "programs/helm": "charts errors helm",
     "programs/install": "cache errors pins releases",
     "programs/notation": "errors home keys plugins",
     "programs": "sockets",
     "registry": "challenges content copying credentials oci_layout reading source writing",
     "report/formats": "csv_file size_budget text_table",
-    "report/github": "deploy_view image_view summary",
+    "report/github": "comparison_view deploy_view image_view summary",
     "report/render": "escape markdown page",
-    "report": "rendering",
-    "result": "gate_change model outputs",
+    "report": "comparison_document comparison_text rendering",
+    "result": "comparison_entry gate_change model outputs",
     "signing": "envelopes identities",
-    "steps": "concurrent_patches judge list_signed merge mirror patch_building patching protocols sign trace verify",
+    "steps": (
+        "concurrent_patches judge list_signed merge mirror patch_building patching protocols sign trace "
+        "unexpected_changes verify"
+    ),
     "trace": "document model page text",
     "wiring": (
-        "attaching azure baseline chaining context deploying files fleet_worker github install_gate judging kubernetes "
-        "logins programs result_files tracing verifying"
+        "attaching azure baseline chaining context deploying files fleet_worker github image_sources install_gate "
+        "judging kubernetes logins programs result_files tracing verifying"
     ),
 }
 """Package → its modules without a test file of their name: what they do is tested through others, or by the contract

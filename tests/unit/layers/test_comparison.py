@@ -7,6 +7,8 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from s3c_actions.layers.comparison import ImageComparison, PlatformComparison, compare_images
 from s3c_actions.layers.difference import PackageAction
@@ -287,12 +289,46 @@ def test_a_layer_that_its_configuration_does_not_name():
     assert "not the one that the configuration names" in platform.unread[0]
 
 
-def test_a_bomb_is_not_unpacked(monkeypatch):
-    monkeypatch.setattr("s3c_actions.layers.comparison.MAX_EXPANDED", 20_000_000)
-    (platform,) = compare_images(
-        MadeImage([base()]), MadeImage([base(), Layer().file("zeros", bytes(40_000_000)).raw()])
-    ).platforms
+@pytest.mark.parametrize("limit", ["MAX_EXPANDED", "ALWAYS_EXPANDED"])
+def test_a_bomb_is_not_unpacked(monkeypatch, limit):
+    monkeypatch.setattr(f"s3c_actions.layers.comparison.{limit}", 20_000_000)
+    monkeypatch.setattr("s3c_actions.layers.comparison.MAX_RATIO", 20)
+    bomb = MadeImage([base(), Layer().file("zeros", bytes(40_000_000)).raw()])
+    (platform,) = compare_images(MadeImage([base()]), bomb).platforms
     assert "expands to more" in platform.unread[0]
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "layer", "clause"),
+    [
+        ("tree.MAX_ENTRIES", 2, Layer().file("c", "x").file("d", "x").file("e", "x"), "more than 2 entries"),
+        (
+            "tree.MAX_TEXT",
+            1000,
+            Layer().file("c", "x", pax_headers={"SCHILY.xattr.user.x": "y" * 3000}),
+            "names in the layers are longer",
+        ),
+        ("tree.MAX_STEPS", 3, Layer().file("x/y/z/c", "x"), "more paths than"),
+        ("packages.MAX_KEPT", 3, Layer().file("usr/share/doc/x/copyright", "text"), "databases of packages are larger"),
+    ],
+)
+def test_what_is_kept_in_memory_has_limits(monkeypatch, limit, most, layer, clause):
+    monkeypatch.setattr(f"s3c_actions.layers.{limit}", most)
+    before = MadeImage([Layer().file("a", "x").raw()])
+    (platform,) = compare_images(before, MadeImage([layer.raw()])).platforms
+    assert clause in platform.unread[0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(at=st.integers(0, 5000), value=st.integers(0, 255), cut=st.integers(0, 9000))
+def test_a_broken_layer_is_unreadable_and_no_bug(at, value, cut):
+    """Whatever bytes a layer has, the comparison ends, with a difference or with why there is none."""
+    content = bytearray(upgrade().raw())
+    content[at % len(content)] = value
+    broken = MadeImage([base(), bytes(content[: len(content) - cut])])
+    (platform,) = compare_images(MadeImage([base()]), broken).platforms
+    assert platform.sentence
+    assert platform.proved or platform.unread
 
 
 def many_files(number: int) -> bytes:

@@ -145,6 +145,7 @@ def test_outputs_of_one_image_are_plain() -> None:
         "tag": "1.0-1",
         "fixed": "2",
         "left": "1",
+        "unexpected-changes": "",
         "vex": "out/openvex.json",
         "signature-digest": samples.SIGNATURE,
         "thumbprint": "d" * 64,
