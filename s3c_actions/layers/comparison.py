@@ -217,17 +217,32 @@ def compare_images(before: ImageSource, after: ImageSource) -> ImageComparison:
     """
     (old_top, old), (new_top, new) = _sides(before), _sides(after)
     old_by, new_by = ({normalize_platform(side.platform): side for side in sides} for sides in (old, new))
+    unread = [
+        f"{source.name}@{top.descriptor.digest[:19]} {why}"
+        for source, top, sides in ((before, old_top, old), (after, new_top, new))
+        if (why := _ambiguity(top.descriptor, sides))
+    ]
     return ImageComparison(
-        before=f"{before.name}@{old_top}",
-        after=f"{after.name}@{new_top}",
+        before=f"{before.name}@{old_top.descriptor.digest}",
+        after=f"{after.name}@{new_top.descriptor.digest}",
         platforms=tuple(_compare(side, new_by[name]) for name, side in old_by.items() if name in new_by),
         removed=tuple(side.platform for name, side in old_by.items() if name not in new_by),
         added=tuple(side.platform for name, side in new_by.items() if name not in old_by),
+        unread=tuple(unread),
     )
 
 
-def _sides(source: ImageSource) -> tuple[str, list[_Side]]:
-    """Return the digest of an image, and each of its platforms; an error names the image."""
+def _ambiguity(top: Descriptor, sides: list[_Side]) -> str:
+    """Return why a runtime may take an image of an index that is not compared, in a clause; empty when it cannot."""
+    if any(not entry.platform for entry in top.manifests):
+        return "lists something without a platform"
+    names = [normalize_platform(side.platform) for side in sides]
+    twice = next((name for name in names if names.count(name) > 1), "")
+    return f"lists several images of {twice}" if twice else ""
+
+
+def _sides(source: ImageSource) -> tuple[Manifest, list[_Side]]:
+    """Return the manifest of an image, and each of its platforms; an error names the image."""
     try:
         return _read_sides(source)
     except S3CError as error:
@@ -235,14 +250,14 @@ def _sides(source: ImageSource) -> tuple[str, list[_Side]]:
         raise
 
 
-def _read_sides(source: ImageSource) -> tuple[str, list[_Side]]:
+def _read_sides(source: ImageSource) -> tuple[Manifest, list[_Side]]:
     top = source.image()
     if not top.descriptor.is_index:
-        return top.descriptor.digest, [_side(source, top)]
+        return top, [_side(source, top)]
     images = top.descriptor.images
     if not images:
         raise source.refuse("its index lists no image with a platform")
-    return top.descriptor.digest, [_listed_side(source, image) for image in images]
+    return top, [_listed_side(source, image) for image in images]
 
 
 def _listed_side(source: ImageSource, listed: Descriptor) -> _Side:

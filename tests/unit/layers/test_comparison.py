@@ -217,6 +217,22 @@ def test_platform_by_platform():
     assert fewer.unexpected == ("the platform linux/arm64 was removed",)
 
 
+def test_an_index_that_a_runtime_may_read_differently():
+    image, evil = MadeImage([base()]), MadeImage([base(), upgrade().file("backdoor", "x").raw()])
+    twice = compare_images(MadeImage.index(image), MadeImage.index(evil, image))
+    assert "lists several images of linux/amd64" in twice.unread[0]
+    assert not twice.proved
+    assert not twice.same
+    unnamed = MadeImage.index(image, evil)
+    document = json.loads(unnamed.top)
+    del document["manifests"][1]["platform"]
+    unnamed.top = json.dumps(document).encode()
+    unnamed.blobs[digest_of(unnamed.top)] = unnamed.top
+    comparison = compare_images(MadeImage.index(image), unnamed)
+    assert "without a platform" in comparison.unexpected[0]
+    assert comparison.sentence.startswith("It is not known")
+
+
 def test_the_same_image_is_not_read():
     image = MadeImage([base()])
     for digest in [one["digest"] for one in json.loads(image.top)["layers"]]:
