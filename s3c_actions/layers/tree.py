@@ -73,6 +73,8 @@ class FileSystem:
                 continue  # the root's own owner and times; a runtime sets its permissions itself
             if member.escapes:
                 self._note(member.path, "a name in its layer leads out of its folder")
+            if f"/{_WHITEOUT}" in f"/{folder}":
+                self._note(member.path, "its folder has the name of a marker, which readers understand differently")
             parent = self.resolve(folder)
             if name.startswith(_WHITEOUT):
                 self._white_out(parent, name, written, filled, removed)
