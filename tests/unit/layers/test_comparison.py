@@ -99,6 +99,41 @@ def test_a_file_of_the_upgraded_package_that_the_package_did_not_install():
     assert [change.package for change in platform.files] == ["deb:openssl"]
 
 
+LIST = "var/lib/dpkg/info/zlib1g.list"
+
+
+@pytest.mark.parametrize(
+    ("lines", "accounted"),
+    [
+        ("/.\n/usr\n/usr/lib\n/usr/lib/libz.so\n", True),
+        ("/.\n/usr\n/usr/lib\n", False),
+        ("/.\n/usr\n/usr/lib\n/usr/lib/libz.so\n/evil\n", False),
+    ],
+)
+def test_dpkg_leaves_out_of_lists_what_was_gone_already(lines, accounted):
+    """As it does where a base was made smaller, by /usr/share/man for example: seen with Debian 13."""
+    first = Layer().file(LIST, "/.\n/usr\n/usr/lib\n/usr/lib/libz.so\n/usr/share/man\n").file("usr/lib/libz.so", "zlib")
+    first = first.file(STATUS, deb_status(OLD, OTHER)).raw()
+    (platform,) = compare_images(MadeImage([first]), MadeImage([first, upgrade().file(LIST, lines).raw()])).platforms
+    assert (LIST not in reasons(platform)) is accounted
+
+
+def test_a_licence_that_is_not_known_is_no_change_of_it():
+    def layer(version: str, licence: str) -> Layer:
+        text = f"P:musl\nV:{version}\nA:x86_64\n" + (f"L:{licence}\n" if licence else "") + "\n"
+        return Layer().file("lib/apk/db/installed", text)
+
+    def change(old: str, new: str, version: str) -> list[tuple[str, str, str]]:
+        first = layer("1-r0", old).raw()
+        made = compare_images(MadeImage([first]), MadeImage([first, layer(version, new).raw()])).platforms[0]
+        return [(one.action.value, one.licence_before, one.licence_after) for one in made.packages]
+
+    assert change("", "MIT", "1-r1") == [("upgraded", "", "")]
+    assert change("MIT", "GPL-2.0", "1-r1") == [("upgraded", "MIT", "GPL-2.0")]
+    assert change("MIT", "GPL-2.0", "1-r0") == [("relicensed", "MIT", "GPL-2.0")]
+    assert change("MIT", "", "1-r0") == []
+
+
 def test_rights_that_the_package_does_not_state():
     layer = deb(Layer(), "openssl", {"usr/lib/libssl.so": b"new library"})
     layer.file("usr/bin/openssl", b"new", 0o4755).file(
