@@ -113,8 +113,8 @@ LIST = "var/lib/dpkg/info/zlib1g.list"
 def test_dpkg_leaves_out_of_lists_what_was_gone_already(lines, accounted):
     """As it does where a base was made smaller, by /usr/share/man for example: seen with Debian 13."""
     first = Layer().file(LIST, "/.\n/usr\n/usr/lib\n/usr/lib/libz.so\n/usr/share/man\n").file("usr/lib/libz.so", "zlib")
-    first = first.file(STATUS, deb_status(OLD, OTHER)).raw()
-    (platform,) = compare_images(MadeImage([first]), MadeImage([first, upgrade().file(LIST, lines).raw()])).platforms
+    before = first.file(STATUS, deb_status(OLD, OTHER)).raw()
+    (platform,) = compare_images(MadeImage([before]), MadeImage([before, upgrade().file(LIST, lines).raw()])).platforms
     assert (LIST not in reasons(platform)) is accounted
 
 
