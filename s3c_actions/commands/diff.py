@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 from s3c_actions.layers.comparison import compare_images
+from s3c_actions.options import diff as inputs
 from s3c_actions.report import comparison_text
 from s3c_actions.report.github import comparison_view
 from s3c_actions.result.comparison_entry import comparison_entry
 from s3c_actions.result.model import Outcome
+from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.image_sources import open_sources
-
-if TYPE_CHECKING:
-    from s3c_actions.options import diff as inputs
-    from s3c_actions.wiring.context import Context
 
 
 def run(options: inputs.DiffInputs, context: Context) -> Outcome:

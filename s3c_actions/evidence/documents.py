@@ -256,8 +256,9 @@ def read_attached_result(content: bytes, digest: str) -> AttachedResult:
     patch = _map(image.get("patch"))
     if not patch.get("patched"):
         return AttachedResult(told=summary)
-    if sentences := [_text(_map(platform).get("sentence")) for platform in _compared(patch)]:
-        summary += f"; against its original: {' '.join(dict.fromkeys(sentences))}"
+    sentences = [_text(_map(platform).get("sentence")) for platform in _compared(patch)]
+    if any(sentences):
+        summary += f"; against its original: {' '.join(filter(None, dict.fromkeys(sentences)))}"
     change = PatchChange(
         source="the attached result.json",
         before=_counts(patch.get("before")),

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from s3c_actions.core.errors import S3CError
 from s3c_actions.core.text import counted
 from s3c_actions.layers.configuration import ConfigurationChange, compare_configurations
 from s3c_actions.layers.decompression import UnreadableLayer, decompress
@@ -18,7 +19,7 @@ from s3c_actions.layers.difference import (
     PrivilegeChange,
     compare_files,
 )
-from s3c_actions.layers.packages import Inventory, keeps, list_packages
+from s3c_actions.layers.packages import MAX_KEPT, Keeper, list_packages
 from s3c_actions.layers.tar_reader import LayerStream, read_members
 from s3c_actions.layers.tree import FileSystem
 from s3c_actions.registry.content import (
@@ -33,6 +34,8 @@ from s3c_actions.registry.source import ImageSource
 
 MAX_EXPANDED = 32 * 1024**3
 """Most bytes that the layers of an image may expand to."""
+MAX_RATIO, ALWAYS_EXPANDED = 200, 1024**3
+"""How many times its own size a layer may expand to, and the number of bytes that any may."""
 PATCH_LABELS = frozenset({"label BaseImage"})
 """The fields of a configuration that Copa writes."""
 
@@ -214,24 +217,47 @@ def compare_images(before: ImageSource, after: ImageSource) -> ImageComparison:
     """
     (old_top, old), (new_top, new) = _sides(before), _sides(after)
     old_by, new_by = ({normalize_platform(side.platform): side for side in sides} for sides in (old, new))
+    unread = [
+        f"{source.name}@{top.descriptor.digest[:19]} {why}"
+        for source, top, sides in ((before, old_top, old), (after, new_top, new))
+        if (why := _ambiguity(top.descriptor, sides))
+    ]
     return ImageComparison(
-        before=f"{before.name}@{old_top}",
-        after=f"{after.name}@{new_top}",
+        before=f"{before.name}@{old_top.descriptor.digest}",
+        after=f"{after.name}@{new_top.descriptor.digest}",
         platforms=tuple(_compare(side, new_by[name]) for name, side in old_by.items() if name in new_by),
         removed=tuple(side.platform for name, side in old_by.items() if name not in new_by),
         added=tuple(side.platform for name, side in new_by.items() if name not in old_by),
+        unread=tuple(unread),
     )
 
 
-def _sides(source: ImageSource) -> tuple[str, list[_Side]]:
-    """Return the digest of an image, and each of its platforms."""
+def _ambiguity(top: Descriptor, sides: list[_Side]) -> str:
+    """Return why a runtime may take an image of an index that is not compared, in a clause; empty when it cannot."""
+    if any(not entry.platform for entry in top.manifests):
+        return "lists something without a platform"
+    names = [normalize_platform(side.platform) for side in sides]
+    twice = next((name for name in names if names.count(name) > 1), "")
+    return f"lists several images of {twice}" if twice else ""
+
+
+def _sides(source: ImageSource) -> tuple[Manifest, list[_Side]]:
+    """Return the manifest of an image, and each of its platforms; an error names the image."""
+    try:
+        return _read_sides(source)
+    except S3CError as error:
+        error.image = error.image or source.name
+        raise
+
+
+def _read_sides(source: ImageSource) -> tuple[Manifest, list[_Side]]:
     top = source.image()
     if not top.descriptor.is_index:
-        return top.descriptor.digest, [_side(source, top)]
+        return top, [_side(source, top)]
     images = top.descriptor.images
     if not images:
         raise source.refuse("its index lists no image with a platform")
-    return top.descriptor.digest, [_listed_side(source, image) for image in images]
+    return top, [_listed_side(source, image) for image in images]
 
 
 def _listed_side(source: ImageSource, listed: Descriptor) -> _Side:
@@ -293,27 +319,35 @@ def _compare(old: _Side, new: _Side) -> PlatformComparison:
 
 
 def _compare_layers(old: _Side, new: _Side, shared: int) -> FilesDifference:
-    base = FileSystem()
-    allowance = _apply(base, old, old.layers[:shared], MAX_EXPANDED, checksums=False)
+    base, keeper = FileSystem(), Keeper()
+    expanded = _apply(base, old, old.layers[:shared], keeper, 0)
     before, after = base, base.copy()
-    _apply(before, old, old.layers[shared:], allowance, checksums=True)
-    _apply(after, new, new.layers[shared:], allowance, checksums=True)
-    inventories: list[Inventory] = []
-    for files in (before, after):
-        inventories.append(list_packages(files))
-    return compare_files(before, after, *inventories)
+    _apply(before, old, old.layers[shared:], keeper, expanded, checksums=True)
+    _apply(after, new, new.layers[shared:], keeper, expanded, checksums=True)
+    if keeper.exceeded:
+        raise UnreadableLayer(f"the databases of packages are larger than {MAX_KEPT // 1024**2} MiB")
+    return compare_files(before, after, list_packages(before), list_packages(after))
 
 
-def _apply(files: FileSystem, side: _Side, layers: Iterable[LayerBlob], allowance: int, *, checksums: bool) -> int:
-    """Apply layers to a file system; return how many bytes may still be read."""
+def _apply(
+    files: FileSystem,
+    side: _Side,
+    layers: Iterable[LayerBlob],
+    keeper: Keeper,
+    expanded: int,
+    *,
+    checksums: bool = False,
+) -> int:
+    """Apply layers to a file system of layers that expanded to a number of bytes; return the number with these."""
     for layer in layers:
+        allowance = min(MAX_EXPANDED - expanded, max(ALWAYS_EXPANDED, MAX_RATIO * layer.size))
         stream = LayerStream(decompress(side.source.layer(layer.digest, layer.size)), allowance)
         try:
-            files.apply(read_members(stream, keeps, checksums=checksums))
+            files.apply(read_members(stream, keeper, checksums=checksums))
         except UnreadableLayer as error:
             raise UnreadableLayer(f"layer {layer.digest[:19]} of {side.digest[:19]}: {error}") from None
         if stream.digest != layer.diff_id:
             # A runtime refuses such an image, or has the layer already and does not look.
             raise UnreadableLayer(f"layer {layer.digest[:19]} is not the one that the configuration names")
-        allowance = stream.allowance
-    return allowance
+        expanded += stream.size
+    return expanded

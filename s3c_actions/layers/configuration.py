@@ -22,6 +22,8 @@ _NAMES = {
 _BY_KEY = {"ExposedPorts": "port", "Volumes": "volume", "Labels": "label", "labels": "label"}
 # What tells nothing of how the image runs, or is compared by itself.
 _LEFT_OUT = frozenset({"created", "history", "rootfs", "config", "container", "container_config", "docker_version"})
+# The image that Docker committed a container of: no runtime reads it.
+_OWN_LEFT_OUT = frozenset({"Image", "Hostname", "Domainname"})
 _BUILD_CACHE = "moby.buildkit.cache.v0"
 
 
@@ -54,7 +56,7 @@ def _fields(document: Mapping[str, Any]) -> dict[str, str]:
     if own is not None and not isinstance(own, dict):
         return {**fields, "config": _shown(own)}
     for name, value in (own or {}).items():
-        if value in (None, "", [], {}, False):
+        if value in (None, "", [], {}, False) or name in _OWN_LEFT_OUT:
             continue  # as runtimes read it, and as some builders write it
         if name == "Env" and isinstance(value, list) and all(isinstance(one, str) for one in value):
             # The last of two of a name counts.

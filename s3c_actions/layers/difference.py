@@ -6,6 +6,7 @@ one was undone by the next. What no changed package and no package manager accou
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Protocol
@@ -17,6 +18,8 @@ from s3c_actions.layers.manager_state import RAISED, KnownState, byte_code_sourc
 from s3c_actions.layers.model import Entry, EntryType
 from s3c_actions.layers.packages import InstalledPackage, Inventory, PackageFile
 from s3c_actions.layers.tree import FileSystem
+
+_PACKAGE_LIST = re.compile(r"var/lib/dpkg/info/[^/]+\.list")
 
 
 class PackageAction(StrEnum):
@@ -109,7 +112,7 @@ def compare_packages(before: Inventory, after: Inventory) -> tuple[PackageChange
         same = {one.version: one for one in old}
         for one in new:
             earlier = same.get(one.version)
-            if earlier is not None and earlier.licences != one.licences:
+            if earlier is not None and earlier.licences and one.licences not in ("", earlier.licences):
                 changes.append(_change(PackageAction.RELICENSED, earlier, one))
     return tuple(changes)
 
@@ -138,7 +141,8 @@ def _change(action: PackageAction, old: InstalledPackage | None, new: InstalledP
     if one is None:
         raise ValueError("neither of two packages exists")
     licences = (old.licences if old else "", new.licences if new else "")
-    differs = licences[0] != licences[1]
+    # Of an image without the packages' documentation no licence is known, which is no change of it.
+    differs = "" not in licences and licences[0] != licences[1]
     return PackageChange(
         action=action,
         ecosystem=one.ecosystem,
@@ -251,9 +255,7 @@ class _Comparison:
             name = f"{package.ecosystem}:{package.name}" if package is not None else ""
             return FileChange(path=path, action=action, reason=reason, package=name)
 
-        source = byte_code_source(path)
-        source_owner = self._owner(source) if source else None
-        if self._state.covers(path, new, source_owner is not None and source_owner[0].key in self._changed):
+        if self._is_known_state(path, old, new):
             return None
         if new is None:
             return self._account_removed(path, unexplained)
@@ -267,6 +269,21 @@ class _Comparison:
             return unexplained("its package did not change", package)
         why = self._contradiction(package, stated, old, new)
         return unexplained(why, package) if why else None
+
+    def _is_known_state(self, path: str, old: Entry | None, new: Entry | None) -> bool:
+        source = byte_code_source(path)
+        owner = self._owner(source) if source else None
+        if self._state.covers(path, new, owner is not None and owner[0].key in self._changed):
+            return True
+        return old is not None and new is not None and self._is_shortened_list(path, old, new)
+
+    def _is_shortened_list(self, path: str, old: Entry, new: Entry) -> bool:
+        """Return whether dpkg left out of a package's list what was not there any more, as it does at any upgrade."""
+        if not _PACKAGE_LIST.fullmatch(path) or old.content is None or new.content is None or old.mode != new.mode:
+            return False
+        before, after = (set(entry.content.splitlines()) for entry in (old, new) if entry.content is not None)
+        gone = (line.decode("utf-8", "surrogateescape") for line in before - after)
+        return after < before and all(self._before.locate(name) not in self._before.entries for name in gone)
 
     def _account_removed(self, path: str, unexplained: _Unexplained) -> FileChange | None:
         had = self._old_owners.get(path) or _folder_owner(path, self._old_folders)

@@ -61,6 +61,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.type is EntryType.FOLDER
 
     @property
+    def text_size(self) -> int:
+        """Return the number of characters of its texts."""
+        return len(self.target) + sum(len(name) + len(value) for name, value in self.attributes)
+
+    @property
     def capabilities(self) -> str:
         """Return the file capabilities, as they are stored; empty without any."""
         return next((value for name, value in self.attributes if name == "security.capability"), "")

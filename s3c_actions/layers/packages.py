@@ -20,6 +20,7 @@ from s3c_actions.layers import rpm_database
 from s3c_actions.layers.tree import FileSystem
 
 MAX_DATABASE = 256 * 1024 * 1024
+MAX_KEPT = 512 * 1024 * 1024
 _MAX_LIST = 16 * 1024 * 1024
 _MAX_METADATA = 256 * 1024
 _DPKG = "var/lib/dpkg"
@@ -27,7 +28,6 @@ _APK = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
 _RPM = ("var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm")
 _RPM_SQLITE, _RPM_OTHERS = "rpmdb.sqlite", {"Packages": "Berkeley DB", "Packages.db": "ndb"}
 _KEPT_IN_DPKG = re.compile(r"(?:status|status\.d/[^/]+|info/[^/]+\.(?:list|md5sums))")
-_DISTRIBUTION = ("etc/os-release", "usr/lib/os-release")
 
 
 class PackageFile(msgspec.Struct, frozen=True, gc=False):
@@ -99,11 +99,30 @@ def keeps(path: str, size: int) -> bool:
     if path.endswith(".dist-info/RECORD"):
         return size <= _MAX_LIST
     return size <= _MAX_METADATA and (
-        path in _DISTRIBUTION
-        or (name == "copyright" and path.startswith("usr/share/doc/"))
+        (name == "copyright" and path.startswith("usr/share/doc/"))
         or path.endswith(".dist-info/METADATA")
         or (name == "package.json" and "node_modules/" in path)
     )
+
+
+class Keeper:
+    """Decides which content is kept of an image, as `keeps` does, and no more than MAX_KEPT bytes of all its layers.
+
+    Attributes:
+        exceeded: whether something was not kept because of that.
+    """
+
+    def __init__(self) -> None:
+        self._remaining = MAX_KEPT
+        self.exceeded = False
+
+    def __call__(self, path: str, size: int) -> bool:
+        """Return whether the content of a file is kept, by path and size in bytes."""
+        if not keeps(path, size):
+            return False
+        self._remaining -= size
+        self.exceeded |= self._remaining < 0
+        return self._remaining >= 0
 
 
 def list_packages(files: FileSystem) -> Inventory:
@@ -143,22 +162,20 @@ class _UnreadableDatabase(ValueError):
 
 def _stanzas(content: bytes) -> Iterator[dict[str, str]]:
     """Yield the paragraphs of a control file (deb-control(5)): field → value, lines that go on joined by newlines."""
-    fields: dict[str, str] = {}
+    fields: dict[str, list[str]] = {}
     last = ""
-    for line in content.decode("utf-8", "replace").split("\n"):
+    for line in [*content.decode("utf-8", "replace").split("\n"), ""]:
         if not line.strip():
             if fields:
-                yield fields
+                yield {name: "\n".join(lines) for name, lines in fields.items()}
             fields, last = {}, ""
         elif line[0] in " \t":
             if last:
-                fields[last] += f"\n{line.strip()}"
+                fields[last].append(line.strip())
         else:
             last, _, value = line.partition(":")
             last = last.lower()
-            fields[last] = value.strip()
-    if fields:
-        yield fields
+            fields[last] = [value.strip()]
 
 
 def _dpkg(files: FileSystem) -> Iterator[InstalledPackage]:

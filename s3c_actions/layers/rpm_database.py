@@ -6,6 +6,7 @@ memory.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import struct
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ MAX_PACKAGES = 100_000
 MAX_VALUES = 1_000_000
 _NAME, _VERSION, _RELEASE, _EPOCH, _LICENCE, _ARCHITECTURE, _SOURCE = 1000, 1001, 1002, 1003, 1014, 1022, 1044
 _MODES, _DIGESTS, _FLAGS, _INDEXES, _BASENAMES, _FOLDERS, _ALGORITHM = 1030, 1035, 1037, 1116, 1117, 1118, 5011
-_ALGORITHMS = {1: "md5", 2: "sha1", 8: "sha256"}
+_ALGORITHMS = {"1": "md5", "2": "sha1", "8": "sha256"}
 _CONFIGURATION = 1
 _GHOST = 64
 _TEXT_TYPES = frozenset({6, 8, 9})
@@ -62,8 +63,9 @@ def read_packages(content: bytes) -> Iterator[RpmPackage]:
     try:
         connection.deserialize(content)
         connection.execute("PRAGMA trusted_schema = OFF")
-        kind = connection.execute("SELECT type FROM sqlite_schema WHERE name = 'Packages'").fetchone()
-        if kind != ("table",):
+        listed = connection.execute("SELECT type, sql FROM sqlite_schema WHERE name = 'Packages'").fetchone()
+        # A virtual table is a table too, and runs code of SQLite's on what is in the file.
+        if listed is None or listed[0] != "table" or not re.match(r"CREATE TABLE\b", str(listed[1]), re.IGNORECASE):
             raise InvalidDatabase("it has no table of packages")
         for number, (blob,) in enumerate(connection.execute("SELECT blob FROM Packages")):
             if number >= MAX_PACKAGES or not isinstance(blob, bytes):
@@ -95,7 +97,7 @@ def _package(blob: bytes) -> RpmPackage:
 def _files(tags: Mapping[int, list[str] | list[int]]) -> dict[str, RpmFile]:
     names, folders, indexes = (tags.get(tag, []) for tag in (_BASENAMES, _FOLDERS, _INDEXES))
     digests, modes, flags = (tags.get(tag, []) for tag in (_DIGESTS, _MODES, _FLAGS))
-    algorithm = _ALGORITHMS.get(int(_first(tags, _ALGORITHM) or 1), "")
+    algorithm = _ALGORITHMS.get(_first(tags, _ALGORITHM) or "1", "")
     if not len(names) == len(indexes) == len(digests) == len(modes) == len(flags):
         raise InvalidDatabase("a header in it names files incompletely")
     files = {}
@@ -146,8 +148,8 @@ def _tags(blob: bytes) -> dict[int, list[str] | list[int]]:
         tag, kind, offset, values = _ENTRY.unpack_from(blob, 8 + 16 * number)
         if tag not in _WANTED:
             continue
-        if values > MAX_VALUES or offset > len(store):
-            raise ValueError("it has more values than bytes")
+        if values > MAX_VALUES or offset > len(store) or tag in tags:
+            raise ValueError("it has more values than bytes, or a tag twice")
         if kind in _TEXT_TYPES:
             texts: list[str] = []
             for _ in range(1 if kind == 6 else values):

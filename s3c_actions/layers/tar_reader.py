@@ -139,7 +139,7 @@ def read_members(stream: LayerStream, keeps: Callable[[str, int], bool], *, chec
         header = _header(block)
         kind = header.type
         if kind == tarfile.XHDTYPE:
-            extended.records |= _records(_extended(stream, header.size))
+            extended.records = _records(_extended(stream, header.size))  # as Go does: the last one counts
         elif kind == tarfile.XGLTYPE:
             _extended(stream, header.size)  # as runtimes do: it is about no entry
         elif kind == tarfile.GNUTYPE_LONGNAME:
@@ -232,7 +232,10 @@ def _records(content: bytes) -> dict[str, bytes]:
         name = key.decode("utf-8", "surrogateescape")
         if name.startswith(_SPARSE):
             raise UnreadableLayer("it holds a sparse file, which readers expand differently")
-        records[name] = value
+        if value:
+            records[name] = value
+        else:
+            records.pop(name, None)
         content = content[length:]
     return records
 
@@ -245,8 +248,8 @@ def _member(
     checksums: bool,
 ) -> Member:
     records = extended.records
-    name = _text(records.get("path", extended.name), header.name)
-    link = _text(records.get("linkpath", extended.link), header.linkname)
+    name = _text(extended.name or records.get("path"), header.name)
+    link = _text(extended.link or records.get("linkpath"), header.linkname)
     path, escapes = _clean(name)
     if header.type == tarfile.LNKTYPE:
         linked, leads_out = _clean(link)

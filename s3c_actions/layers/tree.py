@@ -14,6 +14,8 @@ from s3c_actions.layers.tar_reader import Member
 
 MAX_ENTRIES = 2_000_000
 """Most entries of an image's layers together."""
+MAX_TEXT = 256 * 1024 * 1024
+"""Most characters of names, targets of links and extended attributes in an image's layers together."""
 MAX_IRREGULAR = 1000
 MAX_LINKS = 255
 MAX_STEPS = 5_000_000
@@ -39,6 +41,7 @@ class FileSystem:
         self._walked: set[str] = set()
         self._count = 0
         self._steps = 0
+        self._text = 0
 
     def copy(self) -> Self:
         """Return a copy, which further layers may be applied to."""
@@ -46,7 +49,7 @@ class FileSystem:
         copied.entries = dict(self.entries)
         copied.irregular = dict(self.irregular)
         copied._children = {path: set(names) for path, names in self._children.items()}
-        copied._count = self._count
+        copied._count, copied._text = self._count, self._text
         return copied
 
     def apply(self, members: Iterable[Member]) -> None:
@@ -62,11 +65,16 @@ class FileSystem:
             self._count += 1
             if self._count > MAX_ENTRIES:
                 raise UnreadableLayer(f"the layers have more than {MAX_ENTRIES:,} entries")
+            self._text += len(member.path) + (member.entry.text_size if member.entry is not None else len(member.link))
+            if self._text > MAX_TEXT:
+                raise UnreadableLayer(f"the names in the layers are longer than {MAX_TEXT // 1024**2} MiB")
             folder, _, name = member.path.rpartition("/")
             if not member.path:
                 continue  # the root's own owner and times; a runtime sets its permissions itself
             if member.escapes:
                 self._note(member.path, "a name in its layer leads out of its folder")
+            if f"/{_WHITEOUT}" in f"/{folder}":
+                self._note(member.path, "its folder has the name of a marker, which readers understand differently")
             parent = self.resolve(folder)
             if name.startswith(_WHITEOUT):
                 self._white_out(parent, name, written, filled, removed)

@@ -94,7 +94,7 @@ class PatchingOptions(SmokeOptions, CopaProgram, BuildkitdProgram, RegistryOptio
     )
     unexpected_changes: Input[str] = Input(
         name="unexpected-changes",
-        basic=("patch", "chain"),
+        basic=("patch",),
         metavar="WHAT",
         help="What to do when the patched image differs from the original in more than upgraded and added packages: "
         "`warn`; `fail`, and nothing is signed (exit code 1); `ignore`, and the two are not compared.",

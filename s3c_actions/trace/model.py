@@ -225,9 +225,7 @@ class AdmissionVerdict(StrEnum):
 
 
 class TraceJudgement(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdict, its basis, each reason as a clause, what will be refused from when on, the next step, and a clause
-    on each break-glass exception.
-    """
+    """The verdict and its basis; each reason, what will be refused from when on, and each exception as a clause."""
 
     verdict: AdmissionVerdict
     by: str

@@ -151,6 +151,14 @@ def test_patches_proves_and_does_so_once(cli, image, repository):
     vex = json.loads((cli.folder / "out" / repository.name.rpartition("/")[2] / "fixed.openvex.json").read_text())
     assert {one["vulnerability"]["name"] for one in vex["statements"]} == fixed
     assert all(one["reason"] for one in patch["left"])
+    # Every file that changed is accounted for by the packages that were upgraded.
+    assert patch["changes"]["proved"] is True
+    assert patch["changes"]["unexpected"] == []
+    (compared,) = patch["changes"]["platforms"]
+    assert {one["action"] for one in compared["packages"]} == {"upgraded"}
+    assert {one["package"] for one in patch["fixed"]} <= {one["name"] for one in compared["packages"]}
+    assert compared["of_packages"] > 0
+    assert f"{len(compared['packages'])} packages changed" in cli.said or "Only this package changed" in cli.said
 
     # One layer more, and the configuration is the original's but for labels, history and time.
     made, original = (config_of(repository, tag) for tag in ("1.0-1", "1.0"))
@@ -206,6 +214,11 @@ def test_what_only_looks_like_a_patch_is_told_or_left_alone(cli, image, reposito
     content = cli(image, buildkit="unix:///nowhere.sock")
     assert (content["patch"]["skipped"], content["digest"]) == (True, alike)
     assert "content alone" in cli.said and alike in cli.said
+    # What it has besides is found by its layers, and refused where that is asked.
+    assert content["patch"]["changes"]["unexpected"] == ["/backdoor was added: no package owns it"]
+    assert "1 unexpected change: /backdoor was added" in cli.said
+    refused = cli(image, "--unexpected-changes", "fail", code=1, buildkit="unix:///nowhere.sock")
+    assert (refused["verdict"], refused["digest"]) == ("refused", alike)
     # Where a certificate is named, none of them is; the key is not needed to know that.
     for flags in (("--certificate", str(signing_key[1])), ("--reuse-patched", "never")):
         cli(image, *flags, code=3, buildkit="unix:///nowhere.sock")

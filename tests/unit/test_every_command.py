@@ -70,6 +70,7 @@ LINES: list[tuple[str, ...]] = [
     ("upload", "report.sarif", "--commit", "4b6472266afd7b471e86085a6659e8c7f2b119da", "--ref", "refs/heads/main"),
     ("mirror", IMAGE, "mirror.example/voting-app"),
     ("smoke", PINNED, IMAGE),
+    ("diff", IMAGE, PINNED),
     ("fleet plan", "fleet.yaml"),
     ("fleet plan", "fleet.yaml", "--policy", "policy.yaml", "--publish", "oci://registry.example/fleet:today"),
     ("find", "openssl<3.0.13", "--image", IMAGE, "--trust-store", "signing.crt"),

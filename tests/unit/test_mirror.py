@@ -63,34 +63,35 @@ WITHOUT = {
         "api artifact code_scanning comments delivery environments errors files issues log marker proposal run "
         "target_branch"
     ),
-    "layers": "configuration decompression difference manager_state model rpm_database tar_reader tree",
+    "layers": "configuration decompression difference manager_state model rpm_database tree",
     "options": (
-        "attach azure base chain comment common deploy evidence fleet fleet_manifests fleet_report gate github mirror "
-        "parse patch policy "
+        "attach azure base chain comment common deploy diff evidence fleet fleet_manifests fleet_report gate github "
+        "mirror parse patch policy "
         "programs propose refresh registry removed report scan sign trace trust upload vault verify"
     ),
     "policy": "export judge licences model objection parts",
     "programs/buildkit": "buildkit errors",
     "programs/copa": "errors",
+    "programs/docker": "errors saving",
     "programs/helm": "charts errors helm",
     "programs/install": "cache errors pins releases",
     "programs/notation": "errors home keys plugins",
     "programs": "sockets",
     "registry": "challenges content copying credentials oci_layout reading source writing",
     "report/formats": "csv_file size_budget text_table",
-    "report/github": "deploy_view image_view summary",
+    "report/github": "comparison_view deploy_view image_view summary",
     "report/render": "escape markdown page",
-    "report": "rendering",
-    "result": "base_advice gate_change model outputs",
+    "report": "comparison_document comparison_text rendering",
+    "result": "base_advice comparison_entry gate_change model outputs",
     "signing": "envelopes identities",
     "steps": (
         "concurrent_patches fix_history judge list_signed merge mirror patch_building patching protocols sign trace "
-        "verify"
+        "unexpected_changes verify"
     ),
     "trace": "document model page text",
     "wiring": (
         "attaching azure base_advice baseline chaining context deploying files fix_history fleet_worker forecasting "
-        "github install_gate judging kubernetes logins programs result_files tracing verifying"
+        "github image_sources install_gate judging kubernetes logins programs result_files tracing verifying"
     ),
 }
 """Package → its modules without a test file of their name: what they do is tested through others, or by the contract

@@ -633,7 +633,7 @@ def _difference(image: ImageResult) -> list[Markup]:
     changes = image.patch.changes if image.patch is not None else None
     if not changes:
         return []
-    sign = "✅" if comparison_view.is_clean(changes) else "⚠️"
+    sign = "🔎" if comparison_view.is_clean(changes) else "⚠️"
     return [
         mark_safe(f"{sign} Compared with the original: {line[:1].lower()}{line[1:]}")
         for line in comparison_view.sentences(changes)

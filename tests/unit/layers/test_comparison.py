@@ -7,6 +7,8 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from s3c_actions.layers.comparison import ImageComparison, PlatformComparison, compare_images
 from s3c_actions.layers.difference import PackageAction
@@ -95,6 +97,41 @@ def test_a_file_of_the_upgraded_package_that_the_package_did_not_install():
     (platform,) = compare_images(before, MadeImage([base(), layer.raw(), tampered.raw()])).platforms
     assert reasons(platform) == {"usr/bin/openssl": "it is not what its package installed"}
     assert [change.package for change in platform.files] == ["deb:openssl"]
+
+
+LIST = "var/lib/dpkg/info/zlib1g.list"
+
+
+@pytest.mark.parametrize(
+    ("lines", "accounted"),
+    [
+        ("/.\n/usr\n/usr/lib\n/usr/lib/libz.so\n", True),
+        ("/.\n/usr\n/usr/lib\n", False),
+        ("/.\n/usr\n/usr/lib\n/usr/lib/libz.so\n/evil\n", False),
+    ],
+)
+def test_dpkg_leaves_out_of_lists_what_was_gone_already(lines, accounted):
+    """As it does where a base was made smaller, by /usr/share/man for example: seen with Debian 13."""
+    first = Layer().file(LIST, "/.\n/usr\n/usr/lib\n/usr/lib/libz.so\n/usr/share/man\n").file("usr/lib/libz.so", "zlib")
+    before = first.file(STATUS, deb_status(OLD, OTHER)).raw()
+    (platform,) = compare_images(MadeImage([before]), MadeImage([before, upgrade().file(LIST, lines).raw()])).platforms
+    assert (LIST not in reasons(platform)) is accounted
+
+
+def test_a_licence_that_is_not_known_is_no_change_of_it():
+    def layer(version: str, licence: str) -> Layer:
+        text = f"P:musl\nV:{version}\nA:x86_64\n" + (f"L:{licence}\n" if licence else "") + "\n"
+        return Layer().file("lib/apk/db/installed", text)
+
+    def change(old: str, new: str, version: str) -> list[tuple[str, str, str]]:
+        first = layer("1-r0", old).raw()
+        made = compare_images(MadeImage([first]), MadeImage([first, layer(version, new).raw()])).platforms[0]
+        return [(one.action.value, one.licence_before, one.licence_after) for one in made.packages]
+
+    assert change("", "MIT", "1-r1") == [("upgraded", "", "")]
+    assert change("MIT", "GPL-2.0", "1-r1") == [("upgraded", "MIT", "GPL-2.0")]
+    assert change("MIT", "GPL-2.0", "1-r0") == [("relicensed", "MIT", "GPL-2.0")]
+    assert change("MIT", "", "1-r0") == []
 
 
 def test_rights_that_the_package_does_not_state():
@@ -215,6 +252,22 @@ def test_platform_by_platform():
     assert fewer.unexpected == ("the platform linux/arm64 was removed",)
 
 
+def test_an_index_that_a_runtime_may_read_differently():
+    image, evil = MadeImage([base()]), MadeImage([base(), upgrade().file("backdoor", "x").raw()])
+    twice = compare_images(MadeImage.index(image), MadeImage.index(evil, image))
+    assert "lists several images of linux/amd64" in twice.unread[0]
+    assert not twice.proved
+    assert not twice.same
+    unnamed = MadeImage.index(image, evil)
+    document = json.loads(unnamed.top)
+    del document["manifests"][1]["platform"]
+    unnamed.top = json.dumps(document).encode()
+    unnamed.blobs[digest_of(unnamed.top)] = unnamed.top
+    comparison = compare_images(MadeImage.index(image), unnamed)
+    assert "without a platform" in comparison.unexpected[0]
+    assert comparison.sentence.startswith("It is not known")
+
+
 def test_the_same_image_is_not_read():
     image = MadeImage([base()])
     for digest in [one["digest"] for one in json.loads(image.top)["layers"]]:
@@ -287,12 +340,46 @@ def test_a_layer_that_its_configuration_does_not_name():
     assert "not the one that the configuration names" in platform.unread[0]
 
 
-def test_a_bomb_is_not_unpacked(monkeypatch):
-    monkeypatch.setattr("s3c_actions.layers.comparison.MAX_EXPANDED", 20_000_000)
-    (platform,) = compare_images(
-        MadeImage([base()]), MadeImage([base(), Layer().file("zeros", bytes(40_000_000)).raw()])
-    ).platforms
+@pytest.mark.parametrize("limit", ["MAX_EXPANDED", "ALWAYS_EXPANDED"])
+def test_a_bomb_is_not_unpacked(monkeypatch, limit):
+    monkeypatch.setattr(f"s3c_actions.layers.comparison.{limit}", 20_000_000)
+    monkeypatch.setattr("s3c_actions.layers.comparison.MAX_RATIO", 20)
+    bomb = MadeImage([base(), Layer().file("zeros", bytes(40_000_000)).raw()])
+    (platform,) = compare_images(MadeImage([base()]), bomb).platforms
     assert "expands to more" in platform.unread[0]
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "layer", "clause"),
+    [
+        ("tree.MAX_ENTRIES", 2, Layer().file("c", "x").file("d", "x").file("e", "x"), "more than 2 entries"),
+        (
+            "tree.MAX_TEXT",
+            1000,
+            Layer().file("c", "x", pax_headers={"SCHILY.xattr.user.x": "y" * 3000}),
+            "names in the layers are longer",
+        ),
+        ("tree.MAX_STEPS", 3, Layer().file("x/y/z/c", "x"), "more paths than"),
+        ("packages.MAX_KEPT", 3, Layer().file("usr/share/doc/x/copyright", "text"), "databases of packages are larger"),
+    ],
+)
+def test_what_is_kept_in_memory_has_limits(monkeypatch, limit, most, layer, clause):
+    monkeypatch.setattr(f"s3c_actions.layers.{limit}", most)
+    before = MadeImage([Layer().file("a", "x").raw()])
+    (platform,) = compare_images(before, MadeImage([layer.raw()])).platforms
+    assert clause in platform.unread[0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(at=st.integers(0, 5000), value=st.integers(0, 255), cut=st.integers(0, 9000))
+def test_a_broken_layer_is_unreadable_and_no_bug(at, value, cut):
+    """Whatever bytes a layer has, the comparison ends, with a difference or with why there is none."""
+    content = bytearray(upgrade().raw())
+    content[at % len(content)] = value
+    broken = MadeImage([base(), bytes(content[: len(content) - cut])])
+    (platform,) = compare_images(MadeImage([base()]), broken).platforms
+    assert platform.sentence
+    assert platform.proved or platform.unread
 
 
 def many_files(number: int) -> bytes:

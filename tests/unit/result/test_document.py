@@ -150,6 +150,7 @@ def test_outputs_of_one_image_are_plain() -> None:
         "fixed": "2",
         "left": "1",
         "smoke": "",
+        "unexpected-changes": "",
         "vex": "out/openvex.json",
         "signature-digest": samples.SIGNATURE,
         "thumbprint": "d" * 64,

@@ -14,6 +14,7 @@ from s3c_actions.core.progress import Silent
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.tag_template import TagTemplate
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity
+from s3c_actions.layers.comparison import ImageComparison
 from s3c_actions.registry import OCI_INDEX, OCI_MANIFEST, Descriptor, ImageConfig
 from s3c_actions.registry.content import compute_digest, parse_manifest
 from s3c_actions.result.model import ScanResult
@@ -63,6 +64,8 @@ class World:
         self.tmp_path = tmp_path
         self.images, self.indexes, self.tags_ = {}, {}, {}
         self.labels, self.configs, self.manifests = {}, {}, {}
+        self.compared = []
+        self.changes = ImageComparison(before="", after="", platforms=())
         self.pushed, self.scanned, self.built, self.deleted = [], [], [], []
         self.before_push = lambda target: None
         self.vouched = None
@@ -192,6 +195,10 @@ class World:
             self.index(tag, *(made if one == which else one for one in listed))
         return made
 
+    def compare(self, original, patched):
+        self.compared.append((original.digest, patched.digest))
+        return self.changes
+
     def patch(self, image=f"{NAME}:1", tag="{tag}-{n}", before=None, **more):
         settings = patch.PatchSettings(image=image, tag=TagTemplate.parse(tag), temp=self.tmp_path, **more)
         tools = patch.PatchTools(
@@ -206,6 +213,7 @@ class World:
             progress=self.progress,
             now=datetime(2026, 11, 23, tzinfo=UTC),
             smoke=self.smoke,
+            compare=self.compare,
         )
         return patch.run(settings, tools, before)
 
@@ -247,6 +255,17 @@ def test_with_nothing_to_patch_nothing_is_pushed(world, tmp_path, findings, says
     assert (result.patched, result.skipped, result.after) == (False, True, None)
     assert result.reference == f"{NAME}@{original}" and result.tag == "1"
     assert says in result.reason
+
+
+def test_what_is_patched_is_compared_with_its_original_and_nothing_else_is(world):
+    original = world.image("1", [FIXABLE])
+    first = world.patch()
+    again = world.patch()
+    assert world.compared == [(original, first.reference.rpartition("@")[2])] * 2
+    assert (first.changes, again.changes) == (world.changes, world.changes)
+    world.image("2", [UNFIXED])
+    assert world.patch(f"{NAME}:2").changes is None
+    assert len(world.compared) == 2
 
 
 def test_a_second_run_finds_the_first_by_its_layers(world):

@@ -268,6 +268,22 @@ def test_a_result_of_another_image_is_not_believed() -> None:
     assert documents.read_attached_result(json.dumps(document).encode(), stories.ORIGINAL).told == "s3c chain: passed"
 
 
+def test_a_result_says_what_changed_against_the_original() -> None:
+    sentence = "Only these 8 packages changed."
+    patch: dict[str, object] = {
+        "patched": True,
+        "changes": {"platforms": [{"sentence": sentence}, {"sentence": sentence}, 5]},
+    }
+    document = {"version": 1, "command": "chain", "images": [{"digest": stories.DIGEST, "patch": patch}]}
+    read = documents.read_attached_result(json.dumps(document).encode(), stories.DIGEST)
+    assert read.told == "s3c chain: ; against its original: Only these 8 packages changed."
+    unusable: tuple[object, ...] = ({}, {"platforms": 5}, [], None)
+    for broken in unusable:
+        patch["changes"] = broken
+        read = documents.read_attached_result(json.dumps(document).encode(), stories.DIGEST)
+        assert "original" not in read.told
+
+
 # Envelopes
 
 

@@ -1,12 +1,20 @@
 """What is checked of the machine before anything is patched."""
 
+import contextlib
 import platform
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from s3c_actions.core.errors import Exit
+from s3c_actions.core.errors import Exit, OutsideError
+from s3c_actions.core.reference import Reference
+from s3c_actions.registry import Manifest
+from s3c_actions.wiring.patching import ImagePatcher
 from tests.support.bare import IMAGE, KEY, ended
+from tests.support.made_images import Layer, MadeImage
+from tests.support.oci import digest_of
 
 SENTENCE = "s3c does not patch on macOS."
 PATCHING = [("patch", IMAGE), ("chain", IMAGE, *KEY), ("chain", IMAGE, "--sign=false")]
@@ -48,3 +56,52 @@ def test_a_buildkit_elsewhere_that_the_environment_names_is_an_address_too(macos
 @pytest.mark.parametrize("argv", PATCHING, ids=" ".join)
 def test_linux_is_not(alone: Path, argv: tuple[str, ...]) -> None:
     assert SENTENCE not in ended(argv, alone)[1]
+
+
+def patcher(mode: str, blobs: dict[str, MadeImage], said: list[str]) -> ImagePatcher:
+    """A patcher that only compares, on a registry that has these images."""
+
+    def manifest(reference: Reference, *, field: str = "image") -> Manifest:
+        if reference.digest not in blobs:
+            raise OutsideError("The registry is down.")
+        return blobs[reference.digest].image()
+
+    registry = SimpleNamespace(
+        manifest=manifest,
+        blob=lambda reference, digest: next(one.blobs[digest] for one in blobs.values() if digest in one.blobs),
+        layer=lambda reference, digest, size: next(
+            one.layer(digest, size) for one in blobs.values() if digest in one.blobs
+        ),
+    )
+    progress = SimpleNamespace(
+        warning=said.append, step=lambda _name: contextlib.nullcontext(SimpleNamespace(done=said.append))
+    )
+    given: dict[str, Any] = dict.fromkeys(ImagePatcher.__struct_fields__[:7])
+    given |= {
+        "options": SimpleNamespace(unexpected_changes=mode),
+        "context": SimpleNamespace(progress=progress),
+        "scanner": SimpleNamespace(registry=registry),
+    }
+    return ImagePatcher(**given)
+
+
+def test_the_comparison_is_told_and_warned_of() -> None:
+    old = MadeImage([Layer().file("a", "x").raw()])
+    new = MadeImage([Layer().file("a", "y").raw()])
+    images = {digest_of(one.top): one for one in (old, new)}
+    original, patched = (Reference.parse(f"registry.example/app@{digest}") for digest in images)
+    for mode, warned in (("warn", True), ("fail", False)):
+        said: list[str] = []
+        changes = patcher(mode, images, said).compare(original, patched)
+        assert changes.unexpected == ("/a was changed: no package owns it",)
+        assert said[0] == "No package changed, and 1 other change."
+        assert any("unexpected change: /a was changed" in line for line in said) is warned
+
+
+def test_a_registry_that_fails_leaves_the_patch_and_proves_nothing() -> None:
+    said: list[str] = []
+    original, patched = (Reference.parse(f"registry.example/app@sha256:{digit * 64}") for digit in "ab")
+    changes = patcher("warn", {}, said).compare(original, patched)
+    assert not changes.proved
+    assert changes.unexpected == ("not every change is known: The registry is down",)
+    assert any("The registry is down" in line for line in said)
