@@ -135,8 +135,8 @@ class SmokeOptions(Group):
     smoke_writable: Input[tuple[str, ...]] = Input(
         name="smoke-writable",
         metavar="PATH",
-        help="With `smoke`: folders in the images that are writable, and hold no files, besides /tmp, /run, /var/tmp and "
-        "their volumes. All else is read-only.",
+        help="With `smoke`: folders in the images that are writable, and hold no files, besides /tmp, /run, "
+        "/var/tmp and their volumes. All else is read-only.",
         parse=folders,
         absent=(),
         many=True,
