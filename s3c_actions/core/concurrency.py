@@ -109,8 +109,12 @@ def _wait(ended: queue.SimpleQueue[None], count: int) -> None:
 
     A thread that is joined counts as ended when the wait for it is interrupted (python/cpython#89437), and a signal
     that another thread receives wakes this one at its next look only.
+
+    Raises:
+        Cancelled: this thread is itself a job, and was cancelled.
     """
     while count:
+        check_cancelled()  # a job that has jobs of its own
         with suppress(queue.Empty):
             ended.get(timeout=_LOOK)
             count -= 1

@@ -79,7 +79,7 @@ class SmokeOptions(Group):
 
     smoke: Input[str] = Input(
         name="smoke",
-        basic=("patch", "chain"),
+        basic=("patch",),
         metavar="MODE",
         help="Start original and patched image beside each other, isolated, before the patch gets its tag: `report` "
         "tells whether it `works` or `differs`, or was `not tried`; `required` refuses all but `works`.",
@@ -125,7 +125,7 @@ class SmokeOptions(Group):
     )
     smoke_env: Input[tuple[str, ...]] = Input(
         name="smoke-env",
-        metavar="NAME=VALUE",
+        metavar="NAME=TEXT",
         help="With `smoke`: environment of the images and their companions.",
         parse=variables,
         absent=(),
@@ -135,8 +135,8 @@ class SmokeOptions(Group):
     smoke_writable: Input[tuple[str, ...]] = Input(
         name="smoke-writable",
         metavar="PATH",
-        help="With `smoke`: folders in the images that are writable, and empty, besides /tmp, /run, /var/tmp and their "
-        "volumes. All else is read-only.",
+        help="With `smoke`: folders in the images that are writable, and hold no files, besides /tmp, /run, "
+        "/var/tmp and their volumes. All else is read-only.",
         parse=folders,
         absent=(),
         many=True,

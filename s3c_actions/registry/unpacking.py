@@ -57,6 +57,14 @@ class FetchedImage(msgspec.Struct, frozen=True, kw_only=True):
     layers: tuple[LayerFile, ...]
 
 
+class FolderOwner(msgspec.Struct, frozen=True):
+    """Owner, group and permissions of a folder, as an image has them."""
+
+    user: int
+    group: int
+    mode: int
+
+
 class UnsupportedLayer(ValueError):
     """A layer that cannot be unpacked here, with the reason as a clause."""
 
@@ -97,7 +105,9 @@ def fetch_image(registry: Registry, reference: Reference, folder: Path, *, platf
     return FetchedImage(reference=pinned, config=config, config_bytes=content, layers=tuple(layers))
 
 
-def unpack_image(image: FetchedImage, root: Path, *, owner: Callable[[int, int], tuple[int, int]] | None) -> None:
+def unpack_image(
+    image: FetchedImage, root: Path, *, owner: Callable[[int, int], tuple[int, int]] | None
+) -> dict[str, FolderOwner]:
     """Unpack an image into a folder that exists and is empty.
 
     Args:
@@ -105,18 +115,22 @@ def unpack_image(image: FetchedImage, root: Path, *, owner: Callable[[int, int],
         root: the folder, which only this user and its containers may enter.
         owner: returns owner and group on this machine of those in the image; None leaves this user the owner.
 
+    Returns:
+        The owners of its folders by path relative to the root, also of some that a later layer has removed.
+
     Raises:
         OutsideError: a layer is damaged, or unpacks to more than MAX_UNPACKED.
     """
-    budget = _Budget()
+    budget, folders = _Budget(), dict[str, FolderOwner]()
     if owner is not None:
         os.chown(root, *owner(0, 0))
     for layer in image.layers:
         try:
             with _open_layer(layer) as stream, tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header) as archive:
-                _unpack_layer(archive, root, owner, budget)
+                _unpack_layer(archive, root, owner, budget, folders)
         except (tarfile.TarError, EOFError, gzip.BadGzipFile, UnsupportedLayer, UnicodeError) as error:
             raise _unpack_error(image, layer, str(error)) from error
+    return folders
 
 
 def _unpack_error(image: FetchedImage, layer: LayerFile, why: str) -> S3CError:
@@ -158,7 +172,11 @@ class _Budget:
 
 
 def _unpack_layer(
-    archive: tarfile.TarFile, root: Path, owner: Callable[[int, int], tuple[int, int]] | None, budget: _Budget
+    archive: tarfile.TarFile,
+    root: Path,
+    owner: Callable[[int, int], tuple[int, int]] | None,
+    budget: _Budget,
+    folders: dict[str, FolderOwner],
 ) -> None:
     written: set[Path] = set()
     for member in archive:
@@ -180,6 +198,8 @@ def _unpack_layer(
         path = parent / parts[-1]
         if _write_member(archive, member, path, root):
             _set_attributes(member, path, owner)
+        if member.isdir():
+            folders[str(path.relative_to(root))] = FolderOwner(member.uid, member.gid, member.mode & 0o7777)
         while path != root:
             written.add(path)
             path = path.parent

@@ -231,8 +231,8 @@ def _prepare(reference: Reference, platform: str, work: _Work, stack: ExitStack)
     fetched = fetch_image(registry, pinned, layers, platform=platform)
     root = work.folder / secrets.token_hex(8)
     root.mkdir(mode=0o755)
-    unpack_image(fetched, root, owner=work.runtime.owner)
-    image = UnpackedImage(fetched=fetched, root=root, runtime=parse_runtime_config(fetched.config))
+    folders = unpack_image(fetched, root, owner=work.runtime.owner)
+    image = UnpackedImage(fetched=fetched, root=root, folders=folders, runtime=parse_runtime_config(fetched.config))
     stack.enter_context(work.runtime.hold(image, work.folder))
     return image
 

@@ -253,6 +253,7 @@ FILE = re.compile(r"[\w.-]*\.(json|ya?ml|crt|cer|pem|toml|key|pfx|rego|tar|sarif
 NO_FILES = {
     "skip-dirs": "in the image",
     "skip-files": "in the image",
+    "smoke-writable": "in the image",
     "deploy": "a switch",
     "trusted-identity": "a subject",
 }

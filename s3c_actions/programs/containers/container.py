@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from s3c_actions.core.rooted_paths import resolve_inside
 from s3c_actions.registry.runtime_config import RuntimeConfig
-from s3c_actions.registry.unpacking import FetchedImage
+from s3c_actions.registry.unpacking import FetchedImage, FolderOwner
 
 MEMORY_BYTES = 1024**3
 PROCESSES = 512
@@ -23,17 +25,43 @@ TEMPORARY = ("/tmp", "/run", "/var/tmp")  # noqa: S108
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID")
 """Those that may be granted: what an entry point that begins as root needs to give its rights up."""
 
+MAX_NESTED = 32
+"""Folders of an image that are mounted again inside of others."""
+MAX_ID = 1 << 20
 PREFIX = "s3c-smoke-"
 _LISTENING = "0A"
 _ROW = re.compile(r"\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} ([0-9A-F]{2}) ")
 
 
 class UnpackedImage(msgspec.Struct, frozen=True, kw_only=True):
-    """An image on this machine: as it was fetched, its unpacked files, and how it wants to be run."""
+    """An image on this machine.
+
+    Attributes:
+        fetched: as its registry has it.
+        root: folder of its files.
+        folders: owners of its folders, by path.
+        runtime: how it wants to be run.
+    """
 
     fetched: FetchedImage
     root: Path
+    folders: Mapping[str, FolderOwner] = {}
     runtime: RuntimeConfig
+
+
+class WritableFolder(msgspec.Struct, frozen=True, kw_only=True):
+    """A temporary file system: its path, and the owner, group and permissions of its root."""
+
+    path: str
+    user: int = 0
+    group: int = 0
+    mode: int = 0o1777
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Return its options of mount(8)."""
+        owner = (f"uid={self.user}", f"gid={self.group}", f"mode={self.mode:o}")
+        return ("nosuid", "nodev", *owner, f"size={WRITABLE_BYTES}")
 
 
 class ContainerRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,11 +88,36 @@ class ContainerRequest(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
 
     @property
-    def writable_paths(self) -> tuple[str, ...]:
-        """Return every path to mount a temporary file system at, without those that lie below another."""
-        named = {_normal(path) for path in (*TEMPORARY, *self.image.runtime.volumes, *self.writable)}
-        named -= {"/", ""}
-        return tuple(path for path in sorted(named) if path not in ("/proc", "/sys", "/dev") and not _special(path))
+    def writable_folders(self) -> tuple[WritableFolder, ...]:
+        """Return the file systems to mount, those around others first.
+
+        A file system hides what the image has there, so the image's folders in it are mounted as well: the folder of a
+        socket in /run has an owner of its own.
+        """
+        named = {self._real(path) for path in (*TEMPORARY, *self.image.runtime.volumes, *self.writable)}
+        wanted = {path for path in named if path != "/" and not _special(path)}
+        below = sorted(
+            path
+            for folder in self.image.folders
+            if (path := f"/{folder}").startswith(tuple(f"{path}/" for path in wanted)) and not _special(path)
+            if self._is_folder(path)
+        )
+        return tuple(self._describe(path) for path in sorted(wanted.union(below[:MAX_NESTED])))
+
+    def _real(self, path: str) -> str:
+        """Return an absolute path in the image without links and `..`."""
+        inside = resolve_inside(self.image.root, path)
+        return "/" + str(inside.relative_to(self.image.root)).removeprefix(".") if inside is not None else _normal(path)
+
+    def _is_folder(self, path: str) -> bool:
+        inside = resolve_inside(self.image.root, path, last=False)
+        return inside is not None and inside.is_dir() and not inside.is_symlink()
+
+    def _describe(self, path: str) -> WritableFolder:
+        own = self.image.folders.get(path.strip("/"))
+        if own is None or not 0 <= own.user < MAX_ID or not 0 <= own.group < MAX_ID:
+            return WritableFolder(path=path)
+        return WritableFolder(path=path, user=own.user, group=own.group, mode=own.mode)
 
 
 class ContainerState(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,4 +161,5 @@ def _normal(path: str) -> str:
 
 
 def _special(path: str) -> bool:
-    return path.startswith(("/proc/", "/sys/", "/dev/")) or any(mark in path for mark in ":,\n\0")
+    """Return whether a runtime has something of its own there, or could misread the path."""
+    return f"{path}/".startswith(("/proc/", "/sys/", "/dev/")) or any(mark in path for mark in ":,\n\0")

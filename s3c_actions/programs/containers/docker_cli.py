@@ -31,7 +31,6 @@ from s3c_actions.programs.containers.container import (
     PROCESSES,
     PROCESSORS,
     SHARED_BYTES,
-    WRITABLE_BYTES,
     ContainerRequest,
     ContainerState,
     ExecutedCommand,
@@ -139,9 +138,8 @@ class DockerRuntime:
         options += ["--pids-limit", str(PROCESSES), "--ulimit", f"nofile={OPEN_FILES}:{OPEN_FILES}"]
         options += ["--ulimit", "core=0:0", "--shm-size", str(SHARED_BYTES), "--restart", "no"]
         options += ["--log-driver", "json-file", "--log-opt", "max-size=1m", "--log-opt", "max-file=1"]
-        # As mode 1777 like /tmp: the size of all of them is also bounded by the memory.
-        mode = f"rw,nosuid,nodev,size={WRITABLE_BYTES},mode=1777"
-        options += [word for path in request.writable_paths for word in ("--tmpfs", f"{path}:{mode}")]
+        for folder in request.writable_folders:
+            options += ["--tmpfs", f"{folder.path}:{','.join(('rw', *folder.options))}"]
         if self.program == "docker":
             options += ["--no-healthcheck", "--ipc", "private", "--stop-timeout", "1"]
         if not request.peer:

@@ -25,6 +25,7 @@ from s3c_actions.core.rooted_paths import open_inside
 from s3c_actions.programs.buildkit.container import identity, is_dead
 from s3c_actions.programs.containers import errors, seccomp
 from s3c_actions.programs.containers.container import (
+    MAX_ID,
     MAX_OUTPUT,
     MEMORY_BYTES,
     OPEN_FILES,
@@ -32,7 +33,6 @@ from s3c_actions.programs.containers.container import (
     PROCESSES,
     PROCESSORS,
     SHARED_BYTES,
-    WRITABLE_BYTES,
     ContainerRequest,
     ContainerState,
     ExecutedCommand,
@@ -47,7 +47,7 @@ FOLDER = Path("/var/tmp")  # noqa: S108
 OWNER = "io.github.s3c.owner"
 START_SECONDS = 30.0
 QUERY_SECONDS = 30.0
-USERS = 1 << 20
+USERS = MAX_ID
 """Size of the range of users that a container has."""
 _FIRST, _LAST = 0x70000000, 0x7FF00000
 _NOBODY = 65534
@@ -339,8 +339,7 @@ def _mounts(request: ContainerRequest, hosts: Path, *, own_network: bool) -> lis
     ]
     if own_network:  # mounting it needs a network of the container's own user namespace
         mounts.append(mount("/sys", "sysfs", "nosuid", "noexec", "nodev", "ro"))
-    for path in request.writable_paths:
-        mounts.append(mount(path, "tmpfs", "nosuid", "nodev", "mode=1777", f"size={WRITABLE_BYTES}"))
+    mounts += [mount(folder.path, "tmpfs", *folder.options) for folder in request.writable_folders]
     return [*mounts, mount("/etc/hosts", "bind", "bind", "ro", "nosuid", "nodev", "noexec", source=str(hosts))]
 
 

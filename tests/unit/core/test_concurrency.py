@@ -140,6 +140,35 @@ def test_a_job_that_hangs_keeps_no_interrupted_run_from_ending(monkeypatch):
         forever.set()
 
 
+def test_jobs_of_a_cancelled_job_are_cancelled_too(monkeypatch):
+    monkeypatch.setattr(concurrency, "LAST_WORDS", 5)
+    running, ended = threading.Barrier(3, timeout=20), []
+
+    def inner(_item):
+        running.wait()
+        try:
+            while True:
+                check_cancelled()
+                time.sleep(0.01)
+        finally:
+            ended.append(True)
+
+    def outer(item):
+        if item:
+            for_each(range(2), inner, jobs=2)
+        else:
+            running.wait()
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            for_each(range(2), outer, jobs=2)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended == [True, True]
+
+
 def test_a_cancelled_job_still_removes_what_it_made():
     stop = threading.Event()
     stop.set()
