@@ -58,11 +58,12 @@ WITHOUT = {
     "evidence": "documents sbom statement",
     "findings": "difference go_json model releases scope scope_inference threshold trivy_warnings",
     "github": (
-        "api artifact code_scanning comments delivery environments errors files issues log marker proposal run "
-        "target_branch"
+        "api artifact artifact_metadata code_scanning comments delivery environments errors files issues log marker "
+        "proposal run target_branch"
     ),
     "options": (
-        "attach azure chain comment common deploy evidence fleet fleet_manifests fleet_report gate github mirror parse "
+        "attach azure chain comment common deploy evidence fleet fleet_manifests fleet_report gate github "
+        "github_records mirror parse "
         "patch policy "
         "programs propose refresh registry removed report scan sign trace trust upload vault verify"
     ),
@@ -83,8 +84,8 @@ WITHOUT = {
     "steps": "concurrent_patches judge list_signed merge mirror patch_building patching protocols sign trace verify",
     "trace": "document model page text",
     "wiring": (
-        "attaching azure baseline chaining context deploying files fleet_worker github install_gate judging kubernetes "
-        "logins programs result_files tracing verifying"
+        "attaching azure baseline chaining context deploying files fleet_worker github github_records install_gate "
+        "judging kubernetes logins programs result_files tracing verifying"
     ),
 }
 """Package → its modules without a test file of their name: what they do is tested through others, or by the contract
