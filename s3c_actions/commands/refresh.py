@@ -56,7 +56,7 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
     """
     if options.issue:
         _token(options, context)  # a missing token is reported before minutes are spent
-    github_records.check(options, options, context)
+    github_records.check(options, options, context, options.repository)
     deployed, unknown, pauses, server = _list_images(options, context)
     images = tuple(deployed)
     context = with_jobs(options, context, len(images))
@@ -82,7 +82,7 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
     ending = tuple(image.reference for image in refreshed if image.ending)
     issue_action, url = _update_issue(options, context, refreshed, pauses) if options.issue else ("", "")
     running = [Deployment(image=Reference.parse(image), place=place) for image in images for place in deployed[image]]
-    github_records.record(options, options, context, running, server=server)
+    github_records.record(options, options, context, running, server=server, repository=options.repository)
     keyless = attacher is None and bool(options.attach)
     return Outcome(
         command=NAME,

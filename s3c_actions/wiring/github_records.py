@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 _MOST_SHOWN = 5
 
 
-def check(options: GitHubRecordOptions, token: TokenOptions, context: Context) -> None:
-    """Check, before anything is done, that what is asked for can be recorded.
+def check(options: GitHubRecordOptions, token: TokenOptions, context: Context, repository: str = "") -> None:
+    """Check, before anything is done, that what is asked for can be recorded; arguments as of `record`.
 
     Raises:
         InputError: there is no token, or the repository is not known.
     """
     if options.github_records:
         find_token(token, context, artifact_metadata.PERMISSION)
-        runs.read_run(context.environment)
+        runs.read_run(context.environment, repository)
 
 
 def record(
@@ -39,6 +39,7 @@ def record(
     deployments: Iterable[Deployment],
     *,
     server: str,
+    repository: str = "",
 ) -> None:
     """Record deployments and where their images are stored; that it cannot be done is a warning.
 
@@ -48,13 +49,14 @@ def record(
         context: of the run.
         deployments: what runs.
         server: address of the cluster's API server; empty when none was asked.
+        repository: `owner/name`; empty: that of the run.
     """
     listed = list(deployments)
     if not options.github_records or not listed:
         return
     with context.progress.step("records") as step:
         try:
-            workflow_run = runs.read_run(context.environment)
+            workflow_run = runs.read_run(context.environment, repository)
             client = api.connect(
                 look_up_token(token, context.environment), context.environment, context.progress.notice
             )

@@ -134,8 +134,8 @@ def record(github: GitHub, folder: Path, *, server: str = "https://aks.example:4
     told = Told()
     run = replace(context(folder, **github.variables()), progress=told)
     options = read(RefreshInputs, flags, {}, lambda _notice: None)
-    github_records.check(options, options, run)
-    github_records.record(options, options, run, RUNNING, server=server)
+    github_records.check(options, options, run, options.repository)
+    github_records.record(options, options, run, RUNNING, server=server, repository=options.repository)
     return told.warnings
 
 
@@ -152,6 +152,11 @@ def test_the_cluster_is_named_after_its_server_or_as_given(github: GitHub, tmp_p
         ("aks.example", "staging"), ("mine", "staging")
     }  # fmt: skip
     assert len(github.state.storage) == 2
+
+
+def test_another_repository_is_the_one_given(github: GitHub, tmp_path: Path) -> None:
+    (warning,) = record(github, tmp_path, **{"github-records": "deployments", "repository": "octo/another"})
+    assert "GitHub did not record 2 deployments: voting-app-voting-app: not found; " in warning
 
 
 def test_a_failure_is_a_warning(github: GitHub, tmp_path: Path) -> None:
