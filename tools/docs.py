@@ -82,7 +82,7 @@ ACTIONS = (
     Action("actions/copa-patch", "patch", _REPORTING),
     Action("actions/notation-sign", "sign", (*GatingOptions.inputs(), CACHE)),
     Action("actions/notation-verify", "verify", (*GatingOptions.inputs(), CACHE)),
-    Action("actions/ratify-deploy", "deploy", (*CommentingOptions.inputs(), GatingOptions.gate_label, CACHE)),
+    Action("actions/ratify-deploy", "deploy", (*CommentingOptions.own(), GatingOptions.gate_label, CACHE)),
     Action("actions/propose", "propose", ()),
     Action("actions/comment", "comment", ()),
     Action("actions/trace", "trace", (*GatingOptions.inputs(), KEEP_TRACE, CACHE)),

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from s3c_actions.cluster.deployed import list_deployed
 from s3c_actions.cluster.images import Replacement
-from s3c_actions.core.errors import InputError
+from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
+from s3c_actions.github.artifact_metadata import Deployment
 from s3c_actions.options import deploy as inputs
 from s3c_actions.policy import model
-from s3c_actions.result.model import Outcome, VerifyResult
+from s3c_actions.result.model import DeployResult, Outcome, VerifyResult
 from s3c_actions.steps import deploy, judge
+from s3c_actions.wiring import github_records
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.exceptions import report_exceptions
 from s3c_actions.wiring.judging import read_certificates
@@ -24,6 +27,7 @@ from s3c_actions.wiring.signing import create_notation
 from s3c_actions.wiring.verifying import names_trust
 
 if TYPE_CHECKING:
+    from s3c_actions.cluster.client import Cluster
     from s3c_actions.registry import Registry
 from s3c_actions.wiring.deploying import (
     create_verifier,
@@ -43,6 +47,7 @@ def run(options: inputs.DeployInputs, context: Context) -> Outcome:
         OutsideError: the registry or the cluster failed before anything was applied.
     """
     started = time.monotonic()
+    github_records.check(options, options, context)
     settings = deploy_settings(options, context, tuple(Replacement.parse(image) for image in options.image))
     if not names_trust(options) and not options.require_gate:
         raise InputError(
@@ -67,7 +72,28 @@ def run(options: inputs.DeployInputs, context: Context) -> Outcome:
         result, verified = deploy.run(settings, tools)
     for warning in result.warnings:
         context.progress.warning(warning)
+    if options.github_records and result.applied and result.failure is None and tools.cluster is not None:
+        try:
+            running = list(_running(result, tools.cluster()))
+        except S3CError as error:
+            context.progress.warning(f"What is deployed was not recorded in GitHub. {error}")
+        else:
+            github_records.record(options, options, context, running, server=result.cluster)
     return deploy_outcome("deploy", result, verified, time.monotonic() - started)
+
+
+def _running(result: DeployResult, cluster: Cluster) -> Iterator[Deployment]:
+    """Yield what runs of the deployed images, as the cluster says it after the rollout.
+
+    Raises:
+        OutsideError: the cluster does not answer, or does not allow listing Pods.
+    """
+    digests = {Reference.parse(admission.reference).digest for admission in result.admissions}
+    namespaces = sorted({applied.namespace for applied in result.applied} - {""})
+    for running in list_deployed(cluster, namespaces).running if namespaces else ():
+        image = Reference.parse(running.image)
+        if image.digest in digests:
+            yield from (Deployment(image=image, place=place) for place in running.places)
 
 
 def _add_policy_judge(

@@ -19,6 +19,7 @@ from s3c_actions.core.text import counted
 from s3c_actions.evidence import signatures
 from s3c_actions.github import api, issues, marker
 from s3c_actions.github import run as runs
+from s3c_actions.github.artifact_metadata import Deployment
 from s3c_actions.options import refresh as inputs
 from s3c_actions.options.deploy import ClusterOptions
 from s3c_actions.options.github import TokenOptions
@@ -26,6 +27,7 @@ from s3c_actions.options.sign import KEY_INPUTS
 from s3c_actions.report.github import refresh_issue
 from s3c_actions.report.github.refresh_issue import RefreshedImage
 from s3c_actions.result.model import ImageOutcome, Outcome, RefreshResult, ScanResult
+from s3c_actions.wiring import github_records
 from s3c_actions.wiring.attaching import attacher_for_scanner
 from s3c_actions.wiring.context import Context, image_folders, with_jobs
 from s3c_actions.wiring.exceptions import open_exception_finder
@@ -58,7 +60,8 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
     """
     if options.issue:
         _token(options, context)  # a missing token is reported before minutes are spent
-    deployed, unknown, pauses = _list_images(options, context)
+    github_records.check(options, options, context, options.repository)
+    deployed, unknown, pauses, server = _list_images(options, context)
     images = tuple(deployed)
     context = with_jobs(options, context, len(images))
     folders = image_folders(context.output, images)
@@ -91,6 +94,8 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
     ending = tuple(image.reference for image in refreshed if image.ending)
     losing = tuple(image.reference for image in refreshed if image.losses)
     issue_action, url = _update_issue(options, context, refreshed, pauses) if options.issue else ("", "")
+    running = [Deployment(image=Reference.parse(image), place=place) for image in images for place in deployed[image]]
+    github_records.record(options, options, context, running, server=server, repository=options.repository)
     keyless = attacher is None and bool(options.attach)
     return Outcome(
         command=NAME,
@@ -196,12 +201,15 @@ def _open_attacher(
 
 def _list_images(
     options: inputs.RefreshInputs, context: Context
-) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]], tuple[str, ...]]:
-    """Return image → workloads that run it, the same for unknown digests, and sentences on the gate's pauses."""
+) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]], tuple[str, ...], str]:
+    """Return image → workloads that run it, the same for unknown digests, sentences on the gate's pauses, the cluster.
+
+    The cluster is the address of its API server, empty when none is asked.
+    """
     given_images: dict[str, tuple[str, ...]] = {str(Reference.parse(image)): () for image in options.image}
     cluster_inputs = (*ClusterOptions.own(), inputs.RefreshInputs.namespaces)
     if given_images and not any(options.given(option) for option in cluster_inputs):
-        return given_images, {}, ()
+        return given_images, {}, (), ""
 
     with context.progress.step("cluster") as step:
         cluster = connect_cluster(options, context)
@@ -222,7 +230,7 @@ def _list_images(
             cause="The namespaces are empty, or the kubeconfig is another cluster's.",
             remedy="Look at `kubectl get pods --all-namespaces`, or give what is deployed as `image`.",
         )
-    return {**given_images, **running}, unknown, _read_pauses(cluster, context)
+    return {**given_images, **running}, unknown, _read_pauses(cluster, context), cluster.address
 
 
 def _read_pauses(cluster: Cluster, context: Context) -> tuple[str, ...]:

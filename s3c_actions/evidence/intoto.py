@@ -23,7 +23,7 @@ from s3c_actions.report.render import escape
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 BUILD_TYPE = "https://s3c.dev/build/patch/v1"
-"""Of the provenance of a patch; docs/formats.md describes its parameters."""
+"""Of the provenance of a patch, with the parameters of `PatchFacts`."""
 LOCAL_BUILDER = "https://s3c.dev/builder/local"
 """Builder of a patch that was made outside GitHub Actions: nothing is known of the machine."""
 VERIFIER = "https://s3c.dev/verifier/v1"

@@ -13,6 +13,8 @@ from s3c_actions.options.azure import IdentityOptions, guid
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions, TimeoutOptions, path_items, path_text
 from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.github import TokenOptions
+from s3c_actions.options.github_records import GitHubRecordOptions
 from s3c_actions.options.parse import boolean, choice, duration, items, text
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import REGISTRY_INPUTS
@@ -295,7 +297,16 @@ DEPLOY_INPUTS: tuple[Input[Any], ...] = (
 """Inputs on how to deploy."""
 
 
-class DeployInputs(DeployingOptions, ResolveOptions, VerifyingOptions, PolicyOptions, ImageOptions, OutputOptions):
+class DeployInputs(
+    DeployingOptions,
+    ResolveOptions,
+    VerifyingOptions,
+    PolicyOptions,
+    GitHubRecordOptions,
+    TokenOptions,
+    ImageOptions,
+    OutputOptions,
+):
     """The inputs of `deploy`."""
 
     image: Input[tuple[str, ...]] = replace(
@@ -326,6 +337,8 @@ class DeployInputs(DeployingOptions, ResolveOptions, VerifyingOptions, PolicyOpt
         *VaultCertificateOptions.own(),
         MetadataOptions.user_metadata,
         policy,
+        *GitHubRecordOptions.own(),
+        TokenOptions.github_token,
         *REGISTRY_INPUTS,
         *NotationProgram.own(),
         ProgramsMirror.programs_mirror,

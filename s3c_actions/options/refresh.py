@@ -12,6 +12,7 @@ from s3c_actions.options.declare import Input
 from s3c_actions.options.deploy import ClusterOptions, namespace_name
 from s3c_actions.options.evidence import EvidenceOptions
 from s3c_actions.options.github import RepositoryOptions, TokenOptions
+from s3c_actions.options.github_records import GitHubRecordOptions
 from s3c_actions.options.parse import boolean, items
 from s3c_actions.options.scan import ScanningOptions
 from s3c_actions.options.sign import SIGNING_INPUTS, SigningOptions
@@ -33,6 +34,7 @@ class RefreshInputs(
     ClusterOptions,
     EvidenceOptions,
     RepositoryOptions,
+    GitHubRecordOptions,
     TokenOptions,
     ScanningOptions,
     SigningOptions,
@@ -102,6 +104,7 @@ class RefreshInputs(
         EvidenceOptions.prune_evidence,
         issue,
         issue_labels,
+        *GitHubRecordOptions.own(),
         RepositoryOptions.repository,
         TokenOptions.github_token,
         *_SCANNING,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -164,3 +165,33 @@ def test_every_statement_is_attached_once_and_signed_and_traced(world: World) ->
         read = json_format.Parse(content, statement_pb2.Statement())
         Statement.copy_from_pb(read).validate()
         assert [f"sha256:{subject.digest['sha256']}" for subject in read.subject] == [image.partition("@")[2]]
+
+
+def test_another_job_states_how_the_patch_was_made(world: World) -> None:
+    """By the result of the job that patched, as `sign` and `attach` take it."""
+    image = world.image("handed")
+    scan = ("scan", image, "--trivy-cache-dir", world.cache, "--scanners", "vuln", "--offline")
+    assert s3c(world.folder, *scan).code == 0
+    left = world.folder / "left"
+    shutil.copytree(world.folder / "s3c-out", left)
+    document = json.loads((left / "result.json").read_text())
+    original = f"{image.partition('@')[0]}@sha256:{64 * 'b'}"
+    document["images"][0]["patch"] = {
+        "original": original, "reference": image, "tag": "1-1", "patched": True, "skipped": False, "reason": "",
+        "before": document["images"][0]["scan"]["findings"], "after": None, "fixed": [], "left": [], "new": [],
+        "upgraded": {"libssl3": "3.0.13"}, "platforms": [], "vex": None, "seconds": 1.0,
+        "programs": {"s3c": "1.0.0", "copa": "0.14.2", "trivy": "0.74.0"},
+    }  # fmt: skip
+    (left / "result.json").write_text(json.dumps(document))
+    attached = world.attach(image, "provenance", "--results", left).image["attach"]
+    (listed,) = attached["documents"]
+    repository = Repository(*image.partition("@")[0].split("/", 1))
+    statement = json.loads(repository.blob(repository.get(listed["digest"])["layers"][0]["digest"]))
+    details = statement["predicate"]["runDetails"]
+    assert details["builder"]["version"] == {"s3c": "1.0.0", "copa": "0.14.2", "trivy": "0.74.0"}
+    (dependency,) = statement["predicate"]["buildDefinition"]["resolvedDependencies"][:1]
+    assert dependency["digest"] == {"sha256": 64 * "b"}
+    # Of a job that used an earlier patch again nothing is known of how it was made.
+    document["images"][0]["patch"]["programs"] = {}
+    (left / "result.json").write_text(json.dumps(document))
+    assert world.attach(image, "provenance", "--results", left).image["attach"]["documents"] == []

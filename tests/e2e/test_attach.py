@@ -114,6 +114,57 @@ def test_the_chain_attaches_everything_once(fresh: Callable[[str], str], run: Ca
     assert beside.state() == state
 
 
+def statements(beside: Beside) -> dict[str, dict[str, Any]]:
+    """Kind → the in-toto statement about the image, each signed once."""
+    found: dict[str, dict[str, Any]] = {}
+    kinds = {predicate: kind for kind, predicate in artifact_types.PREDICATES.items()}
+    for listed in beside.listed():
+        if listed["artifactType"] != artifact_types.IN_TOTO:
+            continue
+        assert [one["artifactType"] for one in beside.listed(listed["digest"])] == [artifact_types.SIGNATURE]
+        manifest = beside.repository.get(listed["digest"])
+        statement = json.loads(beside.repository.blob(manifest["layers"][0]["digest"]))
+        (subject,) = statement["subject"]
+        assert f"sha256:{subject['digest']['sha256']}" == beside.digest
+        assert statement["predicateType"] == listed["annotations"][artifact_types.PREDICATE_TYPE]
+        assert found.setdefault(kinds[statement["predicateType"]], statement) is statement, "each kind once"
+    return found
+
+
+def test_the_chain_states_it_all_for_other_tools(fresh: Callable[[str], str], run: Callable[..., Ended]) -> None:
+    image = fresh("voting-app")
+    first = run("chain", image, attach="intoto")
+    beside = Beside(first.image["reference"])
+    stated = statements(beside)
+    assert stated.keys() == artifact_types.PREDICATES.keys()
+    assert [one["kind"] for one in first.image["attach"]["documents"]] == list(artifact_types.PREDICATES)
+    original = first.image["patch"]["original"].partition("@")[2]
+    definition = stated["provenance"]["predicate"]["buildDefinition"]
+    named = {one["name"]: one for one in definition["resolvedDependencies"]}
+    assert f"sha256:{named['original']['digest']['sha256']}" == original
+    assert named["vulnerability-database"]["annotations"]["lastUpdate"]
+    assert definition["internalParameters"]["upgraded"] == first.image["patch"]["upgraded"]
+    programs = stated["provenance"]["predicate"]["runDetails"]["builder"]["version"]
+    assert programs.keys() == {"s3c", "copa", "trivy"}
+    assert programs == first.image["patch"]["programs"]
+    fixed = {one["vulnerability"]["name"] for one in stated["intoto-vex"]["predicate"]["statements"]}
+    assert fixed == {one["id"] for one in first.image["patch"]["fixed"]}
+    rescan = json.loads(Path(first.image["files"]["json"]).read_text())
+    left = {one["VulnerabilityID"] for result in rescan["Results"] for one in result.get("Vulnerabilities") or ()}
+    assert {one["id"] for one in stated["intoto-vulns"]["predicate"]["scanner"]["result"]} == left
+    assert stated["vsa"]["predicate"]["verificationResult"] == "PASSED"
+    story = json.loads(Path(first.image["files"]["trace-json"]).read_text())
+    traced = [one for one in story["subject"]["documents"] if one["kind"] == "in-toto statement"]
+    assert len(traced) == len(stated)
+    assert {(one["problem"], *(signature["trust"] for signature in one["signatures"])) for one in traced} == {
+        ("", "trusted")
+    }
+    # A run that uses the patch again did not make it: it states no other provenance, and nothing twice.
+    state = beside.state()
+    assert anew(run("chain", image, attach="intoto")) == []
+    assert beside.state() == state
+
+
 def test_sign_attaches_what_the_patch_left(
     fresh: Callable[[str], str], run: Callable[..., Ended], tmp_path: Path
 ) -> None:
@@ -135,6 +186,10 @@ def test_sign_attaches_what_the_patch_left(
     openvex.write_bytes((report.parent.parent / "fixed.openvex.json").read_bytes())
     kept = tmp_path / "trivy.json"
     kept.write_bytes(report.read_bytes())
+
+    # The job that signs states how the other one made the patch.
+    run("attach", reference, "--results", left, attach="provenance")
+    assert statements(beside)["provenance"]["predicate"]["runDetails"]["builder"]["version"].keys() >= {"copa", "trivy"}
 
     # What signs takes an earlier patch only when a signature covers it.
     run("sign", reference, attach="false")

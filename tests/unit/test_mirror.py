@@ -60,13 +60,13 @@ WITHOUT = {
     "evidence": "documents sbom statement",
     "findings": "difference go_json model releases scope scope_inference threshold trivy_warnings",
     "github": (
-        "api artifact code_scanning comments delivery environments errors files issues log marker proposal run "
-        "target_branch"
+        "api artifact artifact_metadata code_scanning comments delivery environments errors files issues log marker "
+        "proposal run target_branch"
     ),
     "layers": "configuration decompression difference manager_state model rpm_database tree",
     "options": (
         "attach azure base chain comment common deploy diff evidence fleet fleet_manifests fleet_report gate github "
-        "mirror parse patch policy "
+        "github_records mirror parse patch policy "
         "programs propose refresh registry removed report scan sign trace trust upload vault verify"
     ),
     "policy": "export judge licences model objection parts",
@@ -91,7 +91,8 @@ WITHOUT = {
     "trace": "document model page text",
     "wiring": (
         "attaching azure base_advice baseline chaining context deploying files fix_history fleet_worker forecasting "
-        "github image_sources install_gate judging kubernetes logins programs result_files tracing verifying"
+        "github github_records image_sources install_gate judging kubernetes logins programs result_files tracing "
+        "verifying"
     ),
 }
 """Package → its modules without a test file of their name: what they do is tested through others, or by the contract

@@ -37,6 +37,9 @@ SARIFS = f"{REPO}/code-scanning/sarifs"
 SARIF = f"{SARIFS}/{{sarif_id}}"
 SNAPSHOTS = f"{REPO}/dependency-graph/snapshots"
 ALERTS = f"{REPO}/code-scanning/alerts"
+METADATA = "/orgs/{org}/artifacts/metadata"
+DEPLOYMENTS = f"{METADATA}/deployment-record/cluster/{{cluster}}"
+STORAGE = f"{METADATA}/storage-record"
 ARTIFACTS = f"{REPO}/actions/runs/{{run_id}}/artifacts"
 ARCHIVE = f"{REPO}/actions/artifacts/{{artifact_id}}/{{archive_format}}"
 COMMIT = f"{REPO}/commits/{{ref}}"
@@ -589,9 +592,46 @@ def _of_the_repository(route: Callable[[Request], Any]) -> Callable[[Request], A
     return checked
 
 
+def _record_deployments(request: Request) -> Any:
+    """A repository that is not there, or that the token may not write to, is skipped when a part may be."""
+    from tests.support.github.server import Answered
+
+    _of_the_organization(request)
+    own = request.state.repository.partition("/")[2]
+    body = request.body
+    taken = [one for one in body["deployments"] if one.get("github_repository", own) == own]
+    refused = [one for one in body["deployments"] if one not in taken]
+    if refused and not body.get("partial_success"):
+        request.ends(404, "One or more repositories do not exist")
+    for one in taken:
+        key = (request.path["cluster"], body["logical_environment"], one["deployment_name"])
+        request.state.deployments[key] = one
+    answer = {"total_count": len(taken)}
+    if not refused:
+        return Answered(200, answer)
+    errors = [{"cause": "not_found", "deployment": one} for one in refused]
+    return Answered(207, {**answer, "errors": errors})
+
+
+def _record_storage(request: Request) -> Any:
+    from tests.support.github.server import Answered
+
+    _of_the_organization(request)
+    request.state.storage[request.body["digest"]] = request.body
+    return Answered(200, {"total_count": 1})
+
+
+def _of_the_organization(request: Request) -> None:
+    if request.path["org"] != request.state.repository.partition("/")[0] or not request.state.organization:
+        request.ends(404, "Not Found")
+    request.needs("artifact-metadata:write")
+
+
 ROUTES: dict[tuple[str, str], Callable[[Request], Any]] = {
     ("get", "/user"): _get_user,
     ("get", "/rate_limit"): _rate_limit,
+    ("post", DEPLOYMENTS): _record_deployments,
+    ("post", STORAGE): _record_storage,
     **{
         (method, template): _of_the_repository(route)
         for method, template, route in (

@@ -128,11 +128,15 @@ class State:
         dependency_graph: whether it is switched on; `snapshots` are those kept, by detector and correlator.
         snapshot_result: what a snapshot that is valid is answered with.
         code_scanning: whether it is switched on; `found` what it made of uploads.
+        organization: whether the owner is one; `deployments` and `storage` are the records of its linked artifacts.
         last_id: ids of comments are over 32 bits by now, which GraphQL's Int does not hold.
         pending: how often the status of an upload is `pending`.
     """
 
     repository: str = "octo/shop"
+    organization: bool = True
+    deployments: dict[tuple[str, str, str], Any] = field(default_factory=dict)
+    storage: dict[str, Any] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict)
     pulls: dict[int, Pull] = field(default_factory=dict)
     issues: dict[int, Issue] = field(default_factory=dict)

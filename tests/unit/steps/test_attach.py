@@ -16,6 +16,9 @@ from s3c_actions.evidence import sbom
 from s3c_actions.evidence.statement import Statement, normalize_time
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity
 from s3c_actions.findings.threshold import Exemption, Threshold
+from s3c_actions.options.attach import AttachInputs
+from s3c_actions.options.declare import read
+from s3c_actions.options.evidence import EVIDENCE_KINDS, STATEMENT_KINDS
 from s3c_actions.registry import Descriptor, Manifest
 from s3c_actions.report.formats import sarif
 from s3c_actions.report.rendering import Rendering
@@ -138,6 +141,28 @@ def test_a_statement_is_an_artifact_that_tells_what_it_states():
         assert notes["in-toto.io/predicate-type"] == "https://slsa.dev/provenance/v1"
     assert document["layers"][0]["annotations"][artifact_types.TITLE] == "provenance.intoto.json"
     assert artifact_types.PREDICATE_TYPE not in json.loads(DOCUMENT.manifest(SUBJECT))["annotations"]
+
+
+@pytest.mark.parametrize(
+    ("given", "kinds"),
+    [
+        ("true", EVIDENCE_KINDS),
+        ("all", EVIDENCE_KINDS),
+        ("none", ()),
+        ("intoto", STATEMENT_KINDS),
+        ("true,intoto", (*EVIDENCE_KINDS, *STATEMENT_KINDS)),
+        ("sarif, vsa,SARIF", ("sarif", "vsa")),
+        ("intoto,vsa,spdx", (*STATEMENT_KINDS, "spdx")),
+    ],
+)
+def test_kinds_are_named_one_by_one_or_as_a_group(given, kinds):
+    options = read(AttachInputs, {"image": "app:1", "attach": given}, {}, lambda _notice: None)
+    assert options.attach == kinds
+
+
+def test_by_default_no_fact_is_attached_twice():
+    options = read(AttachInputs, {"image": "app:1"}, {}, lambda _notice: None)
+    assert not set(options.attach) & set(STATEMENT_KINDS)
 
 
 def test_a_statement_takes_the_place_of_its_own_kind_alone(registry, tools):
