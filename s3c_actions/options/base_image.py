@@ -31,6 +31,12 @@ def is_base_entry(entry: str) -> bool:
     return True
 
 
+def names_registry(entry: str) -> bool:
+    """Return whether an entry is of one registry: with another, whoever builds an image chooses where its base is."""
+    first, slash, _ = entry.partition("/")
+    return not _GLOB.search(first) if slash else entry != "*"
+
+
 class BaseImageOptions(Group):
     """The base of the images."""
 

@@ -21,7 +21,7 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.findings.model import Severity
 from s3c_actions.findings.scope import RequiredScope
 from s3c_actions.findings.threshold import Exemption, Threshold
-from s3c_actions.options.base_image import is_base_entry
+from s3c_actions.options.base_image import is_base_entry, names_registry
 from s3c_actions.options.parse import duration
 from s3c_actions.policy import faults
 from s3c_actions.policy.finding_rules import FindingRules
@@ -497,6 +497,14 @@ def _check_bases(policy: Policy, name: str, field: str) -> None:
                 field,
                 f"{name}: at findings.bases[{number}]: {base!r} is neither a reference nor a pattern of references.",
                 remedy="Give such as `docker.io/library/*` or `registry.example/base/python:3.12`.",
+            )
+    for number, base in enumerate(policy.findings.bases):
+        if policy.findings.scope == "own" and not names_registry(base):
+            raise InputError(
+                field,
+                f"{name}: at findings.bases[{number}]: {base!r} is of any registry, and scope is own.",
+                cause="Whoever builds an image could call one of their own its base.",
+                remedy="Name the registry, as in `docker.io/library/*`.",
             )
     if policy.findings.scope == "own" and not policy.findings.bases:
         raise InputError(

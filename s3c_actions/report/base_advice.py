@@ -13,6 +13,7 @@ from s3c_actions.report.render.terminal import plain_line
 
 _RATED: tuple[SeverityName, ...] = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 _COLUMNS = ("TAG", "CHANGE", "AGE", "CRITICAL", "HIGH", "MEDIUM", "LOW", "REMOVED", "NEW", "SIZE", "NOTE")
+_VISIBLE = 50_000
 _LARGE = ("minor version", "major version")
 
 
@@ -68,7 +69,6 @@ def _weight(findings: Mapping[SeverityName, int] | UnsetType) -> tuple[int, ...]
 def _row(option: BaseOptionEntry, current: BaseOptionEntry) -> tuple[str, ...]:
     counts = option.findings
     numbers = ["–"] * len(_RATED) if counts is UNSET else [f"{counts.get(name, 0):,}" for name in _RATED]
-    difference = "" if option is current or option.size is None or current.size is None else option.size - current.size
     return (
         plain_line(option.tag, 60),
         option.change or "in use",
@@ -76,7 +76,7 @@ def _row(option: BaseOptionEntry, current: BaseOptionEntry) -> tuple[str, ...]:
         *numbers,
         "" if option.fixed is None else f"{option.fixed:,}",
         "" if option.new is None else f"{option.new:,}",
-        _megabytes(option.size) + (f" ({difference / 1e6:+.1f})" if isinstance(difference, int) and difference else ""),
+        _megabytes(option.size) + _growth(option.size, current.size),
         plain_line("; ".join(_notes(option)), 120),
     )
 
@@ -84,10 +84,16 @@ def _row(option: BaseOptionEntry, current: BaseOptionEntry) -> tuple[str, ...]:
 def _notes(option: BaseOptionEntry) -> Sequence[str]:
     return [
         *([f"same image as {option.same_as}"] if option.same_as else []),
-        *([f"{option.os} is past its end of life"] if option.os_end_of_life else []),
         *([option.problem] if option.problem else []),
+        *([f"{option.os} is past its end of life"] if option.os_end_of_life and not option.problem else []),
     ]
 
 
 def _megabytes(size: int | None) -> str:
     return "–" if size is None else f"{size / 1e6:,.1f} MB"
+
+
+def _growth(size: int | None, current: int | None) -> str:
+    """Return how much larger another base is, in megabytes; empty where that is not known, or not to be seen."""
+    grown = 0 if size is None or current is None else size - current
+    return f" ({grown / 1e6:+,.1f})" if abs(grown) >= _VISIBLE else ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.findings.threshold import Threshold
-from s3c_actions.options.base_image import BaseImageOptions
+from s3c_actions.options.base_image import BaseImageOptions, names_registry
 from s3c_actions.options.declare import Group
 from s3c_actions.registry.base_images import BaseFinder
 from s3c_actions.report.formats.dockerfile_base import base_names
@@ -70,5 +70,12 @@ def with_scope(gate: Threshold, options: Group, policy: Policy | None) -> Thresh
             "`scope` is own, and no image counts as a base.",
             cause="Whoever builds an image can call anything its base.",
             remedy="Name the base, or patterns of bases, such as docker.io/library/*.",
+        )
+    if own and (anywhere := [entry for entry in options.base_image if not names_registry(entry)]):
+        raise InputError(
+            BaseImageOptions.base_image.name,
+            f"{anywhere[0]!r} is of any registry, and `scope` is own.",
+            cause="Whoever builds an image could call one of their own its base.",
+            remedy="Name the registry, as in docker.io/library/*.",
         )
     return replace(gate, own_only=own, bases=options.base_image)

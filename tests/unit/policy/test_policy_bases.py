@@ -65,6 +65,8 @@ def test_a_report_of_an_s3c_that_knew_no_bases_counts_everything() -> None:
     ("findings", "message"),
     [
         ("{scope: own}", "scope is own, and bases is missing"),
+        ("{scope: own, bases: ['*']}", "is of any registry"),
+        ("{scope: own, bases: [debian, '*/base']}", r"findings.bases\[1\]: '\*/base' is of any registry"),
         ("{scope: mine, bases: [debian]}", "scope"),
         ("{bases: [https://x/y]}", r"findings.bases\[0\]"),
         ("{bases: [debian, 'a b*']}", r"findings.bases\[1\]"),

@@ -38,6 +38,13 @@ def test_own_findings_need_a_base() -> None:
     assert (gate.own_only, gate.bases) == (True, ("debian:12",))
 
 
+@pytest.mark.parametrize("entry", ["*", "*/base", "debian:12,r?.example/*"])
+def test_own_findings_need_a_base_of_a_known_registry(entry: str) -> None:
+    with pytest.raises(InputError, match="is of any registry"):
+        with_scope(GATE, given(**{"scope": "own", "base-image": entry}), None)
+    assert with_scope(GATE, given(**{"base-image": entry}), None).own_only is False
+
+
 def test_a_policy_has_a_scope_of_its_own() -> None:
     with pytest.raises(InputError, match="given beside a policy"):
         with_scope(GATE, given(**{"scope": "own", "base-image": "debian:12"}), POLICY)
