@@ -30,7 +30,7 @@ GRANTED = ExceptionEntry(
 def listed(*exceptions: ExceptionEntry, created: str = "2026-11-24T00:00:00Z", command: str = "policy") -> ShardResult:
     """What `policy check` or `exception list` says of the image."""
     judgement = JudgementEntry(
-        reference=REFERENCE, policy="", admitted=True, refusals=(), exceptions=exceptions, seconds=0.0
+        reference=REFERENCE, policy="", admitted=True, refusals=(), forecast=(), exceptions=exceptions, seconds=0.0
     )
     entry = replace(RESULT.document.images[0], image=REFERENCE, reference=REFERENCE, judgement=judgement)
     document = replace(RESULT.document, command=command, created=created, images=(entry,))

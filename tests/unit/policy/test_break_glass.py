@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from s3c_actions.core.errors import InputError
 from s3c_actions.policy import break_glass, export, model
 from s3c_actions.policy.break_glass import ExceptionDocument, describe, describe_left, judge_exceptions, to_verify
+from s3c_actions.policy.finding_rules import FindingRules
 from s3c_actions.policy.judge import Evidence, SignerStatus, judge_evidence
-from s3c_actions.policy.model import BreakGlassRules, FindingRules, Policy
+from s3c_actions.policy.model import BreakGlassRules, Policy
 from tests.support import evidence as made
 from tests.support import exceptions
 

@@ -18,7 +18,7 @@ from s3c_actions.core.secrets import Secrets
 from s3c_actions.options import declare
 from s3c_actions.options import gate as declared
 from s3c_actions.options.gate import stages as parse_mode
-from s3c_actions.policy.judge import Objection
+from s3c_actions.policy.objection import Objection
 from s3c_actions.wiring import gate_preview
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.install_gate import wanted_stages
