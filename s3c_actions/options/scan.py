@@ -114,7 +114,7 @@ class TrivyOptions(Group):
     )
     ignore_files: Input[tuple[str, ...]] = Input(
         name="ignore-files",
-        basic=("scan", "patch"),
+        basic=("scan",),
         metavar="FILE,…",
         help="Findings that are set aside: `.trivyignore` (an id a line, `exp:2027-01-31`) or `.trivyignore.yaml` "
         "(`id`, `expired_at`, `statement`) files. What has expired, or soon will, is told. Without this, a "

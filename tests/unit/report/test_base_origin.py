@@ -55,7 +55,7 @@ def test_the_table_has_two_parts() -> None:
 def test_the_page_has_a_filter() -> None:
     page = html_page.render(report(), Rendering()).decode()
     rows = json.loads(page.partition('id="data">')[2].partition("</script>")[0])["rows"]
-    assert [row[13] for row in rows] == [0, 1, 0] or sorted(row[13] for row in rows) == [0, 0, 1]
+    assert [row[15] for row in rows] == [0, 1, 0] or sorted(row[15] for row in rows) == [0, 0, 1]
     assert 'id="own"' in page
     assert "not of the base (1)" in page
     assert 'type="checkbox" id="own"' not in html_page.render(report(known=False), Rendering()).decode()
