@@ -62,16 +62,19 @@ class CachedDownload(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """One file at one address.
 
     Attributes:
-        url: https; http on this machine alone.
+        url: https; http on this machine alone. It identifies the copy, also where `ask` asks another way.
         folder: of the copies of all addresses.
         limit: in bytes.
         lasts: how long a copy is used without asking whether there is a newer one.
+        ask: asks another way than HTTP's: given the version of the copy, empty without one, it returns the file and its
+            version, None for an unchanged one, and raises DownloadFailed.
     """
 
     url: str
     folder: Path
     limit: int
     lasts: timedelta
+    ask: Callable[[str], tuple[bytes, str] | None] | None = None
 
     @property
     def _place(self) -> Path:
@@ -141,6 +144,9 @@ class CachedDownload(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 
     def _download(self, record: _Record | None) -> tuple[bytes, str, str] | None:
         """Return the file, its ETag and its time of change; None when the copy is the newest."""
+        if self.ask is not None:
+            answer = self.ask(record.etag if record is not None else "")
+            return None if answer is None else (*answer, "")
         headers = {"Accept-Encoding": "identity"}
         if record is not None:
             headers |= {"If-None-Match": record.etag} if record.etag else {}

@@ -49,7 +49,7 @@ class FindingEntry(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_f
         str | UnsetType, Meta(description="When the advisory was published, of a finding that a patch fixed.")
     ] = UNSET
     exploited_since: Annotated[
-        str | UnsetType,
+        Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | UnsetType,
         Meta(
             description="The day on which CISA listed it as exploited (KEV). Missing where it does not, and where no "
             "such data was given (`exploitation_data` of the scan)."
