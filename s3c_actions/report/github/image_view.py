@@ -37,6 +37,7 @@ from s3c_actions.report.document import (
     Counts,
     ErrorEntry,
     ImageResult,
+    JudgementEntry,
     PatchEntry,
     ProposedEntry,
     ResultDocument,
@@ -588,11 +589,23 @@ def _evidence(image: ImageResult) -> Markup:
     """Describe the attached evidence, or that the policy admits the image."""
     attach, judgement = image.attach, image.judgement
     if judgement is not None and judgement.admitted:
-        return mark_safe("the policy admits it")
+        return mark_safe(f"the policy admits it{_exceptions(judgement)}")
     if attach is None:
         return mark_safe("")
     kinds = ", ".join(escape.markdown(document.kind, 40) for document in attach.documents[:10])
     return mark_safe(f"evidence {'there already' if attach.skipped else 'attached'}: {kinds}")
+
+
+def _exceptions(judgement: JudgementEntry) -> str:
+    """Describe the break-glass exceptions that count, with their ends."""
+    exceptions = () if judgement.exceptions is UNSET else judgement.exceptions
+    granted = [
+        f"{escape.markdown(', '.join(one.findings[:5]), 200)} until {escape.markdown(one.until, 40)} "
+        f"by {escape.markdown(one.who, 100)}: {escape.markdown(one.why, 300)}"
+        for one in exceptions[:5]
+        if not one.ignored
+    ]
+    return f" with break-glass exceptions: {'; '.join(granted)}" if granted else ""
 
 
 def _admission(image: ImageResult) -> Markup:

@@ -12,12 +12,13 @@ from s3c_actions.core.errors import OutsideError, Refused
 from s3c_actions.findings import trivy_report
 from s3c_actions.findings.difference import compare_scans
 from s3c_actions.findings.model import FindingKind, Severity
+from s3c_actions.policy.break_glass import JudgedException
 from s3c_actions.report.document import ResultDocument
 from s3c_actions.report.formats import text_table
 from s3c_actions.report.github import comment, summary
 from s3c_actions.report.rendering import Rendering
-from s3c_actions.result.model import Comparison, ImageOutcome, Outcome
-from tests.support import builds, outcomes
+from s3c_actions.result.model import Comparison, ImageOutcome, Outcome, PolicyJudgement
+from tests.support import builds, exceptions, outcomes
 from tests.support.builds import Build, Occurrence
 
 RUN = "https://github.example/org/app/actions/runs/7"
@@ -161,6 +162,23 @@ def mixed(unrated: int = 0) -> ResultDocument:
 
 
 RENDERERS = pytest.mark.parametrize("render", [lambda document: comment.render([document]), summary.render])
+
+
+def test_an_image_that_break_glass_admits_is_not_shown_as_plainly_admitted() -> None:
+    grant = exceptions.grant(outcomes.NOW, "CVE-2024-1", who="@ada <img>", why="down | now")
+    granted = JudgedException(digest=exceptions.digest(1), grant=grant, granter="oncall", ignored="")
+    over = replace(granted, digest=exceptions.digest(2), ignored="it ended at 2026-11-22T00:00:00Z")
+    reference = f"localhost:5000/app@{exceptions.digest(3)}"
+    judgement = PolicyJudgement(reference=reference, policy="", refusals=(), exceptions=(granted, over))
+    image = ImageOutcome(image=reference, reference=reference, judgement=judgement)
+    document = outcomes.document(Outcome(command="policy", images=(image,)))
+    text = summary.render(document)
+    assert text.count("break-glass exceptions") == 1
+    assert f"CVE-2024-1 until {grant.until:%Y-%m-%dT%H}" in text.replace("\\", "").replace("&#58;", ":")
+    assert "<img>" not in text
+    plain = replace(judgement, exceptions=(over,))
+    document = outcomes.document(Outcome(command="policy", images=(replace(image, judgement=plain),)))
+    assert "break-glass" not in summary.render(document)
 
 
 @RENDERERS
