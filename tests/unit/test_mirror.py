@@ -61,7 +61,7 @@ WITHOUT = {
         "api artifact code_scanning comments delivery environments errors files issues log marker proposal run "
         "target_branch"
     ),
-    "layers": "configuration decompression difference manager_state model rpm_database tree",
+    "layers": "configuration decompression difference manager_state model tree",
     "options": (
         "attach azure chain comment common deploy evidence fleet fleet_manifests fleet_report gate github mirror parse "
         "patch policy "
