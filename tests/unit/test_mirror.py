@@ -89,7 +89,7 @@ WITHOUT = {
     ),
     "trace": "document model page text",
     "wiring": (
-        "attaching azure baseline chaining context deploying files fleet_worker github image_sources install_gate "
+        "attaching azure baseline chaining context deploying files fleet_worker github install_gate "
         "judging kubernetes logins programs result_files tracing verifying"
     ),
 }
