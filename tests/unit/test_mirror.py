@@ -63,7 +63,7 @@ WITHOUT = {
         "api artifact artifact_metadata code_scanning comments delivery environments errors files issues log marker "
         "proposal run target_branch"
     ),
-    "layers": "configuration decompression difference manager_state model rpm_database tree",
+    "layers": "configuration decompression difference manager_state model tree",
     "options": (
         "attach azure base chain comment common deploy diff evidence fleet fleet_manifests fleet_report gate github "
         "github_records mirror parse patch policy "
@@ -91,8 +91,7 @@ WITHOUT = {
     "trace": "document model page text",
     "wiring": (
         "attaching azure base_advice baseline chaining context deploying files fix_history fleet_worker forecasting "
-        "github github_records image_sources install_gate judging kubernetes logins programs result_files tracing "
-        "verifying"
+        "github github_records install_gate judging kubernetes logins programs result_files tracing verifying"
     ),
 }
 """Package → its modules without a test file of their name: what they do is tested through others, or by the contract
