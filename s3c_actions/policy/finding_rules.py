@@ -87,7 +87,7 @@ class FindingRules(Part, frozen=True, kw_only=True):
         bool,
         Meta(
             description="Vulnerabilities that CISA's catalogue lists as known to be exploited (KEV) are refused "
-            "whatever their severity, and whether or not they have a fix. No exception excuses them."
+            "whatever their severity, and whether or not they have a fix. No exception of this file excuses them."
         ),
     ] = False
     fixable_only: Annotated[bool, Meta(description="Findings that have no fix pass.")] = False
