@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from s3c_actions.commands import deploy as deploy_command
+from s3c_actions.commands import refresh
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.progress import Silent
 from s3c_actions.core.reference import Reference
@@ -19,7 +20,8 @@ from s3c_actions.github.artifact_metadata import Deployment
 from s3c_actions.github.errors import FailureKind, GitHubError
 from s3c_actions.options.declare import read
 from s3c_actions.options.refresh import RefreshInputs
-from s3c_actions.result.model import Admission, AppliedObject, DeployResult
+from s3c_actions.report.github.refresh_issue import RefreshedImage
+from s3c_actions.result.model import Admission, AppliedObject, DeployResult, ImageOutcome
 from s3c_actions.wiring import github_records
 from tests.contract.test_github_comments import client
 from tests.support.github.server import GitHub
@@ -199,3 +201,18 @@ def test_deploy_records_what_runs_of_its_own_images(github: GitHub, monkeypatch:
     assert asked == [["voting"]]
     assert [deployment.place for deployment in running] == ["voting/app", "voting/worker"]
     assert recorded(github, running).count == 2
+
+
+def test_refresh_records_what_it_found_running(github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image that was given, and that no workload is known to run, is no deployment."""
+    listed: tuple[object, ...] = ({str(APP): ("voting/app",), str(DATABASE): ()}, {}, (), "https://aks.example:443")
+    monkeypatch.setattr(refresh, "_list_images", lambda *_: listed)
+    monkeypatch.setattr(refresh, "create_scanner", lambda *_args, **_named: None)
+    monkeypatch.setattr(
+        refresh, "_refresh_image", lambda image, *_: (ImageOutcome(image=image), RefreshedImage(image=image))
+    )
+    options = read(RefreshInputs, {"attach": "none", "github-records": "deployments"}, {}, lambda _notice: None)
+    refresh.run(options, context(tmp_path, **github.variables()))
+    ((key, record),) = github.state.deployments.items()
+    assert key == ("aks.example", "production", "voting-app-voting-app")
+    assert record["digest"] == DIGEST

@@ -21,8 +21,7 @@ from tests.support.signing import Ended, s3c
 @pytest.fixture
 def refresh(lab: Lab, github: GitHub, tmp_path: Path) -> Callable[..., Ended]:
     """Runs the command, its issue in the stand-in's repository."""
-    permissions = frozenset({"contents:read", "issues:write", "artifact-metadata:write"})
-    github.state.tokens["run-token"] = Token(permissions=permissions)
+    github.state.tokens["run-token"] = Token(permissions=frozenset({"contents:read", "issues:write"}))
 
     def run(*arguments: str | Path) -> Ended:
         flags = ("--trivy-cache-dir", lab.trivy_cache, "--offline", "--format", "json", "--issue")
@@ -105,12 +104,8 @@ def test_what_runs_on_the_cluster(
     assert (nothing.code, "nothing runs there" in nothing.stderr) == (2, True)
     kubectl("run", "web", f"--image={signed}", "-n", namespace, "--restart=Never", "--command", "--", "sleep", "1000")
     kubectl("wait", "pod/web", "-n", namespace, "--for=condition=Ready", "--timeout=180s")
-    ended = refresh(*flags, "--github-records", "deployments", "--record-cluster", "lab")
+    ended = refresh(*flags)
     assert ended.code == 0, ended.stderr
-    ((cluster, stage, name),) = github.state.deployments
-    assert (cluster, stage) == ("lab", "production")
-    assert name == f"{namespace}-web-{signed.partition('@')[0].rpartition('/')[2].partition(':')[0]}"
-    assert github.state.deployments[cluster, stage, name]["digest"] == signed.partition("@")[2]
     assert [one["reference"] for one in ended.result["images"]] == [signed]
     [body] = open_issues(github)
     assert f"| `{signed}` | `{namespace}/web` |" in body
