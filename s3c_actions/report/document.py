@@ -488,7 +488,7 @@ class JudgementEntry(Entry, frozen=True, kw_only=True):
     policy: str
     admitted: bool
     refusals: tuple[RefusalEntry, ...]
-    forecast: tuple[ForecastEntry, ...]
+    forecast: tuple[ForecastEntry, ...] = ()
     exceptions: tuple[ExceptionEntry, ...] | UnsetType = UNSET
     seconds: float
 

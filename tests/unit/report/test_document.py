@@ -112,7 +112,7 @@ def objects(value: Any, path: Path = ()) -> Iterator[Path]:
         for part in value[:1]:
             yield from objects(part, (*path, 0))
     elif isinstance(value, dict):
-        if path[-1:] not in {("files",), ("metadata",), ("upgraded",), ("exempt",)}:
+        if path[-1:] not in {("files",), ("metadata",), ("upgraded",), ("exempt",), ("programs",)}:
             yield path
         for key, part in value.items():
             yield from objects(part, (*path, key))
@@ -145,8 +145,9 @@ LATER = {
         "report_sha256",
     },
     "certificate": {"judged"},
-    "unsigned_denied": {"pauses"},
-    "refusals": {"exceptions"},
+    "patched": {"changes", "programs"},
+    "unsigned_denied": {"pauses", "stages"},
+    "refusals": {"exceptions", "forecast"},
 }
 """Keys that were added after the first documents of this version, by a key that only objects of that kind have."""
 
