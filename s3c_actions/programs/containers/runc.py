@@ -176,9 +176,13 @@ class RuncRuntime:
             environment[name] = value
         capabilities = [f"CAP_{name}" for name in request.capabilities]
         limits = [("RLIMIT_NOFILE", OPEN_FILES), ("RLIMIT_CORE", 0)]
-        namespaces: list[dict[str, str]] = [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "cgroup", "user")]
+        namespaces: list[dict[str, str]] = [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "cgroup")]
         peer = self._peer_network(request.peer) if request.peer else ""
-        namespaces.append({"type": "network", **({"path": peer} if peer else {})})
+        # With the user namespace that owns the network, or a command could not enter both later.
+        namespaces += [
+            {"type": kind, **({"path": f"{peer}/{name}"} if peer else {})}
+            for kind, name in (("user", "user"), ("network", "net"))
+        ]
         mapping = [{"containerID": 0, "hostID": self.first_user, "size": USERS}]
         memory = {"limit": MEMORY_BYTES, **({"swap": MEMORY_BYTES} if _has_swap() else {})}
         return {
@@ -224,7 +228,7 @@ class RuncRuntime:
             pid = int(reading.parse_json(state.stdout.encode())["pid"])
         except (ValueError, KeyError, TypeError) as error:
             raise self.error(state.stderr or f"{name} does not run") from error
-        return f"/proc/{pid}/ns/net"
+        return f"/proc/{pid}/ns"
 
 
 class RuncContainer:

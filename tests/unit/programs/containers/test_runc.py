@@ -128,6 +128,7 @@ def test_a_companion_has_the_network(root: Path, runtime: RuncRuntime, program: 
     program.prints["state"] = json.dumps({"pid": 42})
     document = configured(root, runtime, peer="s3c-smoke-2")
     assert {"type": "network", "path": "/proc/42/ns/net"} in document["linux"]["namespaces"]
+    assert {"type": "user", "path": "/proc/42/ns/user"} in document["linux"]["namespaces"]
     assert "/sys" not in [mount["destination"] for mount in document["mounts"]]
 
 
