@@ -104,7 +104,7 @@ class World:
     def attach(self, *rows: str, db: Path | None = None, key: tuple[str, str] | None = None, more: Any = ()) -> Ended:
         signer = key or (self.lab.key, self.lab.certificate)
         flags = ["--key", signer[0], "--certificate", signer[1], "--policy", str(self.policy), "--exit-code", "0"]
-        flags += ["--trivy-cache-dir", str(db or self.first), "--offline", "--attach", "sarif,spdx"]
+        flags += ["--trivy-cache-dir", str(db or self.first), "--offline", "--attach", "sarif,spdx,vsa"]
         return self.run("attach", *(self.images[row] for row in rows), *flags, *map(str, more))
 
     def refresh(
