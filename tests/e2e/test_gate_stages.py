@@ -113,7 +113,8 @@ def test_the_preview_is_what_deny_then_does_for_every_image(
     seen = gate("preview", "--namespaces", namespace)
     assert seen.code == 0, seen.stderr
     listed = {name: one for one in seen.result["preview"]["images"] for name in one["names"]}
-    assert {*images} <= {*listed}
+    # Of tags that lead somewhere, Ratify's mutation has written the digests into the templates.
+    assert {image for image in images if "@" in image} <= {*listed}
     assert {one["verdict"] for one in listed.values()} == {"admitted", "refused"}
     denials = {image: kubectl.tried(pod("x", pod_spec(image))) for image in listed}
     assert {image: one["verdict"] for image, one in listed.items()} == {
