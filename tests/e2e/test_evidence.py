@@ -313,7 +313,8 @@ def test_a_new_vulnerability_is_reported_and_refused_at_the_next_start_of_a_pod(
     assert not github.state.issues
     time.sleep(1.1)  # times are told in whole seconds
     ended = world.refresh("", *of_the_cluster, db=world.second, environment=told)
-    assert f"✘ {image}   1 high can be fixed; new report attached" in ended.stdout
+    assert f"✘ {image}   1 high can be fixed, its next start is refused today: " in ended.stdout
+    assert "; new report attached" in ended.stdout
     [issue] = github.state.issues.values()
     assert NEW in issue.body and f"{namespace}/first" in issue.body
     assert f"{NEW} (HIGH, bash, fixed in 2.0-1)" in kubectl.until_denied(second, NEW)
@@ -325,7 +326,7 @@ def test_each_platform_of_an_index_is_signed_and_has_evidence_of_its_own(world: 
     for one in listed:
         referrers = world.repository.get(one["digest"].replace(":", "-"))["manifests"]
         kinds = {referrer["artifactType"] for referrer in referrers}
-        assert kinds == {artifact_types.SIGNATURE, artifact_types.SARIF, artifact_types.SPDX}
+        assert kinds == {artifact_types.SIGNATURE, artifact_types.SARIF, artifact_types.SPDX, artifact_types.IN_TOTO}
     runs = json.loads(world.content("index"))["runs"]
     assert {run["properties"]["s3c"]["image"] for run in runs} == {one["digest"] for one in listed}
     assert {run["properties"]["s3c"]["platform"] for run in runs} == {"linux/amd64", "linux/arm64"}

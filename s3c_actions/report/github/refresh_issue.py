@@ -13,6 +13,8 @@ from s3c_actions.report.render import escape
 MAX_FINDINGS = 100
 MAX_PLACES = 10
 MAX_CLAUSES = 3
+MAX_LINE = 2000
+"""Characters of what is said of an image in the text."""
 BODY_BYTES = 60_000
 
 
@@ -123,12 +125,12 @@ def render_text(images: Sequence[RefreshedImage], pauses: Sequence[str] = ()) ->
         clauses = ([f"{_count_severities(image.findings)} can be fixed"] if image.findings else []) + list(
             image.refused
         )
-        clauses += [f"its next start is refused {line}" for line in image.losses[:MAX_CLAUSES]]
-        clauses += [f"the signature by {signer} ends on {end}" for signer, end in image.ending.items()]
         clauses += image.exceptions
+        clauses += [f"the signature by {signer} ends on {end}" for signer, end in image.ending.items()]
+        clauses += [f"its next start is refused {line}" for line in image.losses[:MAX_CLAUSES]]
         outcome = image.problem or ", ".join(clauses) or "nothing to fix"
         outcome += f"; {image.evidence}" if image.evidence else ""
-        lines.append(f"{'✔' if image.done else '✘'} {escape.line(image.image)}   {escape.line(outcome)}")
+        lines.append(f"{'✔' if image.done else '✘'} {escape.line(image.image)}   {escape.line(outcome, MAX_LINE)}")
     return "".join(f"{line}\n" for line in lines)
 
 
