@@ -372,9 +372,9 @@ class PatchEntry(Entry, frozen=True, kw_only=True):
         Meta(description="The patched image compared with the original; null when it was not compared."),
     ] = UNSET
     programs: Annotated[
-        dict[str, str],
+        dict[str, str] | UnsetType,
         Meta(description="Program to version, of those that made the patch; empty when this run did not make it."),
-    ] = {}
+    ] = UNSET
 
 
 class PlatformSmokeEntry(Entry, frozen=True, kw_only=True):
@@ -488,7 +488,7 @@ class JudgementEntry(Entry, frozen=True, kw_only=True):
     policy: str
     admitted: bool
     refusals: tuple[RefusalEntry, ...]
-    forecast: tuple[ForecastEntry, ...] = ()
+    forecast: tuple[ForecastEntry, ...] | UnsetType = UNSET
     exceptions: tuple[ExceptionEntry, ...] | UnsetType = UNSET
     seconds: float
 

@@ -25,6 +25,20 @@ def machine():
     return Machine(runner=Runner({}), progress=Recorded(), cache=Path("/nonexistent"))
 
 
+@pytest.fixture(autouse=True)
+def heeded():
+    """No signal is ignored, as those of a shell's background or of nohup are."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in numbers
+        if signal.getsignal(number) == signal.SIG_IGN
+    }
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_interrupts_and_those_after_it_are_answered(machine, number):
     done = []
