@@ -169,9 +169,10 @@ def _interrupted_once(machine: Machine) -> Iterator[Callable[[], None]]:
     try:
         yield hold
     finally:
-        if not interruptions:  # else the process ends, and a second Ctrl-C would change its exit code
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        for number, handler in before.items():
+            # The process ends after an interruption, and another Ctrl-C would change its exit code, also when Python
+            # has taken its own handlers away.
+            signal.signal(number, signal.SIG_IGN if interruptions else handler)
 
 
 def _stage(demo_lab: lab.Lab, output: Path, machine: Machine) -> voting.Stage:

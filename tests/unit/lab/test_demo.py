@@ -27,13 +27,11 @@ def machine():
 
 @pytest.fixture(autouse=True)
 def heeded():
-    """No signal is ignored, as those of a shell's background or of nohup are."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {
-        number: signal.signal(number, signal.default_int_handler)
-        for number in numbers
-        if signal.getsignal(number) == signal.SIG_IGN
-    }
+    """No signal is ignored, as those of a shell's background or of nohup are; afterwards all are as before."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -50,6 +48,7 @@ def test_the_first_signal_interrupts_and_those_after_it_are_answered(machine, nu
                 os.kill(os.getpid(), again)
             done.append("cleaned up")
     assert done == ["cleaned up"]
+    assert signal.getsignal(number) == signal.SIG_IGN, "until the process ends"
     assert machine.progress.lines == ["the lab is being taken down: a moment"] * 3
 
 
