@@ -172,7 +172,8 @@ def test_the_whole_story(
     assert (newest["problem"], newest["counts"]["low"], len(newest["findings"])) == ("", 1, 1)
     assert [one["trust"] for one in newest["signatures"]] == ["trusted"]
     told = {kind: one["told"] for (kind, *_), one in documents.items() if one["told"]}
-    assert told == {"SBOM": told["SBOM"], "VEX": "1 statement, 1 fixed", "result": "s3c chain: passed"}
+    assert told == {"SBOM": told["SBOM"], "VEX": "1 statement, 1 fixed", "result": told["result"]}
+    assert told["result"].startswith("s3c chain: passed; against its original: Only these ")
     assert {one["told"] for one in subject["documents"] if one["kind"] == "SBOM"} == {"2 packages", "1 component"}
     [foreign] = [one for one in subject["documents"] if one["problem"]]
     assert foreign["problem"].startswith("it is about another image")
