@@ -20,6 +20,7 @@ from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
 from s3c_actions.core.reference import Reference
 from s3c_actions.programs.containers.runc import FOLDER, STATE, RuncRuntime
+from s3c_actions.programs.install.cache import lock_file
 from s3c_actions.registry import Registry
 from s3c_actions.registry.credentials import Logins
 from s3c_actions.result.smoke import SmokeResult, SmokeVerdict
@@ -59,6 +60,13 @@ def image(real: str, request: pytest.FixtureRequest) -> Callable[..., Reference]
         return Reference.parse(f"{real}/{repository.name}@{repository.image([layer], tag, config=settings)['digest']}")
 
     return push
+
+
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    """One of these tests at a time on this machine: each looks at what is left of all."""
+    with lock_file(cache_path(os.environ) / "lab" / ".smoke-tests.lock"):
+        yield
 
 
 @pytest.fixture
