@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 PACKAGES = {"dockerd": "docker.io", "runc": "runc"}
+TIMEOUT = 600
+"""Seconds for an answer. Docker's library has no limit of its own for builds and for the end of a container."""
 BRIDGE = Path("/sys/class/net/docker0")
 _REMEDY = "Start Docker yourself, or look at the log for what the kernel refuses."
 
@@ -104,7 +106,7 @@ def connect(machine: Machine) -> Iterator[DockerClient]:
     from docker.errors import DockerException
 
     try:
-        client = docker.from_env(environment=dict(machine.environment), timeout=600)
+        client = docker.from_env(environment=dict(machine.environment), timeout=TIMEOUT)
         client.ping()
     except DockerException as error:
         raise OutsideError(

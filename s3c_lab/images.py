@@ -115,6 +115,7 @@ def _docker_build(docker: DockerClient, folder: Path, imported: str, security: s
             nocache=True,
             network_mode="host",
             decode=True,
+            timeout=docker_engine.TIMEOUT,
             buildargs={"BASE": imported, "SECURITY": f"deb {security} {CODENAME}-security main", **_proxies(machine)},
         )
         for message in messages:

@@ -225,7 +225,7 @@ def _collect_changelogs(image: str, out: Path, machine: Machine) -> None:
                 )
                 try:
                     container.start()
-                    code = int(container.wait()["StatusCode"])
+                    code = int(container.wait(timeout=docker_engine.TIMEOUT)["StatusCode"])
                     output = container.logs(stdout=False).decode(errors="replace")
                 finally:
                     container.remove(force=True, v=True)  # with the volume that the image declares

@@ -1,8 +1,9 @@
 """Limit the total time of an HTTP answer: its status, headers and body together.
 
 The time limits of HTTP libraries apply to a single read from the socket. A server that sends one byte a second stays
-within them and blocks a run for ever. After `limit`, the limit that a client gives for a read applies to the whole
-answer; only a body that arrives at SLOWEST or faster may take longer: a large download is not cut off, a trickle is.
+within them and blocks a run for ever. After `install_limits`, the limit that a client gives for a read applies to the
+whole answer; only a body that arrives at MIN_BYTES_PER_SECOND or faster may take longer: a large download is not cut
+off, a trickle is. A local daemon that its client waits for without limit (Docker's, until a container ends) has none.
 """
 
 from __future__ import annotations
@@ -42,13 +43,20 @@ class _Response(http.client.HTTPResponse):
 
     def __init__(self, sock: socket.socket, *arguments: Any, **more: Any) -> None:
         super().__init__(sock, *arguments, **more)
-        self._stream = _Stream(self.fp.detach(), sock)
-        self.fp = io.BufferedReader(self._stream)
+        self._stream: _Stream | None = None
+        if not _is_unlimited_local(sock):
+            self._stream = _Stream(self.fp.detach(), sock)
+            self.fp = io.BufferedReader(self._stream)
 
     def begin(self) -> None:
         """Read status and headers."""
         super().begin()
-        self._stream.in_body = True
+        if self._stream is not None:
+            self._stream.in_body = True
+
+
+def _is_unlimited_local(sock: socket.socket) -> bool:
+    return sock.family == socket.AF_UNIX and sock.gettimeout() is None
 
 
 class _Stream(io.RawIOBase):

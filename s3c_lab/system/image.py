@@ -107,7 +107,7 @@ class SystemImage:
         _import_tarball(docker, debian, name)
         try:
             with _running(docker, name, self._script()) as container:
-                if docker.api.wait(container)["StatusCode"] != 0:
+                if docker.api.wait(container, timeout=docker_engine.TIMEOUT)["StatusCode"] != 0:
                     raise OutsideError(
                         f"Debian's packages {', '.join(self.packages)} could not be installed in a container.",
                         cause="Most often the package mirror cannot be reached from one.",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import faulthandler
 import io
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
@@ -459,6 +461,23 @@ def test_an_answer_is_read_through_the_limit():
     assert (answer.status, answer.getheader("X"), answer.read()) == (200, "y", b"body")
     answer.close()
     ours.close()
+
+
+@pytest.mark.parametrize(("family", "limited"), [(socket.AF_UNIX, False), (socket.AF_INET, True)])
+def test_a_local_daemon_is_waited_for_and_a_host_is_not(family, limited, monkeypatch):
+    # Docker's answer to who waits for a container is one line, when it has ended: after minutes.
+    monkeypatch.setattr(response_limits, "DEFAULT_SECONDS", 0.1)
+    pair, theirs = socket.socketpair()
+    with theirs, socket.socket(family, socket.SOCK_STREAM, fileno=pair.detach()) as ours:
+        theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+        answer = response_limits._Response(ours, method="GET")
+        answer.begin()
+        later = threading.Timer(0.3, theirs.sendall, [b"body"])
+        later.start()
+        with pytest.raises(response_limits.TooSlow) if limited else contextlib.nullcontext():
+            assert answer.read() == b"body"
+        later.join()
+        answer.close()
 
 
 # Challenges
