@@ -12,6 +12,7 @@ import glob
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -327,9 +328,7 @@ def _find_files(source: str, cwd: Path) -> list[tuple[Path, Path]]:
         return [(file, file.relative_to(path)) for file in files]
     if path.is_file():
         return [(path, Path(path.name))]
-    # Path.glob accepts no absolute pattern.
-    matches = glob.glob(str(path), recursive=True) if glob.has_magic(source) else []  # noqa: PTH207
-    files = sorted(Path(match) for match in matches if Path(match).is_file())
+    files = sorted(match for match in _match(source, cwd) if match.is_file()) if glob.has_magic(source) else []
     if not files:
         raise InputError(
             FIELD,
@@ -337,6 +336,27 @@ def _find_files(source: str, cwd: Path) -> list[tuple[Path, Path]]:
             remedy="Look at the path; it starts in the folder that s3c runs in.",
         )
     return [(file, file.relative_to(cwd) if file.is_relative_to(cwd) else Path(file.name)) for file in files]
+
+
+def _match(source: str, cwd: Path) -> Iterator[Path]:
+    """Yield what a pattern matches, as a shell does: hidden names only where the pattern has the point.
+
+    `**` enters no linked folder: two links to a folder that they are in have 2^40 paths.
+    """
+    pattern = Path(source).expanduser()
+    root = Path(pattern.anchor) if pattern.is_absolute() else cwd
+    parts: list[str] = []
+    for part in pattern.relative_to(pattern.anchor).parts:
+        if part == "**" == "".join(parts[-1:]):
+            continue  # each more would walk every folder once more
+        parts.append(part if part == "**" else re.sub(r"\*+", "*", part))
+    if parts[-1] == "**":
+        parts.append("*")
+    named = [part for part in parts if part.startswith(".")]
+    for match in root.glob("/".join(parts)):
+        hidden = [part for part in match.relative_to(root).parts if part.startswith(".")]
+        if all(any(fnmatchcase(part, name) for name in named) for part in hidden):
+            yield match
 
 
 def _kustomization_error(file: str, folder: str) -> InputError:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from s3c_actions.core.moments import CLOCK_SKEW
 from s3c_actions.findings.releases import ECOSYSTEM_SOURCES, find_distribution
 
 MAX_DATABASE_AGE = timedelta(days=14)
@@ -70,6 +71,11 @@ def outdated_reason(database: Database | None, now: datetime, oldest: timedelta 
     if database.updated is None:
         return "The vulnerability database does not say when it was made: what it does not know cannot be judged."
     age = now - database.updated
+    if age < -CLOCK_SKEW:
+        return (
+            f"The vulnerability database is dated {database.updated:%Y-%m-%d}, which is still to come: how old it is "
+            "cannot be judged."
+        )
     if age > oldest:
         return (
             f"The vulnerability database is {age.days} days old, and one of more than {oldest.days} is not relied on: "

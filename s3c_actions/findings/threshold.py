@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from s3c_actions.core.errors import Refused
+from s3c_actions.core.moments import CLOCK_SKEW
 from s3c_actions.core.text import plural
 from s3c_actions.findings.exploit_facts import grace_start, is_exploited, is_likely
 from s3c_actions.findings.model import Finding, FindingKind, Severity, count_by_severity
@@ -108,10 +109,15 @@ class Threshold:
         return ends is not None and ends > self.now
 
     def grace_end(self, finding: Finding) -> datetime | None:
-        """From when on the grace of its severity no longer lets this finding pass; None without one."""
+        """From when on the grace of its severity no longer lets this finding pass; None without one.
+
+        What is dated in days to come has none, as it would last until then.
+        """
         grace = next((grace for severity, grace in self.graces if severity is finding.severity), None)
         start = grace_start(finding)
-        return start + grace if grace is not None and start is not None else None
+        if grace is None or start is None or start - CLOCK_SKEW > self.now:
+            return None
+        return start + grace
 
     def _is_refused_at_once(self, finding: Finding) -> bool:
         if is_likely(finding, self.epss):

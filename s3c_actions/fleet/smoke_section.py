@@ -85,8 +85,8 @@ def problem(section: SmokeSection) -> str:
 
 
 def write(section: SmokeSection | None) -> str:
-    """Return a section as text, the same for equal sections; empty for none."""
-    return msgspec.json.encode(section, order="deterministic").decode() if section is not None else ""
+    """Return a section as text, with its companions in their order; empty for none."""
+    return msgspec.json.encode(section).decode() if section is not None else ""
 
 
 def parse(text: str) -> SmokeSection | None:

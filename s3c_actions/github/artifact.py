@@ -168,6 +168,8 @@ def decode_result(data: bytes) -> ResultDocument:
         raise InvalidArtifact(_rejection("one is not JSON"), original=str(error)[:200]) from error
     try:
         return msgspec.convert(value, ResultDocument)
+    except UnicodeEncodeError as error:
+        raise InvalidArtifact(_rejection("one has half a character"), original=str(error)[:200]) from error
     except msgspec.ValidationError as error:
         # Only the path: the value there, also as a key, is untrusted and may be long.
         path = _ERROR_PATH.search(str(error))

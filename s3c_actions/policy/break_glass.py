@@ -79,6 +79,8 @@ def judge_exceptions(
         if revocation.subject == subject
         for digest in revocation.revokes
     }
+    # A revocation that the registry does not hand out, or of a later version, is a revocation all the same.
+    unread = any(document.granter and decoded[document.digest] is None for document in documents)
     judged: dict[str, JudgedException] = {}
     for document in sorted(documents, key=lambda one: one.digest):
         grant = decoded[document.digest]
@@ -91,6 +93,8 @@ def judge_exceptions(
             reason = "it is signed by nobody whom the policy lets grant exceptions"
         elif not reason and document.digest in revoked:
             reason = "it was revoked"
+        elif not reason and unread:
+            reason = "another one cannot be read, and may revoke it"
         same = [one.digest for one in judged.values() if one.counts and one.grant == grant]
         if not reason and same and same[0] != document.digest:
             reason = f"it says the same as {same[0][:19]}"
@@ -111,7 +115,15 @@ def to_verify(policy: Policy, documents: Sequence[ExceptionDocument], subject: s
     revocations = {
         digest
         for digest, revocation in decoded.items()
-        if isinstance(revocation, Revocation) and revocation.subject == subject and grants & set(revocation.revokes)
+        if grants
+        and (
+            revocation is None
+            or (
+                isinstance(revocation, Revocation)
+                and revocation.subject == subject
+                and not grants.isdisjoint(revocation.revokes)
+            )
+        )
     }
     return frozenset(grants | revocations)
 

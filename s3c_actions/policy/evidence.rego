@@ -138,7 +138,13 @@ freshness(statements, about, fix) = said {
     not recent_database(statement)
     text := sprintf("%v was made with a vulnerability database older than %v: %v", [about, policy.maximum_database_age_text, fix])
   }
-  said := (future | stale) | outdated
+  early := {{"code": "stale-database", "text": text} |
+    policy.maximum_database_age > 0
+    statement := statements[_]
+    stamp(statement.database) - skew > stamp(statement.created)
+    text := sprintf("%v was made with a vulnerability database of %v, which is later than its scan: %v", [about, statement.database, fix])
+  }
+  said := ((future | stale) | outdated) | early
 }
 
 recent_database(statement) {
@@ -261,6 +267,10 @@ states_platform(statement) {
 }
 
 base_refusals(statement, about) = said {
+  created := stamp(statement["base-created"])
+  created - skew > time.now_ns()
+  said := {{"code": "unknown-base", "text": sprintf("its base is of %v, which is still to come: build it on one that states its age", [statement["base-created"]])}}
+} else = said {
   created := stamp(statement["base-created"])
   said := {{"code": "old-base", "text": text} |
     time.now_ns() - created > policy.maximum_base_age
@@ -400,6 +410,7 @@ by_rule(one) {
 }
 
 in_grace(one) {
+  stamp(one.since) - skew <= time.now_ns()
   stamp(one.since) + policy.graces[one.severity] > time.now_ns()
 }
 
@@ -550,10 +561,11 @@ exceptions_of(reports) = judged {
     digest := one.content.revokes[_]
   }
   grants := {one | one := documents[_]; not is_read_revocation(one.content, count(documents))}
-  sound := {one | one := grants[_]; fault_of_grant(one, count(documents), revoked) == ""}
+  unread := count([one | one := documents[_]; may_revoke(one)])
+  sound := {one | one := grants[_]; fault_of_grant(one, count(documents), revoked, unread) == ""}
   judged := {{"digest": one.digest, "findings": findings_of(one), "ignored": ignored} |
     one := grants[_]
-    ignored := fault_or_double(one, fault_of_grant(one, count(documents), revoked), sound)
+    ignored := fault_or_double(one, fault_of_grant(one, count(documents), revoked, unread), sound)
   }
 }
 
@@ -562,7 +574,7 @@ is_read_revocation(content, total) {
   is_revocation(content)
 }
 
-exception_of(report) = {"digest": report.referenceDigest, "subject": subject(report), "trust": signed_by(report.nestedReports, policy.granters), "content": small_content(report), "busy": is_busy(report)}
+exception_of(report) = {"digest": report.referenceDigest, "subject": subject(report), "trust": signed_by(report.nestedReports, policy.granters), "content": small_content(report), "busy": is_busy(report), "signature_busy": is_signature_busy(report)}
 
 small_content(report) = content {
   text := report.verifierReports[_].extensions.report
@@ -572,7 +584,26 @@ small_content(report) = content {
   true
 }
 
-fault_of_grant(one, total, revoked) = "there are more than 50" {
+# What was not read, by a signer who may, or by nobody knows whom.
+may_revoke(one) {
+  not is_grant(one.content)
+  not is_revocation(one.content)
+  one.trust == "allowed"
+}
+
+may_revoke(one) {
+  not is_grant(one.content)
+  not is_revocation(one.content)
+  one.busy == true
+}
+
+may_revoke(one) {
+  is_revocation(one.content)
+  one.trust == "stranger"
+  one.signature_busy == true
+}
+
+fault_of_grant(one, total, revoked, unread) = "there are more than 50" {
   total > 50
 } else = "the policy lets nobody grant exceptions" {
   count(policy.granters) == 0
@@ -598,6 +629,8 @@ fault_of_grant(one, total, revoked) = "there are more than 50" {
   one.trust == "stranger"
 } else = "it was revoked" {
   revoked[one.digest]
+} else = "another one cannot be read, and may revoke it" {
+  unread > 0
 } else = "" {
   true
 }
@@ -814,6 +847,12 @@ is_result(result) {
 # Ratify 1.4.6 and its verifiers share a folder, whose index one may read while another writes it.
 is_busy(report) {
   contains(report.verifierReports[_].errorReason, "could not create local oras cache")
+} else = false {
+  true
+}
+
+is_signature_busy(report) {
+  is_busy(report.nestedReports[_]) == true
 } else = false {
   true
 }

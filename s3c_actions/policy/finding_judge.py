@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from s3c_actions.core.moments import CLOCK_SKEW
 from s3c_actions.core.text import plural
 from s3c_actions.options.parse import duration
 from s3c_actions.policy.image_rules import parse_time
@@ -93,8 +94,9 @@ def rejects(policy: Policy, finding: Mapping[str, Any], now: datetime) -> bool:
         return True
     if policy.findings.epss and reaches(finding.get("epss"), policy.findings.epss):
         return True
-    ends = grace_end(policy, finding)
-    return finding["severity"] in policy.findings.graces and (ends is None or ends <= now)
+    starts, ends = parse_time(finding.get("since")), grace_end(policy, finding)
+    in_grace = starts is not None and ends is not None and starts - CLOCK_SKEW <= now < ends
+    return finding["severity"] in policy.findings.graces and not in_grace
 
 
 def grace_end(policy: Policy, finding: Mapping[str, Any]) -> datetime | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from s3c_actions.core.moments import CLOCK_SKEW
 from s3c_actions.options.parse import duration
 from s3c_actions.policy.model import Policy
 from s3c_actions.policy.objection import Objection
@@ -75,6 +76,9 @@ def _base_objections(limit: str, stated: Mapping[str, Any], report_name: str, no
     created = parse_time(stated.get("base-created"))
     if created is None:
         text = f"{report_name} does not state when its base was made: build it on a base that states it"
+        return [Objection("unknown-base", text)]
+    if created - CLOCK_SKEW > now:
+        text = f"its base is of {stated['base-created']}, which is still to come: build it on one that states its age"
         return [Objection("unknown-base", text)]
     if now - created <= timedelta(seconds=duration(limit)):
         return []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -16,6 +16,7 @@ import msgspec
 
 from s3c_actions.core import reading
 from s3c_actions.core.artifact_types import STATEMENT
+from s3c_actions.core.moments import CLOCK_SKEW
 from s3c_actions.core.text import plural
 from s3c_actions.evidence.statement import PREVIOUS_VERSION, VERSION
 from s3c_actions.findings.model import ForbiddenContent
@@ -27,8 +28,6 @@ from s3c_actions.policy.image_rules import parse_time as _stamp
 from s3c_actions.policy.model import Policy, exception_end
 from s3c_actions.policy.objection import Objection
 
-CLOCK_SKEW = timedelta(minutes=5)
-"""How far ahead the clock that dated a report may be."""
 _WORDS = re.compile(r"[()\s]+")
 
 
@@ -310,6 +309,9 @@ def _freshness_refusals(
             limit = f"older than {policy.report.maximum_database_age}"
             text = f"{report_name} was made with a vulnerability database {limit}: {remedy}"
             refusals.append(Objection("stale-database", text))
+        elif updated - CLOCK_SKEW > scanned:
+            text = f"{report_name} was made with a vulnerability database of {database}, which is later than its scan"
+            refusals.append(Objection("stale-database", f"{text}: {remedy}"))
     return refusals
 
 

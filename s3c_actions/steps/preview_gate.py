@@ -23,7 +23,7 @@ from s3c_actions.core.reference import Reference
 from s3c_actions.report.document import PreviewImage
 
 AT_ONCE = 4
-_COMMAND = re.compile(r"`(s3c (?!policy check)[^`]+)`")
+_COMMAND = re.compile(r"`(?P<command>s3c (?:attach|patch|sign) (?P<image>[A-Za-z0-9.:/@_\[\]-]+))`")
 _NOT_ASKED = re.compile(rf"Ratify could not be asked|the gate itself|{RATIFY_BUSY}")
 _VERDICTS = ("refused", "unknown", "admitted")
 
@@ -89,10 +89,13 @@ def _entry(image: str, names: Sequence[str], verdict: Verdict, uses: Sequence[Im
 
 
 def fix_command(image: str, verdict: Verdict) -> str:
-    """Return the command that fixes what an image is refused for: the first that the reason or the remedy names."""
-    named = _COMMAND.search(f"{verdict.reason} {verdict.remedy}")
-    if named:
-        return named[1]
+    """Return the command that fixes what an image is refused for: the first that the reason or the remedy names.
+
+    A reason contains names of packages, which are whatever somebody wrote: a command for another image is none of ours.
+    """
+    for named in _COMMAND.finditer(f"{verdict.reason} {verdict.remedy}"):
+        if pinned(named["image"]) == pinned(image):
+            return named["command"]
     if "@" in image and "not in its registry" not in verdict.reason and "in no registry" not in verdict.reason:
         return f"s3c trace {image}"
     return ""

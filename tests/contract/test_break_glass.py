@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import random
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from msgspec.structs import replace
+import pytest
+from msgspec.structs import astuple, replace
 
 from s3c_actions.policy import break_glass, export
 from s3c_actions.policy.judge import Evidence, judge_evidence
 from s3c_actions.policy.model import Policy
 from s3c_actions.policy.objection import Objection
 from tests.contract.test_policy import opa  # noqa: F401  # a fixture
+from tests.support import evidence as made
 from tests.support import exceptions
 
 CASES = 250
-SEED = 11
+SEED = 12
 IGNORED = {
     "there are more than 50",
     "the policy lets nobody grant exceptions",
@@ -30,22 +33,26 @@ IGNORED = {
     "it is not signed",
     "it is signed by nobody",
     "it was revoked",
+    "another one cannot be read",
     "it says the same as",
 }
 
 
 def evaluated(engine: Path, policy: Policy, given: Evidence, folder: Path) -> tuple[bool, list[Objection]]:
     """Ratify's answer, and what Gatekeeper would say of it."""
+    return answered(engine, policy, exceptions.as_ratify_has_them(policy, given), folder)
+
+
+def answered(engine: Path, policy: Policy, reports: list[dict[str, Any]], folder: Path) -> tuple[bool, list[Objection]]:
     module, query = folder / "policy.rego", folder / "input.json"
     module.write_text(export.ratify_rego(policy))
-    reports = exceptions.as_ratify_has_them(policy, given)
-    query.write_text(json.dumps({"image": given.reference, "verifierReports": reports}))
+    query.write_text(json.dumps({"image": f"{made.REFERENCE}@{made.SUBJECT}", "verifierReports": reports}))
     asked = "[data.ratify.policy.valid, data.ratify.policy.refusals(input.image, input.verifierReports)]"
     argv = [str(engine), "eval", "--v0-compatible", "--data", str(module), "--input", str(query), asked]
     ended = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     answer = json.loads(ended.stdout)
-    assert answer.get("result"), f"it is undefined: {given}"
+    assert answer.get("result"), f"it is undefined: {reports}"
     valid, refusals = answer["result"][0]["expressions"][0]["value"]
     return valid, sorted(Objection(one["code"], one["text"]) for one in refusals)
 
@@ -72,3 +79,24 @@ def test_python_and_the_cluster_decide_alike_on_generated_exceptions(opa: Path, 
     assert excused >= CASES // 20, "too few pass by an exception alone"
     assert partly, "none is refused for another reason than the findings that an exception excuses"
     assert admitted <= CASES * 3 // 4, "too few of one verdict to tell anything"
+
+
+@pytest.mark.parametrize("part", ["the revocation", "its signature"])
+def test_a_revocation_that_ratify_did_not_come_to_read_counts(opa: Path, tmp_path: Path, part: str) -> None:  # noqa: F811
+    now = datetime.now(UTC)
+    policy = Policy(
+        version=1, signers=(exceptions.signer("release", "sign"), exceptions.signer("oncall", "grant-exceptions"))
+    )
+    report = made.document(made.sarif(made.run(now - timedelta(hours=1), (made.finding("CVE-2024-1", "CRITICAL"),))))
+    granted = exceptions.document(exceptions.grant(now), 1)
+    revoked = exceptions.document(exceptions.revocation(now, exceptions.digest(1)), 2)
+    given = made.beside(reports=(report,))
+    assert answered(
+        opa, policy, exceptions.as_ratify_has_them(policy, replace(given, exceptions=(granted,))), tmp_path
+    )[0]
+    reports = exceptions.as_ratify_has_them(policy, replace(given, exceptions=(granted, revoked)))
+    for place in [reports[-1]] if part == "the revocation" else reports[-1]["nestedReports"]:
+        place["verifierReports"] = [{"isSuccess": False, "errorReason": "could not create local oras cache: EOF"}]
+    valid, refusals = answered(opa, policy, reports, tmp_path)
+    assert not valid
+    assert "another one cannot be read, and may revoke it" in dict(map(astuple, refusals))["ignored-exception"]

@@ -29,6 +29,7 @@ from tests.support import exploitation
 REFERENCE = "registry.example/team/app"
 SUBJECT = "sha256:" + 64 * "a"
 OTHER = "sha256:" + 64 * "b"
+LATER = "2099-01-01T00:00:00Z"
 
 
 def stamp(moment: datetime) -> str:
@@ -266,7 +267,7 @@ def _exploitation(dice: random.Random, now: datetime) -> dict[str, Any]:
         "epss": dice.choices(
             ("", "0.00041", "0.10000", "0.94211", "1.00000", "0.1", None, 0.5), (8, 8, 4, 4, 2, 1, 1, 1)
         )[0],
-        "since": dice.choices((since, "", "2026-11-01", None, 7), (16, 2, 1, 1, 1))[0],
+        "since": dice.choices((since, "", "2026-11-01", LATER, None, 7), (16, 2, 1, 1, 1, 1))[0],
     }
 
 
@@ -303,9 +304,9 @@ def _image_facts(dice: random.Random, made: datetime) -> dict[str, Any]:
     return {
         "os": dice.choices(("debian 12.5", None), (20, 1))[0],
         "end-of-life": dice.choices((False, True, "no"), (20, 2, 1))[0],
-        "base-created": dice.choices((stamp(made - timedelta(days=80)), old, "", "1970-01-01T00:00:00Z"), (8, 8, 1, 1))[
-            0
-        ],
+        "base-created": dice.choices(
+            (stamp(made - timedelta(days=80)), old, LATER, "", "1970-01-01T00:00:00Z"), (8, 8, 1, 1, 1)
+        )[0],
         "exploitation": dice.choices(
             (
                 {"kev": stamp(made), "epss": stamp(made)},
@@ -369,7 +370,7 @@ def _a_report(dice: random.Random, now: datetime, number: int, sboms: tuple[str,
             },
             contents=dice.sample(_CONTENTS, dice.choices((0, 1, 3), (12, 2, 1))[0]),
             blind=dice.choices(("", "the distribution is unknown"), (25, 1))[0],
-            database=dice.choice((stamp(made - timedelta(hours=dice.choice((1, 30, 200)))), stamp(made), "")),
+            database=dice.choice((stamp(made - timedelta(hours=dice.choice((1, 30, 200)))), stamp(made), LATER, "")),
             **_stated(dice),
         )
         for part in range(dice.choice((1, 1, 1, 2)))

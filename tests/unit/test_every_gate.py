@@ -257,7 +257,28 @@ VULNERABLE: dict[str, Any] = packages(PACKAGE) | {
         }
     ]
 }
+FUTURE = "2099-01-01T00:00:00Z"
+
+
+def dated(moment: str, *, of: str) -> bytes:
+    """A report with a moment as one of its times."""
+    given = json.loads(report(VULNERABLE, **ALPINE))
+    given["Metadata"]["ImageConfig"]["history"] = [{"created": moment if of == "base" else "2021-12-10T10:15:00Z"}]
+    if of == "scan":
+        given["CreatedAt"] = moment
+    if of == "publication":
+        given["Results"][0]["Vulnerabilities"][0]["PublishedDate"] = moment
+    return json.dumps(given).encode()
+
+
 RULES = {
+    "a base of days to come": (dated(FUTURE, of="base"), "base: {maximum-age: 90d}", "", "still to come"),
+    "a grace of days to come": (
+        dated(FUTURE, of="publication"),
+        "findings: {refuse: [{LOW: {grace: 14d}}]}",
+        "",
+        "CVE-2021-44228",
+    ),
     "no data on what is exploited": (CLEAN, "findings: {refuse: [], deny-exploited: true}", "none", "(KEV)"),
     "no scores": (CLEAN, 'findings: {refuse: [{epss: ">=0.1"}]}', "none", "(EPSS)"),
     "a base that states no age": (CLEAN, "base: {maximum-age: 90d}", "", "when its base was made"),
@@ -288,6 +309,17 @@ def test_rules_on_exploitation_grace_and_base_close_every_gate(ran, tmp_path, ar
     assert code == Exit.REFUSED, said
     if why != "CVE-2021-44228":
         assert why in said
+
+
+@pytest.mark.parametrize("of", ["scan", "publication", "base"])
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-23:00"]
+)
+def test_a_time_at_the_end_of_all_days_closes_the_gate_that_needs_it(ran, tmp_path, moment, of) -> None:
+    rule = "base: {maximum-age: 90d}" if of == "base" else "findings: {refuse: [{LOW: {grace: 14d}}]}"
+    (tmp_path / "rule.yaml").write_text(f"version: 1\n{rule}\n")
+    code, said = ran(dated(moment, of=of), "report", "report.json", "--policy", "rule.yaml")
+    assert code == Exit.REFUSED, said
 
 
 @pytest.mark.parametrize("given", AGED.values(), ids=AGED)

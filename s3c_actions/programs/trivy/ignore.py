@@ -267,11 +267,11 @@ def _parse_time(match: re.Match[str] | None) -> datetime | None:
             int(second or 0),
             int((fraction or "").ljust(6, "0")[:6]),
             offset,
-        )
-    except ValueError:
+        ).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
     # Go's zero time is none, and an entry with it never ends.
-    return moment.astimezone(UTC) if moment.year >= 1970 else None
+    return moment if moment.year >= 1970 else None
 
 
 class _Quoted(str):

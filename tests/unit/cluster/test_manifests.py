@@ -361,6 +361,35 @@ def test_files_folders_globs_and_stdin(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("pattern", "matched"),
+    [
+        ("**/*.yaml", ["a/b/three.yaml", "a/two.yaml", "one.yaml"]),
+        ("**", ["a/b/three.yaml", "a/two.yaml", "one.yaml"]),
+        ("**/**/**/three.y*", ["a/b/three.yaml"]),
+        ("a/**.yaml", ["a/two.yaml"]),
+        ("*/*.yaml", ["a/two.yaml"]),
+        (".*/*.yaml", [".hidden/four.yaml"]),
+        ("a/../on[ef].yaml", ["a/../one.yaml"]),
+    ],
+)
+def test_a_pattern_matches_as_in_a_shell(tmp_path, pattern, matched):
+    names = {f"{name}_yaml": KINDS["Pod"] for name in ("one", "a__two", "a__b__three", ".hidden__four")}
+    write(tmp_path, **names)
+    (tmp_path / "linked").symlink_to("a")
+    for sources, cwd in (([pattern], tmp_path), ([str(tmp_path / pattern)], tmp_path.parent)):
+        files = manifests.read(sources, cwd=cwd, stdin=nothing)
+        assert [str(file.path.relative_to(tmp_path)) for file in files if file.path] == matched
+
+
+def test_links_of_folders_to_themselves_end(tmp_path):
+    write(tmp_path, app_yaml=KINDS["Pod"])
+    for name in ("here", "there"):
+        (tmp_path / name).symlink_to(".")
+    (file,) = manifests.read(["**/*.yaml"], cwd=tmp_path, stdin=nothing)
+    assert file.source == "app.yaml"
+
+
+@pytest.mark.parametrize(
     ("sources", "said"),
     [
         ([], "there are no manifests"),

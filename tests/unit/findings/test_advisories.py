@@ -136,6 +136,9 @@ def test_an_old_database_is_outdated():
     assert outdated_reason(old, NOW, timedelta(days=30)) == ""
     assert "does not say when" in outdated_reason(Database(updated=None, sources=None), NOW)
     assert outdated_reason(None, NOW) == ""
+    assert outdated_reason(Database(updated=NOW + timedelta(minutes=5), sources=None), NOW) == ""
+    early = Database(updated=NOW + timedelta(minutes=6), sources=None)
+    assert "still to come" in outdated_reason(early, NOW, timedelta(days=30))
 
 
 @pytest.mark.parametrize(

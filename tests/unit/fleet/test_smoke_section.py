@@ -45,6 +45,14 @@ def test_an_image_has_its_own_section_or_that_of_the_defaults() -> None:
     assert smoke_section.parse("") is None and smoke_section.write(None) == ""
 
 
+def test_companions_start_in_the_order_of_the_file() -> None:
+    section = (
+        parsed("{mode: required, companions: {zookeeper: 'r.example/z:1', broker: 'r.example/b:1'}}").images[0].smoke
+    )
+    kept = smoke_section.parse(smoke_section.write(section))
+    assert kept is not None and list(kept.options.smoke_companions) == ["zookeeper", "broker"]
+
+
 @pytest.mark.parametrize(
     ("section", "run", "mode"),
     [

@@ -97,6 +97,18 @@ def test_a_revocation_counts_by_whom_an_exception_would_and_for_this_image() -> 
     assert reason(grant, exceptions.document(replace(revocation, revokes=(exceptions.digest(3),)), 2)) == [""]
 
 
+def test_what_a_granter_signed_and_nobody_can_read_may_be_a_revocation() -> None:
+    grant = exceptions.document(exceptions.grant(NOW), 1)
+    later = exceptions.revocation(NOW, exceptions.digest(1)).encode().replace(b'"version":1', b'"version":2')
+    for content in (None, b"{}", later):
+        unread = exceptions.document(content, 2)
+        assert reason(grant, unread) == ["another one cannot be read, and may revoke it", "it cannot be read"]
+        assert codes(beside(grant, unread)) == {"finding", "ignored-exception"}
+        assert to_verify(POLICY, (grant, unread), made.SUBJECT, NOW) == {exceptions.digest(1), exceptions.digest(2)}
+        for stranger in (exceptions.document(content, 2, granter=""), exceptions.document(content, 2, signed=False)):
+            assert reason(grant, stranger) == ["", "it cannot be read"]
+
+
 def test_of_two_that_say_the_same_one_counts_and_of_very_many_none() -> None:
     grant = exceptions.grant(NOW)
     assert reason(exceptions.document(grant, 2), exceptions.document(grant, 1)) == [
@@ -139,7 +151,12 @@ def test_only_what_can_count_has_its_signature_verified() -> None:
         exceptions.document(exceptions.revocation(NOW, exceptions.digest(1)), 4),
         exceptions.document(exceptions.revocation(NOW, exceptions.digest(2)), 5),
     )
-    assert to_verify(POLICY, documents, made.SUBJECT, NOW) == {exceptions.digest(1), exceptions.digest(4)}
+    assert to_verify(POLICY, documents, made.SUBJECT, NOW) == {
+        exceptions.digest(1),
+        exceptions.digest(3),
+        exceptions.digest(4),
+    }
+    assert to_verify(POLICY, documents[1:], made.SUBJECT, NOW) == frozenset()
 
 
 def test_people_are_shown_what_it_excuses_how_long_still_and_by_whom() -> None:

