@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from s3c_actions.core.moments import parse_moment
 from s3c_actions.evidence.rest import describe_rest
 from s3c_actions.findings.exploit_facts import epss_text, grace_start, is_exploited, knows_exploitation
 from s3c_actions.findings.model import Finding, FindingKind, ForbiddenContent, ScanReport, Severity
@@ -248,10 +249,4 @@ _NOTHING = Scope(scanners=(), pkg_types=(), platforms=(), skip_dirs=(), skip_fil
 
 def normalize_time(text: str) -> str:
     """Return an RFC 3339 time in UTC and whole seconds, the only form that is judged; empty when it is invalid."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return ""
-    if moment.tzinfo is None:
-        return ""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return normalize_moment(parse_moment(text))

@@ -7,11 +7,12 @@ and decides nothing by it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from s3c_actions.core.moments import parse_moment
 from s3c_actions.core.text import short_digest
 from s3c_actions.fleet.report_document import ExpiringException, ReportedImage
 from s3c_actions.report.document import ExceptionEntry, ResultDocument
@@ -77,8 +78,5 @@ def _expiring(exception: ExceptionEntry) -> ExpiringException:
 
 def _lasts(until: str, now: datetime) -> bool:
     """Return whether a time, which another run wrote, is still to come."""
-    try:
-        end = datetime.fromisoformat(until)
-    except ValueError:
-        return False
-    return end.tzinfo is not None and end.astimezone(UTC) > now
+    end = parse_moment(until)
+    return end is not None and end > now

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from s3c_actions import __version__
 from s3c_actions.core.errors import Exit, InputError
+from s3c_actions.core.moments import parse_moment
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
 from s3c_actions.findings.entry import NAMES, FindingEntry, SeverityName
@@ -196,7 +197,7 @@ _Chosen = tuple[ImageResult, str, str]
 def _choose_results(plan: Plan, results: Sequence[ShardResult]) -> tuple[dict[str, _Chosen], list[str]]:
     """Return the newest entry of each planned image, and sentences on what was left out."""
     planned = {image.reference.pinned: image.image for image in plan.images}
-    oldest = _time(plan.created)
+    oldest = parse_moment(plan.created)
     chosen: dict[str, _Chosen] = {}
     stale: set[str] = set()
     foreign = 0
@@ -204,7 +205,7 @@ def _choose_results(plan: Plan, results: Sequence[ShardResult]) -> tuple[dict[st
         document = result.document
         if document.command in OTHER_COMMANDS:
             continue
-        created = _time(document.created)
+        created = parse_moment(document.created)
         if oldest is None or created is None or created < oldest - CLOCK_SKEW:
             stale.add(result.source)
             continue
@@ -499,8 +500,8 @@ class _Catalogue:
 
     def days_to_fix(self, finding: FindingEntry, patched: str) -> float | None:
         """Return how many days passed until a finding was fixed; None when its publication is not known."""
-        begin = _time(finding.published or "") or _time(self.since.get((finding.id, finding.package), ""))
-        end = _time(patched)
+        begin = parse_moment(finding.published or "") or parse_moment(self.since.get((finding.id, finding.package), ""))
+        end = parse_moment(patched)
         if finding.kind is not FindingKind.VULNERABILITY or begin is None or end is None:
             return None
         days = min(max(0.0, (end - begin).total_seconds() / 86_400), float(MAX_DAYS))
@@ -626,7 +627,7 @@ def _trend(earlier: FleetReport | None, figures: TrendPoint) -> tuple[TrendPoint
     if earlier is None:
         return ()
     points = {point.plan: point for point in (*earlier.trend, earlier.figures) if point.plan != figures.plan}
-    times = [(time, point) for point in points.values() if (time := _time(point.created)) is not None]
+    times = [(time, point) for point in points.values() if (time := parse_moment(point.created)) is not None]
     past = [(time, point) for time, point in times if time <= datetime.fromisoformat(figures.created)]
     past.sort(key=lambda entry: entry[0])
     return tuple(point for _, point in past[-(MAX_TREND - 1) :])
@@ -666,15 +667,6 @@ def _pinned(text: str) -> str:
     except InputError:
         return ""
     return reference.pinned if reference.digest else ""
-
-
-def _time(text: str) -> datetime | None:
-    """Return the time of a text in RFC 3339; None when it is none, or has no zone."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return time.astimezone(UTC) if time.tzinfo is not None else None
 
 
 def _clip(text: str, limit: int = MAX_TEXT) -> str:

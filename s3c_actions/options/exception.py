@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from s3c_actions.core.exception_document import ALL, FINDING, MAX_FINDINGS, MAX_WHO, MAX_WHY, is_text
+from s3c_actions.core.moments import parse_moment
 from s3c_actions.options.common import ImageOptions
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.parse import duration, items
@@ -30,13 +31,10 @@ def exception_end(value: str) -> timedelta | datetime:
     try:
         length = timedelta(seconds=int(duration(text)))
     except ValueError:
-        try:
-            end = datetime.fromisoformat(text)
-        except ValueError:
-            end = datetime.min
-        if end.tzinfo is None:
+        end = parse_moment(text)
+        if end is None:
             raise ValueError("a duration such as 24h, or a time with its zone such as 2026-12-01T08:00Z") from None
-        return end.astimezone(UTC).replace(microsecond=0)
+        return end.replace(microsecond=0)
     if not timedelta(minutes=1) <= length <= LONGEST:
         raise ValueError("a duration of 1m to 72h, such as 24h")
     return length

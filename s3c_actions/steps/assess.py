@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.moments import parse_moment
 from s3c_actions.evidence import statement
 from s3c_actions.evidence.statement import normalize_time
 from s3c_actions.findings import coverage, scan_record
@@ -248,11 +249,8 @@ def _narrow(scope: Scope, unseen: tuple[str, ...]) -> str:
 
 def _age(report: ScanReport, criteria: Criteria) -> str:
     """Return a sentence on why a report is out of date; empty when it is recent enough."""
-    try:
-        created = datetime.fromisoformat(report.created)
-    except ValueError:
-        created = None
-    if created is None or created.tzinfo is None:
+    created = parse_moment(report.created)
+    if created is None:
         return "The report does not say when the scan was made."
     if created - CLOCK_SKEW > criteria.now:
         return f"The report is dated {normalize_time(report.created)}, which is still to come."

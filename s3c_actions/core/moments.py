@@ -1,0 +1,25 @@
+"""Points in time as documents state them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+_YEARS = range(1900, 9000)
+"""Far enough from the ends of the calendar that no zone, tolerance or duration leads out of it."""
+
+
+def parse_moment(text: str) -> datetime | None:
+    """Return the moment of an RFC 3339 time, in UTC.
+
+    Args:
+        text: untrusted, such as `2026-11-29T10:00:00.5+01:00`.
+
+    Returns:
+        None for what is no time, has no zone, or is at an end of the calendar: Go writes a time that nobody set as
+        `0001-01-01T00:00:00Z`.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo is not None and moment.year in _YEARS else None
