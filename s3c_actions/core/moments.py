@@ -1,4 +1,4 @@
-"""Read the times in documents of others, which may state any: a malformed one is none, and never an error."""
+"""Points in time as documents state them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,22 @@ from datetime import UTC, datetime, timedelta
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far ahead the clock may be that dated something; what is dated later is believed nowhere."""
-_LEAST, _MOST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
-"""A time zone, a tolerance or a span may be added to what lies between. Go's zero time, the year 1, is no time."""
+_YEARS = range(1900, 9000)
+"""Far enough from the ends of the calendar that no zone, tolerance or duration leads out of it."""
 
 
 def parse_moment(text: str) -> datetime | None:
-    """Return the time of a text in RFC 3339, in UTC; None for another text, one without a zone, or out of range."""
+    """Return the moment of an RFC 3339 time, in UTC.
+
+    Args:
+        text: untrusted, such as `2026-11-29T10:00:00.5+01:00`.
+
+    Returns:
+        None for what is no time, has no zone, or is at an end of the calendar: Go writes a time that nobody set as
+        `0001-01-01T00:00:00Z`.
+    """
     try:
         moment = datetime.fromisoformat(text)
-        moment = moment.astimezone(UTC) if moment.tzinfo is not None else datetime.min.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
-    return moment if _LEAST <= moment <= _MOST else None
+    return moment.astimezone(UTC) if moment.tzinfo is not None and moment.year in _YEARS else None

@@ -25,6 +25,7 @@ SCHEMA_VERSION = 2
 ARTIFACT_TYPES = ("container_image", "filesystem", "repository", "vm", "cyclonedx", "spdx")
 
 _SeverityWord = Literal["", "UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"]
+_SEVERITY_NAMES = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")
 _SUPPRESSING = {"ignored", "not_affected", "fixed"}
 _UNVERIFIED = ("VEX attestation in OCI registry", "http://", "https://")
 """How Trivy names VEX that it took from beside the image (`--vex oci`), or from where an SBOM refers to: it verifies
@@ -275,9 +276,8 @@ def parse(data: bytes) -> ScanReport:
     except (UnicodeDecodeError, RecursionError) as error:
         raise InvalidTrivyReport(f"is not JSON that can be read: {error}") from error
     except msgspec.ValidationError as error:
-        what = _recognise_format(data)
-        known = what not in {"a damaged Trivy report", "no Trivy report"}
-        raise InvalidTrivyReport(f"is {what}" if known else f"is {what}: {_error_clause(error)}") from error
+        what = _explain_bytes(data) or f"is {_recognise_format(data)}"
+        raise InvalidTrivyReport(f"{what}: {_error_clause(error)}" if what == _DAMAGED else what) from error
     except msgspec.DecodeError as error:
         raise InvalidTrivyReport(_explain_damage(data, error)) from error
 
@@ -528,7 +528,10 @@ def _repository(name: str) -> str:
 
 
 def _error_clause(error: msgspec.ValidationError) -> str:
-    return _shorten(str(error), quote=False)
+    text = str(error)
+    if text.startswith("Invalid enum value") and text.endswith(".Severity`"):
+        text = f"{text.removeprefix('Invalid enum value ')} is no severity of Trivy's ({', '.join(_SEVERITY_NAMES)})"
+    return _shorten(text, quote=False)
 
 
 def _shorten(text: str, *, quote: bool = True) -> str:
@@ -539,6 +542,8 @@ def _shorten(text: str, *, quote: bool = True) -> str:
 def _explain_damage(data: bytes, error: msgspec.DecodeError) -> str:
     if not data.strip():
         return "is empty"
+    if what := _explain_bytes(data):
+        return what
     if data.lstrip()[:1] not in b"{[":
         return "is not JSON"
     if "truncated" in str(error):
@@ -546,6 +551,21 @@ def _explain_damage(data: bytes, error: msgspec.DecodeError) -> str:
     return f"is not JSON: {_shorten(str(error), quote=False)}"
 
 
+def _explain_bytes(data: bytes) -> str:
+    """Describe what stands in the way of the JSON in a file; empty when nothing does that is known."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "is UTF-16, as `>` of Windows PowerShell writes it: let Trivy write it: `trivy image --output FILE`"
+    if data.startswith(b"\xef\xbb\xbf"):
+        return "begins with a byte order mark, which JSON does not have: save it as UTF-8 without one"
+    if data.startswith(b"\x1f\x8b"):
+        return "is packed with gzip: unpack it first"
+    first = data.lstrip()[:1]
+    if first not in b"{[" and b"\n{" in data:
+        return "has lines before its JSON, such as Trivy's log: let Trivy write it: `trivy image --output FILE`"
+    return ""
+
+
+_DAMAGED = "is a damaged Trivy report"
 _FIRST_SCHEMA = "a report of a Trivy before 0.20 (schema version 1), and an old one may come first on PATH"
 
 

@@ -383,5 +383,5 @@ def is_recent(verification: Verification, trust: str, now: datetime) -> bool:
         checked = datetime.fromisoformat(verification.checked)
         ended = any(datetime.fromisoformat(end) <= now for end in verification.ends)
         return verification.trust == trust and not ended and checked - _CLOCK_SKEW <= now < checked + VERIFICATION_AGE
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return False

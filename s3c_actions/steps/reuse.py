@@ -18,6 +18,7 @@ import msgspec
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import S3CError
+from s3c_actions.core.moments import parse_moment
 from s3c_actions.findings import trivy_report
 from s3c_actions.findings.model import ScanReport
 from s3c_actions.options.declare import Group, Input
@@ -68,12 +69,12 @@ class ReportStore:
             return None
         try:
             report = trivy_report.parse(data)
-            created = datetime.fromisoformat(report.created)
+            created = parse_moment(report.created)
         except (ValueError, S3CError):
             return None
         if (
             report.digest != digest
-            or created.tzinfo is None
+            or created is None
             or created > now
             or (within is not None and now - created > within)
         ):

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from s3c_actions.core.moments import CLOCK_SKEW
+from s3c_actions.core.moments import CLOCK_SKEW, parse_moment
 from s3c_actions.evidence.packages import Package
 from s3c_actions.findings.versions import NotComparable
 from s3c_actions.fleet.find.facts import Facts, ReportedFinding
@@ -99,9 +99,9 @@ def _notes(finding: ReportedFinding) -> Iterator[str]:
 
 
 def _age(report: Facts, now: datetime, maximum_age: timedelta) -> tuple[str, ...]:
-    if not report.created:
+    created = parse_moment(report.created)
+    if created is None:
         return ("its report does not state when it was made",)
-    created = datetime.fromisoformat(report.created)
     if created - CLOCK_SKEW > now:
         return (f"its report is dated {report.created}, which is still to come",)
     if now - created > maximum_age:

@@ -1,4 +1,4 @@
-"""Times in documents of others: what is none, and what cannot be counted with, is none."""
+"""Times of documents, whatever stands in their place."""
 
 from __future__ import annotations
 
@@ -10,27 +10,40 @@ from s3c_actions.core.moments import parse_moment
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
+    "text",
     [
-        ("2026-11-29T10:00:00Z", datetime(2026, 11, 29, 10, tzinfo=UTC)),
-        ("2026-11-29T10:00:00.5+02:00", datetime(2026, 11, 29, 8, 0, 0, 500_000, tzinfo=UTC)),
-        ("2026-11-29T10:00:00", None),
-        ("2026-11-29", None),
-        ("soon", None),
-        ("", None),
-        ("0001-01-01T00:00:00Z", None),
-        ("0001-01-01T00:00:00+05:00", None),
-        ("9999-12-31T23:59:59Z", None),
-        ("9999-12-31T23:59:59-23:00", None),
+        "2026-11-29T10:00:00Z",
+        "2026-11-29T11:00:00+01:00",
+        "2026-11-28T20:00:00-14:00",
+        "2026-11-29T10:00:00.000000000Z",
     ],
 )
-def test_a_time_is_in_utc_or_none(text, moment):
-    assert parse_moment(text) == moment
+def test_one_moment_has_many_spellings(text: str) -> None:
+    assert parse_moment(text) == datetime(2026, 11, 29, 10, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("text", ["0002-01-01T00:00:00Z", "9998-12-31T00:00:00Z"])
-def test_every_time_can_be_counted_with(text):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "yesterday",
+        "2026-11-29",
+        "2026-11-29T10:00:00",
+        "2026-02-30T00:00:00Z",
+        "2026-11-29T25:00:00Z",
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59Z",
+        "9999-12-31T23:59:59-14:00",
+        "10000-01-01T00:00:00Z",
+    ],
+)
+def test_what_is_no_moment_is_none(text: str) -> None:
+    assert parse_moment(text) is None
+
+
+@pytest.mark.parametrize("text", ["1900-01-01T00:00:00+14:00", "8999-12-31T23:59:59-14:00"])
+def test_every_moment_can_be_calculated_with(text: str) -> None:
     moment = parse_moment(text)
     assert moment is not None
-    for span in (timedelta(days=300), timedelta(days=-300)):
-        assert (moment + span).astimezone(UTC) - moment == span
+    assert moment - timedelta(days=36_500) < moment < moment + timedelta(days=36_500)

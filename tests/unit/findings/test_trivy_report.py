@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -133,6 +134,16 @@ UNINTELLIGIBLE = {
     "not JSON": (b"FATAL error", "is not JSON"),
     "truncated": (report()[:-20], "is cut off after"),
     "two reports": (report() + report(), "is not JSON"),
+    "PowerShell's": (report().decode().encode("utf-16"), "UTF-16"),
+    "PowerShell's, big-endian": (b"\xfe\xff" + report().decode().encode("utf-16-be"), "UTF-16"),
+    "with a byte order mark": (b"\xef\xbb\xbf" + report(), "byte order mark"),
+    "packed": (gzip.compress(report()), "gzip"),
+    "behind a log": (b"2026-11-29T10:00:00Z\tINFO\tsecrets are looked for\n" + report(), "lines before its JSON"),
+    "behind a warning": (b"WARN: old\n" + report(), "lines before its JSON"),
+    "a severity in small letters": (
+        report(Results=result(Vulnerabilities=[vulnerability(Severity="high")])),
+        "'high' - at `$.Results[0].Vulnerabilities[0].Severity` is no severity of Trivy's (UNKNOWN, LOW,",
+    ),
     "not UTF-8": (report().replace(b"CVE", b"\xff\xff"), "is not JSON"),
     "bottomless": (b'{"a":' + b"[" * 100_000, "is not JSON"),
     "null": (b"null", "no Trivy report"),

@@ -16,7 +16,10 @@ def test_the_end_is_a_duration_or_a_time_with_its_zone() -> None:
     assert exception.exception_end("2026-12-01T08:00:07.5+02:00") == datetime(2026, 12, 1, 6, 0, 7, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("text", ["", "soon", "59s", "72h1s", "0", "-1h", "2026-12-01", "2026-12-01T08:00", "1h2026"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "soon", "59s", "72h1s", "0", "-1h", "2026-12-01", "2026-12-01T08:00", "1h2026", "0001-01-01T00:00+14:00"],
+)
 def test_no_other_end_is_one(text: str) -> None:
     with pytest.raises(ValueError, match="a duration"):
         exception.exception_end(text)

@@ -155,6 +155,19 @@ def test_a_kept_report_ages_and_a_new_scan_does_not(kept, closed, tmp_path) -> N
     assert found.reused is kept
 
 
+@pytest.mark.parametrize(
+    "created", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "", "yesterday"]
+)
+def test_a_time_that_nobody_set_is_none(created, tmp_path) -> None:
+    document = json.loads(report(packages(PACKAGE), **ALPINE)) | {"CreatedAt": created}
+    document["Results"][0]["Vulnerabilities"] = [FOUND | {"PublishedDate": created}]
+    document["Results"][0]["Vulnerabilities"][0]["FixedVersion"] = "2"
+    policy = model.parse("version: 1\nfindings: {refuse: [{LOW: {grace: 9d}}]}\n")
+    found = judged(json.dumps(document).encode(), tmp_path, criteria(policy=policy))
+    assert found.outdated == "The report does not say when the scan was made."
+    assert [finding.id for finding in found.refused] == ["CVE-2026-1"]
+
+
 def test_who_accepts_a_blind_scan_has_it_on_record(tmp_path) -> None:
     accepted = judged(BLIND, tmp_path, criteria(unscanned_fails=False))
     assert closed_gate_error(accepted, ANY) is None
