@@ -14,6 +14,8 @@ from s3c_actions.options.parse import duration
 from s3c_actions.policy.model import Policy
 from s3c_actions.policy.objection import Objection
 
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far ahead the clock that dated a report or an exception may be."""
 _TIME = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 

@@ -13,7 +13,7 @@ from s3c_actions.findings.versions import NotComparable
 from s3c_actions.fleet.find.facts import Facts, ReportedFinding
 from s3c_actions.fleet.find.query import Query, QueryKind
 from s3c_actions.policy import licences
-from s3c_actions.policy.judge import CLOCK_SKEW
+from s3c_actions.policy.image_rules import CLOCK_SKEW
 
 _TERMS = re.compile(r"[()\s]+")
 
