@@ -19,8 +19,6 @@ from s3c_actions.steps import judge as step
 from s3c_actions.wiring import exceptions
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.images import for_each_image
-from s3c_actions.wiring.judging import open_policy_judge
-from s3c_actions.wiring.signing import open_signing_key, registries_of, resolve_images
 
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
@@ -39,17 +37,12 @@ def run(options: inputs.ExceptionGrantInputs, context: Context) -> Outcome:
     created = context.now.replace(microsecond=0)
     until = _end(options, policy, created)
     _reject_denied(options.findings, policy)
-    hosts = registries_of(options.image)
     lines = []
-    with (
-        open_policy_judge(options, context, policy, hosts) as judge,
-        open_signing_key(options, context, hosts) as key,
-    ):
-        exceptions.require_granter(judge.policy, key)
-        pinned = resolve_images(options.image, options, context)
+    with exceptions.open_granter(options, policy, context) as granter:
+        judge = granter.judge
 
         def grant(image: str) -> ImageOutcome:
-            reference = Reference.parse(pinned[image])
+            reference = Reference.parse(granter.pinned[image])
             outcome = ImageOutcome(image=image, reference=reference.pinned)
             statement = ExceptionGrant(
                 subject=reference.digest,
@@ -60,7 +53,7 @@ def run(options: inputs.ExceptionGrantInputs, context: Context) -> Outcome:
                 why=options.why,
             )
             with context.progress.step("exception") as progress_step:
-                attached = exceptions.attach_statement(statement, reference, key, context)
+                attached = exceptions.attach_statement(statement, reference, granter.key, context)
                 counting = exceptions.require_counting(judge, reference, attached.documents[0].digest)
                 described = break_glass.describe(counting, context.now)
                 progress_step.done(described)

@@ -17,8 +17,6 @@ from s3c_actions.steps import judge as step
 from s3c_actions.wiring import exceptions
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.images import for_each_image
-from s3c_actions.wiring.judging import open_policy_judge
-from s3c_actions.wiring.signing import open_signing_key, registries_of, resolve_images
 
 if TYPE_CHECKING:
     from s3c_actions.policy.break_glass import JudgedException
@@ -32,17 +30,12 @@ def run(options: inputs.ExceptionRevokeInputs, context: Context) -> Outcome:
         OutsideError: the registry, the vault or notation failed before anything was attached.
     """
     policy = exceptions.read_policy(options.policy)
-    hosts = registries_of(options.image)
     lines = []
-    with (
-        open_policy_judge(options, context, policy, hosts) as judge,
-        open_signing_key(options, context, hosts) as key,
-    ):
-        exceptions.require_granter(judge.policy, key)
-        pinned = resolve_images(options.image, options, context)
+    with exceptions.open_granter(options, policy, context) as granter:
+        judge = granter.judge
 
         def revoke(image: str) -> ImageOutcome:
-            reference = Reference.parse(pinned[image])
+            reference = Reference.parse(granter.pinned[image])
             outcome = ImageOutcome(image=image, reference=reference.pinned)
             chosen = _choose(options.exceptions, judge.exceptions(reference))
             if not chosen:
@@ -56,7 +49,7 @@ def run(options: inputs.ExceptionRevokeInputs, context: Context) -> Outcome:
                 why=options.why,
             )
             with context.progress.step("exception") as progress_step:
-                attached = exceptions.attach_statement(statement, reference, key, context)
+                attached = exceptions.attach_statement(statement, reference, granter.key, context)
                 still = {one.digest for one in judge.exceptions(reference) if one.counts} & set(chosen)
                 if still:
                     raise Refused(

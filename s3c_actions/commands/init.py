@@ -116,7 +116,7 @@ def _initialise(options: inputs.InitInputs, context: Context, root: Path) -> Out
     if not wanted and not key_changes and not options.key:
         return _outcome("\n".join([*lines, "Nothing has to be changed."]))
     changes.write_all(root, [*key_changes, *wanted])
-    steps = _next_steps(options, found, signer, planned.steps, _subject(options, found, root))
+    steps = _next_steps(options, found, planned.steps, _subject(options, found, root))
     return _outcome("\n".join([*lines, *steps]))
 
 
@@ -271,9 +271,7 @@ def _subject(options: inputs.InitInputs, found: Inspection, root: Path) -> str:
     return f"C=XX, ST=Unspecified, O={clean(owner)}, CN={clean(name)}"
 
 
-def _next_steps(
-    options: inputs.InitInputs, found: Inspection, signer: Signer, outside: Sequence[str], subject: str
-) -> list[str]:
+def _next_steps(options: inputs.InitInputs, found: Inspection, outside: Sequence[str], subject: str) -> list[str]:
     """Return what is left to do, as lines; `outside` are the plan's own steps."""
     remote = found.checkout.remote
     repository = f" --repo {remote.owner}/{remote.name}" if remote and remote.host == GITHUB else ""
@@ -286,10 +284,6 @@ def _next_steps(
         ]
     elif options.key and options.vault:
         steps.append(f"Create the certificate in the vault:\n{_vault_command(options, subject)}")
-    if signer.vault:
-        steps.append(
-            "Set the variables AZURE_TENANT_ID, AZURE_CLIENT_ID_PUSH and AZURE_CLIENT_ID_SIGN of the repository."
-        )
     steps += outside
     steps.append("Look at what was written (`git diff`), and commit it.")
     return ["", "Next:", *(f"  {number}. {step}" for number, step in enumerate(steps, 1))]

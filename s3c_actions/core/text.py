@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+MAX_NAMED = 5
+"""Number of findings, packages or licences named in one sentence."""
 
 
 def plural(count: int, noun: str) -> str:
@@ -23,3 +26,10 @@ def short_digest(digest: str) -> str:
 def join_words(words: Sequence[str], word: str = "and") -> str:
     """`a`, `a and b`, `a, b and c`."""
     return f" {word} ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def first_names(items: Iterable[str]) -> str:
+    """The first few of some names, and the number of the others: `a, b, c, d, e and 3 more`."""
+    listed = list(items)
+    rest = len(listed) - MAX_NAMED
+    return ", ".join(listed[:MAX_NAMED]) + (f" and {rest} more" if rest > 0 else "")

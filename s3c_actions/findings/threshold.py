@@ -146,13 +146,17 @@ class Threshold:
 def explain_rejection(refused: Sequence[Finding]) -> str:
     """Explain why the gate is closed and what opens it, in one clause without a full stop; package names are untrusted.
 
-    "2 critical findings have a fix: bump libssl3 and curl".
+    "2 critical findings have a fix: bump libssl3 and curl". What is exploited comes first, else what is most severe.
 
     Args:
         refused: what closes it, at least one finding.
     """
-    worst = max(finding.severity for finding in refused)
-    at_worst = [finding for finding in refused if finding.severity is worst]
+    at_worst = [finding for finding in refused if is_exploited(finding)]
+    worst = "exploited"
+    if not at_worst:
+        severity = max(finding.severity for finding in refused)
+        worst = severity.name.lower()
+        at_worst = [finding for finding in refused if finding.severity is severity]
     packages = list(dict.fromkeys(f.package for f in at_worst if f.fixable and f.package))
     if packages:
         fixable = [f for f in at_worst if f.fixable and f.package]
@@ -177,29 +181,39 @@ def closed_error(reference: str, gate: Threshold, refused: Sequence[Finding], *,
         refused: at least one finding.
         consequence: a sentence on what was not done because of it.
     """
-    total = f"{len(refused)} {plural(len(refused), 'finding')} {gate.threshold}"
     per_severity = ", ".join(f"{n} {severity.name.lower()}" for severity, n in count_by_severity(refused).items() if n)
+    total = f"{len(refused)} {plural(len(refused), 'finding')}"
+    cause = f"The policy refuses {total}" if gate.refuse is not None else f"The gate refuses {total} {gate.threshold}"
+    cause += f" ({per_severity})"
+    # What is denied is refused without a fix too.
+    cause += " that have a fix" if gate.fixable_only and all(finding.fixable for finding in refused) else ""
     return Refused(
         f"{explain_rejection(refused)}.",
-        cause=f"The gate refuses {total} ({per_severity})" + (" that have a fix." if gate.fixable_only else "."),
-        remedy=(
-            "Bump what is named, let the patch step run, or"
-            if any(f.package and f.fixable for f in refused)
-            else "Fix what is named, or"
-        )
-        + (
-            " accept the finding in the policy, with a reason and a date."
-            if gate.refuse is not None
-            else " name the finding with a reason and a date in an ignore file."
-        )
-        + (f" {consequence}" if consequence else ""),
+        cause=f"{cause}.",
+        remedy=_remedy(gate, refused) + (f" {consequence}" if consequence else ""),
         image=reference,
     )
 
 
-def count_phrase(amount: int, severity: Severity) -> str:
+def _remedy(gate: Threshold, refused: Sequence[Finding]) -> str:
+    ways = ["bump what is named", "let the patch step run"]
+    if not any(finding.package and finding.fixable for finding in refused):
+        ways = ["fix what is named"]
+    denied = [finding for finding in refused if gate.denies(finding)]
+    if len(denied) < len(refused):
+        ways.append(
+            "accept the finding in the policy, with a reason and a date"
+            if gate.refuse is not None
+            else "name the finding with a reason and a date in an ignore file"
+        )
+    text = f"{', '.join(ways[:-1])}, or {ways[-1]}" if len(ways) > 2 else " or ".join(ways)
+    note = " No exception in the policy excuses what is exploited or denied by name." if denied else ""
+    return f"{text[0].upper()}{text[1:]}.{note}"
+
+
+def count_phrase(amount: int, kind: str) -> str:
     """`2 critical findings`."""
-    return f"{amount:,} {severity.name.lower()} {plural(amount, 'finding')}"
+    return f"{amount:,} {kind} {plural(amount, 'finding')}"
 
 
 def _verb(amount: int) -> str:

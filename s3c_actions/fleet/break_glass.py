@@ -13,12 +13,11 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from s3c_actions.core.moments import parse_moment
-from s3c_actions.core.text import short_digest
+from s3c_actions.core.text import first_names, short_digest
 from s3c_actions.fleet.report_document import ExpiringException, ReportedImage
 from s3c_actions.report.document import ExceptionEntry, ResultDocument
 
 MAX_TEXT = 1000
-MAX_NAMED = 5
 
 
 def list_granted(documents: Iterable[ResultDocument], now: datetime) -> Mapping[str, tuple[ExpiringException, ...]]:
@@ -62,9 +61,7 @@ def add_granted(
 
 
 def _expiring(exception: ExceptionEntry) -> ExpiringException:
-    rest = len(exception.findings) - MAX_NAMED
-    findings = ", ".join(exception.findings[:MAX_NAMED]) + (f" and {rest} more" if rest > 0 else "")
-    named = "all findings" if "all" in exception.findings else findings
+    named = "all findings" if "all" in exception.findings else first_names(exception.findings)
     return ExpiringException(
         policy=f"break-glass {short_digest(exception.digest)}"[:MAX_TEXT],
         id=f"{named} (break-glass until {exception.until})"[:MAX_TEXT],

@@ -13,6 +13,7 @@ from s3c_actions.options.common import ImageOptions
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.parse import duration, items
 from s3c_actions.options.report import PolicyOptions
+from s3c_actions.options.sign import SigningOptions
 
 LONGEST = timedelta(hours=72)
 
@@ -95,3 +96,7 @@ class ExceptionStatementOptions(Group):
         absent="",
         example="Ada Lovelace, platform on call",
     )
+
+
+class ExceptionSigningOptions(ExceptionOptions, SigningOptions):
+    """Images, the policy that says who may grant exceptions for them, and the key of such a signer."""

@@ -9,15 +9,16 @@ from s3c_actions.options.common import OutputOptions
 from s3c_actions.options.declare import Input
 from s3c_actions.options.exception import (
     ExceptionOptions,
+    ExceptionSigningOptions,
     ExceptionStatementOptions,
     exception_end,
     exception_findings,
 )
 from s3c_actions.options.registry import REGISTRY_INPUTS
-from s3c_actions.options.sign import SIGNING_INPUTS, SigningOptions
+from s3c_actions.options.sign import SIGNING_INPUTS
 
 
-class ExceptionGrantInputs(ExceptionStatementOptions, ExceptionOptions, SigningOptions, OutputOptions):
+class ExceptionGrantInputs(ExceptionStatementOptions, ExceptionSigningOptions, OutputOptions):
     """The inputs of `exception grant`."""
 
     findings: Input[tuple[str, ...]] = Input(

@@ -7,10 +7,10 @@ import re
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import OutputOptions
 from s3c_actions.options.declare import Input
-from s3c_actions.options.exception import ExceptionOptions, ExceptionStatementOptions
+from s3c_actions.options.exception import ExceptionOptions, ExceptionSigningOptions, ExceptionStatementOptions
 from s3c_actions.options.parse import items
 from s3c_actions.options.registry import REGISTRY_INPUTS
-from s3c_actions.options.sign import SIGNING_INPUTS, SigningOptions
+from s3c_actions.options.sign import SIGNING_INPUTS
 
 _START = re.compile(r"(sha256:)?[0-9a-f]{7,64}")
 
@@ -23,7 +23,7 @@ def _digests(value: str) -> tuple[str, ...]:
     return tuple(digest if digest.startswith("sha256:") else f"sha256:{digest}" for digest in digests)
 
 
-class ExceptionRevokeInputs(ExceptionStatementOptions, ExceptionOptions, SigningOptions, OutputOptions):
+class ExceptionRevokeInputs(ExceptionStatementOptions, ExceptionSigningOptions, OutputOptions):
     """The inputs of `exception revoke`."""
 
     exceptions: Input[tuple[str, ...]] = Input(

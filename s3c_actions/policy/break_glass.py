@@ -13,14 +13,12 @@ from msgspec import Struct
 
 from s3c_actions.core import exception_document as document_form
 from s3c_actions.core.exception_document import ALL, ExceptionGrant, Revocation, stamp
+from s3c_actions.core.moments import CLOCK_SKEW
+from s3c_actions.core.text import first_names
 from s3c_actions.policy.model import Policy
 
 MOST = 50
 """So many documents are read beside an image; when there are more, none counts."""
-MAX_NAMED = 5
-"""Number of findings named in one sentence."""
-CLOCK_SKEW = timedelta(minutes=5)
-"""How far ahead the clock that dated an exception may be."""
 
 
 class ExceptionDocument(Struct, frozen=True, kw_only=True):
@@ -187,7 +185,7 @@ def describe(exception: JudgedException, now: datetime) -> str:
     if exception.grant is None or not exception.counts:
         return f"{name} does not count: {exception.ignored}"
     grant = exception.grant
-    excused = "all findings" if ALL in grant.findings else _first(grant.findings)
+    excused = "all findings" if ALL in grant.findings else first_names(grant.findings)
     return (
         f"{name} excuses {excused}, {describe_left(grant.until - now)} left (until {stamp(grant.until)}), "
         f"by {grant.who} (signer {exception.granter}): {grant.why}"
@@ -201,8 +199,3 @@ def describe_left(left: timedelta) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min" if minutes else f"{seconds} s"
-
-
-def _first(findings: Sequence[str]) -> str:
-    rest = len(findings) - MAX_NAMED
-    return ", ".join(findings[:MAX_NAMED]) + (f" and {rest} more" if rest > 0 else "")

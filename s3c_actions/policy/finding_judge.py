@@ -6,19 +6,17 @@ The counterpart, rule for rule, of `findings` in evidence.rego.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from s3c_actions.core.moments import CLOCK_SKEW
-from s3c_actions.core.text import plural
+from s3c_actions.core.text import first_names, plural
 from s3c_actions.options.parse import duration
 from s3c_actions.policy.image_rules import parse_time
 from s3c_actions.policy.model import Policy, exception_end
 from s3c_actions.policy.objection import Objection
 
-MAX_NAMED = 5
-"""Number of findings, packages or licences named in one sentence."""
 SEVERITY_RANKS: Mapping[str, int] = {"CRITICAL": 0, "HIGH": 1, "MEDIUM": 2, "LOW": 3, "UNKNOWN": 4}
 
 _SCORE = re.compile(r"(0\.[0-9]{5}|1\.00000)?")
@@ -201,10 +199,3 @@ def _describe_finding(policy: Policy, finding: Mapping[str, Any]) -> str:
 
 def _join(items: set[_ListedFinding]) -> str:
     return first_names([item[3] for item in sorted(items)])
-
-
-def first_names(items: Iterable[str]) -> str:
-    """Return the first few of some names, and the number of the others."""
-    listed = list(items)
-    rest = len(listed) - MAX_NAMED
-    return ", ".join(listed[:MAX_NAMED]) + (f" and {rest} more" if rest > 0 else "")

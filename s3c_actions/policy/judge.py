@@ -17,14 +17,13 @@ import msgspec
 from s3c_actions.core import reading
 from s3c_actions.core.artifact_types import STATEMENT
 from s3c_actions.core.moments import CLOCK_SKEW
-from s3c_actions.core.text import plural
+from s3c_actions.core.text import first_names, plural
 from s3c_actions.evidence.statement import PREVIOUS_VERSION, VERSION
 from s3c_actions.findings.model import ForbiddenContent
 from s3c_actions.policy import break_glass, finding_judge, licences
 from s3c_actions.policy.break_glass import ExceptionDocument, JudgedException
-from s3c_actions.policy.finding_judge import SEVERITY_RANKS, first_names
-from s3c_actions.policy.image_rules import image_objections
-from s3c_actions.policy.image_rules import parse_time as _stamp
+from s3c_actions.policy.finding_judge import SEVERITY_RANKS
+from s3c_actions.policy.image_rules import image_objections, parse_time
 from s3c_actions.policy.model import Policy, exception_end
 from s3c_actions.policy.objection import Objection
 
@@ -291,7 +290,7 @@ def _freshness_refusals(
 ) -> list[Objection]:
     refusals = []
     for created, database in sorted({(run["created"], run["database"]) for run in runs}):
-        scanned = _stamp(created)
+        scanned = parse_time(created)
         if scanned is None:
             continue
         if scanned - CLOCK_SKEW > now:
@@ -304,7 +303,7 @@ def _freshness_refusals(
         oldest = policy.maximum_database_age
         if oldest is None:
             continue
-        updated = _stamp(database)
+        updated = parse_time(database)
         if updated is None or scanned - updated > oldest:
             limit = f"older than {policy.report.maximum_database_age}"
             text = f"{report_name} was made with a vulnerability database {limit}: {remedy}"
@@ -386,10 +385,10 @@ def content_objections(contents: Iterable[ForbiddenContent]) -> list[Objection]:
 def _parse_document(document: EvidenceDocument) -> _ParsedDocument:
     content = _json(document.content)
     times = _times(content)
-    stamps = [_stamp(time) for time in times] if times else []
+    stamps = [parse_time(time) for time in times] if times else []
     valid_stamps = [stamp for stamp in stamps if stamp is not None]
     readable = bool(stamps) and len(valid_stamps) == len(stamps)
-    when = min(valid_stamps) if readable else _stamp(document.attached)
+    when = min(valid_stamps) if readable else parse_time(document.attached)
     return _ParsedDocument(digest=document.digest, trust=document.trust, content=content, readable=readable, when=when)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from s3c_actions.core.text import counted
+from s3c_actions.core.text import counted, short_digest
 from s3c_actions.report.document import PreviewEntry, PreviewImage
 from s3c_actions.report.render import escape, markdown, page
 from s3c_actions.report.render.markdown import MAX_ROWS, Table, mark_safe, table_head
@@ -41,7 +41,7 @@ def render_terminal(preview: PreviewEntry) -> str:
     shown = [image for image in preview.images if image.verdict != "admitted"]
     for image in shown[:MAX_SHOWN]:
         lines += [
-            f"  {_MARKS[image.verdict]} {escape.line(image.image)}: {escape.line(image.reason)}",
+            f"  {_MARKS[image.verdict]} {escape.line(image.image)}: {escape.line(_reason(image))}",
             f"      in {escape.line(_places(image))}" + (f"; {note}" if (note := _note(image)) else ""),
         ]
         if fix := image.command or image.remedy:
@@ -141,7 +141,7 @@ def _row(image: PreviewImage) -> dict[str, str]:
         "name": escape.line(name),
         "digest": escape.line(digest, 90),
         "places": escape.line(_places(image, most=20), 1000),
-        "reason": escape.line(image.reason, 1000),
+        "reason": escape.line(_reason(image), 1000),
         "command": escape.line(image.command, 500),
         "remedy": escape.line(image.remedy),
         "note": _note(image),
@@ -161,13 +161,23 @@ def _table(title: str, images: Sequence[PreviewImage], *, opened: bool = False) 
 def _line(image: PreviewImage) -> str:
     fix = escape.code(image.command, 400) if image.command else escape.markdown(image.remedy)
     note = f" ({note})" if (note := _note(image)) else ""
-    cells = (escape.code(image.image, 300), escape.markdown(_places(image)), escape.markdown(image.reason) + note, fix)
+    cells = (
+        escape.code(image.image, 300),
+        escape.markdown(_places(image)),
+        escape.markdown(_reason(image)) + note,
+        fix,
+    )
     return f"| {' | '.join(cells)} |"
 
 
 def _places(image: PreviewImage, most: int = _PLACES) -> str:
     more = len(image.places) - most
     return ", ".join(image.places[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _reason(image: PreviewImage) -> str:
+    """Return why an image is not admitted; the commands in it are about the image that it stands beside."""
+    return image.reason.replace(f" {image.image}`", "`")
 
 
 def _note(image: PreviewImage) -> str:
@@ -177,7 +187,7 @@ def _note(image: PreviewImage) -> str:
 
 
 def _judge(preview: PreviewEntry) -> str:
-    return f"the policy {preview.policy}" if preview.policy else "the installed gate"
+    return f"the policy {short_digest(preview.policy)}" if preview.policy else "the installed gate"
 
 
 def _by(preview: PreviewEntry) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -13,7 +13,7 @@ from s3c_actions import REPOSITORY
 from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
-from s3c_actions.core.text import counted
+from s3c_actions.core.text import counted, join_words
 from s3c_actions.policy.model import DEFAULT_FILE, SCHEMA
 from s3c_actions.scaffold import ownership, rendering
 from s3c_actions.scaffold.inspection import WORKFLOWS, Dockerfile, Inspection
@@ -27,6 +27,7 @@ GITHUB, GITHUB_REGISTRY = "github.com", "ghcr.io"
 SCHEMA_URL = f"https://raw.githubusercontent.com/{REPOSITORY}/{rendering.TAG}/s3c_actions/schemas/{SCHEMA}"
 CERTIFICATE = "keys/signing.crt"
 _ECR = re.compile(r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
+_AZURE_VARIABLE = re.compile(r"\bvars\.(AZURE_\w+)")
 _TAG_IN_ECR = re.compile(rf"(?P<repository>{_ECR.pattern}/[a-z0-9._/-]+):\S+")
 
 
@@ -149,7 +150,9 @@ def make_plan(inspection: Inspection, signer: Signer, pin: Pin, *, prefix: str =
     files.append(_planned(DEFAULT_FILE, "s3c-policy.yaml", "what an image has to be", pin, values))
     if images and not ignore_file:
         files.append(_planned(IGNORE_FILE, "trivyignore.yaml", "findings that are set aside", pin, values))
-    steps = _ecr_steps(inspection, images) if ecr and release else ()
+    steps = _azure_steps(files)
+    if ecr and release:
+        steps += _ecr_steps(inspection, images)
     return Plan(files=tuple(files), notes=tuple(notes), steps=steps)
 
 
@@ -172,6 +175,12 @@ def _release(prefix: str, signer: Signer, notes: list[str]) -> list[tuple[str, s
             f"Images go to {host}: give the workflow that signs `registry-username` and the secret REGISTRY_PASSWORD."
         )
     return [(_RELEASE, "builds, pushes, patches and signs what is on the default branch")]
+
+
+def _azure_steps(files: Iterable[PlannedFile]) -> tuple[str, ...]:
+    """Return which variables name the identities that the workflows ask Azure with."""
+    names = sorted({name for file in files for name in _AZURE_VARIABLE.findall(file.text)}, reverse=True)
+    return (f"Set the variables {join_words(names)} of the repository.",) if names else ()
 
 
 def _ecr_steps(inspection: Inspection, images: Sequence[Image]) -> tuple[str, ...]:

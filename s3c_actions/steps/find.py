@@ -16,6 +16,7 @@ import msgspec
 
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, Refused, S3CError
+from s3c_actions.core.moments import CLOCK_SKEW
 from s3c_actions.core.reading import MAX_DOCUMENT_BYTES
 from s3c_actions.core.reference import Reference
 from s3c_actions.evidence import signatures as stored
@@ -40,7 +41,6 @@ VERIFICATION_AGE = timedelta(days=1)
 """How long an accepted signature counts without being verified again: until then a revocation may go unnoticed."""
 AUDITED = 10
 """Documents read again in each query of those that an index alone vouches for: a trusted signer may have erred."""
-_CLOCK_SKEW = timedelta(minutes=5)
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -382,6 +382,6 @@ def is_recent(verification: Verification, trust: str, now: datetime) -> bool:
     try:
         checked = datetime.fromisoformat(verification.checked)
         ended = any(datetime.fromisoformat(end) <= now for end in verification.ends)
-        return verification.trust == trust and not ended and checked - _CLOCK_SKEW <= now < checked + VERIFICATION_AGE
+        return verification.trust == trust and not ended and checked - CLOCK_SKEW <= now < checked + VERIFICATION_AGE
     except (ValueError, TypeError, OverflowError):
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,16 +23,34 @@ from s3c_actions.signing import certificates, key_files
 from s3c_actions.steps import attach, sign
 from s3c_actions.steps.attach import Attachment, AttachTools
 from s3c_actions.wiring.judging import open_policy_judge
+from s3c_actions.wiring.signing import open_signing_key, registries_of, resolve_images
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from s3c_actions.core.exception_document import ExceptionGrant, Revocation
+    from s3c_actions.options.exception import ExceptionSigningOptions
     from s3c_actions.policy.break_glass import JudgedException
     from s3c_actions.policy.model import Policy
     from s3c_actions.steps.judge import PolicyJudge
     from s3c_actions.steps.sign import SigningKey
     from s3c_actions.wiring.context import Context
+
+
+@dataclass(frozen=True, kw_only=True)
+class Granter:
+    """What signs exceptions, and what judges them.
+
+    Attributes:
+        judge: of the images, by the policy.
+        key: of a signer whom the policy lets grant exceptions.
+        pinned: image as given → `registry/repository@digest`.
+    """
+
+    judge: PolicyJudge
+    key: SigningKey
+    pinned: Mapping[str, str]
 
 
 def read_policy(path: Path | None) -> Policy:
@@ -50,6 +69,24 @@ def read_policy(path: Path | None) -> Policy:
             remedy="Give a signer `may: [grant-exceptions]`, and install the gate with it again.",
         )
     return policy
+
+
+@contextmanager
+def open_granter(options: ExceptionSigningOptions, policy: Policy, context: Context) -> Iterator[Granter]:
+    """Open the policy's judge and the key that signs exceptions, and resolve the images that they are for.
+
+    Raises:
+        InputError: the key or a certificate of the policy is wrong, the key's signer may not grant exceptions, or an
+            image does not exist.
+        OutsideError: the registry, the vault or notation failed.
+    """
+    hosts = registries_of(options.image)
+    with (
+        open_policy_judge(options, context, policy, hosts) as judge,
+        open_signing_key(options, context, hosts) as key,
+    ):
+        require_granter(judge.policy, key)
+        yield Granter(judge=judge, key=key, pinned=resolve_images(options.image, options, context))
 
 
 def require_granter(policy: Policy, key: SigningKey) -> None:

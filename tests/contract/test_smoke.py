@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.cli.console import LogProgress
 from s3c_actions.cli.run import cache_path
 from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
@@ -26,10 +25,10 @@ from s3c_actions.registry.credentials import Logins
 from s3c_actions.result.smoke import SmokeResult, SmokeVerdict
 from s3c_actions.steps import smoke
 from s3c_actions.steps.smoke import SmokeProbe, SmokeTools
-from s3c_lab import daemons, registry_server
-from s3c_lab.machine import Machine, with_system_path
+from s3c_lab.machine import with_system_path
 from tests.support import debian
 from tests.support.containers import busybox_layer
+from tests.support.debian_registry import debian_registry
 from tests.support.oci import Repository
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -38,13 +37,8 @@ STAYS = "#!/bin/sh\nexec httpd -f -p 8080 -h /tmp\n"
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of Debian's docker-registry."""
-    environment = with_system_path(dict(os.environ))
-    machine = Machine(runner=Runner(environment), progress=LogProgress(sys.stderr), cache=cache_path(environment))
-    folder, port = tmp_path_factory.mktemp("registry"), registry_server.free_port()
-    registry_server.start(folder, port, machine)
-    yield f"localhost:{port}"
-    daemons.stop(folder / "registry.pid", machine)
+    with debian_registry(tmp_path_factory.mktemp("registry")) as address:
+        yield address
 
 
 @pytest.fixture

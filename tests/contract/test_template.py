@@ -24,6 +24,7 @@ from s3c_actions.core.progress import Silent
 from s3c_actions.policy import export, model
 from s3c_actions.programs.install.locate import locate
 from s3c_lab.programs import OPA
+from tests.support.evidence import as_ratify_has_it, beside, document, run, sarif
 from tests.unit.core.test_gate_pause import NOW, STATES
 
 SIGNED, UNSIGNED = (f"registry.test/{name}@sha256:{digit * 64}" for name, digit in (("signed", "a"), ("unsigned", "b")))
@@ -55,7 +56,13 @@ def template() -> dict[str, Any]:
 def tried(opa: Path, tmp_path: Path) -> Tried:
     """What the template has against an object; nothing: it is admitted."""
 
-    def run(review: dict[str, Any], *, of: dict[str, Any] | None = None, **parameters: object) -> list[str]:
+    def run(
+        review: dict[str, Any],
+        *,
+        of: dict[str, Any] | None = None,
+        ratify: dict[str, Any] | None = None,
+        **parameters: object,
+    ) -> list[str]:
         (target,) = (of or template())["spec"]["targets"]
         # In a library, Gatekeeper's `input` is not the review's: what asks stands in the template itself.
         assert "libs" not in target
@@ -63,7 +70,7 @@ def tried(opa: Path, tmp_path: Path) -> Tried:
         rego = target["rego"].replace("time.now_ns()", str(int(NOW.timestamp()) * 10**9))
         rego = rego.replace(ASKED, "answered(keys)").replace(PINNED, "input.pins")
         (tmp_path / "template.rego").write_text(rego + _ANSWERED)
-        answers = {image: verdict(image) for image in (SIGNED, UNSIGNED, TAG)}
+        answers = {image: verdict(image) for image in (SIGNED, UNSIGNED, TAG)} | (ratify or {})
         pins = {"errors": [], "system_error": "", "responses": [[TAG, SIGNED]]}
         given = {"review": review, "parameters": parameters, "answers": answers, "pins": pins}
         (tmp_path / "input.json").write_text(json.dumps(given))
@@ -213,3 +220,24 @@ def test_a_policys_template_is_paused_as_well(tried: Tried) -> None:
     unsigned = review(POD, pod(image_places.CONTAINERS, UNSIGNED))
     assert tried(unsigned, of=made)
     assert tried(unsigned, of=made, pause=STATES[0][0]) == []
+
+
+def test_a_refusal_that_gatekeeper_sees_no_reason_for_is_explained(tried: Tried) -> None:
+    """A report is just too old by Ratify's clock, and by Gatekeeper's not yet."""
+    policy = model.parse("version: 1\nfindings: {refuse: [CRITICAL]}\n")
+    evidence = beside(reports=(document(sarif(run(NOW))),))
+    said = {"isSuccess": False, "traceID": "54ab39d7", "verifierReports": as_ratify_has_it(evidence)}
+    pods, made = review(POD, pod(image_places.CONTAINERS, SIGNED)), export.constraint_template(policy, template())
+    assert tried(pods, of=made, ratify={SIGNED: {**said, "isSuccess": True}}) == []
+    assert tried(pods, of=made, ratify={SIGNED: said}) == [
+        f"{SIGNED} is not trusted: Ratify refuses it, and Gatekeeper finds nothing against it: their clocks stand on "
+        "both sides of a time limit, or Ratify does not have this policy yet. Try again in a minute; if that does not "
+        "help, `s3c gate install` again. (trace 54ab39d7)"
+    ]
+
+
+@pytest.mark.parametrize("reports", [[], [{"isSuccess": True}], [{"isSuccess": False, "message": ""}]])
+def test_a_refusal_without_a_word_leads_to_the_log(reports: list[dict[str, Any]], tried: Tried) -> None:
+    said = {SIGNED: {"isSuccess": False, "traceID": "54ab39d7", "verifierReports": reports}}
+    (text,) = tried(review(POD, pod(image_places.CONTAINERS, SIGNED)), ratify=said)
+    assert "is not trusted: Ratify gives no reason. Look at its log in gatekeeper-system. (trace" in text

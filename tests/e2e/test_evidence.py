@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import json
 import time
-import uuid
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from s3c_actions.core import artifact_types
 from s3c_actions.programs.install.locate import locate
 from s3c_actions.programs.install.pins import HELM
-from s3c_lab import lab as labs
 from s3c_lab.certificates import make
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from s3c_lab.node.cluster import VALUES
 from tests.support.cluster import CACHED, Kubectl, node_helm, pod_spec
 from tests.support.cluster import pod as pod_of
+from tests.support.evidence_world import World, admission, by_signatures_alone, enforced, files, make_world
 from tests.support.github.server import GitHub
 from tests.support.github.state import Token
-from tests.support.oci import Repository, attach, layer, list_referrers
-from tests.support.scanning import HIGH, database, debian
-from tests.support.signing import Ended, s3c
+from tests.support.oci import attach, layer, list_referrers
+from tests.support.scanning import HIGH
 
 EXCEPTED, OVER, NEW = "CVE-2024-20001", "CVE-2024-20002", "CVE-2024-20003"
 POLICY = f"""\
@@ -67,105 +63,17 @@ TABLE: dict[str, set[str]] = {
 OUT_OF_SIGHT = {"unsigned", "stale", "unsigned-report", "stranger-report", "other-image", "no-report"}
 
 
-def files(name: str, *, openssl: str = "3.0.13-1~deb12u1", more: str = "", licence: str = "Zlib") -> dict[str, bytes]:
-    """A Debian whose packages are `more` than those of `scanning`, and that no other row has."""
-    made = debian()
-    status = made["var/lib/dpkg/status"].decode().replace("3.0.11-1~deb12u2", openssl)
-    extra = "".join(
-        f"Package: {one}\nStatus: install ok installed\nVersion: 1.0-1\nArchitecture: amd64\n"
-        f"Maintainer: Nobody <nobody@localhost>\nDescription: more\n\n"
-        for one in more.split()
-    )
-    return {
-        **made,
-        "var/lib/dpkg/status": (status + extra).encode(),
-        "usr/share/doc/zlib1g/copyright": f"Files: *\nLicense: {licence}\n".encode(),
-        "etc/row": name.encode(),
-    }
-
-
-@dataclass
-class World:
-    """Every image of the table, by row, and what judges them."""
-
-    lab: Lab
-    repository: Repository
-    policy: Path
-    folder: Path
-    first: Path
-    second: Path
-    images: dict[str, str]
-
-    def run(self, *arguments: str | Path, code: int = 0, environment: Mapping[str, str] | None = None) -> Ended:
-        ended = s3c(self.folder, *arguments, environment=environment)
-        assert ended.code == code, ended.stderr
-        return ended
-
-    def attach(self, *rows: str, db: Path | None = None, key: tuple[str, str] | None = None, more: Any = ()) -> Ended:
-        signer = key or (self.lab.key, self.lab.certificate)
-        flags = ["--key", signer[0], "--certificate", signer[1], "--policy", str(self.policy), "--exit-code", "0"]
-        flags += ["--trivy-cache-dir", str(db or self.first), "--offline", "--attach", "sarif,spdx,vsa"]
-        return self.run("attach", *(self.images[row] for row in rows), *flags, *map(str, more))
-
-    def refresh(
-        self,
-        row: str,
-        *more: str | Path,
-        db: Path | None = None,
-        key: tuple[str, ...] | None = None,
-        environment: Mapping[str, str] | None = None,
-    ) -> Ended:
-        """Refresh the image of a row, or (without one) what `more` says is deployed; `key=()` gives no key."""
-        signer = ("--key", self.lab.key, "--certificate", self.lab.certificate) if key is None else key
-        images = (self.images[row],) if row else ()
-        flags = ("--policy", self.policy, "--trivy-cache-dir", db or self.first, "--offline", "--format", "json")
-        return self.run("refresh", *images, *flags, *signer, *more, environment=environment)
-
-    def digest(self, row: str) -> str:
-        return self.images[row].rpartition("@")[2]
-
-    def report(self, row: str) -> dict[str, Any]:
-        """The descriptor of a row's first report."""
-        listed = self.repository.get(self.digest(row).replace(":", "-"))["manifests"]
-        return next(one for one in listed if one.get("artifactType") == artifact_types.SARIF)
-
-    def content(self, row: str) -> bytes:
-        return self.repository.blob(self.repository.get(self.report(row)["digest"])["layers"][0]["digest"])
-
-
 @pytest.fixture(scope="module")
 def world(gated: Lab, machine: Machine, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The images with their evidence, and the gate told of the policy; the gate by signatures alone comes back."""
-    folder = tmp_path_factory.mktemp("evidence")
-    policy = folder / "s3c-policy.yaml"
-    policy.write_text(POLICY.format(certificate=gated.certificate))
     advisories = ((EXCEPTED, "tar", "2.0-1", "high"), (OVER, "curl", "2.0-1", "high"))
-    made = World(
-        lab=gated,
-        repository=Repository(gated.registry, f"e2e/{uuid.uuid4().hex[:12]}/app"),
-        policy=policy,
-        folder=folder,
-        first=database(folder / "first", *advisories),
-        second=database(folder / "second", *advisories, (NEW, "bash", "2.0-1", "high")),
-        images={},
+    made = make_world(
+        gated, tmp_path_factory.mktemp("evidence"), POLICY, advisories, (*advisories, (NEW, "bash", "2.0-1", "high"))
     )
     _push(made)
     _attach(made)
-    export = made.run("policy", "export", "--policy", policy)
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=export.stdout)
-    until = time.monotonic() + 180
-    while "no scan report" not in admission(kubectl, made.images["no-report"]):
-        assert time.monotonic() < until, "the policy is not in force"
-        time.sleep(1)
-    yield made
-    by_signatures_alone(made, machine, kubectl)
-
-
-def by_signatures_alone(world: World, machine: Machine, kubectl: Kubectl) -> None:
-    """Bring the lab's own gate back."""
-    kubectl("delete", "verifiers.config.ratify.deislabs.io", "verifier-report")
-    labs.up(world.lab.name, None, machine, node=True)
-    kubectl("delete", "keymanagementproviders.config.ratify.deislabs.io", "s3c-lab")
+    with enforced(made, machine, kubectl, without_report=made.images["no-report"]):
+        yield made
 
 
 def _push(world: World) -> None:
@@ -212,12 +120,6 @@ def _attach(world: World) -> None:
     content = text.replace(created, newer).encode()
     notes = {artifact_types.CREATED: newer}
     attach(world.repository, world.digest("unsigned-report"), artifact_types.SARIF, content, **notes)
-
-
-def admission(kubectl: Kubectl, image: str) -> str:
-    """What the gate says of a Pod of an image; empty when it admits it."""
-    ended = kubectl.run("run", "evidence", f"--image={image}", "--dry-run=server", "-n", "default")
-    return "" if ended.returncode == 0 else str(ended.stderr)
 
 
 def _settled(kubectl: Kubectl, images: dict[str, str]) -> dict[str, str]:

@@ -58,7 +58,7 @@ WITHOUT = {
         "secret_handover secret_values secrets startup writing"
     ),
     "evidence": "documents sbom statement",
-    "findings": "difference go_json model releases scope scope_inference threshold trivy_warnings",
+    "findings": "difference go_json model releases scope scope_inference trivy_warnings",
     "github": (
         "api artifact artifact_metadata code_scanning comments delivery environments errors files issues log marker "
         "proposal run target_branch"

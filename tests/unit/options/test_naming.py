@@ -34,7 +34,9 @@ def test_an_input_with_its_value_is_written_as_it_is_typed() -> None:
     assert InputNames().render(text) == text
 
 
-@pytest.mark.parametrize("text", ["`signed`", "key", "`--key`", "`s3c sign`", "`image: x`", "`id-token: write`", "`key: ${{ x }}`", "'key'"])
+@pytest.mark.parametrize(
+    "text", ["`signed`", "key", "`--key`", "`s3c sign`", "`image: x`", "`id-token: write`", "`key: ${{ x }}`", "'key'"]
+)
 def test_nothing_else_is_renamed(text) -> None:
     assert names().render(text) == text
 

@@ -91,6 +91,8 @@ def test_a_vault_signs_without_a_secret_and_the_policy_trusts_it(tmp_path):
     assert (job["with"]["vault"], job["with"]["vault-certificate"], "secrets" in job) == ("kv-shop", "signing", False)
     (trusted,) = model.parse(made.files["s3c-policy.yaml"]).signers
     assert trusted.certificate == "https://kv-shop.vault.azure.net/certificates/signing"
+    names = "AZURE_TENANT_ID, AZURE_CLIENT_ID_SIGN and AZURE_CLIENT_ID_PUSH"
+    assert made.steps == (f"Set the variables {names} of the repository.",)
 
 
 ECR = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
@@ -142,6 +144,9 @@ def test_a_vault_signs_for_amazons_registry(tmp_path):
     inputs = made.workflow("s3c-release")["jobs"]["image"]["steps"][-1]["with"]
     assert (inputs["vault"], inputs["client-id"]) == ("kv-shop", "${{ vars.AZURE_CLIENT_ID_SIGN }}")
     assert not {"key-pem", "certificate"} & set(inputs)
+    azure, aws = made.steps
+    assert azure == "Set the variables AZURE_TENANT_ID and AZURE_CLIENT_ID_SIGN of the repository."
+    assert "AWS_ROLE" in aws
 
 
 @pytest.mark.parametrize(
