@@ -8,14 +8,15 @@ from msgspec.structs import replace
 
 from s3c_actions.core.tag_template import TagTemplate
 from s3c_actions.options.command import Command
-from s3c_actions.options.common import OutputOptions, path
+from s3c_actions.options.common import OFFLINE, OutputOptions, path
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.deploy import ClusterOptions
 from s3c_actions.options.parse import boolean, integer
 from s3c_actions.options.patch import PatchingOptions
-from s3c_actions.options.programs import NotationProgram, ProgramsMirror
+from s3c_actions.options.programs import NotationProgram, ProgramsMirror, TrivyProgram
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.report import PolicyOptions, ReportFileOptions
+from s3c_actions.options.scan import ScanningOptions, TrivyOptions
 from s3c_actions.options.sign import KEY_INPUTS, SIGNATURE_INPUTS, SigningOptions
 
 DEFAULT_FLEET = "fleet.yaml"
@@ -54,7 +55,7 @@ class FleetOptions(Group):
     )
 
 
-class FleetPlanInputs(FleetOptions, ClusterOptions, SigningOptions, PolicyOptions, OutputOptions):
+class FleetPlanInputs(FleetOptions, ClusterOptions, SigningOptions, PolicyOptions, TrivyProgram, OutputOptions):
     """The inputs of `fleet plan`."""
 
     shards: Input[int] = Input(
@@ -105,6 +106,16 @@ class FleetPlanInputs(FleetOptions, ClusterOptions, SigningOptions, PolicyOption
         basic=(),
         help="Tags of patches, as `fleet run` is told them: an image whose newest patch there is signed, "
         "with a young report and nothing to fix, needs nothing.",
+    )
+    trivy_cache_dir: Input[Path | None] = replace(
+        ScanningOptions.trivy_cache_dir,
+        help="Trivy's cache, with the vulnerability database that SBOMs are matched against. Without it, "
+        "`TRIVY_CACHE_DIR` or a folder in the toolkit's cache.",
+    )
+    db_repository: Input[tuple[str, ...]] = TrivyOptions.db_repository
+    offline: Input[bool] = replace(
+        OFFLINE,
+        help="Download no vulnerability database: SBOMs are matched against the one in Trivy's cache, if it is recent.",
     )
     everything: Input[bool] = Input(
         name="everything",
@@ -166,6 +177,10 @@ class FleetPlanInputs(FleetOptions, ClusterOptions, SigningOptions, PolicyOption
         *KEY_INPUTS,
         *SIGNATURE_INPUTS,
         *NotationProgram.own(),
+        trivy_cache_dir,
+        db_repository,
+        offline,
+        *TrivyProgram.own(),
         ProgramsMirror.programs_mirror,
     )
 
