@@ -11,7 +11,7 @@ from s3c_actions.options.command import Command
 from s3c_actions.options.common import OFFLINE, OutputOptions, path
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.deploy import ClusterOptions
-from s3c_actions.options.parse import boolean, integer
+from s3c_actions.options.parse import boolean, duration, integer, or_none
 from s3c_actions.options.patch import PatchingOptions
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror, TrivyProgram
 from s3c_actions.options.registry import REGISTRY_INPUTS
@@ -21,6 +21,8 @@ from s3c_actions.options.sign import KEY_INPUTS, SIGNATURE_INPUTS, SigningOption
 
 DEFAULT_FLEET = "fleet.yaml"
 MAX_SHARDS = 256
+DAY = 86_400.0
+"""Seconds."""
 
 
 def _shards(value: str) -> int:
@@ -31,6 +33,14 @@ def _shards(value: str) -> int:
         return integer(1, MAX_SHARDS)(value)
     except ValueError as error:
         raise ValueError(f"auto, or {error}") from None
+
+
+def _age(value: str) -> float:
+    """Parse the age from which on plans are deleted. Return seconds."""
+    seconds = duration(value)
+    if seconds < DAY:
+        raise ValueError("a duration of at least 24h, since a night that is not over needs its plan, or none")
+    return seconds
 
 
 def place(value: str) -> str:
@@ -95,6 +105,17 @@ class FleetPlanInputs(FleetOptions, ClusterOptions, SigningOptions, PolicyOption
         default="false",
         absent=False,
         switch=True,
+    )
+    prune_plans: Input[float | None] = Input(
+        name="prune-plans",
+        metavar="AGE",
+        help="Delete plans that are older at `publish`, those of the same tag or of numbered tags that begin like it, "
+        "with their results, reports and signatures; at least 24h. `none` deletes nothing. The newest plan besides, "
+        "and the newest report, stay. Where the registry allows no deletions, that is an error if this is given.",
+        parse=or_none(_age, None),
+        default="14d",
+        absent=14 * DAY,
+        example="30d",
     )
     policy: Input[Path | None] = replace(
         PolicyOptions.policy,
@@ -165,6 +186,7 @@ class FleetPlanInputs(FleetOptions, ClusterOptions, SigningOptions, PolicyOption
         output,
         publish,
         keep_published,
+        prune_plans,
         policy,
         patched_tag,
         everything,
