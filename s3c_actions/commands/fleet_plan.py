@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from contextlib import ExitStack, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from msgspec.structs import replace
 
 from s3c_actions.core import writing
 from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
 from s3c_actions.core.pasted_content import shorten_path
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
-from s3c_actions.fleet import copa, durations, model, planning, plans_text, selecting, sources, store
+from s3c_actions.fleet import copa, durations, model, planning, plans_text, retention, selecting, sources, store
 from s3c_actions.fleet import plan as plans
 from s3c_actions.fleet.plan import Plan
 from s3c_actions.options import fleet_plan as inputs
@@ -139,13 +138,33 @@ def _publish(
     """Push a plan, signed where there is a key, and return its place by digest."""
     with context.progress.step("publish") as step:
         writer = Writer(store_registry(options, context, place))
+        published = store.push_plan(writer, place.tagged(""), plan)
         if key is not None:
             # Whoever waits for the tag finds the signature there.
-            unnamed = store.push_plan(writer, replace(place, tag=""), plan)
-            sign.run(key, unnamed.pinned, context.progress)
-        published = store.push_plan(writer, place, plan).pinned
-        step.done(f"{published}{', signed' if key is not None else ''}")
-    return published
+            sign.run(key, published.pinned, context.progress)
+        if place.tag:
+            retention.keep_reachable(writer, place, published.digest)
+            store.push_plan(writer, place, plan)
+        step.done(f"{published.pinned}{', signed' if key is not None else ''}")
+    if options.prune_plans is not None and place.tag:
+        _prune(writer, place, published.digest, options, context)
+    return published.pinned
+
+
+def _prune(writer: Writer, place: Reference, digest: str, options: inputs.FleetPlanInputs, context: Context) -> None:
+    """Delete old plans; that the registry does not let is an error where it was asked for."""
+    before = context.now - timedelta(seconds=options.prune_plans or 0.0)
+    try:
+        pruned = retention.prune(writer, place, digest, before)
+    except OutsideError as error:
+        if options.given(inputs.FleetPlanInputs.prune_plans):
+            raise
+        context.progress.notice(f"Old plans stay in {place.name}: {error.what}")
+        return
+    if pruned.plans:
+        context.progress.note(
+            f"{counted(pruned.plans, 'old plan')} and {counted(pruned.documents, 'document')} beside them deleted"
+        )
 
 
 def _find_published(
@@ -187,8 +206,9 @@ def _measured(published_at: Reference, options: inputs.FleetPlanInputs, context:
     try:
         registry = store_registry(options, context, published_at)
         stored = store.find_stored_plan(registry, published_at)
-        if stored is not None:
-            measured = durations.measured_seconds(content for _, content in store.list_results(registry, stored[1]))
+        earlier = stored[1] if stored is not None else retention.find_newest(registry, published_at, store.PLAN)
+        if earlier is not None:
+            measured = durations.measured_seconds(content for _, content in store.list_results(registry, earlier))
     except S3CError as error:
         context.progress.notice(f"How long images took before is not known, so it is estimated: {error.what}")
     return measured

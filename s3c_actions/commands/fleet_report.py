@@ -12,7 +12,7 @@ from s3c_actions.core import artifact_types, reading, writing
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
-from s3c_actions.fleet import page, prometheus, report_document, store, summarize, text, waiting
+from s3c_actions.fleet import page, prometheus, report_document, retention, store, summarize, text, waiting
 from s3c_actions.fleet.report_document import FleetReport
 from s3c_actions.fleet.summarize import Joined, ShardResult
 from s3c_actions.github import api, code_scanning, issues, marker, sarif_batches
@@ -43,7 +43,6 @@ _UPLOAD_WAIT = 30.0
 """Seconds that GitHub has to look at an upload; one that takes longer is not waited for."""
 MAX_RESULTS_BYTES = 1024 * 1024 * 1024
 """Bytes of all results together."""
-REPORT_TAG = "-report"
 
 
 def run(options: inputs.FleetReportInputs, context: Context) -> Outcome:
@@ -217,16 +216,24 @@ def _read_earlier(
         if earlier is None:
             raise InputError("earlier-report", f"{given} is not there.", remedy="Leave it out for the first report.")
         return earlier
-    if registry is None:
-        return None
-    place = _report_place(store.parse_place(options.plan))
-    if not place.tag:
+    kept_at = _report_place(store.parse_place(options.plan)) if registry is not None else None
+    if registry is None or kept_at is None or not kept_at.tag:
         return None
     try:
-        return _find_report(registry, place)
+        return _find_report(registry, kept_at) or _find_series_report(registry, kept_at, notes)
     except InputError as error:
         notes.append(f"The trend begins anew: {error.what}")
         return None
+
+
+def _find_series_report(registry: Registry, place: Reference, notes: list[str]) -> FleetReport | None:
+    """Return the newest report on plans of the same series: a CronJob publishes each plan under a tag of its own."""
+    try:
+        newest = retention.find_newest(registry, place, store.REPORT)
+    except OutsideError as error:
+        notes.append(f"The trend begins anew: {error.what}")
+        return None
+    return _find_report(registry, newest) if newest is not None else None
 
 
 def _find_report(registry: Registry, place: Reference) -> FleetReport | None:
@@ -241,7 +248,7 @@ def _find_report(registry: Registry, place: Reference) -> FleetReport | None:
 
 def _report_place(plan: Reference) -> Reference:
     """Return where the report on a published plan is kept; without a tag, when the plan is given by digest alone."""
-    return plan.tagged(f"{plan.tag[: 128 - len(REPORT_TAG)]}{REPORT_TAG}" if plan.tag else "")
+    return plan.tagged(retention.report_tag(plan.tag) if plan.tag else "")
 
 
 def _publish(registry: Registry, place: Reference, options: inputs.FleetReportInputs, report: FleetReport) -> None:

@@ -54,6 +54,50 @@ def render_spdx(documents: Sequence[tuple[str, bytes]], name: str, created: str)
     return _encode(whole)
 
 
+def read_spdx(content: bytes, platform: str = "") -> dict[str, Any]:
+    """Return an SPDX document of `render_spdx`, or the part of one on several platforms that is about one of them.
+
+    Args:
+        content: the document.
+        platform: to take out; empty takes the whole.
+
+    Raises:
+        ValueError: it is no SPDX 2.3 that Trivy made, or has nothing on that platform; a clause.
+    """
+    document = reading.parse_json(content)
+    if not isinstance(document, dict) or document.get("spdxVersion") != "SPDX-2.3":
+        raise ValueError("it is not SPDX 2.3 in JSON")
+    try:
+        creators, packages = document["creationInfo"]["creators"], document["packages"]
+        identities = [str(package["SPDXID"]) for package in packages]
+        related = [(str(one["spdxElementId"]), str(one["relatedSpdxElement"])) for one in document["relationships"]]
+    except (KeyError, TypeError):
+        raise ValueError("it lacks what every document of Trivy's has") from None
+    if not any(str(creator).startswith("Tool: trivy-") for creator in creators):
+        raise ValueError("it was not made by Trivy")
+    if not platform:
+        return document
+    suffix = _suffix(platform)
+    kept = {identity for identity in identities if identity.endswith(suffix)}
+    if not kept:
+        raise ValueError(f"it has nothing on {platform}")
+    files = [file for file in document.get("files", ()) if str(file.get("SPDXID", "")).endswith(suffix)]
+    within = {"SPDXRef-DOCUMENT", *kept, *(str(file["SPDXID"]) for file in files)}
+    return {
+        **document,
+        "packages": [package for package in packages if package["SPDXID"] in kept],
+        "files": files,
+        "relationships": [
+            one for one, ends in zip(document["relationships"], related, strict=True) if within.issuperset(ends)
+        ],
+    }
+
+
+def count_packages(document: Mapping[str, Any]) -> int:
+    """Return how many installed packages an SPDX document of Trivy's lists; what holds them is no package here."""
+    return sum(str(package["SPDXID"]).startswith("SPDXRef-Package-") for package in document["packages"])
+
+
 def render_cyclonedx(content: bytes, name: str, created: str) -> bytes:
     """Return the CycloneDX document of one image; arguments and error as in `spdx`."""
     read = _read(content, "metadata")
@@ -92,7 +136,7 @@ def _with_replacements(value: Any, texts: Mapping[str, str]) -> Any:
 
 def _with_platform(document: Mapping[str, Any], platform: str) -> dict[str, Any]:
     """Return the document with a platform in each of its elements' identities, to merge it with others."""
-    suffix = "-" + "".join(letter if letter.isalnum() else "-" for letter in platform)
+    suffix = _suffix(platform)
 
     def change(value: Any) -> Any:
         if isinstance(value, dict):
@@ -105,6 +149,11 @@ def _with_platform(document: Mapping[str, Any], platform: str) -> dict[str, Any]
 
     changed: dict[str, Any] = change(dict(document))
     return changed
+
+
+def _suffix(platform: str) -> str:
+    """Return the end of the identities of a platform's elements."""
+    return "-" + "".join(letter if letter.isalnum() else "-" for letter in platform)
 
 
 def _read(content: bytes, needs: str) -> dict[str, Any]:

@@ -316,6 +316,11 @@ def installed_versions(data: bytes) -> dict[str, str]:
     return {package.name: package.installed for result in inventory.results for package in result.packages}
 
 
+def count_packages(data: bytes) -> int:
+    """The number of packages that a report lists; arguments as of `installed_versions`."""
+    return sum(len(result.packages) for result in go_json.decode(data, _INVENTORY).results)
+
+
 def _check_format(report: _Report) -> _Report:
     if report.schema_version != SCHEMA_VERSION:
         raise InvalidTrivyReport(

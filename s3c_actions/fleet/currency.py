@@ -3,6 +3,7 @@
 The policy has to admit the image as the cluster would, without waiting for graces to end, so that image and newest
 report are signed by whom it trusts and nothing that it refuses is in it; and that report has to be younger than
 `rescan-after`. Whatever is missing, unsigned, unreadable or about another image means work.
+Where nothing but its age is against the report, `sbom_match` says when the image's SBOM may stand in for a new one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from s3c_actions.core.text import counted
+from s3c_actions.fleet.sbom_match import Unchanged
 from s3c_actions.policy import judge
 from s3c_actions.policy.judge import Evidence, SignerStatus
 from s3c_actions.policy.model import Policy
@@ -83,6 +85,15 @@ def judge_currency(policy: Policy, evidence: Evidence, now: datetime, within: ti
         created=_stamp(oldest),
         counts={severity: report.counts[severity] for severity in SEVERITIES if severity in report.counts},
         reason=f"its signed report of {_stamp(oldest)} has nothing to fix",
+    )
+
+
+def with_match(current: Current, unchanged: Unchanged) -> Current:
+    """Return what makes an image current whose report is older, and whose SBOM shows nothing new."""
+    return replace(
+        current,
+        reason=f"its signed report of {current.created} has nothing to fix, and its SBOM matched against the database "
+        f"of {unchanged.database} shows nothing new",
     )
 
 

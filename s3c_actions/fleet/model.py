@@ -180,6 +180,13 @@ class Fleet(_Part, frozen=True, kw_only=True):
         Duration,
         Meta(description="An image whose signed report is younger, with nothing to fix, needs nothing."),
     ] = "24h"
+    match_sboms: Annotated[
+        bool,
+        Meta(
+            description="An image whose report is older needs nothing either when its signed SBOM, matched against "
+            "the vulnerability database of the day, shows nothing new that its policy asks about."
+        ),
+    ] = True
     exclude: Annotated[
         tuple[NamePattern, ...], Meta(max_length=1000, description="Names that are left out of every selection.")
     ] = ()

@@ -8,18 +8,21 @@ from msgspec.structs import replace
 
 from s3c_actions.core.tag_template import TagTemplate
 from s3c_actions.options.command import Command
-from s3c_actions.options.common import OutputOptions, path
+from s3c_actions.options.common import OFFLINE, OutputOptions, path
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.deploy import ClusterOptions
-from s3c_actions.options.parse import boolean, integer
+from s3c_actions.options.parse import boolean, duration, integer, or_none
 from s3c_actions.options.patch import PatchingOptions
-from s3c_actions.options.programs import NotationProgram, ProgramsMirror
+from s3c_actions.options.programs import NotationProgram, ProgramsMirror, TrivyProgram
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.report import PolicyOptions, ReportFileOptions
+from s3c_actions.options.scan import ScanningOptions, TrivyOptions
 from s3c_actions.options.sign import KEY_INPUTS, SIGNATURE_INPUTS, SigningOptions
 
 DEFAULT_FLEET = "fleet.yaml"
 MAX_SHARDS = 256
+DAY = 86_400.0
+"""Seconds."""
 
 
 def _shards(value: str) -> int:
@@ -30,6 +33,14 @@ def _shards(value: str) -> int:
         return integer(1, MAX_SHARDS)(value)
     except ValueError as error:
         raise ValueError(f"auto, or {error}") from None
+
+
+def _age(value: str) -> float:
+    """Parse the age from which on plans are deleted. Return seconds."""
+    seconds = duration(value)
+    if seconds < DAY:
+        raise ValueError("a duration of at least 24h, since a night that is not over needs its plan, or none")
+    return seconds
 
 
 def place(value: str) -> str:
@@ -54,7 +65,7 @@ class FleetOptions(Group):
     )
 
 
-class FleetPlanInputs(FleetOptions, ClusterOptions, SigningOptions, PolicyOptions, OutputOptions):
+class FleetPlanInputs(FleetOptions, ClusterOptions, SigningOptions, PolicyOptions, TrivyProgram, OutputOptions):
     """The inputs of `fleet plan`."""
 
     shards: Input[int] = Input(
@@ -95,6 +106,17 @@ class FleetPlanInputs(FleetOptions, ClusterOptions, SigningOptions, PolicyOption
         absent=False,
         switch=True,
     )
+    prune_plans: Input[float | None] = Input(
+        name="prune-plans",
+        metavar="AGE",
+        help="Delete plans that are older at `publish`, those of the same tag or of numbered tags that begin like it, "
+        "with their results, reports and signatures; at least 24h. `none` deletes nothing. The newest plan besides, "
+        "and the newest report, stay. Where the registry allows no deletions, that is an error if this is given.",
+        parse=or_none(_age, None),
+        default="14d",
+        absent=14 * DAY,
+        example="30d",
+    )
     policy: Input[Path | None] = replace(
         PolicyOptions.policy,
         help="The policy of images for which the fleet names none: whose signatures count, and what has to be fixed. "
@@ -105,6 +127,16 @@ class FleetPlanInputs(FleetOptions, ClusterOptions, SigningOptions, PolicyOption
         basic=(),
         help="Tags of patches, as `fleet run` is told them: an image whose newest patch there is signed, "
         "with a young report and nothing to fix, needs nothing.",
+    )
+    trivy_cache_dir: Input[Path | None] = replace(
+        ScanningOptions.trivy_cache_dir,
+        help="Trivy's cache, with the vulnerability database that SBOMs are matched against. Without it, "
+        "`TRIVY_CACHE_DIR` or a folder in the toolkit's cache.",
+    )
+    db_repository: Input[tuple[str, ...]] = TrivyOptions.db_repository
+    offline: Input[bool] = replace(
+        OFFLINE,
+        help="Download no vulnerability database: SBOMs are matched against the one in Trivy's cache, if it is recent.",
     )
     everything: Input[bool] = Input(
         name="everything",
@@ -154,6 +186,7 @@ class FleetPlanInputs(FleetOptions, ClusterOptions, SigningOptions, PolicyOption
         output,
         publish,
         keep_published,
+        prune_plans,
         policy,
         patched_tag,
         everything,
@@ -166,6 +199,10 @@ class FleetPlanInputs(FleetOptions, ClusterOptions, SigningOptions, PolicyOption
         *KEY_INPUTS,
         *SIGNATURE_INPUTS,
         *NotationProgram.own(),
+        trivy_cache_dir,
+        db_repository,
+        offline,
+        *TrivyProgram.own(),
         ProgramsMirror.programs_mirror,
     )
 

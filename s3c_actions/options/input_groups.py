@@ -73,6 +73,7 @@ _FLEET = (
     fleet_plan.FleetPlanInputs.shards,
     fleet_plan.FleetPlanInputs.publish,
     fleet_plan.FleetPlanInputs.keep_published,
+    fleet_plan.FleetPlanInputs.prune_plans,
     fleet_plan.FleetPlanInputs.everything,
     fleet_plan.FleetPlanInputs.snapshot,
     fleet_plan.FleetPlanInputs.save_snapshot,

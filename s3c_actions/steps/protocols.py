@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from s3c_actions.programs.notation.home import NotationHome
     from s3c_actions.programs.notation.notation import AcceptedSignature, ListedSignature, SigningRequest
     from s3c_actions.programs.trivy.cache import DatabaseMetadata
-    from s3c_actions.programs.trivy.trivy import Conversion, ScanRequest
+    from s3c_actions.programs.trivy.trivy import Conversion, MatchRequest, ScanOptions, ScanRequest
 
 
 class Scanner(Protocol):
@@ -57,6 +57,26 @@ class Scanner(Protocol):
 
     def converting(self, report: Path, conversions: Iterable[Conversion]) -> AbstractContextManager[Callable[[], None]]:
         """Make documents of a report while the block does something else; what it yields waits for them."""
+
+
+class SbomScanner(Protocol):
+    """Matches bills of materials against the vulnerability database, which it downloads once."""
+
+    @property
+    def version(self) -> str:
+        """The version of the program."""
+
+    def update_database(self, options: ScanOptions, progress: Progress) -> None:
+        """Download the database unless the one that is there is new enough; raises OutsideError when that failed."""
+
+    def database(self, name: str = ...) -> DatabaseMetadata | None:
+        """As of `Scanner`."""
+
+    def sources(self) -> frozenset[str] | None:
+        """As of `Scanner`."""
+
+    def match(self, request: MatchRequest, progress: Progress) -> tuple[str, ...]:
+        """Match one document, and return the program's warnings; raises OutsideError when that failed."""
 
 
 class Verifier(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -14,9 +14,10 @@ from msgspec.structs import replace
 
 from s3c_actions.cluster import manifests
 from s3c_actions.cluster.deployed import list_deployed
+from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
-from s3c_actions.fleet import currency, planning, store
+from s3c_actions.fleet import currency, planning, sbom_match, store
 from s3c_actions.fleet import plan as plans
 from s3c_actions.fleet.currency import Current
 from s3c_actions.fleet.model import FIELD, Fleet, catalog_prefix
@@ -27,8 +28,12 @@ from s3c_actions.options.deploy import ClusterOptions
 from s3c_actions.options.fleet_plan import FleetPlanInputs
 from s3c_actions.options.registry import CredentialOptions, RegistryOptions
 from s3c_actions.policy import model
+from s3c_actions.programs.trivy import settings
+from s3c_actions.programs.trivy.trivy import ScanOptions, Trivy
+from s3c_actions.registry import credentials
 from s3c_actions.steps import known_patches
-from s3c_actions.wiring import settings_files
+from s3c_actions.steps.match_sbom import SbomMatcher
+from s3c_actions.wiring import programs, settings_files
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.judging import open_policy_judge
 from s3c_actions.wiring.kubernetes import connect_cluster
@@ -36,10 +41,13 @@ from s3c_actions.wiring.logins import create_logins, create_registry
 
 if TYPE_CHECKING:
     from s3c_actions.core.tag_template import TagTemplate
+    from s3c_actions.policy.judge import Evidence, EvidenceDocument
     from s3c_actions.registry import Registry
     from s3c_actions.steps.judge import PolicyJudge
 
 
+MATCHES = max(1, min(4, os.cpu_count() or 1))
+"""SBOMs that are matched at a time: each is a process that computes."""
 MAX_REPORTS = 100
 """Reports beside one image that are read to find out whether it is current."""
 
@@ -129,6 +137,32 @@ def _is_reference(text: str) -> bool:
     return True
 
 
+def _create_matcher(options: FleetPlanInputs, context: Context, registries: Collection[str]) -> SbomMatcher:
+    """Create what matches SBOMs; Trivy is found or installed, and its database downloaded, for the first one.
+
+    Raises:
+        InputError: an input on Trivy or its database is wrong.
+    """
+    variables = settings.read_variables(context.environment)
+    folder = options.trivy_cache_dir or context.environment.get("TRIVY_CACHE_DIR")
+    trivy = Trivy(
+        programs.trivy(options, context),
+        context.runner,
+        cache=Path(folder).absolute() if folder else context.cache / "trivy",
+        login=credentials.open_program_login(create_logins(options, context, registries), registries, context.temp),
+    )
+    scan_options = ScanOptions(
+        scanners=("vuln",),
+        skips=variables.skips,
+        offline=options.offline,
+        db_repositories=options.db_repository or variables.repositories.get("db-repository", ()),
+        timeout=options.timeout,
+    )
+    return SbomMatcher(
+        trivy, scan_options, at_once=MATCHES, temp=context.temp, now=context.now, progress=context.progress
+    )
+
+
 class CurrencyJudge:
     """Judges whether digests need nothing, each by its own policy; threads may call it at once.
 
@@ -137,8 +171,14 @@ class CurrencyJudge:
     """
 
     def __init__(
-        self, judges: dict[str, PolicyJudge], template: TagTemplate, context: Context, within: timedelta
+        self,
+        judges: dict[str, PolicyJudge],
+        template: TagTemplate,
+        context: Context,
+        within: timedelta,
+        matcher: SbomMatcher | None = None,
     ) -> None:
+        self._matcher = matcher
         self._judges = judges
         self._template = template
         self._context = context
@@ -173,7 +213,8 @@ class CurrencyJudge:
                 policy = model.read(path, field="policy" if not name else FIELD)
                 if policy.image_signers and judges_images:
                     judges[name] = stack.enter_context(open_policy_judge(options, context, policy, registries))
-            yield cls(judges, options.patched_tag, context, timedelta(seconds=fleet.rescan_seconds))
+            matcher = _create_matcher(options, context, registries) if fleet.match_sboms and judges else None
+            yield cls(judges, options.patched_tag, context, timedelta(seconds=fleet.rescan_seconds), matcher)
 
     def __call__(self, group: DigestGroup) -> Current | str:
         """Return what makes a digest current, or why it has work to do.
@@ -213,9 +254,37 @@ class CurrencyJudge:
 
     def _judge(self, judge: PolicyJudge, reference: Reference) -> Current | str:
         collected = judge.collect(reference.at(reference.digest), most=MAX_REPORTS)
-        presumed = currency.judge_currency(
-            judge.policy, currency.presume_signed(collected), self._context.now, self._within
-        )
-        if isinstance(presumed, str):
-            return presumed
-        return currency.judge_currency(judge.policy, judge.verify(collected), self._context.now, self._within)
+        presumed = self._currency(judge, currency.presume_signed(collected), self._within)
+        if isinstance(presumed, Current):
+            return self._currency(judge, judge.verify(collected), self._within)
+        return self._match(judge, reference, collected, presumed) if self._matcher is not None else presumed
+
+    def _currency(self, judge: PolicyJudge, evidence: Evidence, within: timedelta) -> Current | str:
+        return currency.judge_currency(judge.policy, evidence, self._context.now, within)
+
+    def _match(self, judge: PolicyJudge, reference: Reference, collected: Evidence, why: str) -> Current | str:
+        """Return what makes an image current whose report is older, by its SBOM; else why it has work to do.
+
+        Args:
+            judge: of the image.
+            reference: of it.
+            collected: the evidence beside it, as if nobody had signed it.
+            why: it has work to do without a match.
+        """
+        within = sbom_match.longest_age(judge.policy, self._within)
+        longer = self._currency(judge, currency.presume_signed(collected), within)
+        if isinstance(longer, str):
+            return why
+        verified = judge.verify(collected)
+        current = self._currency(judge, verified, within)
+        if isinstance(current, str) or self._matcher is None:
+            return why if isinstance(current, Current) else current
+        pinned = reference.at(reference.digest)
+
+        def read(digest: str) -> EvidenceDocument | None:
+            listed = judge.registry.referrers(pinned, artifact_types.SPDX)
+            found = next((referrer for referrer in listed if referrer.digest == digest), None)
+            return judge.read(found, pinned) if found is not None else None
+
+        unchanged = self._matcher(judge.policy, verified.reports, read, pinned.pinned)
+        return f"{why}, and {unchanged}" if isinstance(unchanged, str) else currency.with_match(current, unchanged)

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.reference import Reference
-from s3c_actions.fleet import model, planning, selecting, store
+from s3c_actions.fleet import model, planning, retention, selecting, store
 from s3c_actions.fleet.plan import Plan
 from s3c_actions.fleet.selecting import Expanded, Places, SelectedImage
 from s3c_actions.fleet.sources import RegistrySource
@@ -80,6 +81,87 @@ def test_a_tag_moves_on_and_the_earlier_plan_keeps_its_results(registry: Registr
     assert store.find_plan(registry, place) == other
     assert store.list_results(registry, second) == []
     assert store.list_results(registry, first) == [(1, b"{}")]
+
+
+def dated(days: int, fleet: str = "0") -> Plan:
+    created = (NOW - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Plan(created=created, fleet=fleet * 64, shards=1, images=())
+
+
+def publish(writer: Writer, place: Reference, plan: Plan) -> Reference:
+    """Publish a plan as `fleet plan` does, with a result and a report beside it."""
+    pinned = store.push_plan(writer, place.tagged(""), plan)
+    retention.keep_reachable(writer, place, pinned.digest)
+    store.push_plan(writer, place, plan)
+    store.push_result(writer, pinned, 1, b"{}", now=NOW)
+    store.push_report(writer, pinned, b"{}", now=NOW)
+    return pinned
+
+
+def test_what_a_tag_leaves_behind_is_kept_for_a_while_and_then_deleted_with_all_beside_it(
+    registry: Registry, place: Reference
+) -> None:
+    writer = Writer(registry)
+    nights = [publish(writer, place, dated(days)) for days in (40, 30, 13, 1, 0)]
+    signature = attached(writer, nights[0], artifact_types.SIGNATURE)
+    own = attached(writer, nights[0], "application/x.of-somebody-else")
+    pruned = retention.prune(writer, place, nights[-1].digest, NOW - timedelta(days=14))
+    assert (pruned.plans, pruned.documents) == (2, 2 * 2 + 1)
+    assert [registry.find(night) is not None for night in nights] == [False, False, True, True, True]
+    assert registry.find(place.at(signature)) is None
+    assert registry.find(place.at(own)) is not None
+    for night in nights[2:]:
+        assert store.list_results(registry, night) == [(1, b"{}")]
+    assert store.find_stored_plan(registry, place) == (dated(0), nights[-1])
+    assert retention.prune(writer, place, nights[-1].digest, NOW - timedelta(days=14)).plans == 0
+    # Of the plans that are gone, no tag is left but the list of what refers to the one, which somebody else uses.
+    left = [tag for tag in registry.tags(place) if not tag.startswith("sha256-")]
+    assert len(left) == 3
+    assert len(registry.tags(place)) == 3 + 3 + 1
+
+
+def test_the_newest_plan_besides_and_the_newest_report_outlast_any_age(registry: Registry, place: Reference) -> None:
+    """A fleet that rested for months goes on with its trend, and with what its images took."""
+    writer = Writer(registry)
+    jobs = [place.tagged(f"s3c-fleet-{number}") for number in (29_391_230, 29_392_670, 29_394_110)]
+    nights = [publish(writer, job, dated(days)) for job, days in zip(jobs, (90, 89, 0), strict=True)]
+    report = push_artifact(
+        writer,
+        place.tagged(retention.report_tag(jobs[0].tag)),
+        store.REPORT,
+        b"{}",
+        annotations={artifact_types.CREATED: (NOW - timedelta(days=90)).isoformat()},
+        subject=registry.resolve(nights[0]),
+    )
+    assert retention.find_newest(registry, jobs[-1], store.REPORT) == place.at(report.digest)
+    assert retention.prune(writer, jobs[-1], nights[-1].digest, NOW - timedelta(days=14)).plans == 1
+    assert [registry.find(night) is not None for night in nights] == [False, True, True]
+    assert retention.find_newest(registry, jobs[-1], store.REPORT) == place.at(report.digest)
+    assert retention.find_newest(registry, place.tagged("s3c-fleet-29399999"), store.PLAN) == nights[-1]
+
+
+def test_another_fleets_plans_and_what_tells_no_age_are_not_touched(registry: Registry, place: Reference) -> None:
+    writer = Writer(registry)
+    other = publish(writer, place.tagged("team-1"), dated(90))
+    undated = push_artifact(writer, place.tagged("today-20260101"), store.PLAN, b"{}", annotations={})
+    image = push_artifact(writer, place.tagged("today-20260102"), "application/x.other", b"{}", annotations={})
+    mine = [publish(writer, place, dated(days)) for days in (3, 2, 0)]
+    assert retention.prune(writer, place, mine[-1].digest, NOW - timedelta(days=1)).plans == 1
+    for digest in (other.digest, undated.digest, image.digest, mine[1].digest):
+        assert registry.find(place.at(digest)) is not None
+
+
+def test_the_same_plan_again_leaves_no_second_tag(registry: Registry, place: Reference) -> None:
+    writer = Writer(registry)
+    for _ in range(2):
+        publish(writer, place, dated(1))
+    assert [tag for tag in registry.tags(place) if not tag.startswith("sha256-")] == [place.tag]
+
+
+def attached(writer: Writer, plan: Reference, artifact_type: str) -> str:
+    subject = writer.registry.resolve(plan)
+    place = plan.tagged("")
+    return push_artifact(writer, place, artifact_type, b"{}", annotations={}, subject=subject).digest
 
 
 @pytest.mark.parametrize("shard", ["0", "257", "-1", "x", "", "1\n", "²"])

@@ -183,3 +183,8 @@ def test_a_published_plan_is_found_and_what_its_shards_took_counts(world: World)
     world.run("fleet", "plan", "--publish", f"oci://{place}", "--shards", "2", "--output", "next.json")
     seconds = {image.reference.repository: image.seconds for image in plans.read(world.folder / "next.json").images}
     assert seconds == {"rows/stale": 300.0, "rows/dirty": 60.0}
+    # The first is where it was, under a tag of its own.
+    tags = [tag for tag in world.client.tags(published) if tag.startswith("today-")]
+    assert [world.client.digest(published.tagged(tag)) for tag in tags] == [published.digest]
+    ended = world.run("fleet", "plan", "--publish", f"oci://{place}", "--prune-plans", "23h", code=2)
+    assert "at least 24h" in ended.stderr

@@ -21,10 +21,12 @@ from s3c_actions.programs.install.pins import TRIVY
 from s3c_actions.programs.trivy import settings
 from s3c_actions.programs.trivy.trivy import (
     Conversion,
+    MatchRequest,
     ScanOptions,
     ScanRequest,
     Trivy,
     download_arguments,
+    match_arguments,
     scan_arguments,
 )
 from tests.support import DATA
@@ -57,6 +59,20 @@ def test_every_flag_of_a_scan_is_known_and_every_known_one_is_a_flag(trivy: Path
     assert len(shown) > 80
     assert shown - settings.known_flags() == set()
     assert settings.known_flags() - shown - HIDDEN == set()
+
+
+def test_every_flag_of_a_match_is_known_and_every_one_given_is_a_flag(trivy: Path, tmp_path: Path) -> None:
+    shown = set(re.findall(r"^\s+(?:-\w, )?--([a-z0-9-]+)", ran(trivy, "sbom", "--help", cwd=tmp_path), re.MULTILINE))
+    assert len(shown) > 50
+    request = MatchRequest(sbom=tmp_path / "nothing.json", output=tmp_path / "o", asked="nothing", timeout=20)
+    argv = match_arguments(request, cache=tmp_path / "cache", timeout=20)
+    given = {word.removeprefix("--").partition("=")[0] for word in argv[1:-1]}
+    assert given - shown - HIDDEN == set()
+    # What is left to a file or a variable decides nothing, as for images.
+    assert shown - given - set(settings.FREE_FLAGS) - set(settings.IDLE_FLAGS) - HIDDEN == set()
+    said = ran(trivy, *argv, cwd=tmp_path)
+    assert "FATAL" in said
+    assert not re.search(r"unknown flag|invalid argument|flag error|bind error", said), said
 
 
 def test_every_key_of_a_configuration_is_known(trivy: Path, tmp_path: Path) -> None:

@@ -149,6 +149,19 @@ FREE_FLAGS: Mapping[str, str] = {
 }
 """Flag → its key, of those that a trivy.yaml or a variable may set: none of them leaves anything out."""
 
+NOT_OF_SBOMS = frozenset(
+    {
+        *("removed-pkgs", "license-full", "license-confidence-level", "include-non-failures", "misconfig-scanners"),
+        *("raw-config-scanners", "config-file-schemas", "helm-values", "helm-set", "helm-set-file", "helm-set-string"),
+        *("helm-api-versions", "helm-kube-version", "tf-exclude-downloaded-modules", "ansible-playbook"),
+        *("ansible-inventory", "ansible-extra-vars", "config-check", "config-data", "check-namespaces"),
+        *("rego-error-limit", "include-deprecated-checks", "module-dir", "enable-modules", "trace-rego"),
+        *("image-config-scanners", "platform", "skip-dirs", "skip-files", "secret-config", "checks-bundle-repository"),
+        *("skip-check-update", "dependency-tree"),
+    }
+)
+"""Flags of `trivy image` that `trivy sbom` does not have: they are about content, of which an SBOM has none."""
+
 IDLE_FLAGS: Mapping[str, str] = {
     "report": "report",
     "table-mode": "table-mode",

@@ -111,6 +111,22 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     asked: str
 
 
+class MatchRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One match of a bill of materials against the vulnerability database in the cache.
+
+    Attributes:
+        sbom: path of an SPDX document in JSON.
+        output: path of the JSON report.
+        asked: the image that it is of, for errors.
+        timeout: seconds.
+    """
+
+    sbom: Path
+    output: Path
+    asked: str
+    timeout: float
+
+
 class Conversion(msgspec.Struct, frozen=True, kw_only=True):
     """One document to make of a JSON report.
 
@@ -242,6 +258,50 @@ class Trivy:
                 image=context.image,
             )
         return warnings
+
+    def update_database(self, options: ScanOptions, progress: Progress) -> None:
+        """Download the vulnerability database, unless Trivy would take the one in the cache unchanged.
+
+        Args:
+            options: where from, whether at all, and for how long.
+            progress: shows what Trivy does.
+
+        Raises:
+            OutsideError: it could not be downloaded.
+        """
+        context = errors.ErrorContext(image="", cache=self.cache, timeout=options.timeout)
+        deadline = time.monotonic() + options.timeout
+        if self._is_current(options):
+            return
+        request = ScanRequest(image="", source="registry", output=Path(EMPTY_FILE), options=options, asked="")
+        with _held(self._locks.exclusive(_wait_until(deadline, progress, context)), context):
+            if not self._has_fresh("db"):
+                self._run_with_retries(request, progress, context, deadline, download="db")
+
+    def match(self, request: MatchRequest, progress: Progress) -> tuple[str, ...]:
+        """Match a bill of materials against the vulnerability database as it is in the cache; any number at once.
+
+        Args:
+            request: the document.
+            progress: shows what Trivy does.
+
+        Returns:
+            Trivy's warnings as printed; untrusted.
+
+        Raises:
+            InputError: there is no database in the cache.
+            OutsideError: Trivy could not read the document, or took too long.
+        """
+        context = errors.ErrorContext(image=request.asked, cache=self.cache, timeout=request.timeout)
+        deadline = time.monotonic() + request.timeout
+        with _held(self._locks.shared(_wait_until(deadline, progress, context)), context):
+            seconds = max(deadline - time.monotonic(), 1.0)
+            ended = self._start(match_arguments(request, cache=self.cache, timeout=seconds), seconds, progress)
+        if ended.code != 0:
+            raise errors.translate(ended.stderr, context)
+        if not request.output.is_file() or request.output.stat().st_size == 0:
+            raise OutsideError("Trivy ended without an error and without a report.", image=context.image)
+        return _read_warnings(ended.stderr)
 
     def convert(self, report: Path, conversion: Conversion) -> None:
         """Make an SBOM of a JSON report, without a scan.
@@ -554,6 +614,18 @@ def scan_arguments(
     if request.source == "archive":
         return [*argv, f"--input={request.image}"]
     return [*argv, "--input=", f"--image-src={SOURCES[request.source]}", request.image]
+
+
+def match_arguments(request: MatchRequest, *, cache: Path, timeout: float) -> list[str]:
+    """Trivy's arguments for a match of an SBOM, as `scan_arguments`; nothing is downloaded."""
+    argv = ["sbom", f"--cache-dir={cache}", f"--output={request.output}", f"--timeout={max(1, round(timeout))}s"]
+    options = ScanOptions(scanners=("vuln",), offline=True)
+    argv += settings.fixed_arguments((("cache-backend", "memory"),))
+    argv += [*_input_arguments(options, ()), "--download-db-only=false", "--download-java-db-only=false"]
+    return [
+        *(word for word in argv if word.removeprefix("--").partition("=")[0] not in settings.NOT_OF_SBOMS),
+        str(request.sbom.absolute()),
+    ]
 
 
 def download_arguments(

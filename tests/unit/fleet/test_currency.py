@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from s3c_actions.fleet.currency import Current, judge_currency, presume_signed
+from s3c_actions.fleet.currency import Current, judge_currency, presume_signed, with_match
+from s3c_actions.fleet.sbom_match import Unchanged
 from s3c_actions.policy.finding_rules import FindingRules, Grace, RefusedFindings
 from s3c_actions.policy.judge import SignerStatus, judge_evidence
 from s3c_actions.policy.model import Policy
@@ -41,6 +42,17 @@ def test_a_young_signed_report_with_nothing_refused_is_enough() -> None:
     assert verdict.created == samples.stamp(YOUNG)
     assert verdict.report == f"sha256:{1:064x}"
     assert verdict.counts == {"CRITICAL": 0, "HIGH": 0, "MEDIUM": 0, "LOW": 1, "UNKNOWN": 0}
+
+
+def test_what_makes_an_older_report_do_is_told_with_the_day_of_the_database() -> None:
+    verdict = judged(document(run(YOUNG)))
+    assert isinstance(verdict, Current)
+    told = with_match(verdict, Unchanged(database="2026-11-29T06:00:00Z"))
+    assert replace(told, reason=verdict.reason) == verdict
+    assert told.reason == (
+        "its signed report of 2026-11-29T11:00:00Z has nothing to fix, and its SBOM matched against the database of "
+        "2026-11-29T06:00:00Z shows nothing new"
+    )
 
 
 def test_what_has_a_grace_is_work_before_the_cluster_refuses_it() -> None:

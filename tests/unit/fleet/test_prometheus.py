@@ -6,11 +6,12 @@ import re
 
 import pytest
 from msgspec.structs import replace
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from s3c_actions.fleet import prometheus
 from s3c_actions.fleet.report_document import FleetReport
-from tests.support import fleets
+from tests.support import ROOT, fleets
 from tests.support.hostile import TEXTS
 
 REPORT = fleets.report(60, working=40)
@@ -49,6 +50,20 @@ def test_names_are_as_prometheus_wants_them() -> None:
         assert re.fullmatch(r"s3c_fleet_[a-z_]+", name)
         assert name.endswith(UNITS), name
         assert not name.endswith(("_total", "_count", "_sum", "_bucket", "_info")), name
+
+
+def test_the_guide_lists_every_metric_with_its_labels() -> None:
+    known = replace(REPORT, figures=replace(REPORT.figures, exploited=2, days_to_fix=3.5))
+    families = text_string_to_metric_families(prometheus.render(known).decode())
+    written = {family.name: sorted(family.samples[0].labels) for family in families}
+    rows = re.findall(r"^\| `(s3c_fleet_\w+)` \| ([^|]*)\|", (ROOT / "docs" / "fleet.md").read_text(), re.MULTILINE)
+    assert {name: sorted(re.findall(r"`(\w+)`", labels)) for name, labels in rows} == written
+
+
+def test_the_openmetrics_parser_reads_it_too() -> None:
+    """Which is stricter: a name, a label or a value out of place is an error."""
+    text = prometheus.render(REPORT).decode()
+    assert [family.name for family in openmetrics(text + "# EOF\n")] == [*samples(REPORT)]
 
 
 def test_the_file_ends_with_a_line_end_and_has_no_other_bytes_than_its_lines() -> None:

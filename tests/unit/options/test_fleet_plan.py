@@ -26,9 +26,18 @@ def test_shards(text: str, number: int) -> None:
     assert given(shards=text).shards == number
 
 
+@pytest.mark.parametrize(("text", "seconds"), [("24h", 86_400.0), ("30d", 30 * 86_400.0), ("none", None)])
+def test_how_long_plans_stay(text: str, seconds: float | None) -> None:
+    assert given(prune_plans=text).prune_plans == seconds
+    assert given().prune_plans == 14 * 86_400.0
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
+        ("prune-plans", "23h"),
+        ("prune-plans", "0"),
+        ("prune-plans", "soon"),
         ("shards", "0"),
         ("shards", "-1"),
         ("shards", "1.5"),

@@ -11,7 +11,7 @@ from s3c_actions.core.progress import Silent
 from s3c_actions.programs.install.locate import Program
 from s3c_actions.programs.trivy import settings, trivy
 from s3c_actions.programs.trivy.cache import CacheLocks, DatabaseMetadata
-from s3c_actions.programs.trivy.trivy import ScanOptions, ScanRequest, Trivy, scan_arguments
+from s3c_actions.programs.trivy.trivy import MatchRequest, ScanOptions, ScanRequest, Trivy, scan_arguments
 from tests.support import ROOT
 
 DATA = ROOT / "tests" / "data" / "trivy"
@@ -414,3 +414,42 @@ def test_databases_are_not_read_while_one_is_replaced(tmp_path):
         ready(tmp_path / "cache")
     reader.join(20)
     assert found[0] is not None
+
+
+def matching(tmp_path, *plays, **more):
+    fake = Fake(*plays)
+    request = MatchRequest(sbom=tmp_path / "sbom.json", output=tmp_path / "o.json", asked="app", timeout=20, **more)
+    return fake, Trivy(PROGRAM, fake, cache=tmp_path / "cache"), request
+
+
+def test_a_match_reads_the_database_as_it_is_and_shares_it(tmp_path):
+    fake, program, request = matching(tmp_path, "")
+    assert program.match(request, Silent()) == ()
+    (given,) = fake.runs
+    assert given[1] == "sbom"
+    assert given[-1] == str(tmp_path / "sbom.json")
+    flags = {"--skip-db-update=true", "--cache-backend=memory", "--scanners=vuln", "--list-all-pkgs=true", "--vex="}
+    assert flags <= set(given)
+    assert not {word.partition("=")[0].removeprefix("--") for word in given} & settings.NOT_OF_SBOMS
+
+
+def test_a_match_that_fails_or_writes_nothing_is_an_error(tmp_path):
+    _, program, request = matching(tmp_path, "db-first")
+    with pytest.raises(InputError, match="there is no vulnerability database"):
+        program.match(request, Silent())
+    _, program, request = matching(tmp_path, "silent")
+    with pytest.raises(OutsideError, match="without a report"):
+        program.match(request, Silent())
+
+
+def test_the_database_is_downloaded_once_where_it_is_not_fresh_and_never_offline(tmp_path):
+    fake = Fake("silent")
+    program = Trivy(PROGRAM, fake, cache=tmp_path / "cache")
+    program.update_database(ScanOptions(scanners=("vuln",), offline=True), Silent())
+    assert fake.runs == []
+    program.update_database(ScanOptions(scanners=("vuln",), db_repositories=("r/db:2",)), Silent())
+    (given,) = fake.runs
+    assert {"--download-db-only=true", "--db-repository=r/db:2"} <= set(given)
+    ready(tmp_path / "cache")
+    program.update_database(ScanOptions(scanners=("vuln",)), Silent())
+    assert len(fake.runs) == 1
