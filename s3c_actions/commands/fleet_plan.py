@@ -57,6 +57,8 @@ def run(options: inputs.FleetPlanInputs, context: Context) -> Outcome:
     published_at = store.parse_place(options.publish, field="publish") if options.publish else None
     if options.keep_published and published_at is None:
         raise InputError("keep-published", "no place to publish to is given.", remedy="Give `publish`.")
+    if options.latest_tag and published_at is None:
+        raise InputError("latest-tag", "no place to publish to is given.", remedy="Give `publish`.")
     file = _read_fleet(options, context)
     with ExitStack() as stack:
         key: SigningKey | None = None
@@ -68,6 +70,8 @@ def run(options: inputs.FleetPlanInputs, context: Context) -> Outcome:
         published = kept[1].pinned if kept is not None else ""
         if published_at is not None and kept is None:
             published = _publish(plan, published_at, key, options, context)
+        if published_at is not None and options.latest_tag:
+            _move_latest(published_at.at(published.rpartition("@")[2]), options, context)
     return Outcome(
         command=NAME,
         images=tuple(_failure(entry) for entry in plan.unplanned),
@@ -139,13 +143,22 @@ def _publish(
     """Push a plan, signed where there is a key, and return its place by digest."""
     with context.progress.step("publish") as step:
         writer = Writer(store_registry(options, context, place))
+        # Whoever waits for the tag finds the signature there.
+        published = store.push_plan(writer, replace(place, tag="") if key is not None else place, plan)
         if key is not None:
-            # Whoever waits for the tag finds the signature there.
-            unnamed = store.push_plan(writer, replace(place, tag=""), plan)
-            sign.run(key, unnamed.pinned, context.progress)
-        published = store.push_plan(writer, place, plan).pinned
-        step.done(f"{published}{', signed' if key is not None else ''}")
-    return published
+            sign.run(key, published.pinned, context.progress)
+            if place.tag:
+                store.tag_plan(writer, published, place.tag)
+        step.done(f"{published.pinned}{', signed' if key is not None else ''}")
+    return published.pinned
+
+
+def _move_latest(plan: Reference, options: inputs.FleetPlanInputs, context: Context) -> None:
+    """Have the latest tag mean a published plan, also one of a run that was killed before it came to that."""
+    registry = store_registry(options, context, plan)
+    current = registry.find(plan.tagged(options.latest_tag))
+    if current is None or current.descriptor.digest != plan.digest:
+        store.tag_plan(Writer(registry), plan, options.latest_tag)
 
 
 def _find_published(
@@ -182,13 +195,20 @@ def _snapshot(assessed: Assessed, known: planning.WorkFacts) -> bytes:
 
 
 def _measured(published_at: Reference, options: inputs.FleetPlanInputs, context: Context) -> dict[str, float]:
-    """Return what images took in the shards of the plan that was published before; nothing where that is not known."""
+    """Return what images took when they were last worked on, by the plan that was published before and its results.
+
+    Nothing where that is not known.
+    """
+    earlier = published_at.tagged(options.latest_tag) if options.latest_tag else published_at
     measured: dict[str, float] = {}
     try:
         registry = store_registry(options, context, published_at)
-        stored = store.find_stored_plan(registry, published_at)
+        stored = store.find_stored_plan(registry, earlier)
         if stored is not None:
-            measured = durations.measured_seconds(content for _, content in store.list_results(registry, stored[1]))
+            plan, place = stored
+            measured = plan.measured | durations.measured_seconds(
+                content for _, content in store.list_results(registry, place)
+            )
     except S3CError as error:
         context.progress.notice(f"How long images took before is not known, so it is estimated: {error.what}")
     return measured

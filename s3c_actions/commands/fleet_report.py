@@ -219,7 +219,7 @@ def _read_earlier(
         return earlier
     if registry is None:
         return None
-    place = _report_place(store.parse_place(options.plan))
+    place = _report_place(store.parse_place(options.plan), options)
     if not place.tag:
         return None
     try:
@@ -239,16 +239,17 @@ def _find_report(registry: Registry, place: Reference) -> FleetReport | None:
     return report_document.parse(content, name=str(place), field="earlier-report")
 
 
-def _report_place(plan: Reference) -> Reference:
+def _report_place(plan: Reference, options: inputs.FleetReportInputs) -> Reference:
     """Return where the report on a published plan is kept; without a tag, when the plan is given by digest alone."""
-    return plan.tagged(f"{plan.tag[: 128 - len(REPORT_TAG)]}{REPORT_TAG}" if plan.tag else "")
+    tag = options.latest_tag or plan.tag
+    return plan.tagged(f"{tag[: 128 - len(REPORT_TAG)]}{REPORT_TAG}" if tag else "")
 
 
 def _publish(registry: Registry, place: Reference, options: inputs.FleetReportInputs, report: FleetReport) -> None:
     """Push the report beside the plan it is on, under the tag where the next report looks for it."""
     push_artifact(
         Writer(registry),
-        _report_place(store.parse_place(options.plan)),
+        _report_place(store.parse_place(options.plan), options),
         store.REPORT,
         report_document.render(report),
         annotations={artifact_types.TITLE: REPORT_FILE, artifact_types.CREATED: report.created},

@@ -31,10 +31,11 @@ _SCRIPT = """\
 plan="oci://$FLEET_STORE:$JOB_NAME"
 code=0
 if [ "$JOB_COMPLETION_INDEX" -eq "$FLEET_SHARDS" ]; then
-  exec s3c fleet report --plan "$plan" --wait "$FLEET_DEADLINE" --publish-report
+  exec s3c fleet report --plan "$plan" --wait "$FLEET_DEADLINE" --publish-report --latest-tag latest
 fi
 if [ "$JOB_COMPLETION_INDEX" -eq 0 ]; then
-  s3c fleet plan "$FLEET_FILE" --shards "$FLEET_SHARDS" --publish "$plan" --keep-published || code=$?
+  s3c fleet plan "$FLEET_FILE" --shards "$FLEET_SHARDS" --publish "$plan" --keep-published --latest-tag latest ||
+    code=$?
   # What it could plan is done all the same.
   [ "$code" -ne 2 ] || exit "$code"
 fi

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from s3c_actions.core.reference import is_tag
 from s3c_actions.options.common import path_text
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.github import UploadInputs
@@ -21,6 +22,27 @@ class PlanOptions(Group):
         parse=path_text,
         required=True,
         example="plan.json",
+    )
+
+
+def _tag(value: str) -> str:
+    if value and not is_tag(value):
+        raise ValueError("a tag: letters, digits, _ . and -, at most 128 of them")
+    return value
+
+
+class LatestTagOptions(Group):
+    """What leads from one night to the next."""
+
+    latest_tag = Input(
+        name="latest-tag",
+        metavar="TAG",
+        help="A tag that leads from one plan to the next where each has a tag of its own, such as its night's. `fleet "
+        "plan` takes from the plan that it means how long images take, and has it mean the new one, once that is "
+        "published; `fleet report` keeps its report by this tag with `-report` after it. Without it, the plan's own.",
+        parse=_tag,
+        absent="",
+        example="latest",
     )
 
 

@@ -11,6 +11,7 @@ from s3c_actions.options.command import Command
 from s3c_actions.options.common import OutputOptions, path
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.deploy import ClusterOptions
+from s3c_actions.options.fleet import LatestTagOptions
 from s3c_actions.options.parse import boolean, integer
 from s3c_actions.options.patch import PatchingOptions
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
@@ -54,7 +55,7 @@ class FleetOptions(Group):
     )
 
 
-class FleetPlanInputs(FleetOptions, ClusterOptions, SigningOptions, PolicyOptions, OutputOptions):
+class FleetPlanInputs(FleetOptions, LatestTagOptions, ClusterOptions, SigningOptions, PolicyOptions, OutputOptions):
     """The inputs of `fleet plan`."""
 
     shards: Input[int] = Input(
@@ -154,6 +155,7 @@ class FleetPlanInputs(FleetOptions, ClusterOptions, SigningOptions, PolicyOption
         output,
         publish,
         keep_published,
+        LatestTagOptions.latest_tag,
         policy,
         patched_tag,
         everything,

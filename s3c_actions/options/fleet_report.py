@@ -8,7 +8,7 @@ from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import OutputOptions, TimeoutOptions, path_lines, path_text
 from s3c_actions.options.declare import Input
-from s3c_actions.options.fleet import PlanOptions, WaitOptions
+from s3c_actions.options.fleet import LatestTagOptions, PlanOptions, WaitOptions
 from s3c_actions.options.github import CommentInputs, RepositoryOptions, TokenOptions
 from s3c_actions.options.parse import boolean
 from s3c_actions.options.refresh import RefreshInputs
@@ -19,6 +19,7 @@ from s3c_actions.options.report import PolicyOptions
 class FleetReportInputs(
     PlanOptions,
     WaitOptions,
+    LatestTagOptions,
     PolicyOptions,
     RepositoryOptions,
     TokenOptions,
@@ -101,6 +102,7 @@ class FleetReportInputs(
         patched,
         earlier_report,
         publish_report,
+        LatestTagOptions.latest_tag,
         wait,
         policy,
         issue,

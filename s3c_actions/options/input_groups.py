@@ -84,6 +84,7 @@ _FLEET = (
     fleet_run.FleetRunInputs.patched,
     fleet_run.FleetRunInputs.retries,
     fleet.PlanOptions.plan,
+    fleet.LatestTagOptions.latest_tag,
     fleet_report.FleetReportInputs.earlier_report,
     fleet_report.FleetReportInputs.publish_report,
 )

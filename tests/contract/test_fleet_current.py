@@ -183,3 +183,23 @@ def test_a_published_plan_is_found_and_what_its_shards_took_counts(world: World)
     world.run("fleet", "plan", "--publish", f"oci://{place}", "--shards", "2", "--output", "next.json")
     seconds = {image.reference.repository: image.seconds for image in plans.read(world.folder / "next.json").images}
     assert seconds == {"rows/stale": 300.0, "rows/dirty": 60.0}
+
+
+def test_nights_with_tags_of_their_own_learn_from_each_other(world: World) -> None:
+    fleet(world, "dirty", "stale")
+
+    def night(name: str) -> tuple[dict[str, float], Reference]:
+        flags = ("--publish", f"oci://{world.registry}/nights:{name}", "--latest-tag", "latest", "--output", name)
+        published = world.run("fleet", "plan", *flags, "--shards", "2").result["plan"]["published"]
+        assert world.client.resolve(Reference.parse(f"{world.registry}/nights:latest")).digest in published
+        images = plans.read(world.folder / name).images
+        return {image.image: image.seconds for image in images}, Reference.parse(published)
+
+    seconds, published = night("first")
+    slow = next(name for name in seconds if "stale" in name)
+    assert seconds[slow] == 60.0
+    content = json.dumps({"images": [{"image": slow, "scan": {"seconds": 300}}]}).encode()
+    store.push_result(Writer(world.client), published, 1, content, now=NOW)
+    assert night("second")[0] == {**seconds, slow: 300.0}
+    # No shard of the second night has left anything; what the first had is not forgotten.
+    assert night("third")[0] == {**seconds, slow: 300.0}

@@ -57,7 +57,7 @@ def test_the_first_plans_and_does_its_shard(ended: Any) -> None:
     assert ended(0) == (
         0,
         [
-            f"fleet plan ops/fleet.yaml --shards 8 --publish {PLAN} --keep-published",
+            f"fleet plan ops/fleet.yaml --shards 8 --publish {PLAN} --keep-published --latest-tag latest",
             f"fleet run --plan {PLAN} --shard 1/8 --wait 30m --publish-result",
         ],
     )
@@ -65,7 +65,7 @@ def test_the_first_plans_and_does_its_shard(ended: Any) -> None:
 
 def test_the_others_wait_for_its_plan_and_the_last_reports(ended: Any) -> None:
     assert ended(7) == (0, [f"fleet run --plan {PLAN} --shard 8/8 --wait 30m --publish-result"])
-    assert ended(8) == (0, [f"fleet report --plan {PLAN} --wait 21000s --publish-report"])
+    assert ended(8) == (0, [f"fleet report --plan {PLAN} --wait 21000s --publish-report --latest-tag latest"])
     assert ended(8, report=3)[0] == 3
 
 

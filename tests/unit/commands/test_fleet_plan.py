@@ -98,6 +98,8 @@ def test_the_schema_is_printed() -> None:
         (("--shards", "many"), "auto, or a whole number from 1 to 256"),
         (("--publish", "registry.example/fleet:1"), "--publish"),
         (("--publish", "oci://registry.example/fleet"), "names neither tag nor digest"),
+        (("--latest-tag", "latest"), "no place to publish to is given"),
+        (("--latest-tag", "a/b"), "--latest-tag"),
         (("--snapshot", "gone.json"), "cannot be read"),
         (("--snapshot", "fleet.yaml"), "is no snapshot"),
         (("--import-copa", "fleet.yaml"), "line 1"),
