@@ -52,8 +52,8 @@ golden: ## write the golden files of what people see anew
 pictures: ## take the pictures of the documentation anew
 	@$(RUN) -m tools.pictures
 
-bench: ## our own time beside the bare programs' (only=scan,sign: some rows)
-	@$(RUN) -m tools.bench $(if $(only),--only $(only))
+bench: ## our own time beside the bare programs' (only=scan,sign: some rows; images=6: of only=jobs)
+	@$(RUN) -m tools.bench $(if $(only),--only $(only)) $(if $(images),--images $(images))
 
 docs: ## write the generated parts of the READMEs and action.yml files anew
 	@$(RUN) -m tools.docs && $(RUN) -m tools.licenses

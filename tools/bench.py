@@ -35,8 +35,6 @@ from s3c_actions.core.records import Records
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.secrets import Secrets
 from s3c_actions.findings import trivy_report
-from s3c_actions.fleet import plan as plans
-from s3c_actions.fleet.plan import Plan, PlannedImage
 from s3c_actions.fleet.sources import SnapshotImage, render_snapshot
 from s3c_actions.registry import Registry
 from s3c_actions.registry.credentials import Logins
@@ -51,13 +49,11 @@ from tests.support.findable import Fleet, now, purl_package, sarif, spdx
 from tests.support.github import events
 from tests.support.github.server import serving
 from tests.support.github.state import Token
-from tests.support.oci import Repository, layer
+from tools import bench_jobs
 
 FORGOTTEN = 31.0
 """Seconds after which Gatekeeper, Ratify and its store have forgotten a verdict: 10 s each."""
 ROOT = Path(__file__).resolve().parent.parent
-JOBS_IMAGES = 20
-"""To patch in each run of `jobs`; the goal is stated for so many."""
 FORMATS = ("json", "sarif", "table", "cyclonedx", "spdx")
 DOCUMENT = """\
 # Number {number}
@@ -115,6 +111,7 @@ class Bench:
     lab: dict[str, Any]
     folder: Path
     runs: int
+    images: int = bench_jobs.IMAGES
     on_a_node: bool = False
     rows: list[tuple[str, str, str]] = field(default_factory=list)
 
@@ -180,6 +177,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--runs", type=int, default=5, help="counted runs of each command (%(default)s)")
     parser.add_argument("--only", metavar="NAME,…", default="", help=f"of {', '.join(MEASURES)}")
+    parser.add_argument(
+        "--images", type=int, default=bench_jobs.IMAGES, help="that each run of `jobs` patches (%(default)s)"
+    )
     options = parser.parse_args()
     wanted = options.only.split(",") if options.only else list(MEASURES)
     if unknown := sorted(set(wanted) - set(MEASURES)):
@@ -189,7 +189,7 @@ def main() -> int:
     lab = json.loads(_output([*lab_command, "up", "--name", name, "--port", "0", "--json"]))
     try:
         with tempfile.TemporaryDirectory() as folder:
-            bench = Bench(lab, Path(folder), options.runs)
+            bench = Bench(lab, Path(folder), options.runs, options.images)
             for measure in wanted:
                 if measure in ON_A_NODE and not bench.on_a_node:
                     node(bench, [*lab_command, "up", "--name", name, "--node", "--json"])
@@ -420,51 +420,8 @@ def chain(bench: Bench) -> None:
 
 
 def jobs(bench: Bench) -> None:
-    """A shard of images that all need a patch, with several jobs; each run has images of its own, new to BuildKit.
-
-    Their layers are those of one image of the lab, with a small one on top: Trivy and BuildKit share what is below.
-    """
-    lab_image = Reference.parse(bench.lab["images"][0])
-    origin = Repository(lab_image.registry, lab_image.repository)
-    layers = [origin.blob(entry["digest"]) for entry in origin.get(lab_image.tag)["layers"]]
-    flags = ["--buildkit-addr", bench.lab["buildkit"], *bench.scan_flags, *bench.key, "--retries", "0"]
-    flags += bench.shims("trivy", "copa", "notation")
-    walls: dict[int, float] = {}
-    for count in (1, 1, 2, 4):  # the first is not counted: it fills the caches
-        images = []
-        for number in range(JOBS_IMAGES if walls else 1):
-            repository = Repository(lab_image.registry, f"jobs-{count}-{len(walls)}/app-{number}")
-            top = layer({"etc/bench": f"{count} {len(walls)} {number}".encode()})
-            pushed = repository.image([*layers, top], "1.0")
-            images.append(f"{repository.registry}/{repository.name}:1.0@{pushed['digest']}")
-        plan = bench.folder / "plan.json"
-        plan.write_bytes(plans.render(_shard(images)))
-        run = bench.s3c("fleet", "run", "--plan", str(plan), "--jobs", str(count), *flags)
-        if len(images) == 1:
-            walls[0] = run.wall
-            continue
-        walls[count] = run.wall
-        figure = f"{3600 * len(images) / run.wall:.0f} images an hour, {run.wall / len(images):.1f} s each"
-        if count > 1:
-            figure += f", {run.wall / walls[1]:.2f} × one after another"
-        busy = {
-            name: sum(end - start for program, start, end in run.programs if program.startswith(name)) / run.wall
-            for name in ("trivy", "copa", "notation")
-        }
-        figure += "; at work on average: " + ", ".join(f"{value:.1f} {name}" for name, value in busy.items())
-        bench.row(f"fleet run: {len(images)} to patch, {count} at once", "≤ 0.75 ×" if count > 1 else "", figure)
-
-
-def _shard(images: list[str]) -> Plan:
-    return Plan(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        fleet="0" * 64,
-        shards=1,
-        images=tuple(
-            PlannedImage(image=image, names=(image.partition("@")[0],), seconds=60.0, reason="bench", shard=1)
-            for image in images
-        ),
-    )
+    """A shard of images that all need a patch, with several jobs, and Copa's bulk mode on such images."""
+    bench_jobs.measure(bench, bench.images)
 
 
 def node(bench: Bench, up: list[str]) -> None:

@@ -138,13 +138,13 @@ def _publish(
     """Push a plan, signed where there is a key, and return its place by digest."""
     with context.progress.step("publish") as step:
         writer = Writer(store_registry(options, context, place))
+        # Whoever waits for the tag finds the signature there.
         published = store.push_plan(writer, place.tagged(""), plan)
         if key is not None:
-            # Whoever waits for the tag finds the signature there.
             sign.run(key, published.pinned, context.progress)
         if place.tag:
             retention.keep_reachable(writer, place, published.digest)
-            store.push_plan(writer, place, plan)
+            store.tag_plan(writer, published, place.tag)
         step.done(f"{published.pinned}{', signed' if key is not None else ''}")
     if options.prune_plans is not None and place.tag:
         _prune(writer, place, published.digest, options, context)
@@ -201,14 +201,22 @@ def _snapshot(assessed: Assessed, known: planning.WorkFacts) -> bytes:
 
 
 def _measured(published_at: Reference, options: inputs.FleetPlanInputs, context: Context) -> dict[str, float]:
-    """Return what images took in the shards of the plan that was published before; nothing where that is not known."""
+    """Return what images took when they were last worked on, by the plan that was published before and its results.
+
+    Nothing where that is not known.
+    """
     measured: dict[str, float] = {}
     try:
         registry = store_registry(options, context, published_at)
         stored = store.find_stored_plan(registry, published_at)
-        earlier = stored[1] if stored is not None else retention.find_newest(registry, published_at, store.PLAN)
-        if earlier is not None:
-            measured = durations.measured_seconds(content for _, content in store.list_results(registry, earlier))
+        if stored is None:
+            newest = retention.find_newest(registry, published_at, store.PLAN)
+            stored = store.find_stored_plan(registry, newest) if newest is not None else None
+        if stored is not None:
+            plan, place = stored
+            measured = plan.measured | durations.measured_seconds(
+                content for _, content in store.list_results(registry, place)
+            )
     except S3CError as error:
         context.progress.notice(f"How long images took before is not known, so it is estimated: {error.what}")
     return measured

@@ -18,6 +18,7 @@ _PASSING = re.compile(
     r"|broken pipe|cut off|unexpected EOF|no route to host|network is unreachable|try again later"
     r"|does not list (?:it|them)|could not be listed as a referrer|while the image was patched"
     r"|manifest.blob.unknown|blob unknown to registry|had been sent a moment before"
+    r"|BuildKit went away|BuildKit at \S{1,300} did not answer|BuildKits answered|turned the request away"
     r"|could not be reached|cannot be reached|cannot be resolved|no such host|server misbehaving|i/o timeout",
     re.IGNORECASE,
 )

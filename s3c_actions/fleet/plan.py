@@ -115,6 +115,8 @@ class Plan(_Part, frozen=True, kw_only=True):
         images: sorted by shard, then in the order of work.
         current: what needs nothing, sorted by image.
         unplanned: sorted by image.
+        measured: image's name without digest, and without its tag → seconds that it took when it was last worked on.
+            For the next plan: an image that is current today leaves no result from which that could be known.
     """
 
     version: Literal[1] = 1
@@ -124,6 +126,7 @@ class Plan(_Part, frozen=True, kw_only=True):
     images: Annotated[tuple[PlannedImage, ...], Meta(max_length=MAX_IMAGES)]
     current: Annotated[tuple[CurrentImage, ...], Meta(max_length=MAX_IMAGES)] = ()
     unplanned: Annotated[tuple[UnplannedImage, ...], Meta(max_length=MAX_IMAGES)] = ()
+    measured: Annotated[dict[Text, Annotated[float, Meta(ge=0)]], Meta(max_length=2 * MAX_IMAGES)] = {}
 
     def shard(self, number: int) -> tuple[PlannedImage, ...]:
         """Return the images of a shard, in the order of work."""

@@ -233,7 +233,8 @@ def make_plan(
         assessed: the digests.
         known: of those with work to do.
         unplanned: what could not be planned so far.
-        measured: image's name without tag and digest, or with its tag → seconds that it took last.
+        measured: image's name without tag and digest, or with its tag → seconds that it took last. The plan keeps
+            those of its own images.
         shards: how many; 0 chooses.
         fleet: SHA-256 of the file.
         now: the time at which evidence was judged.
@@ -269,6 +270,9 @@ def make_plan(
         for name, entry in groups.items()
     ]
     left_out = {*unplanned, *known.unplanned}
+    references = [entry.group.reference for entry in assessed.work]
+    references += [Reference.parse(entry.image) for entry in assessed.current]
+    kept = {name for reference in references for name in (reference.name, str(reference.tagged(reference.tag)))}
     return Plan(
         created=now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         fleet=fleet,
@@ -276,4 +280,5 @@ def make_plan(
         images=tuple(sorted(images, key=lambda image: (image.shard, -image.seconds, image.base, image.image))),
         current=tuple(sorted(assessed.current, key=lambda image: image.image)),
         unplanned=tuple(sorted(left_out, key=lambda image: (image.image, image.what))),
+        measured={name: round(measured[name], 1) for name in sorted(kept & measured.keys())},
     )

@@ -13,11 +13,10 @@ from typing import Any
 from msgspec import Struct
 
 from s3c_actions.core.artifact_types import STATEMENT
-from s3c_actions.core.text import counted
+from s3c_actions.core.text import counted, first_names
 from s3c_actions.evidence import completeness
 from s3c_actions.evidence.statement import Statement
 from s3c_actions.findings.model import ScanReport
-from s3c_actions.policy.finding_judge import first_names
 from s3c_actions.policy.image_rules import parse_time
 from s3c_actions.policy.model import Policy
 from s3c_actions.report.render import escape

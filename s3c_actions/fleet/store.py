@@ -75,6 +75,22 @@ def push_plan(writer: Writer, reference: Reference, plan: Plan) -> Reference:
     return reference.at(pushed.digest)
 
 
+def tag_plan(writer: Writer, plan: Reference, tag: str) -> None:
+    """Have a tag mean a plan that is in the registry already; the plan is not sent again.
+
+    Args:
+        writer: of the registry.
+        plan: by digest.
+        tag: of the plan's repository; it is moved when it means something else.
+
+    Raises:
+        InputError: the plan is not there.
+        OutsideError: the registry rejected it, or failed.
+    """
+    manifest = writer.registry.manifest(plan, field="plan")
+    writer.push_manifest(plan.tagged(tag), manifest.content, manifest.descriptor.media_type)
+
+
 def find_plan(registry: Registry, reference: Reference) -> Plan | None:
     """Return the plan at a tag or digest; None when nothing is there.
 

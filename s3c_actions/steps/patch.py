@@ -23,7 +23,7 @@ from s3c_actions.evidence import openvex
 from s3c_actions.findings import trivy_report
 from s3c_actions.findings.difference import compare_scans
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport
-from s3c_actions.registry import Descriptor, ImageConfig, Manifest
+from s3c_actions.registry import Descriptor, Manifest
 from s3c_actions.result.model import LeftFinding, PatchResult, ScanResult
 from s3c_actions.result.smoke import ImagePair, SmokeResult
 from s3c_actions.steps import concurrent_patches, patch_building
@@ -56,7 +56,8 @@ def run(settings: PatchSettings, tools: PatchTools, before: ScanResult | None = 
             given.
 
     Raises:
-        InputError: the image or its platform does not exist, the report is another image's, the tag may not be used.
+        InputError: the image does not exist, the report is another image's, the tag may not be used, or a platform
+            that needs a patch does not run here: nothing was pushed.
         OutsideError: the registry, Copa or BuildKit failed, or the rescan shows that the patch did not work: no tag was
             changed, and the message names the digest that was pushed.
         SmokeRefused: the patched image does otherwise than the original when both are started: no tag was changed.
@@ -141,9 +142,10 @@ def _patch_anew(work: PatchWork, taken_tags: dict[int, str], result: PatchResult
     """Patch, prove the patch, and only then set the tag.
 
     Raises:
-        InputError: the tag may not be used: nothing has been pushed.
+        InputError: a platform cannot be patched here, or the tag may not be used: nothing has been pushed.
         OutsideError: as `run` does.
     """
+    _reject_foreign(work)
     place = patch_building.choose_target(work, taken_tags)
     untouched = result
     try:
@@ -222,12 +224,11 @@ def _parts(original: Reference, index: Descriptor, tools: PatchTools, before: Sc
     """Return the original's platforms; of a single image, or an index of one, that one.
 
     Raises:
-        InputError: the report given is another image's; a platform cannot be patched here.
+        InputError: the report given is another image's.
     """
     references = [original.at(image.digest) for image in index.images] if index.is_index else [original]
     configs = [tools.registry.config(reference) for reference in references]
     listed = [image.platform for image in index.images] if index.is_index else [config.platform for config in configs]
-    _reject_foreign(original, configs, tools)
     parts = []
     scans = {scan.reference.rpartition("@")[2]: scan for scan in before.parts} if before is not None else {}
     for reference, config, platform in zip(references, configs, listed, strict=True):
@@ -256,25 +257,32 @@ def _parts(original: Reference, index: Descriptor, tools: PatchTools, before: Sc
     return parts
 
 
-def _reject_foreign(original: Reference, configs: list[ImageConfig], tools: PatchTools) -> None:
-    """Reject platforms that do not run here before anything is pushed.
+def _reject_foreign(work: PatchWork) -> None:
+    """Reject platforms that need a patch and do not run here, before anything is pushed.
 
     Copa would push the platforms it can and then fail, and would label a single image of a foreign platform as one of
     this machine's.
+
+    Raises:
+        InputError: there are such platforms.
     """
-    if len(configs) == 1:
-        foreign = [config.platform for config in configs if config.platform.split("/")[:2] != ["linux", tools.host]]
-        advice = f"run this on a {foreign[0]} machine" if foreign else ""
-    else:
-        foreign = [config.platform for config in configs if not tools.builds(config.platform)]
+    host = work.tools.host
+    wanted = [
+        part.config.platform for part in work.parts if patchable_findings(part.before.report, work.settings.library)
+    ]
+    if work.several:
+        foreign = [platform for platform in wanted if not work.tools.builds(platform)]
         advice = "register QEMU for them first (`docker/setup-qemu-action`)"
+    else:
+        foreign = [platform for platform in wanted if platform.split("/")[:2] != ["linux", host]]
+        advice = f"run this on a {foreign[0]} machine" if foreign else ""
     if foreign:
         raise InputError(
             "image",
-            f"{original} has {', '.join(foreign)}, which cannot be patched on this linux/{tools.host} machine.",
+            f"{work.original} has {', '.join(foreign)}, which cannot be patched on this linux/{host} machine.",
             cause="Copa runs the image's own package manager, and this machine cannot run its programs.",
             remedy=f"To patch it, {advice}. Nothing was pushed.",
-            image=str(original),
+            image=str(work.original),
         )
 
 

@@ -81,6 +81,8 @@ def test_a_tag_moves_on_and_the_earlier_plan_keeps_its_results(registry: Registr
     assert store.find_plan(registry, place) == other
     assert store.list_results(registry, second) == []
     assert store.list_results(registry, first) == [(1, b"{}")]
+    store.tag_plan(writer, first, place.tag)
+    assert store.find_stored_plan(registry, place) == (PLAN, first)
 
 
 def dated(days: int, fleet: str = "0") -> Plan:

@@ -188,3 +188,22 @@ def test_a_published_plan_is_found_and_what_its_shards_took_counts(world: World)
     assert [world.client.digest(published.tagged(tag)) for tag in tags] == [published.digest]
     ended = world.run("fleet", "plan", "--publish", f"oci://{place}", "--prune-plans", "23h", code=2)
     assert "at least 24h" in ended.stderr
+
+
+def test_nights_with_tags_of_their_own_learn_from_each_other(world: World) -> None:
+    fleet(world, "dirty", "stale")
+
+    def night(number: int) -> tuple[dict[str, float], Reference]:
+        flags = ("--publish", f"oci://{world.registry}/nights:night-{number}", "--output", "plan.json")
+        published = world.run("fleet", "plan", *flags, "--shards", "2").result["plan"]["published"]
+        images = plans.read(world.folder / "plan.json").images
+        return {image.image: image.seconds for image in images}, Reference.parse(published)
+
+    seconds, published = night(29391230)
+    slow = next(name for name in seconds if "stale" in name)
+    assert seconds[slow] == 60.0
+    content = json.dumps({"images": [{"image": slow, "scan": {"seconds": 300}}]}).encode()
+    store.push_result(Writer(world.client), published, 1, content, now=NOW)
+    assert night(29391231)[0] == {**seconds, slow: 300.0}
+    # No shard of the second night has left anything; what the first had is not forgotten.
+    assert night(29391232)[0] == {**seconds, slow: 300.0}

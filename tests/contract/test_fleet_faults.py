@@ -6,6 +6,7 @@ proved.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import threading
@@ -18,9 +19,15 @@ from typing import ClassVar
 import pytest
 
 from s3c_lab import daemons, registry_server
+from s3c_lab.certificates import make
+from tests.support.azure.stage import azure
+from tests.support.azure.vault import SIGNER, Vault, Version
+from tests.support.azure.web import Answer as VaultAnswer
+from tests.support.azure.web import json_answer, throttled
 from tests.support.debian_registry import debian_registry, this_machine
-from tests.support.fleet_world import DOCUMENTS, IMAGES, World, proved
+from tests.support.fleet_world import DOCUMENTS, IMAGES, World, pinned, proved
 from tests.support.other_registries import Answer, Proxy, behaving, error
+from tests.support.signing import s3c, signatures
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +155,59 @@ def test_a_full_disk_is_named_and_nothing_is_signed_by_half(world: World, tmp_pa
         assert proved(image) in {0, 1, 1 + DOCUMENTS}
     assert world.run(world.plan(images)).code == 0
     assert all_proved(images)
+
+
+class Throttling(Vault):
+    """Signs a few times, then turns requests away with 429 and Retry-After, and then with 503, until it is calm.
+
+    It signs too few times for any image, which has a signature of its own and one of each document.
+    """
+
+    signs = DOCUMENTS
+    throttles = 2 * IMAGES
+    calm = False
+
+    def _sign(self, name: str, of: Version, asked: dict[str, str]) -> VaultAnswer:
+        if self.calm or self.signs > 0:
+            self.signs -= 1
+            return super()._sign(name, of, asked)
+        self.throttles -= 1
+        return throttled(Retry_After="1") if self.throttles >= 0 else json_answer({"error": {}}, 503)
+
+
+def test_a_vault_that_throttles_leaves_nothing_half_signed_and_the_next_run_signs_the_rest(
+    world: World, tmp_path: Path
+) -> None:
+    images = world.images("vault")
+    plan = world.plan(images)
+    with azure(tmp_path / "azure") as stage:
+        stage.world.forward(int(world.registry.rpartition(":")[2]))
+        vault = Throttling("kv-voting", stage.entra, rights={stage.application.object: SIGNER})
+        vault.install(stage.world)
+        vault.add("signing", make("signing", authority=False))
+        flags = ["--vault", "kv-voting", "--vault-certificate", "signing", *stage.ids]
+        flags += ["--jobs", str(IMAGES), "--offline", "--trivy-cache-dir", str(world.cache), "--retries", "0"]
+
+        def report() -> dict[str, int]:
+            """What `s3c fleet report` says of each image."""
+            folder = tmp_path / "report"
+            folder.mkdir(exist_ok=True)
+            s3c(folder, "fleet", "report", "--plan", plan, "--results", tmp_path / "s3c-out")
+            states: dict[str, int] = json.loads((folder / "s3c-out" / "fleet-report.json").read_text())["figures"][
+                "states"
+            ]
+            return {state: count for state, count in states.items() if count}
+
+        first = stage.s3c(tmp_path, "fleet", "run", "--plan", plan, *flags)
+        assert first.code == 3, first.stderr
+        for entry in first.result["images"]:
+            assert entry["verdict"] == "failed"
+            assert "The vault kv-voting answered HTTP 503." in entry["error"]["what"], first.stderr
+        assert vault.throttles < 0
+        assert any(signatures(pinned(image)) for image in images)  # what it signed before is there
+        assert report() == {"failed": IMAGES}
+        vault.calm = True
+        second = stage.s3c(tmp_path, "fleet", "run", "--plan", plan, *flags)
+        assert second.code == 0, second.stderr
+        assert report() == {"passed": IMAGES}
+        assert [proved(image) for image in images] == [1 + DOCUMENTS] * IMAGES

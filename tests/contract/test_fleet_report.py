@@ -91,6 +91,15 @@ def test_the_trend_is_in_the_registry(place: Reference) -> None:
     assert datetime.fromisoformat(min(since)) < datetime.fromisoformat(written().created) + timedelta(seconds=1)
 
 
+def test_the_trend_goes_on_where_every_night_has_a_tag_of_its_own(place: Reference) -> None:
+    for night in range(2):
+        own = place.tagged(f"night-2939123{night}")
+        publish(own, replace(PLAN, created=f"2026-11-2{night}T06:30:00Z"))
+        code, said = report("--plan", f"oci://{own}", "--publish-report")
+        assert code == 3, said
+        assert len(written().trend) == night
+
+
 def test_a_report_that_somebody_spoilt_ends_the_trend_and_not_the_report(place: Reference) -> None:
     publish(place, PLAN)
     report("--plan", f"oci://{place}", "--publish-report")

@@ -80,10 +80,15 @@ class World:
         return s3c(folder or self.folder, *self.arguments(plan, *flags))
 
 
+def pinned(image: str) -> str:
+    """An image by digest alone."""
+    name, _, digest = image.partition("@")
+    return f"{name.rpartition(':')[0]}@{digest}"
+
+
 def proved(image: str, most: int = 1) -> int:
     """How many signatures and documents an image has, and check that each document is signed, `most` times at most."""
-    name, _, digest = image.partition("@")
-    reference = f"{name.rpartition(':')[0]}@{digest}"
+    reference = pinned(image)
     referrers = signatures(reference)
     repository = Repository(*reference.partition("@")[0].split("/", 1))
     manifests = [repository.get(referrer) for referrer in referrers]

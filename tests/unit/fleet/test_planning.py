@@ -188,6 +188,17 @@ def test_what_an_image_took_last_is_what_it_is_expected_to_take() -> None:
     assert plan.images[0].reference.repository == "app1"
 
 
+def test_what_images_took_is_kept_for_the_next_plan_also_of_those_that_are_current() -> None:
+    work, current = (Work(group=group, reason="why") for group in groups(2))
+    assessed = planning.assess(
+        (work.group, current.group), lambda group: CURRENT if "app1" in group.image else "why", per_registry=1
+    )
+    measured = {"r.example/app0:1": 90.04, "r.example/app1": 600.0, "r.example/app1:1": 20.0, "r.example/gone": 5.0}
+    plan = made(assessed, planning.look_up_facts(assessed.work, Registries({})), measured=measured)
+    assert [image.image for image in plan.current] == [current.group.image]
+    assert plan.measured == {"r.example/app0:1": 90.0, "r.example/app1": 600.0, "r.example/app1:1": 20.0}
+
+
 def one_in_three(group: planning.DigestGroup) -> Current | str:
     return CURRENT if int(group.image[-1], 16) % 3 == 0 else "it has no report"
 

@@ -75,7 +75,7 @@ class World:
         self.layers_of_patch = lambda layers: (*layers, "sha256:patch")
         self.outcome = True
         self.blind = {}
-        self.qemu = ()
+        self.host, self.qemu = "amd64", ()
 
     def image(
         self, tag, findings=(), layers=("sha256:base",), platform="linux/amd64", labels=None, config=None, **manifest
@@ -208,8 +208,8 @@ class World:
             scan=self.scan,
             rescan=self.scan,
             patch=self.copa,
-            builds=lambda platform: platform.startswith("linux/amd64") or platform in self.qemu,
-            host="amd64",
+            builds=lambda platform: platform.startswith(f"linux/{self.host}") or platform in self.qemu,
+            host=self.host,
             progress=self.progress,
             now=datetime(2026, 11, 23, tzinfo=UTC),
             smoke=self.smoke,
@@ -520,6 +520,28 @@ def test_a_single_image_of_another_platform_is_refused(world):
     world.qemu = ("linux/arm64",)
     with pytest.raises(InputError, match="run this on a linux/arm64 machine"):
         world.patch()
+
+
+def test_a_platform_that_does_not_run_here_needs_to_only_where_it_is_patched(world):
+    amd = world.image("", [FIXABLE])
+    world.index("1", amd, world.image("", [], platform="linux/arm64", layers=("sha256:arm",)))
+    assert world.patch().patched
+    assert [image for image, *_ in world.pushed] == [f"{NAME}@{world.tags_['1']}"]
+
+
+def test_an_image_of_another_platform_with_nothing_to_patch_is_left_as_it_is(world):
+    world.image("1", [], platform="linux/arm64")
+    result = world.patch()
+    assert not result.patched and result.reason.startswith("Nothing to fix")
+    assert world.pushed == []
+
+
+def test_a_patch_that_another_machine_made_of_its_platform_is_used_again(world):
+    world.image("1", [FIXABLE], platform="linux/arm64")
+    world.host = "arm64"
+    assert world.patch().patched
+    world.host = "amd64"
+    assert world.patch().skipped
 
 
 def test_an_index_of_one_image_is_that_image(world):
