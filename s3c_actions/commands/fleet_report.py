@@ -15,18 +15,20 @@ from s3c_actions.core.text import counted
 from s3c_actions.fleet import page, prometheus, report_document, store, summarize, text, waiting
 from s3c_actions.fleet.report_document import FleetReport
 from s3c_actions.fleet.summarize import Joined, ShardResult
-from s3c_actions.github import api, code_scanning, issues, marker, sarif_batches
+from s3c_actions.github import api, code_scanning, sarif_batches
 from s3c_actions.github import run as runs
 from s3c_actions.github.artifact import InvalidArtifact, decode_result
+from s3c_actions.github.issues import PERMISSION
 from s3c_actions.options import fleet_report as inputs
 from s3c_actions.policy import model as policies
 from s3c_actions.registry import Writer
 from s3c_actions.registry.artifacts import push_artifact, read_artifact
 from s3c_actions.result.document import without_secrets
 from s3c_actions.result.model import Outcome
-from s3c_actions.wiring import fleet
+from s3c_actions.wiring import fleet, issues
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.github import find_token
+from s3c_actions.wiring.issues import KeptIssue
 from s3c_actions.wiring.logins import create_logins, create_registry
 from s3c_actions.wiring.result_files import RESULT_FILE, find_files
 
@@ -55,7 +57,7 @@ def run(options: inputs.FleetReportInputs, context: Context) -> Outcome:
     """
     # A missing token is reported first.
     if options.issue:
-        find_token(options, context, issues.PERMISSION)
+        find_token(options, context, PERMISSION)
     if options.code_scanning:
         find_token(options, context, code_scanning.PERMISSION)
     if options.wait and store.is_stored(options.plan):
@@ -342,23 +344,14 @@ def _find_beside(result: Path, scan: ScanEntry) -> Path | None:
 
 def _update_issue(options: inputs.FleetReportInputs, context: Context, report: FleetReport) -> str:
     """Open, update or close the issue, and return its address."""
-    workflow_run = runs.read_run(context.environment, options.repository)
-    token = find_token(options, context, issues.PERMISSION)
-    client = api.connect(token, context.environment, context.progress.notice)
-    key = marker.comment_key(NAME, workflow_run.workflow)
-    with context.progress.step("issue") as step:
-        if text.has_issue(report):
-            draft = issues.IssueDraft(
-                key=key,
-                title=text.issue_title(report),
-                body=text.render_issue(report, run_url=workflow_run.url),
-                says=text.render_issue(report),
-                run=workflow_run.id,
-                labels=options.issue_labels,
-            )
-            outcome, url = issues.put(client, workflow_run.repository, draft)
-        else:
-            reason = f"Nothing waits for a decision in the {counted(report.figures.images, 'image')} of the fleet."
-            outcome, url = issues.close(client, workflow_run.repository, key, reason)
-        step.done(f"{outcome.value} {url}".strip())
+    kept = KeptIssue(
+        command=NAME,
+        repository=options.repository,
+        open=text.has_issue(report),
+        title=text.issue_title(report),
+        render=lambda url: text.render_issue(report, run_url=url),
+        closing=f"Nothing waits for a decision in the {counted(report.figures.images, 'image')} of the fleet.",
+        labels=options.issue_labels,
+    )
+    _, url = issues.update_issue(kept, options, context)
     return url

@@ -67,7 +67,7 @@ def read_sarif(content: bytes) -> SarifReport:
     Raises:
         Unusable: it is not such a report.
     """
-    document = _object(content)
+    document = parse_object(content)
     runs = document.get("runs")
     if not isinstance(runs, list) or not runs or not all(isinstance(run, dict) for run in runs):
         raise UnusableDocument("it is no SARIF report: it has no runs")
@@ -187,7 +187,7 @@ def describe_spdx(content: bytes) -> str:
     Raises:
         Unusable: it is not one.
     """
-    document = _object(content)
+    document = parse_object(content)
     if not isinstance(document.get("packages"), list) or not _text(document.get("spdxVersion")):
         raise UnusableDocument("it is no SPDX document")
     return counted(len(document["packages"]), "package")
@@ -199,7 +199,7 @@ def describe_cyclonedx(content: bytes) -> str:
     Raises:
         Unusable: it is not one.
     """
-    document = _object(content)
+    document = parse_object(content)
     if document.get("bomFormat") != "CycloneDX":
         raise UnusableDocument("it is no CycloneDX document")
     components = document.get("components")
@@ -212,7 +212,7 @@ def describe_openvex(content: bytes) -> str:
     Raises:
         Unusable: it is not one.
     """
-    document = _object(content)
+    document = parse_object(content)
     statements = document.get("statements")
     if "openvex" not in _text(document.get("@context")) or not isinstance(statements, list):
         raise UnusableDocument("it is no OpenVEX document")
@@ -245,7 +245,7 @@ def read_attached_result(content: bytes, digest: str) -> AttachedResult:
     Raises:
         Unusable: it is not one, or does not contain that image.
     """
-    document = _object(content)
+    document = parse_object(content)
     images = document.get("images")
     if document.get("version") != 1 or not isinstance(images, list):
         raise UnusableDocument("it is no result of s3c in version 1")
@@ -344,7 +344,12 @@ def _counts(value: object) -> dict[Severity, int]:
     return {severity: number for severity, number in numbers.items() if type(number) is int and number >= 0}
 
 
-def _object(content: bytes) -> dict[str, Any]:
+def parse_object(content: bytes) -> dict[str, Any]:
+    """Return a JSON object.
+
+    Raises:
+        UnusableDocument: it is not JSON, or no object.
+    """
     try:
         document = reading.parse_json(content)
     except ValueError:
