@@ -12,21 +12,24 @@ from s3c_actions.core import artifact_types, reading, writing
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
-from s3c_actions.fleet import page, prometheus, report_document, retention, store, summarize, text, waiting
+from s3c_actions.fleet import outlook, page, prometheus, report_document, retention, store, summarize, text, waiting
 from s3c_actions.fleet.report_document import FleetReport
 from s3c_actions.fleet.summarize import Joined, ShardResult
-from s3c_actions.github import api, code_scanning, issues, marker, sarif_batches
+from s3c_actions.github import api, code_scanning, sarif_batches
 from s3c_actions.github import run as runs
 from s3c_actions.github.artifact import InvalidArtifact, decode_result
+from s3c_actions.github.issues import PERMISSION
 from s3c_actions.options import fleet_report as inputs
 from s3c_actions.policy import model as policies
 from s3c_actions.registry import Writer
 from s3c_actions.registry.artifacts import push_artifact, read_artifact
 from s3c_actions.result.document import without_secrets
 from s3c_actions.result.model import Outcome
-from s3c_actions.wiring import fleet
+from s3c_actions.wiring import fleet, issues
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.fleet_outlook import PolicyOutlook
 from s3c_actions.wiring.github import find_token
+from s3c_actions.wiring.issues import KeptIssue
 from s3c_actions.wiring.logins import create_logins, create_registry
 from s3c_actions.wiring.result_files import RESULT_FILE, find_files
 
@@ -54,7 +57,7 @@ def run(options: inputs.FleetReportInputs, context: Context) -> Outcome:
     """
     # A missing token is reported first.
     if options.issue:
-        find_token(options, context, issues.PERMISSION)
+        find_token(options, context, PERMISSION)
     if options.code_scanning:
         find_token(options, context, code_scanning.PERMISSION)
     if options.wait and store.is_stored(options.plan):
@@ -78,15 +81,18 @@ def run(options: inputs.FleetReportInputs, context: Context) -> Outcome:
         if registry is not None and place is not None:
             results += _stored_results(registry, place, notes)
         step.done(f"{counted(len(results), 'result')} of {counted(plan.shards, 'shard')}")
+    read = _read_policies(plan, options, context, notes)
+    hosts = _credential_hosts(plan, place) if options.registry_username else None
     joined = summarize.join(
         plan,
         results,
         now=context.now,
-        policies=_read_policies(plan, options, context, notes),
+        policies=read,
         default_policy=str(options.policy or ""),
         earlier=_read_earlier(options, context, registry, notes),
         patched=patched,
         notes=notes,
+        look_ahead=PolicyOutlook(options, context, read, hosts),
     )
     report = without_secrets(joined.report, context.secrets)
     for note in report.notes:
@@ -104,9 +110,19 @@ def run(options: inputs.FleetReportInputs, context: Context) -> Outcome:
         entries=joined.entries,
         files=files,
         issue=url,
+        losing=tuple(outlook.deployed_reference(image) for image in report.images if image.losses),
         summary=text.render_summary(report),
         text=f"{text.render_terminal(report)}  page: {files['fleet-page']}\n",
     )
+
+
+def _credential_hosts(plan: Plan, place: Reference | None) -> set[str]:
+    """Return the registry that credentials given are for: the published plan's, else that of all images, else none."""
+    if place is not None:
+        return {place.registry}
+    images = [*(image.image for image in plan.images), *(image.image for image in plan.current)]
+    named = {Reference.parse(image).registry for image in images}
+    return named if len(named) == 1 else set()
 
 
 def _wait_for_results(options: inputs.FleetReportInputs, context: Context) -> None:
@@ -182,7 +198,7 @@ def _decode(source: str, content: bytes, shard: int, notes: list[str]) -> ShardR
 def _read_policies(
     plan: Plan, options: inputs.FleetReportInputs, context: Context, notes: list[str]
 ) -> Mapping[str, Policy]:
-    """Return path, as in the plan → policy; only their exceptions are shown, so that one that is missing is a note."""
+    """Return path, as in the plan → policy; they decide nothing here, so that one that is missing is a note."""
     read: dict[str, Policy] = {}
     if options.policy is not None:
         read[str(options.policy)] = policies.read(options.policy)
@@ -194,7 +210,9 @@ def _read_policies(
             read[name] = policies.read(path)
         except InputError:
             # What is in a file that the plan names may be anything: the error's text could quote it.
-            notes.append(f"The policy {name} could not be read here: its exceptions are not in the report.")
+            notes.append(
+                f"The policy {name} could not be read here: its exceptions and a forecast are not in the report."
+            )
     return read
 
 
@@ -349,23 +367,14 @@ def _find_beside(result: Path, scan: ScanEntry) -> Path | None:
 
 def _update_issue(options: inputs.FleetReportInputs, context: Context, report: FleetReport) -> str:
     """Open, update or close the issue, and return its address."""
-    workflow_run = runs.read_run(context.environment, options.repository)
-    token = find_token(options, context, issues.PERMISSION)
-    client = api.connect(token, context.environment, context.progress.notice)
-    key = marker.comment_key(NAME, workflow_run.workflow)
-    with context.progress.step("issue") as step:
-        if text.has_issue(report):
-            draft = issues.IssueDraft(
-                key=key,
-                title=text.issue_title(report),
-                body=text.render_issue(report, run_url=workflow_run.url),
-                says=text.render_issue(report),
-                run=workflow_run.id,
-                labels=options.issue_labels,
-            )
-            outcome, url = issues.put(client, workflow_run.repository, draft)
-        else:
-            reason = f"Nothing waits for a decision in the {counted(report.figures.images, 'image')} of the fleet."
-            outcome, url = issues.close(client, workflow_run.repository, key, reason)
-        step.done(f"{outcome.value} {url}".strip())
+    kept = KeptIssue(
+        command=NAME,
+        repository=options.repository,
+        open=text.has_issue(report),
+        title=text.issue_title(report),
+        render=lambda url: text.render_issue(report, run_url=url),
+        closing=f"Nothing waits for a decision in the {counted(report.figures.images, 'image')} of the fleet.",
+        labels=options.issue_labels,
+    )
+    _, url = issues.update_issue(kept, options, context)
     return url

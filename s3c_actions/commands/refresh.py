@@ -17,23 +17,22 @@ from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
 from s3c_actions.evidence import signatures
-from s3c_actions.github import api, issues, marker
-from s3c_actions.github import run as runs
 from s3c_actions.github.artifact_metadata import Deployment
+from s3c_actions.github.issues import PERMISSION, IssueOutcome
 from s3c_actions.options import refresh as inputs
 from s3c_actions.options.deploy import ClusterOptions
-from s3c_actions.options.github import TokenOptions
 from s3c_actions.options.sign import KEY_INPUTS
 from s3c_actions.report.github import refresh_issue
 from s3c_actions.report.github.refresh_issue import RefreshedImage
 from s3c_actions.result.model import ImageOutcome, Outcome, RefreshResult, ScanResult
-from s3c_actions.wiring import github_records
+from s3c_actions.wiring import github_records, issues
 from s3c_actions.wiring.attaching import attacher_for_scanner
 from s3c_actions.wiring.context import Context, image_folders, with_jobs
 from s3c_actions.wiring.exceptions import open_exception_finder
 from s3c_actions.wiring.forecasting import forecast_losses
 from s3c_actions.wiring.github import find_token
 from s3c_actions.wiring.images import failed, for_each_image
+from s3c_actions.wiring.issues import KeptIssue
 from s3c_actions.wiring.kubernetes import connect_cluster
 from s3c_actions.wiring.patching import reject_platform
 from s3c_actions.wiring.scanning import create_scanner, policy_from_inputs
@@ -59,7 +58,7 @@ def run(options: inputs.RefreshInputs, context: Context) -> Outcome:
         OutsideError: the cluster does not respond, Trivy could not be obtained, or GitHub did not take the issue.
     """
     if options.issue:
-        _token(options, context)  # a missing token is reported before minutes are spent
+        find_token(options, context, PERMISSION)  # a missing token is reported before minutes are spent
     github_records.check(options, options, context, options.repository)
     deployed, unknown, pauses, server = _list_images(options, context)
     images = tuple(deployed)
@@ -249,10 +248,6 @@ def _read_pauses(cluster: Cluster, context: Context) -> tuple[str, ...]:
     return pauses
 
 
-def _token(options: TokenOptions, context: Context) -> str:
-    return find_token(options, context, "issues: write")
-
-
 def _update_issue(
     options: inputs.RefreshInputs, context: Context, images: Sequence[RefreshedImage], pauses: Sequence[str]
 ) -> tuple[str, str]:
@@ -260,25 +255,17 @@ def _update_issue(
 
     It is closed only when every image could be scanned: what is unknown is not fixed.
     """
-    workflow_run = runs.read_run(context.environment, options.repository)
-    client = api.connect(_token(options, context), context.environment, context.progress.notice)
-    key = marker.comment_key(NAME, workflow_run.workflow)
-    with context.progress.step("issue") as step:
-        if any(image.findings or image.ending or image.losses or image.exceptions for image in images):
-            draft = issues.IssueDraft(
-                key=key,
-                title=refresh_issue.issue_title(images),
-                body=refresh_issue.issue_body(images, pauses, run_url=workflow_run.url),
-                says=refresh_issue.issue_body(images, pauses),
-                run=workflow_run.id,
-                labels=options.issue_labels,
-            )
-            issue_outcome, url = issues.put(client, workflow_run.repository, draft)
-        elif any(image.problem for image in images):
-            issue_outcome, url = issues.IssueOutcome.NOTHING, ""
-            context.progress.warning("The issue, if there is one, stays open: not everything could be scanned.")
-        else:
-            reason = f"Nothing that has a fix is left in the {len(images)} images that are deployed."
-            issue_outcome, url = issues.close(client, workflow_run.repository, key, reason)
-        step.done(f"{issue_outcome.value} {url}".strip())
-    return issue_outcome.value, url
+    is_open = any(image.findings or image.ending or image.losses or image.exceptions for image in images)
+    if not is_open and any(image.problem for image in images):
+        context.progress.warning("The issue, if there is one, stays open: not everything could be scanned.")
+        return IssueOutcome.NOTHING.value, ""
+    kept = KeptIssue(
+        command=NAME,
+        repository=options.repository,
+        open=is_open,
+        title=refresh_issue.issue_title(images),
+        render=lambda url: refresh_issue.issue_body(images, pauses, run_url=url),
+        closing=f"Nothing that has a fix is left in the {len(images)} images that are deployed.",
+        labels=options.issue_labels,
+    )
+    return issues.update_issue(kept, options, context)

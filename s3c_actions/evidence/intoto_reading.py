@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 
-from s3c_actions.core import reading
 from s3c_actions.core.artifact_types import IN_TOTO, PREDICATES
 from s3c_actions.evidence import documents
 from s3c_actions.evidence.documents import UnusableDocument
@@ -55,7 +54,7 @@ def describe_statement(content: bytes, digest: str) -> DescribedStatement:
 
 
 def _statement(content: bytes) -> Mapping[str, Any]:
-    document = _parse(content)
+    document = documents.parse_object(content)
     if "payloadType" not in document:
         return document
     if document["payloadType"] != IN_TOTO or not isinstance(document.get("payload"), str):
@@ -64,17 +63,7 @@ def _statement(content: bytes) -> Mapping[str, Any]:
         payload = base64.b64decode(document["payload"], validate=True)
     except binascii.Error:
         raise UnusableDocument("its envelope is not base64") from None
-    return _parse(payload)
-
-
-def _parse(content: bytes) -> Mapping[str, Any]:
-    try:
-        document = reading.parse_json(content)
-    except ValueError:
-        raise UnusableDocument("it is not JSON") from None
-    if not isinstance(document, dict):
-        raise UnusableDocument("it is no JSON object")
-    return document
+    return documents.parse_object(payload)
 
 
 def _describe_vulnerabilities(predicate: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
-"""The break-glass exceptions that images of a fleet rely on, by the results that list them.
+"""The break-glass exceptions that images of a fleet rely on.
 
-`policy check`, `exception list` and `exception grant` judge them with their signatures; a fleet's report repeats that,
-and decides nothing by it.
+A report that can ask an image's policy judges them itself. Of other images it repeats the results of `policy check`,
+`exception list` and `exception grant`, which judge them with their signatures; it decides nothing by it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from datetime import datetime
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from s3c_actions.core.exception_document import ALL, stamp
 from s3c_actions.core.moments import parse_moment
 from s3c_actions.core.text import first_names, short_digest
+from s3c_actions.fleet.outlook import clip
 from s3c_actions.fleet.report_document import ExpiringException, ReportedImage
+from s3c_actions.policy.break_glass import JudgedException
 from s3c_actions.report.document import ExceptionEntry, ResultDocument
-
-MAX_TEXT = 1000
 
 
 def list_granted(documents: Iterable[ResultDocument], now: datetime) -> Mapping[str, tuple[ExpiringException, ...]]:
@@ -36,7 +37,32 @@ def list_granted(documents: Iterable[ResultDocument], now: datetime) -> Mapping[
     return {
         reference: granted
         for reference, exceptions in newest.items()
-        if (granted := tuple(_expiring(one) for one in exceptions if not one.ignored and _lasts(one.until, now)))
+        if (
+            granted := tuple(
+                _expiring(one.digest, one.findings, one.until, one.who, one.why)
+                for one in exceptions
+                if not one.ignored and _lasts(one.until, now)
+            )
+        )
+    }
+
+
+def list_judged(
+    judged: Mapping[str, Sequence[JudgedException]], now: datetime
+) -> Mapping[str, tuple[ExpiringException, ...]]:
+    """Return image → the exceptions that excuse findings of it, of those that were judged with their signatures.
+
+    Args:
+        judged: image of the report → the exceptions beside it; an image that has none is there too.
+        now: the time of the report.
+    """
+    return {
+        image: tuple(
+            _expiring(one.digest, one.grant.findings, stamp(one.grant.until), one.grant.who, one.grant.why)
+            for one in exceptions
+            if one.counts and one.grant is not None and one.grant.until > now
+        )
+        for image, exceptions in judged.items()
     }
 
 
@@ -44,15 +70,23 @@ def add_granted(
     images: Sequence[ReportedImage],
     exceptions: Sequence[ExpiringException],
     granted: Mapping[str, tuple[ExpiringException, ...]],
+    judged: Mapping[str, tuple[ExpiringException, ...]],
 ) -> tuple[list[ReportedImage], tuple[ExpiringException, ...]]:
-    """Return images and exceptions with those of `list_granted` among them, those that end first coming first."""
+    """Return images and exceptions with the break-glass exceptions among them, those that end first coming first.
+
+    Args:
+        images: of the report.
+        exceptions: of the report.
+        granted: of `list_granted`.
+        judged: of `list_judged`; of an image that is in it, `granted` does not count.
+    """
     every = [*exceptions]
     extra: dict[int, list[int]] = {}
     for number, image in enumerate(images):
-        for exception in granted.get(image.reference, ()):
+        for exception in judged.get(image.image, granted.get(image.reference, ())):
             extra.setdefault(number, []).append(len(every))
             every.append(exception)
-    order = sorted(range(len(every)), key=lambda place: every[place].until)
+    order = sorted(range(len(every)), key=lambda place: (every[place].until, every[place].ends))
     places = {old: new for new, old in enumerate(order)}
     return [
         replace(image, expiring=tuple(sorted(places[place] for place in (*image.expiring, *extra.get(number, ())))))
@@ -60,16 +94,17 @@ def add_granted(
     ], tuple(every[place] for place in order)
 
 
-def _expiring(exception: ExceptionEntry) -> ExpiringException:
-    named = "all findings" if "all" in exception.findings else first_names(exception.findings)
+def _expiring(digest: str, findings: Sequence[str], until: str, who: str, why: str) -> ExpiringException:
+    named = "all findings" if ALL in findings else first_names(findings)
     return ExpiringException(
-        policy=f"break-glass {short_digest(exception.digest)}"[:MAX_TEXT],
-        id=f"{named} (break-glass until {exception.until})"[:MAX_TEXT],
+        policy=clip(f"break-glass {short_digest(digest)}"),
+        id=clip(f"{named} (break-glass until {until})"),
         package="",
-        until=exception.until[:10],
-        who=exception.who[:MAX_TEXT],
-        why=exception.why[:MAX_TEXT],
+        until=until[:10],
+        who=clip(who),
+        why=clip(why),
         images=1,
+        ends=clip(until),
     )
 
 

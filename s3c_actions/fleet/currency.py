@@ -32,12 +32,14 @@ class Current(Struct, frozen=True, kw_only=True):
         created: RFC 3339 time of the scan.
         counts: findings of the report by severity, of the severities that it counts, without those it suppresses.
         reason: a clause.
+        patch: pinned, the patch that the evidence is of; empty for the image's own.
     """
 
     report: str
     created: str
     counts: dict[SeverityName, int]
     reason: str
+    patch: str = ""
 
 
 def presume_signed(evidence: Evidence) -> Evidence:

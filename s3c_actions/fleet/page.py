@@ -17,7 +17,18 @@ from markupsafe import Markup
 from s3c_actions.core.text import counted, short_digest
 from s3c_actions.fleet.report_document import FleetReport, ReportedImage, TrendPoint
 from s3c_actions.fleet.summarize import describe
-from s3c_actions.fleet.view import SHOWN, STATES, age_in_hours, causes, ends_soon, short_name
+from s3c_actions.fleet.view import (
+    SHOWN,
+    STATES,
+    age_in_hours,
+    causes,
+    describe_losing,
+    ends_soon,
+    losing,
+    reasons,
+    short_name,
+    time_left,
+)
 from s3c_actions.report.render import escape, page
 
 if TYPE_CHECKING:
@@ -30,6 +41,8 @@ MAX_CAUSES = 12
 MAX_OWNERS = 15
 MAX_FINDINGS = 12
 MAX_EXCEPTIONS = 30
+MAX_LOSING = 15
+MAX_REASONS = 5
 MAX_POINTS = 90
 
 
@@ -53,8 +66,9 @@ def render(report: FleetReport) -> bytes:
     style = page.template_source("page.css") + page.template_source("fleet.css")
     script = page.template_source("fleet.js")
     owners = [figures.owner for figures in report.owners]
-    reasons = causes(report.images)
-    numbers = {image.image: number for number, cause in enumerate(reasons) for image in cause.images}
+    decisions = causes(report.images)
+    numbers = {image.image: number for number, cause in enumerate(decisions) for image in cause.images}
+    coming = losing(report)
     rows = [_row(image, report, owners, numbers.get(image.image)) for image in report.images]
     data = msgspec.json.encode(
         {
@@ -81,13 +95,16 @@ def render(report: FleetReport) -> bytes:
             sentence=describe(report),
             facts=_facts(report),
             tiles=_tiles(report),
-            causes=reasons[:MAX_CAUSES],
-            omitted_causes=max(0, len(reasons) - MAX_CAUSES),
+            causes=decisions[:MAX_CAUSES],
+            omitted_causes=max(0, len(decisions) - MAX_CAUSES),
+            coming=describe_losing(report),
+            losing=[(short_name(image), image.owner, reasons(image)[:MAX_REASONS]) for image, _ in coming[:MAX_LOSING]],
+            omitted_losing=max(0, len(coming) - MAX_LOSING),
             owners=report.owners[:MAX_OWNERS],
             all_owners=list(enumerate(owners)),
             omitted_owners=max(0, len(report.owners) - MAX_OWNERS),
             widespread=[finding for finding in report.findings if finding.fixed_version][:MAX_FINDINGS],
-            exceptions=report.exceptions[:MAX_EXCEPTIONS],
+            exceptions=[(exception, time_left(exception, report)) for exception in report.exceptions[:MAX_EXCEPTIONS]],
             omitted_exceptions=max(0, len(report.exceptions) - MAX_EXCEPTIONS),
             today=report.created[:10],
             charts=_charts(report),
@@ -136,6 +153,7 @@ def _tiles(report: FleetReport) -> list[_Tile]:
             note=_change(before.attention, figures.attention) if before is not None else "",
         ),
         *([] if figures.exploited is None else [_exploited_tile(figures.exploited, before)]),
+        *([] if figures.losing is None else [_losing_tile(figures.losing, before)]),
         *(
             _Tile(
                 filter=name,
@@ -184,6 +202,17 @@ def _exploited_tile(number: int, before: TrendPoint | None) -> _Tile:
     )
 
 
+def _losing_tile(number: int, before: TrendPoint | None) -> _Tile:
+    known = before.losing if before is not None else None
+    return _Tile(
+        filter="losing",
+        title="Refused at the next start",
+        number=f"{number:,}",
+        tone="high",
+        note="now or soon, by their policies" if known is None else _change(known, number),
+    )
+
+
 def _change(before: int, now: int) -> str:
     """Return how a number differs from that of the report before, as a clause."""
     if before == now:
@@ -196,7 +225,7 @@ def _row(image: ReportedImage, report: FleetReport, owners: Sequence[str], cause
 
     Image, digest, owner, state, reason, remedy, time and age of the report, findings with a fix by severity, findings,
     signed, end of the signature, whether that is soon, admission, days to a fix, fixed, exceptions, other names,
-    reason to decide, what is to be deployed in its place.
+    reason to decide, what is to be deployed in its place, what the policy will refuse.
     """
     name, digest = short_name(image), short_digest(image.image.rpartition("@")[2]) if "@" in image.image else ""
     age = age_in_hours(image.scanned, report.created)
@@ -221,10 +250,11 @@ def _row(image: ReportedImage, report: FleetReport, owners: Sequence[str], cause
         admission,
         image.days_to_fix,
         image.fixed,
-        [f"{report.exceptions[place].id} until {report.exceptions[place].until}" for place in image.expiring],
+        [_describe_exception(report, place) for place in image.expiring],
         [_line(other, 200) for other in image.names if other.partition("@")[0] != image.image.partition("@")[0]][:10],
         cause,
         _line(image.reference, 500) if image.state == "patched" else "",
+        [_line(f"{moment}: {reason}", 300) for moment, reason in reasons(image)[:MAX_REASONS]],
     ]
     return {
         "values": values,
@@ -240,6 +270,12 @@ def _row(image: ReportedImage, report: FleetReport, owners: Sequence[str], cause
         "admission": admission or "–",
         "days": "" if image.days_to_fix is None else f"{image.days_to_fix:,.0f}",
     }
+
+
+def _describe_exception(report: FleetReport, place: int) -> str:
+    exception = report.exceptions[place]
+    left = time_left(exception, report)
+    return f"{exception.id} until {exception.until}{f', {left}' if left else ''}"
 
 
 def _describe_age(hours: float | None) -> str:

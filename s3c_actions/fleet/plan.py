@@ -76,6 +76,7 @@ class CurrentImage(_Part, frozen=True, kw_only=True):
         report: digest of the signed report's manifest.
         created: RFC 3339 time of that report.
         counts: findings of that report by severity, of the severities that it counts.
+        patch: `registry/repository@digest` of the patch that the evidence is of; empty for the image's own.
     """
 
     image: Text
@@ -86,6 +87,7 @@ class CurrentImage(_Part, frozen=True, kw_only=True):
     report: Digest
     created: Text
     counts: dict[Literal["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN"], Count]
+    patch: Text = ""
 
 
 class UnplannedImage(_Part, frozen=True, kw_only=True):

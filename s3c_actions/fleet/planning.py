@@ -191,6 +191,7 @@ def _current(group: DigestGroup, verdict: Current) -> CurrentImage:
         report=verdict.report,
         created=verdict.created,
         counts=verdict.counts,
+        patch=verdict.patch,
     )
 
 

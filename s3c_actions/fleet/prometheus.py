@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from s3c_actions.fleet.report_document import FleetReport, State
-from s3c_actions.fleet.view import EXPIRY_NOTICE_DAYS, ends_soon
+from s3c_actions.fleet.view import EXPIRY_NOTICE_DAYS, ends_soon, losing
 from s3c_actions.report.render import escape
 
 STATES: tuple[State, ...] = ("current", "passed", "patched", "refused", "failed", "missing", "unplanned")
@@ -42,6 +42,7 @@ def render(report: FleetReport) -> bytes:
             fixable[names[owner.owner], severity] += count
     owners = dict.fromkeys(names.values())
     ages = [age for image in report.images if (age := _seconds_between(image.scanned, report.created)) is not None]
+    coming = [datetime.fromisoformat(loss.at).timestamp() for _, loss in losing(report) if not loss.now]
     figures = report.figures
     families = [
         _family(
@@ -75,6 +76,16 @@ def render(report: FleetReport) -> bytes:
             [({}, sum(ends_soon(image, report) for image in report.images))],
         ),
         _family(
+            "s3c_fleet_losing_images",
+            "Images that their policy refuses at the next start, now or soon.",
+            _losing(report) if figures.losing is not None else [],
+        ),
+        _family(
+            "s3c_fleet_next_loss_timestamp_seconds",
+            "When the policy refuses the next image that it admits now, as Unix time.",
+            [({}, min(coming))] if coming else [],
+        ),
+        _family(
             "s3c_fleet_oldest_report_age_seconds",
             "Age of the oldest scan report that an image is judged by.",
             [({}, max(ages))] if ages else [],
@@ -92,6 +103,12 @@ def render(report: FleetReport) -> bytes:
         ),
     ]
     return "".join(families).encode()
+
+
+def _losing(report: FleetReport) -> Samples:
+    """Yield how many images are refused already, and how many will be."""
+    firsts = [loss.now for _, loss in losing(report)]
+    return [({"from": "now"}, firsts.count(True)), ({"from": "later"}, firsts.count(False))]
 
 
 def _family(name: str, description: str, samples: Samples) -> str:

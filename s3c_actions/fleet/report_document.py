@@ -46,6 +46,14 @@ class Signature(_Part, frozen=True, kw_only=True):
     ends: Annotated[Text, Meta(description="RFC 3339 end of the signature or its certificate; empty when not known.")]
 
 
+class Loss(_Part, frozen=True, kw_only=True):
+    """A moment from which a policy refuses an image, so that a workload that is scheduled anew is lost."""
+
+    at: Time
+    now: Annotated[bool, Meta(description="Whether it is refused already, at the time of the report.")]
+    reasons: Annotated[tuple[Text, ...], Meta(description="What the policy has against it from then on.")]
+
+
 class ReportedImage(_Part, frozen=True, kw_only=True):
     """One image of the fleet."""
 
@@ -83,6 +91,10 @@ class ReportedImage(_Part, frozen=True, kw_only=True):
         Literal["admitted", "denied", "unknown"],
         Meta(description="What a cluster's gate says of `reference`; unknown when none was asked."),
     ]
+    losses: Annotated[
+        tuple[Loss, ...] | None,
+        Meta(description="What the policy will refuse it for if nothing is done; null where no policy was asked."),
+    ] = None
 
     @property
     def needs_attention(self) -> bool:
@@ -123,6 +135,7 @@ class ExpiringException(_Part, frozen=True, kw_only=True):
     who: Text
     why: Text
     images: Annotated[Count, Meta(description="How many are known to rely on it.")]
+    ends: Annotated[Text, Meta(description="RFC 3339 end of a break-glass exception; empty for one of a policy.")] = ""
 
 
 class OwnerFigures(_Part, frozen=True, kw_only=True):
@@ -147,6 +160,10 @@ class TrendPoint(_Part, frozen=True, kw_only=True):
     exploited: Annotated[
         Count | None,
         Meta(description="Findings, each in one image, that are known to be exploited; null where nobody looked."),
+    ] = None
+    losing: Annotated[
+        Count | None,
+        Meta(description="Images that their policy refuses at the next start, now or soon; null where none was asked."),
     ] = None
 
     @property

@@ -24,8 +24,9 @@ from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
 from s3c_actions.findings.entry import NAMES, FindingEntry, SeverityName
 from s3c_actions.findings.model import FindingKind, Severity
-from s3c_actions.fleet import break_glass
+from s3c_actions.fleet import break_glass, outlook
 from s3c_actions.fleet import plan as plans
+from s3c_actions.fleet.outlook import clip, pinned
 from s3c_actions.fleet.plan import CurrentImage, Plan, PlannedImage, UnplannedImage
 from s3c_actions.fleet.report_document import (
     ATTENTION,
@@ -59,7 +60,6 @@ OTHER_COMMANDS = frozenset(
     }
 )
 """Commands whose results may say what a cluster admits or an exception excuses, and are of no shard."""
-MAX_TEXT = 1000
 SHORT_TEXT = 300
 _RUN_AGAIN = "Run its shard again; what it had finished is not done twice."
 
@@ -114,6 +114,7 @@ def join(
     earlier: FleetReport | None = None,
     patched: Sequence[ShardResult] = (),
     notes: Sequence[str] = (),
+    look_ahead: outlook.LookAhead | None = None,
 ) -> Joined:
     """Make the report.
 
@@ -127,6 +128,7 @@ def join(
         patched: of runs that patched without a key, when others signed. They say what was fixed in a digest that a
             result hands on, and prove nothing.
         notes: sentences on what could not be taken into account.
+        look_ahead: asks the policies what they will refuse; None: nobody asks.
     """
     digest = f"sha256:{hashlib.sha256(plans.render(plan)).hexdigest()}"
     chosen, remarks = _choose_results(plan, results)
@@ -154,8 +156,11 @@ def join(
         )
         for image in images
     ]
+    outlooks = look_ahead(outlook.subjects(plan, images, default_policy)) if look_ahead is not None else {}
+    images, unknown = outlook.add_losses(images, outlooks, now)
     granted = break_glass.list_granted((result.document for result in results), now)
-    images, listed = break_glass.add_granted(images, listed, granted)
+    judged = {image: ahead.exceptions for image, ahead in outlooks.items() if not ahead.problem}
+    images, listed = break_glass.add_granted(images, listed, granted, break_glass.list_judged(judged, now))
     images.sort(key=_urgency)
     figures = TrendPoint(
         created=now.astimezone(UTC).isoformat(timespec="seconds"),
@@ -165,6 +170,7 @@ def join(
         fixed=sum(image.fixed for image in images),
         days_to_fix=round(median(catalogue.days), 1) if catalogue.days else None,
         exploited=_exploited(entry for entry, *_ in chosen.values()),
+        losing=_losing(images),
     )
     report = FleetReport(
         s3c=__version__,
@@ -177,7 +183,7 @@ def join(
         findings=findings,
         images=tuple(images),
         trend=_trend(earlier, figures),
-        notes=tuple(_clip(note) for note in (*notes, *remarks, *unfinished)),
+        notes=tuple(clip(note) for note in (*notes, *remarks, *unfinished, *unknown)),
     )
     return Joined(
         report=report,
@@ -210,7 +216,7 @@ def _choose_results(plan: Plan, results: Sequence[ShardResult]) -> tuple[dict[st
             stale.add(result.source)
             continue
         for entry in document.images:
-            image = planned.get(_pinned(entry.image))
+            image = planned.get(pinned(entry.image))
             if image is None:
                 foreign += 1
             elif image not in chosen or created.isoformat() >= chosen[image][2]:
@@ -256,8 +262,8 @@ def _admissions(results: Sequence[ShardResult]) -> dict[str, Verdict]:
         document = result.document
         entries = [entry.admission for entry in document.images if entry.admission is not None]
         for admission in (*entries, *(document.deploy.admissions if document.deploy is not None else ())):
-            if (pinned := _pinned(admission.reference)) and admission.verdict != "unknown":
-                answers[pinned] = admission.verdict
+            if (reference := pinned(admission.reference)) and admission.verdict != "unknown":
+                answers[reference] = admission.verdict
     return answers
 
 
@@ -321,8 +327,8 @@ def _missing(planned: PlannedImage, results: Sequence[ShardResult]) -> ReportedI
         return image
     return replace(
         image,
-        reason=_clip(f"{image.reason} A shard ended with: {ended[0].what}"),
-        remedy=_clip(ended[0].remedy) or image.remedy,
+        reason=clip(f"{image.reason} A shard ended with: {ended[0].what}"),
+        remedy=clip(ended[0].remedy) or image.remedy,
         exit_code=max(image.exit_code, ended[0].exit_code),
     )
 
@@ -345,7 +351,7 @@ def _reported(planned: PlannedImage, chosen: _Chosen, collected: _Collected) -> 
         fixable = Counter(finding.severity for finding in entry.remaining if finding.fixable)
         image = replace(
             image,
-            scanned=_clip(scan.created),
+            scanned=clip(scan.created),
             counts=counts,
             fixable={name: fixable[name] for name in counts},
             findings=collected.catalogue.add(entry.remaining),
@@ -353,9 +359,9 @@ def _reported(planned: PlannedImage, chosen: _Chosen, collected: _Collected) -> 
         )
     return replace(
         image,
-        reference=_clip(entry.reference),
+        reference=clip(entry.reference),
         signature=_signature(entry),
-        admission=collected.admissions.get(_pinned(entry.reference), "unknown"),
+        admission=collected.admissions.get(pinned(entry.reference), "unknown"),
     )
 
 
@@ -375,8 +381,8 @@ def _judged(planned: PlannedImage, entry: ImageResult) -> ReportedImage:
     return replace(
         _blank(planned.image, "refused" if code == Exit.REFUSED else "failed"),
         exit_code=code,
-        reason=_clip(error.what) if error is not None else "Its result gives no reason.",
-        remedy=_clip(error.remedy) if error is not None else _RUN_AGAIN,
+        reason=clip(error.what) if error is not None else "Its result gives no reason.",
+        remedy=clip(error.remedy) if error is not None else _RUN_AGAIN,
     )
 
 
@@ -431,7 +437,7 @@ def _contradiction(planned: PlannedImage, entry: ImageResult) -> str:
     if not reference.digest:
         return "Its result says that it passed, and names no image by digest."
     if reference.name not in allowed:
-        return _clip(f"Its result is about an image of another repository, {reference.name}.")
+        return clip(f"Its result is about an image of another repository, {reference.name}.")
     return ""
 
 
@@ -441,24 +447,24 @@ def _signature(entry: ImageResult) -> Signature | None:
         # With a time-stamp a signature outlives its certificate.
         ends = [sign.expires] if sign.timestamped else [sign.expires, sign.certificate.not_after]
         return Signature(
-            signer=_clip(sign.certificate.subject), ends=_clip(min((end for end in ends if end), default=""))
+            signer=clip(sign.certificate.subject), ends=clip(min((end for end in ends if end), default=""))
         )
-    return Signature(signer=_clip(verify.signer), ends="") if verify is not None else None
+    return Signature(signer=clip(verify.signer), ends="") if verify is not None else None
 
 
 def _current(image: CurrentImage, admissions: Mapping[str, Verdict]) -> ReportedImage:
     """Return an image that needs nothing: its signed evidence says so, and the plan judged that."""
-    pinned = _pinned(image.image)
+    reference = pinned(image.patch) or pinned(image.image)
     return replace(
         _blank(image.image, "current"),
         names=image.names,
         owner=image.owner,
-        reason=_clip(image.reason),
-        reference=pinned,
-        scanned=_clip(image.created),
+        reason=clip(image.reason),
+        reference=reference,
+        scanned=clip(image.created),
         counts={name: image.counts[name] for name in _SEVERITIES if name in image.counts},
         signature=Signature(signer="", ends=""),
-        admission=admissions.get(pinned, "unknown"),
+        admission=admissions.get(reference, "unknown"),
     )
 
 
@@ -467,8 +473,8 @@ def _unplanned(image: UnplannedImage) -> ReportedImage:
         _blank(image.image, "unplanned"),
         owner=image.owner,
         exit_code=image.exit_code,
-        reason=_clip(image.what),
-        remedy=_clip(image.remedy),
+        reason=clip(image.what),
+        remedy=clip(image.remedy),
     )
 
 
@@ -526,14 +532,14 @@ class _Catalogue:
         created = self.now.astimezone(UTC).isoformat(timespec="seconds")
         findings = tuple(
             ReportedFinding(
-                id=_clip(finding.id, SHORT_TEXT),
+                id=clip(finding.id, SHORT_TEXT),
                 severity=finding.severity,
-                package=_clip(finding.package or finding.place, SHORT_TEXT),
-                fixed_version=_clip(finding.fixed_version, SHORT_TEXT),
-                url=_clip(finding.url),
+                package=clip(finding.package or finding.place, SHORT_TEXT),
+                fixed_version=clip(finding.fixed_version, SHORT_TEXT),
+                url=clip(finding.url),
                 since=self.since.get((finding.id, finding.package), created),
                 images=self.images[place],
-                exploited_since=_clip(finding.exploited_since or "", SHORT_TEXT),
+                exploited_since=clip(finding.exploited_since or "", SHORT_TEXT),
                 epss=None if finding.epss is UNSET else finding.epss,
             )
             for place in order
@@ -587,11 +593,11 @@ class _Exceptions:
 def _expiring(path: str, exception: AcceptedFinding, *, images: int) -> ExpiringException:
     return ExpiringException(
         policy=path,
-        id=_clip(exception.id),
-        package=_clip(exception.package or ""),
+        id=clip(exception.id),
+        package=clip(exception.package or ""),
         until=exception.until.isoformat(),
-        who=_clip(exception.who),
-        why=_clip(exception.why),
+        who=clip(exception.who),
+        why=clip(exception.why),
         images=images,
     )
 
@@ -650,29 +656,18 @@ def _exploited(entries: Iterable[ImageResult]) -> int | None:
     return min(sum(known), MAX_COUNT) if known else None
 
 
+def _losing(images: Iterable[ReportedImage]) -> int | None:
+    """Return how many images their policy refuses at the next start; None where none was asked."""
+    known = [bool(image.losses) for image in images if image.losses is not None]
+    return sum(known) if known else None
+
+
 def _sum_counts(counts: Iterable[Counts | None]) -> Counts:
     """Return the sums by severity, the most severe first; of what is not known nothing is added."""
     sums: Counter[SeverityName] = Counter()
     for known in counts:
         sums.update(known or {})
     return {name: sums[name] for name in _SEVERITIES}
-
-
-def _pinned(text: str) -> str:
-    """Return `registry/repository@digest` of a reference with a digest; empty for any other text."""
-    if "@" not in text:
-        return ""
-    try:
-        reference = Reference.parse(text)
-    except InputError:
-        return ""
-    return reference.pinned if reference.digest else ""
-
-
-def _clip(text: str, limit: int = MAX_TEXT) -> str:
-    """Return a text within a limit, that can be written: half a character, which JSON can escape, is a `?`."""
-    whole = text if text.isascii() else text.encode(errors="replace").decode()
-    return whole if len(whole) <= limit else f"{whole[: limit - 1]}…"
 
 
 def describe(report: FleetReport) -> str:

@@ -16,7 +16,17 @@ from s3c_actions.fleet.report_document import (
     ReportedImage,
 )
 from s3c_actions.fleet.summarize import describe
-from s3c_actions.fleet.view import SHOWN, STATES, Cause, causes, short_name
+from s3c_actions.fleet.view import (
+    SHOWN,
+    STATES,
+    Cause,
+    causes,
+    describe_losing,
+    losing,
+    reasons,
+    short_name,
+    time_left,
+)
 from s3c_actions.report.render import escape, markdown
 from s3c_actions.report.render.markdown import MAX_ROWS, Table, mark_safe, table_head
 
@@ -25,6 +35,7 @@ SUMMARY_BYTES = 1_000_000
 ISSUE_BYTES = 60_000
 MAX_CAUSES = 20
 MAX_FINDINGS = 10
+MAX_REASONS = 3
 TEMPLATE = "fleet.md.j2"
 
 _Row = TypeVar("_Row")
@@ -44,6 +55,12 @@ def render_summary(report: FleetReport, *, run_url: str = "", budget: int = SUMM
     severities = [f">{name.title()}" for name in SHOWN]
     tables = [
         _table("Images that need a decision", waiting, _waiting_row, ("Image", "Owner", "State", "Why")),
+        _table(
+            "What the policy will refuse",
+            [image for image, _ in losing(report)],
+            _losing_row,
+            ("From", "Image", "Owner", "Why"),
+        ),
         _table("Patched in this run", patched, _patched_row, ("Image", "Owner", ">Fixed", "Deploy")),
         _table("Owners", report.owners, _owner_row, ("Owner", ">Images", ">To decide", *severities, ">Ending")),
         _table(
@@ -55,7 +72,7 @@ def render_summary(report: FleetReport, *, run_url: str = "", budget: int = SUMM
         _table(
             "Exceptions that end soon",
             report.exceptions,
-            _exception_row,
+            lambda exception: _exception_row(exception, time_left(exception, report)),
             ("Until", "Finding", "Accepted by", ">Images"),
         ),
     ]
@@ -73,6 +90,7 @@ def render_summary(report: FleetReport, *, run_url: str = "", budget: int = SUMM
         ),
         "fixed": f"{counted(figures.fixed, 'finding')} fixed" if figures.fixed else "",
         "days": "" if figures.days_to_fix is None else f"{figures.days_to_fix:,.0f}",
+        "losing": describe_losing(report),
         "before": _changes(report),
         "causes": [_cause_line(cause) for cause in every_cause[:MAX_CAUSES]],
         "omitted": max(0, len(every_cause) - MAX_CAUSES),
@@ -98,6 +116,8 @@ def render_terminal(report: FleetReport) -> str:
     states = [f"{figures.states[state]:,} {STATES[state][2]}" for state in STATES if figures.states.get(state)]
     left = [f"{figures.fixable[name]:,} {name.lower()}" for name in SHOWN if figures.fixable.get(name)]
     lines.append(f"  {', '.join(states)}; left with a fix: {', '.join(left) or 'nothing'}")
+    if coming := describe_losing(report):
+        lines.append(f"  {coming}")
     if report.exceptions:
         lines.append(f"  {counted(len(report.exceptions), 'exception')} end soon or have ended")
     lines += [f"  ⚠ {escape.line(note)}" for note in report.notes]
@@ -109,6 +129,8 @@ def issue_title(report: FleetReport) -> str:
     figures = report.figures
     if figures.attention:
         return f"Fleet: {figures.attention:,} of {counted(figures.images, 'image')} need a decision"
+    if images := losing(report):
+        return f"Fleet: {counted(len(images), 'image')} {'is' if len(images) == 1 else 'are'} refused at the next start"
     return f"Fleet: {counted(len(report.exceptions), 'exception')} end soon"
 
 
@@ -125,7 +147,7 @@ def render_issue(report: FleetReport, *, run_url: str = "") -> str:
 
 def has_issue(report: FleetReport) -> bool:
     """Return whether a person has something to decide."""
-    return bool(report.figures.attention or report.exceptions)
+    return bool(report.figures.attention or report.exceptions or losing(report))
 
 
 def prepare() -> None:
@@ -149,6 +171,17 @@ def _waiting_row(image: ReportedImage) -> str:
         escape.markdown(image.owner, 100),
         STATES[image.state][2],
         escape.markdown(image.reason),
+    )
+
+
+def _losing_row(image: ReportedImage) -> str:
+    listed = reasons(image)
+    more = f"<br/>and {len(listed) - MAX_REASONS:,} more" if len(listed) > MAX_REASONS else ""
+    return _cells(
+        listed[0][0],
+        escape.code(short_name(image)),
+        escape.markdown(image.owner, 100),
+        "<br/>".join(f"{moment}: {escape.markdown(reason)}" for moment, reason in listed[:MAX_REASONS]) + more,
     )
 
 
@@ -177,10 +210,10 @@ def _finding_row(finding: ReportedFinding) -> str:
     )
 
 
-def _exception_row(exception: ExpiringException) -> str:
+def _exception_row(exception: ExpiringException, left: str) -> str:
     place = f" in {escape.code(exception.package)}" if exception.package else ""
     return _cells(
-        exception.until,
+        f"{exception.until} ({left})" if left else exception.until,
         f"{escape.code(exception.id)}{place}: {escape.markdown(exception.why)}",
         escape.markdown(exception.who, 100),
         f"{exception.images:,}",

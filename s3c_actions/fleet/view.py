@@ -8,9 +8,11 @@ from datetime import datetime
 
 import msgspec
 
+from s3c_actions.core.text import counted
 from s3c_actions.findings.entry import NAMES, SeverityName
 from s3c_actions.findings.model import Severity
-from s3c_actions.fleet.report_document import FleetReport, ReportedImage, State
+from s3c_actions.fleet.report_document import ExpiringException, FleetReport, Loss, ReportedImage, State
+from s3c_actions.policy.break_glass import describe_left
 from s3c_actions.report.render import escape
 
 EXPIRY_NOTICE_DAYS = 30
@@ -100,6 +102,42 @@ def ends_soon(image: ReportedImage, report: FleetReport) -> bool:
     """Return whether the image's signature ends within EXPIRY_NOTICE_DAYS, or has ended."""
     age = age_in_hours(report.created, image.signature.ends) if image.signature is not None else None
     return age is not None and age < EXPIRY_NOTICE_DAYS * 24
+
+
+def losing(report: FleetReport) -> list[tuple[ReportedImage, Loss]]:
+    """Return the images that their policy refuses at the next start, with from when on, the first ones first."""
+    return sorted(((image, image.losses[0]) for image in report.images if image.losses), key=lambda pair: pair[1].at)
+
+
+def describe_losing(report: FleetReport) -> str:
+    """Return how many images are refused at their next start, as a clause; empty for none."""
+    firsts = [loss for _, loss in losing(report)]
+    if not firsts:
+        return ""
+    now = sum(loss.now for loss in firsts)
+    what = f"{counted(len(firsts), 'image')} {'is' if len(firsts) == 1 else 'are'} refused at the next start"
+    later = [loss.at for loss in firsts if not loss.now]
+    parts = [f"{now:,} now" if now else "", f"{len(later):,} from {later[0][:10]} on" if later else ""]
+    return f"{what}: {', '.join(filter(None, parts))}"
+
+
+def when(loss: Loss) -> str:
+    """Return from when on a policy refuses an image."""
+    return "now" if loss.now else f"{loss.at[:16].replace('T', ' ')} UTC"
+
+
+def reasons(image: ReportedImage) -> list[tuple[str, str]]:
+    """Return moment and reason of each thing that the policy has or will have against an image."""
+    return [(when(loss), reason) for loss in image.losses or () for reason in loss.reasons]
+
+
+def time_left(exception: ExpiringException, report: FleetReport) -> str:
+    """Return how long a break-glass exception still counts, `5 h 20 min left`; empty for an exception of a policy."""
+    try:
+        left = datetime.fromisoformat(exception.ends) - datetime.fromisoformat(report.created)
+    except (ValueError, TypeError):
+        return ""
+    return f"{describe_left(left)} left"
 
 
 def short_name(image: ReportedImage) -> str:

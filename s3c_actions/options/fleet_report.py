@@ -10,10 +10,12 @@ from s3c_actions.options.common import OutputOptions, TimeoutOptions, path_lines
 from s3c_actions.options.declare import Input
 from s3c_actions.options.fleet import PlanOptions, WaitOptions
 from s3c_actions.options.github import CommentInputs, RepositoryOptions, TokenOptions
-from s3c_actions.options.parse import boolean
+from s3c_actions.options.parse import boolean, integer
+from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.refresh import RefreshInputs
-from s3c_actions.options.registry import CredentialOptions, RegistryOptions
+from s3c_actions.options.registry import CredentialOptions
 from s3c_actions.options.report import PolicyOptions
+from s3c_actions.options.sign import NotationOptions
 
 
 class FleetReportInputs(
@@ -22,8 +24,7 @@ class FleetReportInputs(
     PolicyOptions,
     RepositoryOptions,
     TokenOptions,
-    RegistryOptions,
-    TimeoutOptions,
+    NotationOptions,
     OutputOptions,
 ):
     """The inputs of `fleet report`."""
@@ -75,7 +76,17 @@ class FleetReportInputs(
     policy = replace(
         PolicyOptions.policy,
         help="The policy of the images for which `fleet.yaml` names none: the report lists its exceptions that end "
-        "soon. It decides nothing here.",
+        "soon, and what it will refuse. It decides nothing here.",
+    )
+    forecast_days = Input(
+        name="forecast-days",
+        metavar="DAYS",
+        help="Tell which images their policy refuses at the next start, now or within so many days: a grace, an "
+        "exception, a signature or a report that nothing renews ends. Judges the evidence beside each image whose "
+        "policy names signers, and its break-glass exceptions. `0` asks no registry about images.",
+        parse=integer(0, 3650),
+        default="14",
+        absent=14,
     )
     issue = replace(
         RefreshInputs.issue,
@@ -103,6 +114,7 @@ class FleetReportInputs(
         publish_report,
         wait,
         policy,
+        forecast_days,
         issue,
         issue_labels,
         code_scanning,
@@ -110,6 +122,8 @@ class FleetReportInputs(
         TokenOptions.github_token,
         *CredentialOptions.own(),
         *IdentityOptions.own(),
+        *NotationProgram.own(),
+        ProgramsMirror.programs_mirror,
         TimeoutOptions.timeout,
         OutputOptions.output_dir,
     )

@@ -87,6 +87,7 @@ _FLEET = (
     fleet.PlanOptions.plan,
     fleet_report.FleetReportInputs.earlier_report,
     fleet_report.FleetReportInputs.publish_report,
+    fleet_report.FleetReportInputs.forecast_days,
 )
 _TASKS = (
     gate.GateInputs.task,

@@ -610,6 +610,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         left: the results that this command may not comment.
         issue: address of the issue that was opened or updated, of commands without a result of their own for it.
         entries: of `result.json`, of images that other runs worked on, as their results have them.
+        losing: pinned references of the images of a fleet whose next start their policy refuses, now or soon.
         preview: of the command that says what the gate would refuse; None of any other.
         summary: Markdown in place of the summary that is rendered of the images.
     """
@@ -636,4 +637,5 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     entries: tuple[ImageResult, ...] = ()
     summary: str = ""
     issue: str = ""
+    losing: tuple[str, ...] = ()
     preview: PreviewEntry | None = None

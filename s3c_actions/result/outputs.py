@@ -461,8 +461,8 @@ OUTPUTS: tuple[Output, ...] = (
     Output(
         name="losing",
         help="The images whose next start the policy refuses, now or soon, by digest, one a line.",
-        commands=("refresh",),
-        of_all=lambda outcome: "\n".join(outcome.refresh.losing) if outcome.refresh else None,
+        commands=("refresh", "fleet report"),
+        of_all=lambda outcome: "\n".join(outcome.refresh.losing if outcome.refresh else outcome.losing),
     ),
     Output(
         name="issue",

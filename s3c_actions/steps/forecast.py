@@ -41,10 +41,29 @@ def run(judge: PolicyJudge, reference: Reference, until: datetime) -> PolicyJudg
     return replace(judgement, forecast=changes(judge, reference, evidence, until))
 
 
-def changes(judge: PolicyJudge, reference: Reference, evidence: Evidence, until: datetime) -> tuple[Change, ...]:
-    """Return what the policy will have against an image up to a moment; arguments and errors as `run`."""
+def changes(
+    judge: PolicyJudge, reference: Reference, evidence: Evidence, until: datetime, *, renewed: bool = False
+) -> tuple[Change, ...]:
+    """Return what the policy will have against an image up to a moment; other arguments and errors as `run`.
+
+    Args:
+        judge: as of `run`.
+        reference: with a digest.
+        evidence: beside the image, with who signed it.
+        until: the last moment.
+        renewed: whether its documents are made and signed anew before they are old; only the image's own signature ends
+            then.
+    """
     ends = signature_ends(judge, reference, evidence)
-    return forecast(judge.policy, evidence, judge.now, until, ends)
+    if renewed:
+        ends = {digest: end for digest, end in ends.items() if digest == evidence.subject}
+    found = forecast(judge.policy, evidence, judge.now, until, ends)
+    return _without_stale(found) if renewed else found
+
+
+def _without_stale(found: tuple[Change, ...]) -> tuple[Change, ...]:
+    kept = ((change.at, tuple(one for one in change.objections if one.code != "stale-report")) for change in found)
+    return tuple(Change(at=at, objections=objections) for at, objections in kept if objections)
 
 
 def signature_ends(judge: PolicyJudge, reference: Reference, evidence: Evidence) -> dict[str, datetime]:

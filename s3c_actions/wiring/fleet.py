@@ -240,7 +240,8 @@ class CurrencyJudge:
         ):
             verdict = self._judge(judge, patch)
             if isinstance(verdict, Current):
-                return replace(verdict, reason=f"of its patch {tag}, {verdict.reason.removeprefix('its ')}")
+                reason = f"of its patch {tag}, {verdict.reason.removeprefix('its ')}"
+                return replace(verdict, reason=reason, patch=patch.pinned)
         return None
 
     def _tags_of(self, registry: Registry, place: Reference) -> tuple[str, ...]:

@@ -19,8 +19,7 @@ from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.core.gate_stage import Stage
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
-from s3c_actions.github import api, issues, marker
-from s3c_actions.github import run as runs
+from s3c_actions.github.issues import PERMISSION
 from s3c_actions.options.gate import GateInputs
 from s3c_actions.policy import model
 from s3c_actions.report import gate_preview as views
@@ -29,10 +28,11 @@ from s3c_actions.result.document import without_secrets
 from s3c_actions.result.model import DeployResult, Outcome
 from s3c_actions.steps import judge, preview_gate, promote_gate
 from s3c_actions.steps.preview_gate import InstalledGate, Verdict
-from s3c_actions.wiring import cluster_gate
+from s3c_actions.wiring import cluster_gate, issues
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.deploying import deploy_outcome
 from s3c_actions.wiring.github import find_token
+from s3c_actions.wiring.issues import KeptIssue
 from s3c_actions.wiring.judging import open_policy_judge
 
 if TYPE_CHECKING:
@@ -74,12 +74,12 @@ def preview(options: GateInputs, context: Context, cluster: Cluster, started: fl
         OutsideError: the cluster does not answer, or GitHub did not take the issue.
     """
     if options.issue:
-        find_token(options, context, issues.PERMISSION)  # a missing token is reported first
+        find_token(options, context, PERMISSION)  # a missing token is reported first
     entry = without_secrets(look(options, context, cluster, options.namespaces), context.secrets)
     path = context.output / PAGE_FILE
     created = context.now.isoformat(timespec="seconds")
     writing.write(path, views.render_page(entry, created=created, version=__version__))
-    url = _update_issue(options, context, entry) if options.issue else ""
+    url = update_issue(options, context, entry) if options.issue else ""
     return Outcome(
         command="gate",
         images=(),
@@ -247,25 +247,16 @@ def promote(options: GateInputs, context: Context, cluster: Cluster, started: fl
     )
 
 
-def _update_issue(options: GateInputs, context: Context, entry: PreviewEntry) -> str:
-    """Open, update or close the issue, and return its address."""
-    workflow_run = runs.read_run(context.environment, options.repository)
-    token = find_token(options, context, issues.PERMISSION)
-    client = api.connect(token, context.environment, context.progress.notice)
-    key = marker.comment_key(NAME, workflow_run.workflow)
-    with context.progress.step("issue") as step:
-        if not views.is_clean(entry):
-            draft = issues.IssueDraft(
-                key=key,
-                title=views.issue_title(entry),
-                body=views.render_issue(entry, run_url=workflow_run.url),
-                says=views.render_issue(entry),
-                run=workflow_run.id,
-                labels=options.issue_labels,
-            )
-            outcome, url = issues.put(client, workflow_run.repository, draft)
-        else:
-            reason = f"Of the {counted(len(entry.images), 'image')} that the cluster uses, none would be refused."
-            outcome, url = issues.close(client, workflow_run.repository, key, reason)
-        step.done(f"{outcome.value} {url}".strip())
+def update_issue(options: GateInputs, context: Context, entry: PreviewEntry) -> str:
+    """Open, update or close the issue, and return its address; errors as `wiring.issues.update_issue`."""
+    kept = KeptIssue(
+        command=NAME,
+        repository=options.repository,
+        open=not views.is_clean(entry),
+        title=views.issue_title(entry),
+        render=lambda url: views.render_issue(entry, run_url=url),
+        closing=f"Of the {counted(len(entry.images), 'image')} that the cluster uses, none would be refused.",
+        labels=options.issue_labels,
+    )
+    _, url = issues.update_issue(kept, options, context)
     return url

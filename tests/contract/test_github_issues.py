@@ -110,15 +110,15 @@ def test_the_issue_of_a_gates_preview_is_opened_kept_and_closed(github: GitHub, 
         cwd=tmp_path,
         now=datetime.now(UTC),
     )
-    url = gate_preview._update_issue(options, context, entry(image(), image(OTHER, "admitted")))
+    url = gate_preview.update_issue(options, context, entry(image(), image(OTHER, "admitted")))
     [issue] = github.state.issues.values()
     assert url == f"{github.url}/octo/shop/issues/{issue.number}"
     assert (issue.title, issue.labels) == ("Gate: 1 of 2 images would be refused", ["security"])
     assert f"s3c sign {APP}" in issue.body
-    assert gate_preview._update_issue(options, context, entry(image(), image(OTHER, "admitted"))) == url
+    assert gate_preview.update_issue(options, context, entry(image(), image(OTHER, "admitted"))) == url
     assert (issue.state, len(github.state.issues)) == ("open", 1)
     unknown = entry(image(APP, "unknown"), image(OTHER, "admitted"))
-    gate_preview._update_issue(options, context, unknown)
+    gate_preview.update_issue(options, context, unknown)
     assert issue.state == "open", "what could not be judged closes nothing"
-    gate_preview._update_issue(options, context, entry(image(APP, "admitted"), image(OTHER, "admitted")))
+    gate_preview.update_issue(options, context, entry(image(APP, "admitted"), image(OTHER, "admitted")))
     assert issue.state == "closed"

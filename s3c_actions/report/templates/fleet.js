@@ -3,9 +3,9 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const SEVERITY = ["critical", "high", "medium", "low", "unknown"];
   const [NAME, DIGEST, OWNER, STATE, REASON, REMEDY, SCANNED, AGE, FIXABLE, FINDINGS, SIGNER, ENDS, SOON, ADMISSION, DAYS, FIXED,
-    EXPIRING, NAMES, CAUSE, PATCH] = Array(20).keys();
+    EXPIRING, NAMES, CAUSE, PATCH, LOSSES] = Array(21).keys();
   const [RATED, ID, PACKAGE, VERSION, ADDRESS] = Array(5).keys();
-  const FIRST_COUNT = 20;
+  const FIRST_COUNT = 30;
   const PAGE = 100;
   const MORE = 500;
   const find = (id) => document.getElementById(id);
@@ -23,6 +23,7 @@
     HIGH: (row) => row[FIXABLE][1] > 0,
     patched: (row) => data.states[row[STATE]][2] === "patched",
     quiet: (row) => ["passed", "current"].includes(data.states[row[STATE]][2]),
+    losing: (row) => row[LOSSES].length > 0,
     expiring: (row) => row[SOON] || row[EXPIRING].length > 0,
   };
   let tile = "", order = null, upwards = false, limit = PAGE, matching = null;
@@ -67,6 +68,7 @@
       if (row[PATCH]) fold.append(make("p", `deploy ${row[PATCH]}`));
       if (row[SCANNED]) fold.append(make("p", `report of ${row[SCANNED]} UTC`));
       if (row[FIXED]) fold.append(make("p", `${number(row[FIXED])} findings fixed in this run`));
+      for (const text of row[LOSSES]) fold.append(make("p", `refused from ${text}`));
       for (const text of row[EXPIRING]) fold.append(make("p", `accepted: ${text}`));
       if (row[FINDINGS].length) fold.append(list(row[FINDINGS]));
     });
@@ -85,6 +87,7 @@
     if (row[REASON]) status.append(make("small", row[REASON]));
     if (row[REMEDY]) status.append(make("small", `Next: ${row[REMEDY]}`));
     if (row[EXPIRING].length) status.append(make("small", `${row[EXPIRING].length} accepted until soon`, "soon"));
+    if (row[LOSSES].length) status.append(make("small", `refused from ${row[LOSSES][0]}`, "soon"));
     const signature = cell(row[SIGNER] === null ? "–" : "signed", "signature", "Signature");
     if (row[SIGNER]) signature.append(make("small", row[SIGNER]));
     if (row[SOON]) signature.append(make("small", `ends ${row[ENDS]}`, "soon"));

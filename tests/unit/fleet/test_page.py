@@ -86,7 +86,7 @@ def test_every_image_is_in_the_script_s_data_and_every_place_in_it_is_there() ->
     assert [row[0] for row in read["rows"]] == [image.image.partition("@")[0] for image in REPORT.images]
     assert len(read["findings"]) == len(REPORT.findings)
     for row in read["rows"]:
-        assert len(row) == 20
+        assert len(row) == 21
         assert all(place < len(read["findings"]) for place in row[9])
         assert 0 <= row[2] < len(read["owners"])
         assert 0 <= row[3] < len(read["states"])
