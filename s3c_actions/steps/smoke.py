@@ -20,6 +20,7 @@ from s3c_actions.core.errors import S3CError
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.shared_libraries import missing_libraries
+from s3c_actions.layers.unpacking import fetch_image, unpack_image
 from s3c_actions.programs.containers.container import (
     PREFIX,
     ContainerRequest,
@@ -29,7 +30,6 @@ from s3c_actions.programs.containers.container import (
 )
 from s3c_actions.registry import Registry
 from s3c_actions.registry.runtime_config import parse_runtime_config
-from s3c_actions.registry.unpacking import fetch_image, unpack_image
 from s3c_actions.report.render.escape import line
 from s3c_actions.result.smoke import ImagePair, PlatformSmoke, SmokeResult, SmokeVerdict
 from s3c_actions.steps.smoke_comparison import Observation, compare, last_line, versions
