@@ -41,6 +41,7 @@ from s3c_actions.programs.containers.container import (
 
 REPOSITORY = "s3c-smoke"
 QUERY_SECONDS = 30.0
+START_SECONDS = 120.0
 LOAD_SECONDS = 300.0
 _READ_BY_PROGRAM = ("DOCKER", "BUILD", "COMPOSE", "CONTAINERD", "NERDCTL", "LD_", "GO", "HTTP", "NO_PROXY", "ALL_PROXY")
 _LEFT_OVER = re.compile(rf"({PREFIX}[0-9a-f]+(?:-\w+)?) (\S+)")
@@ -118,9 +119,9 @@ class DockerRuntime:
         """
         argv = [*self._options(request), self._loaded[request.image.root], *request.argv[1:]]
         try:
-            created = self.call(["create", *argv], extra=self._by_name(request))
+            created = self.call(["create", *argv], START_SECONDS, extra=self._by_name(request))
             self._must(created)
-            started = self.call(["start", request.name])
+            started = self.call(["start", request.name], START_SECONDS)
             yield DockerContainer(self, request.name, started.stderr if started.code != 0 else "")
         finally:
             with concurrency.finishing():
