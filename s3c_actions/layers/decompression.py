@@ -9,6 +9,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from pathlib import Path
 from typing import Protocol
 
 if sys.version_info >= (3, 14):
@@ -51,11 +52,22 @@ def decompress(pieces: Iterable[bytes]) -> Iterator[bytes]:
     every = chain([start], source)
     if start.startswith(_GZIP):
         return _expand(every, _GzipMember)
-    return _expand(every, _ZstdFrame) if _is_zstd(start) else every
+    return _expand(every, _ZstdFrame) if is_zstd(start) else every
 
 
-def _is_zstd(start: bytes) -> bool:
-    """Return whether a frame begins, or one that decoders skip: seekable formats have tables in those."""
+def read_pieces(path: Path) -> Iterator[bytes]:
+    """Yield the content of a file in pieces of at most PIECE_BYTES."""
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece
+
+
+def is_zstd(start: bytes) -> bool:
+    """Return whether a frame begins, or one that decoders skip: seekable formats have tables in those.
+
+    Args:
+        start: the first eight bytes.
+    """
     return start.startswith(_ZSTD) or (start[1:4] == _SKIPPABLE and start[0] & 0xF0 == 0x50 and len(start) >= 8)
 
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +19,7 @@ from typing import BinaryIO
 import msgspec
 
 from s3c_actions.core.reference import Reference, is_digest
-from s3c_actions.layers.decompression import UnreadableLayer
+from s3c_actions.layers.decompression import UnreadableLayer, read_pieces
 from s3c_actions.layers.model import Entry, EntryType
 from s3c_actions.layers.reading import LayerBlob, apply_layer
 from s3c_actions.layers.tree import FileSystem
@@ -28,7 +28,6 @@ from s3c_actions.registry.reading import Registry
 
 MAX_UNPACKED = 16 * 1024**3
 """Most bytes that the layers of an image may expand to on a disk."""
-_CHUNK = 1024 * 1024
 _OWN_BITS = stat.S_IRUSR | stat.S_IWUSR
 _OF_THE_IMAGE = frozenset(
     getattr(errno, name)
@@ -144,7 +143,7 @@ def _read_layers(image: FetchedImage, spool: _Spool) -> FileSystem:
     files, expanded = FileSystem(), 0
     for layer, diff_id in zip(image.layers, image.config.diff_ids, strict=True):
         blob = LayerBlob(digest=layer.digest, size=layer.path.stat().st_size, diff_id=diff_id)
-        pieces = _read_chunks(layer.path)
+        pieces = read_pieces(layer.path)
         try:
             expanded = apply_layer(
                 files, blob, pieces, _keep_nothing, expanded=expanded, most=MAX_UNPACKED, spool=spool
@@ -250,7 +249,7 @@ class _Writer:
             return
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(path, flags, 0o600), "wb") as target:
-            for piece in _read_chunks(content) if entry.size else ():
+            for piece in read_pieces(content) if entry.size else ():
                 target.write(piece)
 
     def _set_attributes(self, path: Path, entry: Entry) -> None:
@@ -262,9 +261,3 @@ class _Writer:
             if self._owner is None:
                 mode = mode & 0o777 | (stat.S_IRWXU if entry.is_folder else _OWN_BITS)
             path.chmod(mode)
-
-
-def _read_chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(_CHUNK):
-            yield piece

@@ -21,6 +21,7 @@ from s3c_actions.core import concurrency, reading, tempdir
 from s3c_actions.core.errors import S3CError
 from s3c_actions.core.process import CompletedProgram, ProgramTimedOut, Runner, find
 from s3c_actions.core.progress import Progress
+from s3c_actions.layers.decompression import decompress, is_zstd, read_pieces
 from s3c_actions.programs.buildkit.container import LABEL, identity, is_dead
 from s3c_actions.programs.containers import errors
 from s3c_actions.programs.containers.container import (
@@ -253,7 +254,25 @@ def _write_archive(image: UnpackedImage, tag: str, path: Path) -> None:
             member.size = len(content)
             archive.addfile(member, BytesIO(content))
         for name, layer in zip(names, fetched.layers, strict=True):
-            archive.add(layer.path, name)
+            with _readable(layer.path, path) as file:
+                archive.add(file, name)
+
+
+@contextmanager
+def _readable(layer: Path, archive: Path) -> Iterator[Path]:
+    """Open a file with a layer in a form that every Docker loads: Debian 12's knows no zstd."""
+    with layer.open("rb") as file:
+        if not is_zstd(file.read(8)):
+            yield layer
+            return
+    expanded = archive.with_suffix(".layer")
+    try:
+        with expanded.open("wb") as target:
+            for piece in decompress(read_pieces(layer)):
+                target.write(piece)
+        yield expanded
+    finally:
+        expanded.unlink(missing_ok=True)
 
 
 def _owner_tag() -> str:

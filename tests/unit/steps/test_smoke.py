@@ -55,6 +55,9 @@ class Clock:
         self._local.now = self.monotonic() + seconds
 
 
+CLOCK = Clock()
+
+
 class Container:
     def __init__(self, script: Script) -> None:
         self.script, self.looks = script, 0
@@ -62,7 +65,7 @@ class Container:
     def state(self) -> ContainerState:
         self.looks += 1
         if self.script.answers:
-            smoke.time.sleep(self.script.answers)
+            CLOCK.sleep(self.script.answers)
         running = self.script.code is None or self.looks <= self.script.ends
         return ContainerState(running=running, code=None if running else self.script.code)
 
@@ -284,8 +287,7 @@ def test_what_is_asked_of_an_image(
 def test_what_a_busy_machine_takes_to_answer_is_not_the_images_time(
     world: World, monkeypatch: pytest.MonkeyPatch, opens: int, verdict: SmokeVerdict
 ) -> None:
-    clock = Clock()
-    monkeypatch.setattr(smoke, "time", clock)
+    monkeypatch.setattr(smoke, "time", CLOCK)
     world.scripts["/app"] = [Script(ports=frozenset({80}), opens=opens, answers=7.0)]
     result = world.compare(world.image("/app"), world.image("/app", {"new": b""}), port=80, seconds=20.0)
     assert result.verdict is verdict, result.sentence
