@@ -13,13 +13,12 @@ from s3c_actions.core.reference import Reference
 from s3c_actions.programs.buildkit.container import images
 from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
 from s3c_actions.programs.install.locate import Program
-from s3c_actions.programs.install.pins import BUILDKITD
+from s3c_actions.programs.install.pins import BUILDKITD, RUNC
 from s3c_actions.registry.credentials import Logins
 from s3c_actions.registry.reading import Registry
 from s3c_actions.registry.writing import Writer
 from s3c_lab.images import TOOLING
 from s3c_lab.machine import Machine
-from s3c_lab.node.programs import RUNC
 from s3c_lab.programs import BUILDCTL
 from s3c_lab.together import locate_together
 

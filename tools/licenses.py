@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from importlib.metadata import PackageMetadata, metadata
+from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
 from pathlib import Path
 
 from s3c_actions.programs.install import gobuild
@@ -75,12 +75,18 @@ def locked(text: str) -> list[tuple[str, str]]:
 
 
 def licence(name: str) -> str:
-    """Return the licence in a package's metadata.
+    """Return the licence in a package's metadata; as it is in the document, of one for another Python than this.
 
     Raises:
         SystemExit: the metadata has none; a package of unknown licence must not be a dependency.
     """
-    facts = metadata(name)
+    try:
+        facts = metadata(name)
+    except PackageNotFoundError:
+        row = re.search(rf"^\| {re.escape(name)} \| \S+ \| (.+) \|$", DOCUMENT.read_text(), re.MULTILINE)
+        if row is None:
+            raise
+        return row[1]
     for text in (_field(facts, "License-Expression"), _classifiers(facts), _field(facts, "License").splitlines()[:1]):
         licence_name = text if isinstance(text, str) else "".join(text)
         if licence_name:

@@ -27,7 +27,7 @@ def run(options: inputs.SmokeInputs, context: Context) -> Outcome:
     registry = Registry(
         create_logins(options, context, {original.registry, compared.registry}), insecure=options.insecure_registry
     )
-    comparison = create_comparison(options, context, registry)
+    comparison = create_comparison(options, context, registry, programs_mirror=options.programs_mirror)
     original, compared = (
         _pin(reference, field, registry) for reference, field in ((original, "original"), (compared, "compared"))
     )

@@ -10,7 +10,7 @@ import msgspec
 from s3c_actions.core.errors import S3CError
 from s3c_actions.core.text import counted
 from s3c_actions.layers.configuration import ConfigurationChange, compare_configurations
-from s3c_actions.layers.decompression import UnreadableLayer, decompress
+from s3c_actions.layers.decompression import UnreadableLayer
 from s3c_actions.layers.difference import (
     FileChange,
     FilesDifference,
@@ -20,7 +20,7 @@ from s3c_actions.layers.difference import (
     compare_files,
 )
 from s3c_actions.layers.packages import MAX_KEPT, Keeper, list_packages
-from s3c_actions.layers.tar_reader import LayerStream, read_members
+from s3c_actions.layers.reading import LayerBlob, apply_layer
 from s3c_actions.layers.tree import FileSystem
 from s3c_actions.registry.content import (
     Descriptor,
@@ -32,20 +32,8 @@ from s3c_actions.registry.content import (
 )
 from s3c_actions.registry.source import ImageSource
 
-MAX_EXPANDED = 32 * 1024**3
-"""Most bytes that the layers of an image may expand to."""
-MAX_RATIO, ALWAYS_EXPANDED = 200, 1024**3
-"""How many times its own size a layer may expand to, and the number of bytes that any may."""
 PATCH_LABELS = frozenset({"label BaseImage"})
 """The fields of a configuration that Copa writes."""
-
-
-class LayerBlob(msgspec.Struct, frozen=True, kw_only=True):
-    """A layer: as it is stored, its size in bytes, and the digest of its content."""
-
-    digest: str
-    size: int
-    diff_id: str
 
 
 class PlatformComparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -340,14 +328,9 @@ def _apply(
 ) -> int:
     """Apply layers to a file system of layers that expanded to a number of bytes; return the number with these."""
     for layer in layers:
-        allowance = min(MAX_EXPANDED - expanded, max(ALWAYS_EXPANDED, MAX_RATIO * layer.size))
-        stream = LayerStream(decompress(side.source.layer(layer.digest, layer.size)), allowance)
+        pieces = side.source.layer(layer.digest, layer.size)
         try:
-            files.apply(read_members(stream, keeper, checksums=checksums))
+            expanded = apply_layer(files, layer, pieces, keeper, expanded=expanded, checksums=checksums)
         except UnreadableLayer as error:
             raise UnreadableLayer(f"layer {layer.digest[:19]} of {side.digest[:19]}: {error}") from None
-        if stream.digest != layer.diff_id:
-            # A runtime refuses such an image, or has the layer already and does not look.
-            raise UnreadableLayer(f"layer {layer.digest[:19]} is not the one that the configuration names")
-        expanded += stream.size
     return expanded

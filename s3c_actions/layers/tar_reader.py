@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -48,6 +49,16 @@ class Member(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     escapes: bool
     entry: Entry | None
     link: str = ""
+
+
+class ContentSpool(Protocol):
+    """What receives the content of every file of a layer."""
+
+    def write(self, piece: bytes) -> object:
+        """Take the next piece of a file's content."""
+
+    def finish(self, sha256: bytes) -> object:
+        """Take the end of a file's content, with its digest."""
 
 
 class LayerStream:
@@ -119,13 +130,16 @@ class _Extended(msgspec.Struct):
     link: bytes | None = None
 
 
-def read_members(stream: LayerStream, keeps: Callable[[str, int], bool], *, checksums: bool) -> Iterator[Member]:
+def read_members(
+    stream: LayerStream, keeps: Callable[[str, int], bool], *, checksums: bool, spool: ContentSpool | None = None
+) -> Iterator[Member]:
     """Yield the entries of a layer in their order; what follows the archive's end is read too, and means nothing.
 
     Args:
         stream: of the layer.
         keeps: whether the content of a file is kept, by path and size in bytes.
         checksums: whether the digests of package databases are computed.
+        spool: receives the content of every file.
 
     Raises:
         UnreadableLayer: it is no tar archive, is cut off, or holds what runtimes reject or read differently.
@@ -147,7 +161,7 @@ def read_members(stream: LayerStream, keeps: Callable[[str, int], bool], *, chec
         elif kind == tarfile.GNUTYPE_LONGLINK:
             extended.link = _extended(stream, header.size).rstrip(b"\0")
         else:
-            yield _member(stream, header, extended, keeps, checksums)
+            yield _member(stream, header, extended, keeps, checksums=checksums, spool=spool)
             extended = _Extended()
 
 
@@ -245,7 +259,9 @@ def _member(
     header: _Header,
     extended: _Extended,
     keeps: Callable[[str, int], bool],
+    *,
     checksums: bool,
+    spool: ContentSpool | None,
 ) -> Member:
     records = extended.records
     name = _text(extended.name or records.get("path"), header.name)
@@ -270,9 +286,8 @@ def _member(
     if header.type not in _FILES:
         raise UnreadableLayer(f"it holds an entry of the type {header.type!r}, which no runtime unpacks")
     size = _integer(records, "size", header.size)
-    return Member(
-        path=path, escapes=escapes, entry=_file(stream, plain, size, keep=keeps(path, size), checksums=checksums)
-    )
+    entry = _file(stream, plain, size, keep=keeps(path, size), checksums=checksums, spool=spool)
+    return Member(path=path, escapes=escapes, entry=entry)
 
 
 def _plain_entry(header: _Header, records: dict[str, bytes]) -> Entry:
@@ -298,7 +313,9 @@ def _plain_entry(header: _Header, records: dict[str, bytes]) -> Entry:
     )
 
 
-def _file(stream: LayerStream, plain: Entry, size: int, *, keep: bool, checksums: bool) -> Entry:
+def _file(
+    stream: LayerStream, plain: Entry, size: int, *, keep: bool, checksums: bool, spool: ContentSpool | None
+) -> Entry:
     sha256, kept = hashlib.sha256(), bytearray()
     others = (hashlib.md5(usedforsecurity=False), hashlib.sha1(usedforsecurity=False)) if checksums else ()
     received = 0
@@ -309,9 +326,13 @@ def _file(stream: LayerStream, plain: Entry, size: int, *, keep: bool, checksums
             other.update(piece)
         if keep:
             kept.extend(piece)
+        if spool is not None:
+            spool.write(piece)
     padding = _padded(size) - size
     if received != size or len(stream.take(padding)) != padding:
         raise UnreadableLayer("it is cut off")
+    if spool is not None:
+        spool.finish(sha256.digest())
     return Entry(
         type=EntryType.FILE,
         mode=plain.mode,

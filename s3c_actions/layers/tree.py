@@ -15,11 +15,11 @@ from s3c_actions.layers.tar_reader import Member
 MAX_ENTRIES = 2_000_000
 """Most entries of an image's layers together."""
 MAX_TEXT = 256 * 1024 * 1024
-"""Most characters of names, targets of links and extended attributes in an image's layers together."""
+"""Most characters of names, targets of links and extended attributes that are held of an image's layers together."""
 MAX_IRREGULAR = 1000
 MAX_LINKS = 255
 MAX_STEPS = 5_000_000
-"""Most parts of paths that are looked up; links can make any number of them of few entries."""
+"""Most parts of paths that are looked up; links and markers can make any number of them of few entries."""
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _ROOT = Entry(type=EntryType.FOLDER, implied=True)
@@ -42,6 +42,7 @@ class FileSystem:
         self._count = 0
         self._steps = 0
         self._text = 0
+        self._walked_text = 0
 
     def copy(self) -> Self:
         """Return a copy, which further layers may be applied to."""
@@ -65,9 +66,7 @@ class FileSystem:
             self._count += 1
             if self._count > MAX_ENTRIES:
                 raise UnreadableLayer(f"the layers have more than {MAX_ENTRIES:,} entries")
-            self._text += len(member.path) + (member.entry.text_size if member.entry is not None else len(member.link))
-            if self._text > MAX_TEXT:
-                raise UnreadableLayer(f"the names in the layers are longer than {MAX_TEXT // 1024**2} MiB")
+            self._hold(len(member.path) + (member.entry.text_size if member.entry is not None else len(member.link)))
             folder, _, name = member.path.rpartition("/")
             if not member.path:
                 continue  # the root's own owner and times; a runtime sets its permissions itself
@@ -80,6 +79,7 @@ class FileSystem:
                 self._white_out(parent, name, written, filled, removed)
                 continue
             path = f"{parent}/{name}" if parent else name
+            self._hold(len(parent))  # which links make long of a short name
             if path in written:
                 self._note(path, "its layer has it twice")
             if path in removed:
@@ -88,14 +88,16 @@ class FileSystem:
             entry = member.entry if member.entry is not None else self._linked(member)
             self._put(path, entry)
             written.add(path)
-            filled.add(parent)
+            while parent not in filled:
+                filled.add(parent)
+                self._hold(len(parent))
+                parent = parent.rpartition("/")[0]
 
     def _white_out(self, parent: str, name: str, written: set[str], filled: set[str], removed: set[str]) -> None:
         if name == _OPAQUE:
             if parent in filled:
                 self._note(parent, "its layer empties the folder after it filled it")
-            for child in tuple(self._children.get(parent, ())):
-                self._remove(f"{parent}/{child}" if parent else child)
+            self._empty(parent, written, filled)
             return
         hidden = name.removeprefix(_WHITEOUT)
         path = f"{parent}/{hidden}" if parent else hidden
@@ -104,8 +106,32 @@ class FileSystem:
             return
         if path in written:
             self._note(path, "its layer removes it and has it")
+        self._hold(len(parent))
         removed.add(path)
         self._remove(path)
+
+    def _empty(self, folder: str, written: set[str], filled: set[str]) -> None:
+        """Remove what is in a folder, but for what this layer has put there."""
+        waiting = [folder]
+        while waiting:
+            emptied = waiting.pop()
+            for child in tuple(self._children.get(emptied, ())):
+                self._step()
+                path = f"{emptied}/{child}" if emptied else child
+                if path in filled:
+                    waiting.append(path)
+                elif path not in written:
+                    self._remove(path)
+
+    def _hold(self, characters: int) -> None:
+        self._text += characters
+        if self._text + self._walked_text > MAX_TEXT:
+            raise UnreadableLayer(f"the names in the layers are longer than {MAX_TEXT // 1024**2} MiB")
+
+    def _step(self) -> None:
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            raise UnreadableLayer("its links and markers make more paths than are looked up here")
 
     def _linked(self, member: Member) -> Entry:
         folder, _, name = member.link.rpartition("/")
@@ -143,6 +169,7 @@ class FileSystem:
                 if not current.is_folder:
                     raise UnreadableLayer("it puts something below what is no folder")
                 return
+            self._hold(len(folder))
             self._put(folder, _ROOT)
             folder = folder.rpartition("/")[0]
 
@@ -153,6 +180,7 @@ class FileSystem:
     def _forget(self) -> None:
         self._resolved.clear()
         self._walked.clear()
+        self._walked_text = 0
 
     def resolve(self, folder: str) -> str:
         """Return where a folder is, with every symbolic link in its path followed, within the image.
@@ -168,15 +196,16 @@ class FileSystem:
         links = 0
         while waiting:
             part = waiting.pop()
-            self._steps += 1
-            if self._steps > MAX_STEPS:
-                raise UnreadableLayer("its symbolic links make more paths than are looked up here")
+            self._step()
             if part == "..":
                 del place[-1:]
                 continue
             place.append(part)
             path = "/".join(place)
-            self._walked.add(path)
+            if path not in self._walked:
+                self._walked.add(path)
+                self._walked_text += len(path)
+                self._hold(0)
             entry = self.entries.get(path)
             if entry is None or entry.type is not EntryType.SYMLINK:
                 continue

@@ -10,7 +10,7 @@ from s3c_actions.options.common import path
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.parse import choice, choices, text
 
-PROGRAM_NAMES = ("trivy", "copa", "notation", "buildkitd", "helm")
+PROGRAM_NAMES = ("trivy", "copa", "notation", "buildkitd", "helm", "runc")
 
 
 def _url(value: str) -> str:

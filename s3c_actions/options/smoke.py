@@ -13,6 +13,7 @@ from s3c_actions.options.command import Command
 from s3c_actions.options.common import OutputOptions
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.parse import choice, integer, lines, some_time, text
+from s3c_actions.options.programs import ProgramsMirror
 from s3c_actions.options.registry import RegistryOptions
 from s3c_actions.programs.containers.container import CAPABILITIES
 
@@ -159,7 +160,7 @@ SMOKE_INPUTS: tuple[Input[Any], ...] = SmokeOptions.own()
 """In README order."""
 
 
-class SmokeInputs(SmokeOptions, RegistryOptions, OutputOptions):
+class SmokeInputs(SmokeOptions, RegistryOptions, ProgramsMirror, OutputOptions):
     """The inputs of `smoke`."""
 
     original: Input[str] = Input(
@@ -200,6 +201,7 @@ class SmokeInputs(SmokeOptions, RegistryOptions, OutputOptions):
         smoke,
         *SMOKE_INPUTS[1:],
         *RegistryOptions.inputs(),
+        ProgramsMirror.programs_mirror,
         OutputOptions.output_dir,
     )
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -20,6 +20,7 @@ from s3c_actions.core.errors import S3CError
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.shared_libraries import missing_libraries
+from s3c_actions.layers.unpacking import fetch_image, unpack_image
 from s3c_actions.programs.containers.container import (
     PREFIX,
     ContainerRequest,
@@ -29,7 +30,6 @@ from s3c_actions.programs.containers.container import (
 )
 from s3c_actions.registry import Registry
 from s3c_actions.registry.runtime_config import parse_runtime_config
-from s3c_actions.registry.unpacking import fetch_image, unpack_image
 from s3c_actions.report.render.escape import line
 from s3c_actions.result.smoke import ImagePair, PlatformSmoke, SmokeResult, SmokeVerdict
 from s3c_actions.steps.smoke_comparison import Observation, compare, last_line, versions
@@ -39,7 +39,14 @@ SETTLE_SECONDS = 3.0
 COMPANION_SECONDS = 60.0
 LOOK_SECONDS = 0.25
 HEALTH_SECONDS = 10.0
+ANSWER_SECONDS = 0.25
+"""How long a runtime may take to answer; what it takes longer is the machine's, and not the image's."""
+MAX_SLOWNESS = 4
+"""How many times its own time an image gets at most on a machine that is busy."""
 MAX_REASON = 300
+
+
+_Answer = TypeVar("_Answer")
 
 
 class Container(Protocol):
@@ -207,15 +214,19 @@ def _compare_images(
     started = time.monotonic()
     with runtime.folder() as folder, ExitStack() as stack:
         work = _Work(probe, tools, runtime, folder)
+        note = tools.progress.note
+        note(f"smoke, {platform}: both images are unpacked for {runtime.name}")
         prepared = [_prepare(reference, platform, work, stack) for reference in images]
         companions = {
             name: _prepare(Reference.parse(image, field="smoke-companions"), platform, work, stack)
             for name, image in probe.companions.items()
         }
+        note(f"smoke, {platform}: both are started, for {probe.seconds:.0f} s at most")
         before, after = concurrency.for_each(prepared, lambda image: _observe(image, companions, work), jobs=2)
         comparison = compare(before, after)
         if comparison.verdict is SmokeVerdict.DIFFERS and not before.problem:
             # Once more alone, and waiting for what the original did: a busy machine is no difference.
+            note(f"smoke, {platform}: they differ, so the second is started once more, alone")
             comparison = compare(before, _observe(prepared[1], companions, work, before.served))
     return msgspec.structs.replace(
         comparison, platform=platform, runtime=runtime.name, seconds=time.monotonic() - started
@@ -283,23 +294,56 @@ def _started(
         yield request.name, container
 
 
+class _Patience:
+    """The time that an image has, from the start of its process.
+
+    On a busy machine a runtime takes seconds for each answer, and the image gets as little of the processor: what is
+    waited for the runtime does not count.
+
+    Args:
+        seconds: the image's time.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._started, self._waited, self.slowest = seconds, time.monotonic(), 0.0, 0.0
+
+    def asked(self, question: Callable[[], _Answer]) -> _Answer:
+        """Ask the runtime something."""
+        began = time.monotonic()
+        try:
+            return question()
+        finally:
+            took = time.monotonic() - began
+            self.slowest = max(self.slowest, took)
+            self._waited += max(0.0, took - ANSWER_SECONDS)
+
+    @property
+    def passed(self) -> float:
+        """Return the seconds that count."""
+        return time.monotonic() - self._started - min(self._waited, (MAX_SLOWNESS - 1) * self._seconds)
+
+    @property
+    def left(self) -> float:
+        """Return the seconds that are left."""
+        return self._seconds - self.passed
+
+
 def _await_companion(name: str, image: UnpackedImage, container: Container) -> str:
     """Wait until a companion is ready; return why it is not, in a clause."""
-    deadline = time.monotonic() + COMPANION_SECONDS
-    settled = time.monotonic() + SETTLE_SECONDS
-    while time.monotonic() < deadline:
-        state = container.state()
+    patience = _Patience(COMPANION_SECONDS)
+    while patience.left > 0:
+        state = patience.asked(container.state)
         if not state.running:
             last = last_line(container.output())
             return f"the companion {name} ended with exit code {state.code}" + (f": {last}" if last else "")
-        ports = container.ports()
+        ports = patience.asked(container.ports)
         if image.runtime.health:
-            if container.execute(image.runtime.health, HEALTH_SECONDS).code == 0:
+            if container.execute(image.runtime.health, HEALTH_SECONDS + patience.slowest).code == 0:
                 return ""
         elif ports is not None and image.runtime.ports:
             if ports.intersection(image.runtime.ports):
                 return ""
-        elif time.monotonic() > settled:
+        elif patience.passed > SETTLE_SECONDS:
             return ""
         time.sleep(LOOK_SECONDS)
     return f"the companion {name} was not ready within {COMPANION_SECONDS:.0f} s"
@@ -309,27 +353,27 @@ def _watch(
     container: Container, image: UnpackedImage, probe: SmokeProbe, expected: frozenset[int], observation: Observation
 ) -> Observation:
     """Wait until a container is up or has ended, and run the command in it."""
-    started = time.monotonic()
-    deadline = started + probe.seconds
+    patience = _Patience(probe.seconds)
     health = image.runtime.health
     healthy = None if not health else False
     health_output, ready = "", False
     command: ExecutedCommand | None = None
     ports: frozenset[int] | None = frozenset()
-    state = container.state()
-    while state.running and not ready and time.monotonic() < deadline:
-        ports = container.ports()
-        ready = time.monotonic() - started >= SETTLE_SECONDS and _listens(ports, image, probe, expected, started)
+    state = patience.asked(container.state)
+    while state.running and not ready and patience.left > 0:
+        ports = patience.asked(container.ports)
+        ready = patience.passed >= SETTLE_SECONDS and _listens(ports, image, probe, expected, patience.passed)
         if ready and health:
-            checked = container.execute(health, min(HEALTH_SECONDS, max(deadline - time.monotonic(), 1)))
+            seconds = min(HEALTH_SECONDS, max(patience.left, 1)) + patience.slowest
+            checked = container.execute(health, seconds)
             healthy, health_output = checked.code == 0, last_line(checked.output)
             ready = healthy
         if ready and probe.command:
-            command = container.execute(probe.command, max(deadline - time.monotonic(), 1))
+            command = container.execute(probe.command, max(patience.left, 1) + patience.slowest)
             ready = command.code == 0
         if not ready:
             time.sleep(LOOK_SECONDS)
-        state = container.state()
+        state = patience.asked(container.state)
     if state.running:
         ports = container.ports()
         state = container.state()
@@ -355,14 +399,14 @@ def _watch(
 
 
 def _listens(
-    ports: frozenset[int] | None, image: UnpackedImage, probe: SmokeProbe, expected: frozenset[int], started: float
+    ports: frozenset[int] | None, image: UnpackedImage, probe: SmokeProbe, expected: frozenset[int], passed: float
 ) -> bool:
     """Return whether something listens on the ports to wait for: half of the time, on those that no input names."""
     if ports is None:
         return True
     if probe.port is not None and probe.port not in ports:
         return False
-    patient = time.monotonic() - started < probe.seconds / 2
+    patient = passed < probe.seconds / 2
     if not expected <= ports:
         return not patient
     if probe.port is None and not image.runtime.health and not probe.command and image.runtime.ports:
@@ -373,11 +417,11 @@ def _listens(
 def _run_once(image: UnpackedImage, work: _Work, observation: Observation) -> Observation:
     """Run the command in place of a program that ends by itself."""
     with _started(image, work, argv=work.probe.command) as (_, container):
-        deadline = time.monotonic() + work.probe.seconds
-        state = container.state()
-        while state.running and time.monotonic() < deadline:
+        patience = _Patience(work.probe.seconds)
+        state = patience.asked(container.state)
+        while state.running and patience.left > 0:
             time.sleep(LOOK_SECONDS)
-            state = container.state()
+            state = patience.asked(container.state)
         output = container.output()
     return msgspec.structs.replace(
         observation,

@@ -132,7 +132,12 @@ class FleetWorker(msgspec.Struct, frozen=True, kw_only=True):
         attacher, signer, verify = tools.attacher, self.signer, self.verify
         patcher = tools.patcher
         if image.smoke is not None and self.handed is None:
-            comparison = create_comparison(image.smoke.at_least(patcher.options.smoke), self.context, self.registry)
+            comparison = create_comparison(
+                image.smoke.at_least(patcher.options.smoke),
+                self.context,
+                self.registry,
+                programs_mirror=patcher.options.programs_mirror,
+            )
             patcher = replace(patcher, smoke=comparison)
         return ChainSteps(
             resolve=lambda image: image,

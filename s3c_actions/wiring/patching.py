@@ -252,7 +252,7 @@ def open_patcher(
             login=login,
             stack=stack,
             pool=pool,
-            smoke=create_comparison(options, context, scanner.registry),
+            smoke=create_comparison(options, context, scanner.registry, programs_mirror=options.programs_mirror),
         )
 
 

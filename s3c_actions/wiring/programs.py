@@ -23,7 +23,7 @@ from s3c_actions.programs.install.locate import (
     locate_all,
     validate_request,
 )
-from s3c_actions.programs.install.pins import BUILDKITD, COPA, HELM, NOTATION, TRIVY
+from s3c_actions.programs.install.pins import BUILDKITD, COPA, HELM, NOTATION, RUNC, TRIVY
 from s3c_actions.wiring.context import Context
 
 
@@ -63,12 +63,17 @@ def _helm(options: HelmProgram) -> ProgramRequest:
     )
 
 
+def _runc(_options: EveryProgram) -> ProgramRequest:
+    return ProgramRequest(pin=RUNC)  # one on PATH, which a comparison prefers, is chosen by PATH
+
+
 WANTED: Mapping[str, Callable[[EveryProgram], ProgramRequest]] = {
     "trivy": _trivy,
     "copa": _copa,
     "notation": _notation,
     "buildkitd": _buildkitd,
     "helm": _helm,
+    "runc": _runc,
 }
 """Program → function that creates its request from the options."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from s3c_actions.core.errors import InputError
@@ -12,6 +13,8 @@ from s3c_actions.options.smoke import SmokeOptions
 from s3c_actions.programs.buildkit import buildkit
 from s3c_actions.programs.containers.docker_cli import DockerRuntime
 from s3c_actions.programs.containers.runc import RuncRuntime
+from s3c_actions.programs.install.locate import locate
+from s3c_actions.programs.install.pins import RUNC
 from s3c_actions.result.smoke import ImagePair, SmokeRefused, SmokeResult, SmokeVerdict
 from s3c_actions.steps import smoke
 from s3c_actions.wiring.context import Context
@@ -27,8 +30,16 @@ _OFF = "off"
 _KEPT = "smoke-runtime"
 
 
-def create_comparison(options: SmokeOptions, context: Context, registry: Registry) -> Comparison | None:
+def create_comparison(
+    options: SmokeOptions, context: Context, registry: Registry, *, programs_mirror: str
+) -> Comparison | None:
     """Return the comparison that the inputs ask for; None when they ask for none.
+
+    Args:
+        options: the inputs.
+        context: of the command.
+        registry: of the images.
+        programs_mirror: where runc comes from, if it has to be installed.
 
     Raises:
         InputError: an input is wrong.
@@ -53,7 +64,7 @@ def create_comparison(options: SmokeOptions, context: Context, registry: Registr
     )
     tools = smoke.SmokeTools(
         registry=registry,
-        runtime=lambda: _runtime(context),
+        runtime=lambda: _runtime(context, programs_mirror),
         runs=lambda platform: buildkit.can_run_platform(platform, context.environment.get("PATH", "")),
         progress=context.progress,
     )
@@ -70,13 +81,13 @@ def create_comparison(options: SmokeOptions, context: Context, registry: Registr
     return compare
 
 
-def _runtime(context: Context) -> tuple[ContainerRuntime | None, str]:
+def _runtime(context: Context, programs_mirror: str) -> tuple[ContainerRuntime | None, str]:
     """Return what runs containers here, or why nothing does; found once for all images of a run."""
     kept = context.shared.get(_KEPT)
     if kept is not None:
         return cast("ContainerRuntime", kept), ""
     reasons = []
-    for runtime in _candidates(context):
+    for runtime in _candidates(context, programs_mirror):
         if not (reason := runtime.unusable()):
             runtime.sweep()
             context.shared[_KEPT] = runtime
@@ -85,9 +96,15 @@ def _runtime(context: Context) -> tuple[ContainerRuntime | None, str]:
     return None, f"nothing here runs containers: {', '.join(reasons)}"
 
 
-def _candidates(context: Context) -> tuple[DockerRuntime | RuncRuntime, ...]:
+def _candidates(context: Context, programs_mirror: str) -> tuple[DockerRuntime | RuncRuntime, ...]:
+    def install() -> Path:
+        program = locate(
+            RUNC, mirror=programs_mirror, cache=context.cache, runner=context.runner, progress=context.progress
+        )
+        return program.path
+
     return (
         DockerRuntime(context.runner, context.progress, context.temp),
         DockerRuntime(context.runner, context.progress, context.temp, "nerdctl"),
-        RuncRuntime(context.runner, context.progress),
+        RuncRuntime(context.runner, context.progress, install),
     )

@@ -12,6 +12,7 @@ from s3c_actions.programs.install.pins import (
     LINUX_AMD64,
     LINUX_ARM64,
     RATIFY,
+    RUNC,
     Pin,
     ReleaseArchives,
 )
@@ -84,26 +85,6 @@ ETCD = Pin(
         member="etcd-v{version}-linux-{platform}/etcd",
         platforms=_ARCHITECTURES,
     ),
-    modules=MODULES,
-)
-RUNC = Pin(
-    name="runc",
-    version="1.5.2",
-    module="github.com/opencontainers/runc",
-    package="github.com/opencontainers/runc",
-    licence="Apache-2.0",
-    release=ReleaseArchives(
-        path="opencontainers/runc/releases/download/v{version}/runc.{platform}",
-        member="",
-        platforms=_ARCHITECTURES,
-        checksums={
-            LINUX_AMD64: "599f6f94ff8c5057241eff0d54c3c74f95c34935b6457b33fe545defc61e9488",
-            LINUX_ARM64: "d10ecae898361832a059be2089bab92d158aec54661b18ed7346ed79628b46b0",
-        },
-    ),
-    ldflags=("-X main.version=1.5.2", "-extldflags=-static"),
-    tags=("seccomp", "netgo", "osusergo"),
-    cgo=True,
     modules=MODULES,
 )
 COREDNS = Pin(

@@ -67,7 +67,7 @@ def alone() -> Iterator[None]:
 def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., SmokeResult]:
     debian.program("runc", "runc")
     monkeypatch.setattr(smoke, "SETTLE_SECONDS", 1.0)
-    runtime = RuncRuntime(Runner(with_system_path(dict(os.environ))), Silent())
+    runtime = RuncRuntime(Runner(with_system_path(dict(os.environ))), Silent(), lambda: Path("/nothing"))
     assert runtime.unusable() == ""
     registry = Registry(Logins(environment={"HOME": str(tmp_path)}), timeout=10)
     tools = SmokeTools(
@@ -247,7 +247,7 @@ def test_what_an_interrupted_run_leaves_is_removed(
         assert child.wait(60) != 0
     if how == signal.SIGKILL:
         assert len(left_over()[0]) == 2
-        runtime = RuncRuntime(Runner(with_system_path(dict(os.environ))), Silent())
+        runtime = RuncRuntime(Runner(with_system_path(dict(os.environ))), Silent(), lambda: Path("/nothing"))
         runtime.sweep()
         with runtime.folder():
             pass

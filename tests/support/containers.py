@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from s3c_actions.core.reference import Reference
+from s3c_actions.layers.unpacking import FetchedImage, LayerFile
 from s3c_actions.programs.containers.container import UnpackedImage
 from s3c_actions.registry import ImageConfig
 from s3c_actions.registry.runtime_config import RuntimeConfig
-from s3c_actions.registry.unpacking import FetchedImage, LayerFile
 from tests.support import debian
 
 PROGRAMS = "cat chmod dd echo false head httpd id kill ls mkdir mknod mount nc ps sh sleep touch true unshare wget yes"

@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,7 @@ class MadeImage(ImageSource):
     Args:
         layers: contents of the layers, not compressed.
         config: how it runs.
+        pack: returns how a layer is stored.
     """
 
     def __init__(
@@ -78,10 +79,11 @@ class MadeImage(ImageSource):
         *,
         architecture: str = "amd64",
         name: str = "made",
+        pack: Callable[[bytes], bytes] = lambda layer: gzip.compress(layer, 1, mtime=0),
     ) -> None:
         self._name = name
         self.blobs: dict[str, bytes] = {}
-        packed = [gzip.compress(layer, 1, mtime=0) for layer in layers]
+        packed = [pack(layer) for layer in layers]
         self.document = {
             "os": "linux",
             "architecture": architecture,

@@ -40,7 +40,11 @@ class Ended:
 
 
 def s3c(
-    folder: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None, stdin: str | None = None
+    folder: Path,
+    *arguments: str | Path,
+    environment: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    timeout: float = 300,
 ) -> Ended:
     """Run the command as people do, in a process of its own; reports go into the folder."""
     output = folder / "s3c-out"
@@ -51,7 +55,7 @@ def s3c(
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
         stdin=stdin,
-        timeout=300,
+        timeout=timeout,
     )
     document = json.loads(result.read_text()) if result.exists() else {}
     return Ended(ended.returncode, ended.stdout, ended.stderr, document)

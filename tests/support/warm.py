@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import s3c_actions
 from s3c_actions.__main__ import main
@@ -78,12 +78,16 @@ def run(
             code = int(connection.recv(_MOST))
         except TimeoutError:
             os.kill(pid, 9)
-            raise subprocess.TimeoutExpired(list(argv), timeout) from None
-        said = []
-        for one in (stdout, stderr):
-            one.seek(0)
-            said.append(one.read().decode())
+            expired = subprocess.TimeoutExpired(list(argv), timeout)
+            expired.add_note("\n".join(_said(one)[-3000:] for one in (stdout, stderr)))
+            raise expired from None
+        said = [_said(one) for one in (stdout, stderr)]
         return subprocess.CompletedProcess(list(argv), code, *said)
+
+
+def _said(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
 
 
 @cache

@@ -63,7 +63,7 @@ WITHOUT = {
         "api artifact artifact_metadata code_scanning comments delivery environments errors files issues log marker "
         "proposal run target_branch"
     ),
-    "layers": "configuration decompression difference manager_state model tree",
+    "layers": "configuration difference manager_state model reading tree",
     "options": (
         "attach azure base chain comment common deploy diff evidence fleet fleet_manifests fleet_report gate github "
         "github_records mirror parse patch policy "

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from s3c_actions.core.rooted_paths import resolve_inside
+from s3c_actions.layers.unpacking import FetchedImage, FolderOwner
 from s3c_actions.registry.runtime_config import RuntimeConfig
-from s3c_actions.registry.unpacking import FetchedImage, FolderOwner
 
 MEMORY_BYTES = 1024**3
 PROCESSES = 512

@@ -21,6 +21,7 @@ from s3c_actions.core import concurrency, reading, tempdir
 from s3c_actions.core.errors import S3CError
 from s3c_actions.core.process import CompletedProgram, ProgramTimedOut, Runner, find
 from s3c_actions.core.progress import Progress
+from s3c_actions.layers.decompression import decompress, is_zstd, read_pieces
 from s3c_actions.programs.buildkit.container import LABEL, identity, is_dead
 from s3c_actions.programs.containers import errors
 from s3c_actions.programs.containers.container import (
@@ -41,6 +42,7 @@ from s3c_actions.programs.containers.container import (
 
 REPOSITORY = "s3c-smoke"
 QUERY_SECONDS = 30.0
+START_SECONDS = 120.0
 LOAD_SECONDS = 300.0
 _READ_BY_PROGRAM = ("DOCKER", "BUILD", "COMPOSE", "CONTAINERD", "NERDCTL", "LD_", "GO", "HTTP", "NO_PROXY", "ALL_PROXY")
 _LEFT_OVER = re.compile(rf"({PREFIX}[0-9a-f]+(?:-\w+)?) (\S+)")
@@ -118,9 +120,9 @@ class DockerRuntime:
         """
         argv = [*self._options(request), self._loaded[request.image.root], *request.argv[1:]]
         try:
-            created = self.call(["create", *argv], extra=self._by_name(request))
+            created = self.call(["create", *argv], START_SECONDS, extra=self._by_name(request))
             self._must(created)
-            started = self.call(["start", request.name])
+            started = self.call(["start", request.name], START_SECONDS)
             yield DockerContainer(self, request.name, started.stderr if started.code != 0 else "")
         finally:
             with concurrency.finishing():
@@ -252,7 +254,25 @@ def _write_archive(image: UnpackedImage, tag: str, path: Path) -> None:
             member.size = len(content)
             archive.addfile(member, BytesIO(content))
         for name, layer in zip(names, fetched.layers, strict=True):
-            archive.add(layer.path, name)
+            with _readable(layer.path, path) as file:
+                archive.add(file, name)
+
+
+@contextmanager
+def _readable(layer: Path, archive: Path) -> Iterator[Path]:
+    """Open a file with a layer in a form that every Docker loads: Debian 12's knows no zstd."""
+    with layer.open("rb") as file:
+        if not is_zstd(file.read(8)):
+            yield layer
+            return
+    expanded = archive.with_suffix(".layer")
+    try:
+        with expanded.open("wb") as target:
+            for piece in decompress(read_pieces(layer)):
+                target.write(piece)
+        yield expanded
+    finally:
+        expanded.unlink(missing_ok=True)
 
 
 def _owner_tag() -> str:

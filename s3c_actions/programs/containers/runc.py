@@ -12,7 +12,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ STATE = Path("/run/s3c-smoke")
 FOLDER = Path("/var/tmp")  # noqa: S108
 """On a disk, and with a way that every user may go."""
 OWNER = "io.github.s3c.owner"
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 QUERY_SECONDS = 30.0
 USERS = MAX_ID
 """Size of the range of users that a container has."""
@@ -73,12 +73,14 @@ class RuncRuntime:
     Args:
         runner: starts it.
         progress: told about what was left by killed runs.
+        install: installs one where none is on PATH, and returns its path; raises S3CError.
     """
 
     name = "runc"
 
-    def __init__(self, runner: Runner, progress: Progress) -> None:
-        self.runner, self.progress = runner, progress
+    def __init__(self, runner: Runner, progress: Progress, install: Callable[[], Path]) -> None:
+        self.runner, self.progress, self._install = runner, progress, install
+        self._program = "runc"
         ranges = (_LAST - _FIRST) // USERS
         self.first_user = _FIRST + secrets.randbelow(ranges) * USERS
 
@@ -90,12 +92,17 @@ class RuncRuntime:
         return self.first_user + (number if 0 <= number < USERS else _NOBODY)
 
     def unusable(self) -> str:
-        """Return why it cannot be used here, as a clause; empty when it can."""
+        """Return why it cannot be used here, as a clause; empty when it can. It is installed where it is missing."""
         if os.uname().sysname != "Linux":
             return "runc runs on Linux only"
         if os.geteuid() != 0:
             return "runc needs root"
-        return "" if find("runc", self.runner.environment) is not None else "runc is not on PATH"
+        if find("runc", self.runner.environment) is None:
+            try:
+                self._program = str(self._install())
+            except S3CError as error:
+                return f"runc is not on PATH, and could not be installed ({error.what.rstrip('.')})"
+        return ""
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
@@ -140,7 +147,7 @@ class RuncRuntime:
         except UnknownUser as error:
             raise errors.not_run(str(error), self.name) from error
         (bundle / "config.json").write_text(json.dumps(configuration))
-        argv = ["runc", "--root", str(STATE), "--log", str(log), "run", "--bundle", str(bundle)]
+        argv = [self._program, "--root", str(STATE), "--log", str(log), "run", "--bundle", str(bundle)]
         argv += ["--pid-file", str(pid_file), request.name]
         with self.runner.running(argv, check=False, capture=MAX_OUTPUT) as ended:
             container = RuncContainer(self, request.name, pid_file, log)
@@ -157,7 +164,7 @@ class RuncRuntime:
     def call(self, arguments: list[str], seconds: float = QUERY_SECONDS) -> CompletedProgram:
         """Run runc; when it does not end in time, it has failed, with code -1."""
         try:
-            argv = ["runc", "--root", str(STATE), *arguments]
+            argv = [self._program, "--root", str(STATE), *arguments]
             return self.runner.run(argv, timeout=seconds, check=False, capture=MAX_OUTPUT)
         except ProgramTimedOut as error:
             return CompletedProgram(("runc", *arguments), -1, "", f"{error.original}\ndeadline exceeded", seconds)

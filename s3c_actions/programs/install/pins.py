@@ -256,7 +256,26 @@ BUILDKITD = Pin(
     asks=("--version",),
     says=r"^buildkitd \S+ v?(\S+)",
 )
-
+# One on PATH is used at any version, so it is not asked for it; the lab's node takes none from there.
+RUNC = Pin(
+    name="runc",
+    version="1.5.2",
+    module="github.com/opencontainers/runc",
+    package="github.com/opencontainers/runc",
+    licence="Apache-2.0",
+    release=ReleaseArchives(
+        path="opencontainers/runc/releases/download/v{version}/runc.{platform}",
+        member="",
+        platforms={LINUX_AMD64: "amd64", LINUX_ARM64: "arm64"},
+        checksums={
+            LINUX_AMD64: "599f6f94ff8c5057241eff0d54c3c74f95c34935b6457b33fe545defc61e9488",
+            LINUX_ARM64: "d10ecae898361832a059be2089bab92d158aec54661b18ed7346ed79628b46b0",
+        },
+    ),
+    ldflags=("-X main.version=1.5.2", "-extldflags=-static"),
+    tags=("seccomp", "netgo", "osusergo"),
+    cgo=True,
+)
 HELM = Pin(
     name="helm",
     version="3.22.0",
@@ -302,6 +321,6 @@ RATIFY = Pin(
     ldflags=("-X github.com/ratify-project/ratify/internal/version.Version=v1.4.6",),
 )
 
-PINS: tuple[Pin, ...] = (TRIVY, COPA, NOTATION, BUILDKITD, HELM)
+PINS: tuple[Pin, ...] = (TRIVY, COPA, NOTATION, BUILDKITD, RUNC, HELM)
 CHARTS: tuple[Pin, ...] = (GATEKEEPER, RATIFY)
 """The pinned modules that hold the Helm chart of the same name."""

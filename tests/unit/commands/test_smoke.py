@@ -29,7 +29,9 @@ class Registry:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Any:
     def run(verdict: SmokeVerdict, mode: str = "required") -> Outcome:
-        def create(_options: Any, _context: Any, _registry: Any) -> Any:
+        def create(_options: Any, _context: Any, _registry: Any, *, programs_mirror: str) -> Any:
+            assert programs_mirror == ""
+
             def compare(original: Any, compared: Any, pairs: Any) -> SmokeResult:
                 platform = PlatformSmoke(platform="linux/amd64", verdict=verdict)
                 result = SmokeResult(original=original.pinned, reference=compared.pinned, platforms=(platform,))

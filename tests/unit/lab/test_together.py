@@ -7,9 +7,10 @@ import pytest
 from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
 from s3c_actions.programs.install import gobuild
+from s3c_actions.programs.install.pins import RUNC
 from s3c_lab import together
 from s3c_lab.machine import Machine
-from s3c_lab.node.programs import ETCD, NODE, PAUSE, RUNC
+from s3c_lab.node.programs import ETCD, NODE, PAUSE
 from s3c_lab.together import Builder
 
 KUBERNETES = tuple(pin for pin in NODE if pin.shared == "kubernetes")

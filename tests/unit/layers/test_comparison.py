@@ -1,9 +1,11 @@
 """Two images made by hand are compared; what the sentence claims is what their layers hold."""
 
+import bz2
 import json
 import resource
 import tarfile
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from s3c_actions.layers.comparison import ImageComparison, PlatformComparison, compare_images
 from s3c_actions.layers.difference import PackageAction
+from tests.support.layers import skippable, zstandard
 from tests.support.made_images import STATUS, Layer, MadeImage, deb, deb_status
 from tests.support.oci import CONFIG, descriptor, digest_of
 
@@ -285,29 +288,25 @@ def test_the_same_image_is_not_read():
         (Layer().symlink("a", "b").symlink("b", "a").file("a/c", "x").raw(), "go round"),
         (Layer().file("a", b"x" * 3000).raw()[:2000], "cut off"),
         (b"\xff" * 4096, "no tar archive"),
-        (b"\x28\xb5\x2f\xfd" + bytes(1000), "zstd"),
+        (zstandard(Layer().file("a", "x").raw())[:-5], "cut off"),
+        (bz2.compress(Layer().file("a", "x").raw()), "compressed with bzip2"),
     ],
 )
 def test_a_layer_that_is_not_read_proves_nothing(layer: bytes, clause: str):
-    image = MadeImage([base(), layer])
-    if clause == "zstd":
-        image = _stored(base(), layer)
-    (platform,) = compare_images(MadeImage([base()]), image).platforms
+    (platform,) = compare_images(MadeImage([base()], pack=bytes), MadeImage([base(), layer], pack=bytes)).platforms
     assert not platform.proved
     assert clause in platform.unread[0]
     assert clause in platform.unexpected[0]
     assert platform.sentence.startswith("It is not known")
 
 
-def _stored(first: bytes, layer: bytes) -> MadeImage:
-    """An image whose last layer is stored as it is."""
-    image = MadeImage([first, layer])
-    manifest = json.loads(image.top)
-    manifest["layers"][1] = descriptor("application/vnd.oci.image.layer.v1.tar+zstd", layer)
-    image.blobs[digest_of(layer)] = layer
-    image.top = json.dumps(manifest).encode()
-    image.blobs[digest_of(image.top)] = image.top
-    return image
+@pytest.mark.parametrize("pack", [zstandard, bytes, lambda layer: skippable(b"x") + zstandard(layer)])
+def test_however_a_layer_is_stored_its_content_counts(pack: Callable[[bytes], bytes]):
+    """An image of zstd is the same as one of gzip, and a change in it is seen."""
+    before = MadeImage([base()])
+    assert compare_images(before, MadeImage([base()], pack=pack)).same
+    (platform,) = compare_images(before, MadeImage([base(), upgrade().raw()], pack=pack)).platforms
+    assert platform.sentence == "Only this package changed."
 
 
 @pytest.mark.parametrize(
@@ -342,11 +341,18 @@ def test_a_layer_that_its_configuration_does_not_name():
 
 @pytest.mark.parametrize("limit", ["MAX_EXPANDED", "ALWAYS_EXPANDED"])
 def test_a_bomb_is_not_unpacked(monkeypatch, limit):
-    monkeypatch.setattr(f"s3c_actions.layers.comparison.{limit}", 20_000_000)
-    monkeypatch.setattr("s3c_actions.layers.comparison.MAX_RATIO", 20)
+    monkeypatch.setattr(f"s3c_actions.layers.reading.{limit}", 20_000_000)
+    monkeypatch.setattr("s3c_actions.layers.reading.MAX_RATIO", 20)
     bomb = MadeImage([base(), Layer().file("zeros", bytes(40_000_000)).raw()])
     (platform,) = compare_images(MadeImage([base()]), bomb).platforms
     assert "expands to more" in platform.unread[0]
+
+
+def _emptied_again() -> Layer:
+    layer = Layer().file("d/x", "x").file("d/y", "x")
+    for _ in range(6):
+        layer.opaque("d")
+    return layer
 
 
 @pytest.mark.parametrize(
@@ -359,7 +365,15 @@ def test_a_bomb_is_not_unpacked(monkeypatch, limit):
             Layer().file("c", "x", pax_headers={"SCHILY.xattr.user.x": "y" * 3000}),
             "names in the layers are longer",
         ),
+        ("tree.MAX_TEXT", 100, Layer().file("/".join("abcdefghijkl") + "/x", "x"), "names in the layers are longer"),
+        (
+            "tree.MAX_TEXT",
+            500,
+            Layer().symlink("s", "l" * 200).file("s/a", "x").file("s/b", "x").file("s/c", "x"),
+            "names in the layers are longer",
+        ),
         ("tree.MAX_STEPS", 3, Layer().file("x/y/z/c", "x"), "more paths than"),
+        ("tree.MAX_STEPS", 8, _emptied_again(), "more paths than"),
         ("packages.MAX_KEPT", 3, Layer().file("usr/share/doc/x/copyright", "text"), "databases of packages are larger"),
     ],
 )

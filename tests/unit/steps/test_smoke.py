@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,13 +28,34 @@ NAME = "localhost:5000/app"
 
 
 class Script(msgspec.Struct, frozen=True):
-    """What a container does: it runs until `ends` looks at its state have passed, and then has ended with `code`."""
+    """What a container does: it runs until `ends` looks at its state have passed, and then has ended with `code`.
+
+    Its ports open after `opens` looks; `answers` is how long the runtime takes to tell its state, by a Clock.
+    """
 
     code: int | None = None
     ends: int = 0
     ports: frozenset[int] | None = frozenset()
     commands: dict[str, int | None] = {}
     output: str = ""
+    opens: int = 0
+    answers: float = 0.0
+
+
+class Clock:
+    """A clock of each thread's own, which its sleeps and a runtime's answers move."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    def monotonic(self) -> float:
+        return float(getattr(self._local, "now", 0.0))
+
+    def sleep(self, seconds: float) -> None:
+        self._local.now = self.monotonic() + seconds
+
+
+CLOCK = Clock()
 
 
 class Container:
@@ -42,11 +64,13 @@ class Container:
 
     def state(self) -> ContainerState:
         self.looks += 1
+        if self.script.answers:
+            CLOCK.sleep(self.script.answers)
         running = self.script.code is None or self.looks <= self.script.ends
         return ContainerState(running=running, code=None if running else self.script.code)
 
     def ports(self) -> frozenset[int] | None:
-        return self.script.ports
+        return self.script.ports if self.looks > self.script.opens else frozenset()
 
     def execute(self, argv: tuple[str, ...], seconds: float) -> ExecutedCommand:
         code = self.script.commands.get(" ".join(argv), 127)
@@ -255,6 +279,29 @@ def test_what_is_asked_of_an_image(
     health: dict[str, Any] = {"Healthcheck": {"Test": ["CMD", "check"]}}
     result = world.compare(world.image("/app", **health), world.image("/app", {"new": b""}, **health), **probe)
     assert result.verdict is verdict and words in result.sentence
+
+
+@pytest.mark.parametrize(
+    ("opens", "verdict"), [(8, SmokeVerdict.WORKS), (1_000_000, SmokeVerdict.NOT_TRIED)], ids=["late", "never"]
+)
+def test_what_a_busy_machine_takes_to_answer_is_not_the_images_time(
+    world: World, monkeypatch: pytest.MonkeyPatch, opens: int, verdict: SmokeVerdict
+) -> None:
+    monkeypatch.setattr(smoke, "time", CLOCK)
+    world.scripts["/app"] = [Script(ports=frozenset({80}), opens=opens, answers=7.0)]
+    result = world.compare(world.image("/app"), world.image("/app", {"new": b""}), port=80, seconds=20.0)
+    assert result.verdict is verdict, result.sentence
+
+
+def test_a_machine_that_hardly_answers_ends_the_wait_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(smoke, "time", clock)
+    patience = smoke._Patience(10.0)
+    clock.sleep(4)
+    patience.asked(lambda: clock.sleep(20.25))
+    assert (patience.passed, patience.left, patience.slowest) == (4.25, 5.75, 20.25)
+    patience.asked(lambda: clock.sleep(1000.25))
+    assert patience.left < 0
 
 
 def test_ports_that_cannot_be_seen_are_not_called_closed(world: World) -> None:

@@ -51,13 +51,13 @@ def comparison(monkeypatch: pytest.MonkeyPatch) -> Any:
         platform = PlatformSmoke(platform="linux/amd64", verdict=verdict, reason="why")
         result = SmokeResult(original=A.pinned, reference=A.pinned, platforms=(platform,))
         monkeypatch.setattr(steps_smoke, "run", lambda *_: result)
-        return smoking.create_comparison(options(smoke=mode), context(progress), None)  # type: ignore[arg-type]
+        return smoking.create_comparison(options(smoke=mode), context(progress), None, programs_mirror="")  # type: ignore[arg-type]
 
     return create
 
 
 def test_none_is_made_unless_it_is_asked_for() -> None:
-    assert smoking.create_comparison(options(), context(Silent()), None) is None  # type: ignore[arg-type]
+    assert smoking.create_comparison(options(), context(Silent()), None, programs_mirror="") is None  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_none_is_made_unless_it_is_asked_for() -> None:
 )
 def test_contradictions_are_errors_that_name_the_input(given: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        smoking.create_comparison(options(**given), context(Silent()), None)  # type: ignore[arg-type]
+        smoking.create_comparison(options(**given), context(Silent()), None, programs_mirror="")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("verdict", [SmokeVerdict.DIFFERS, SmokeVerdict.NOT_TRIED])
@@ -96,11 +96,11 @@ def test_the_first_runtime_that_can_be_used_is_taken_and_swept_once(
     monkeypatch: pytest.MonkeyPatch, docker: str, nerdctl: str, runc: str, chosen: str
 ) -> None:
     made = {"docker": Runtime(docker), "nerdctl": Runtime(nerdctl), "runc": Runtime(runc)}
-    monkeypatch.setattr(smoking, "_candidates", lambda _context: tuple(made.values()))
+    monkeypatch.setattr(smoking, "_candidates", lambda *_: tuple(made.values()))
     shared = context(Silent())
     runtime: Any
     for _ in range(2):
-        runtime, reason = smoking._runtime(shared)
+        runtime, reason = smoking._runtime(shared, "")
         assert runtime is (made[chosen] if chosen else None)
         assert reason == ("" if chosen else "nothing here runs containers: 1, 2, 3")
     assert [one.swept for one in made.values()] == [int(name == chosen) for name in made]

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from s3c_actions.layers.unpacking import FolderOwner
 from s3c_actions.programs.containers.container import ContainerRequest, listening_ports, listening_ports_of
 from s3c_actions.registry.runtime_config import RuntimeConfig
-from s3c_actions.registry.unpacking import FolderOwner
 from tests.support.containers import unpacked
 
 TABLE = """\

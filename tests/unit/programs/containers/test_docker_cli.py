@@ -15,6 +15,7 @@ from s3c_actions.programs.containers.container import ContainerRequest, Unpacked
 from s3c_actions.programs.containers.docker_cli import DockerRuntime
 from s3c_actions.registry.runtime_config import RuntimeConfig
 from tests.support.containers import unpacked
+from tests.support.layers import skippable, zstandard
 
 DEAD = identity().rpartition("/")[0] + "/1"
 
@@ -115,6 +116,16 @@ def test_the_archive_holds_what_was_fetched(runtime: DockerRuntime, docker: Dock
         (entry,) = json.loads(docker.archive["manifest.json"])
         assert docker.archive[entry["Config"]] == b"{1}"
         assert [docker.archive[name] for name in entry["Layers"]] == [b"a layer"]
+
+
+def test_a_layer_of_zstd_is_expanded_for_a_docker_that_does_not_know_it(
+    runtime: DockerRuntime, docker: Docker, image: UnpackedImage
+) -> None:
+    image.fetched.layers[0].path.write_bytes(skippable(b"a table") + zstandard(b"a layer of zstd"))
+    with runtime.hold(image, runtime.temp):
+        (entry,) = json.loads(docker.archive["manifest.json"])
+        assert [docker.archive[name] for name in entry["Layers"]] == [b"a layer of zstd"]
+        assert not list(runtime.temp.glob("*.layer"))
 
 
 def test_a_command_replaces_the_program(runtime: DockerRuntime, docker: Docker, image: UnpackedImage) -> None:

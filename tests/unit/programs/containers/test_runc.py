@@ -3,10 +3,12 @@
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.process import CompletedProgram
 from s3c_actions.programs.buildkit.container import identity
 from s3c_actions.programs.containers import runc
@@ -25,11 +27,12 @@ class Runc:
 
     def __init__(self) -> None:
         self.environment = {"PATH": "/usr/bin"}
+        self.name = "runc"
         self.prints: dict[str, str] = {}
         self.asked: list[list[str]] = []
 
     def run(self, argv: list[str], **_more: Any) -> CompletedProgram:
-        assert argv[:3] == ["runc", "--root", "/run/s3c-smoke"]
+        assert argv[:3] == [self.name, "--root", "/run/s3c-smoke"]
         self.asked.append(argv[3:])
         return CompletedProgram(tuple(argv), 0, self.prints.get(argv[3], ""), "", 0.0)
 
@@ -90,7 +93,7 @@ def program() -> Runc:
 
 @pytest.fixture
 def runtime(program: Runc) -> RuncRuntime:
-    return RuncRuntime(program, Notes())  # type: ignore[arg-type]
+    return RuncRuntime(program, Notes(), lambda: Path("/nothing"))  # type: ignore[arg-type]
 
 
 def test_a_container_is_isolated_and_limited(root: Path, runtime: RuncRuntime) -> None:
@@ -151,5 +154,35 @@ def test_why_it_cannot_be_used(runtime: RuncRuntime, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert runtime.unusable() == "runc needs root"
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(sysname="Darwin"))
+    assert runtime.unusable() == "runc runs on Linux only"
+
+
+@pytest.mark.parametrize("on_path", [True, False])
+def test_it_is_installed_where_it_is_not_on_path(
+    monkeypatch: pytest.MonkeyPatch, on_path: bool, program: Runc, tmp_path: Path
+) -> None:
+    installed: list[Path] = []
+
+    def install() -> Path:
+        installed.append(tmp_path / "runc")
+        return installed[-1]
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(runc, "find", lambda *_: Path("/usr/sbin/runc") if on_path else None)
+    runtime = RuncRuntime(program, Notes(), install)  # type: ignore[arg-type]
+    assert runtime.unusable() == ""
+    assert len(installed) == (not on_path)
+    program.name = "runc" if on_path else str(tmp_path / "runc")
+    runtime.sweep()
+    assert program.asked == [["list", "--format", "json"]]
+
+
+def test_why_it_could_not_be_installed_is_told(monkeypatch: pytest.MonkeyPatch, program: Runc) -> None:
+    def install() -> Path:
+        raise OutsideError("runc 1.5.2 could not be built.", remedy="Install it.")
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(runc, "find", lambda *_: None)
-    assert runtime.unusable() == "runc is not on PATH"
+    runtime = RuncRuntime(program, Notes(), install)  # type: ignore[arg-type]
+    assert runtime.unusable() == "runc is not on PATH, and could not be installed (runc 1.5.2 could not be built)"
