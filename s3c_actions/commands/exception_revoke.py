@@ -50,7 +50,8 @@ def run(options: inputs.ExceptionRevokeInputs, context: Context) -> Outcome:
             )
             with context.progress.step("exception") as progress_step:
                 attached = exceptions.attach_statement(statement, reference, granter.key, context)
-                still = {one.digest for one in judge.exceptions(reference) if one.counts} & set(chosen)
+                counting = {one.digest for one in judge.exceptions(reference) if one.counts}
+                still = counting & set(chosen) if options.exceptions else counting
                 if still:
                     raise Refused(
                         f"The revocation {attached.documents[0].digest} is beside {reference.pinned}, and does not "
@@ -68,13 +69,13 @@ def run(options: inputs.ExceptionRevokeInputs, context: Context) -> Outcome:
 
 
 def _choose(starts: Sequence[str], beside: Sequence[JudgedException]) -> tuple[str, ...]:
-    """Return the digests of the exceptions that the beginnings name; without any, of all that count.
+    """Return the digests of the exceptions that the beginnings name; without any, of all that count or may later.
 
     Raises:
         InputError: a beginning names none of the exceptions, or several.
     """
     if not starts:
-        return tuple(one.digest for one in beside if one.counts)
+        return tuple(one.digest for one in beside if one.may_count)
     chosen = []
     for start in starts:
         named = [one.digest for one in beside if one.digest.startswith(start)]

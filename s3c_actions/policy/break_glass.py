@@ -19,6 +19,8 @@ from s3c_actions.policy.model import Policy
 
 MOST = 50
 """So many documents are read beside an image; when there are more, none counts."""
+_UNREAD = "another one cannot be read, and may revoke it"
+_SAME = "it says the same as"
 
 
 class ExceptionDocument(Struct, frozen=True, kw_only=True):
@@ -57,6 +59,11 @@ class JudgedException(Struct, frozen=True, kw_only=True):
         """Return whether it excuses findings now."""
         return not self.ignored
 
+    @property
+    def may_count(self) -> bool:
+        """Return whether it excuses findings now, or will once another document beside the image is gone or revoked."""
+        return self.counts or self.ignored == _UNREAD or self.ignored.startswith(_SAME)
+
 
 def judge_exceptions(
     policy: Policy, documents: Sequence[ExceptionDocument], subject: str, now: datetime
@@ -92,10 +99,10 @@ def judge_exceptions(
         elif not reason and document.digest in revoked:
             reason = "it was revoked"
         elif not reason and unread:
-            reason = "another one cannot be read, and may revoke it"
+            reason = _UNREAD
         same = [one.digest for one in judged.values() if one.counts and one.grant == grant]
         if not reason and same and same[0] != document.digest:
-            reason = f"it says the same as {same[0][:19]}"
+            reason = f"{_SAME} {same[0][:19]}"
         judged[document.digest] = JudgedException(
             digest=document.digest, grant=grant, granter=document.granter, ignored=reason
         )

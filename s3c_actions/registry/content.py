@@ -169,6 +169,8 @@ def parse_manifest(content: bytes, refuse: ErrorFactory, *, digest: str, media_t
     kind = str(document.get("mediaType") or media_type)
     if kind not in INDEX_TYPES | MANIFEST_TYPES:
         raise refuse(f"{kind[:100]!r} is not the type of an image's manifest or index")
+    if document.get("manifests") and (document.get("config") or document.get("layers")):
+        raise refuse("a manifest may be read as an index and as an image")
     descriptor = Descriptor(
         digest=digest,
         media_type=kind,
@@ -289,7 +291,7 @@ def parse_json_object(body: bytes, refuse: ErrorFactory, what: str = "an answer"
     try:
         document = reading.parse_json(body, object_pairs_hook=_unique_members)
     except _DuplicateKey as error:
-        raise refuse(f"{what} has the key {str(error)[:100]!r} twice") from None
+        raise refuse(f"{what} has the key {str(error)[:100]!r} twice, as some readers see it") from None
     except ValueError:
         raise refuse(f"{what} is not JSON") from None
     if not isinstance(document, dict):
@@ -301,12 +303,60 @@ class _DuplicateKey(ValueError):
     """A key that occurs twice in an object."""
 
 
+# What runs images is written in Go, which takes `Manifests` for `manifests`, and of both the last. Labels and
+# annotations are compared by their exact names, so only names that it looks for count. Copa writes `labels` beside
+# `Labels`.
+_READ = frozenset(
+    {
+        "schemaversion",
+        "mediatype",
+        "artifacttype",
+        "config",
+        "layers",
+        "manifests",
+        "subject",
+        "annotations",
+        "digest",
+        "size",
+        "platform",
+        "urls",
+        "data",
+        "architecture",
+        "os",
+        "variant",
+        "os.version",
+        "os.features",
+        "created",
+        "history",
+        "rootfs",
+        "type",
+        "diff_ids",
+        "user",
+        "exposedports",
+        "env",
+        "entrypoint",
+        "cmd",
+        "volumes",
+        "workingdir",
+        "stopsignal",
+        "argsescaped",
+        "healthcheck",
+        "onbuild",
+        "shell",
+    }
+)
+
+
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members: dict[str, Any] = {}
+    read: set[str] = set()
     for name, value in pairs:
-        if name in members:
+        folded = name.casefold()
+        if name in members or folded in read:
             raise _DuplicateKey(name)
         members[name] = value
+        if folded in _READ:
+            read.add(folded)
     return members
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from s3c_actions.commands import exception_revoke
 from s3c_actions.core.errors import InputError
-from s3c_actions.policy.break_glass import JudgedException
+from s3c_actions.policy.break_glass import JudgedException, judge_exceptions
+from s3c_actions.policy.model import Policy
+from tests.support import evidence as made
 from tests.support import exceptions
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -33,3 +35,18 @@ def test_a_beginning_names_exactly_one() -> None:
     for start, count in (("sha256:aa", "several"), ("sha256:cc", "none")):
         with pytest.raises(InputError, match=f"names {count} of the 2 exceptions"):
             exception_revoke._choose((start,), listed)
+
+
+def test_without_digests_nothing_stays_that_would_count_once_another_is_gone():
+    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    policy = Policy(
+        version=1, signers=(exceptions.signer("release", "sign"), exceptions.signer("oncall", "grant-exceptions"))
+    )
+    same = [exceptions.document(exceptions.grant(now), number) for number in (1, 2)]
+    unread = exceptions.document(None, 3)
+    for documents in (same, [*same, unread]):
+        judged = judge_exceptions(policy, documents, made.SUBJECT, now)
+        chosen = exception_revoke._choose((), judged)
+        assert chosen == (exceptions.digest(1), exceptions.digest(2))
+        revoked = exceptions.document(exceptions.revocation(now, *chosen), 4)
+        assert not any(one.counts for one in judge_exceptions(policy, (*same, revoked), made.SUBJECT, now))

@@ -1,12 +1,13 @@
 """What counts as the same image with a patch on it."""
 
+import json
 from typing import Any
 
 import pytest
 
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.registry import ImageConfig, patch_detection
-from s3c_actions.registry.content import parse_json_object
+from s3c_actions.registry.content import OCI_INDEX, OCI_MANIFEST, parse_json_object, parse_manifest
 
 ORIGINAL: dict[str, Any] = {
     "architecture": "arm64",
@@ -94,8 +95,34 @@ def test_the_label_of_the_base(own, base):
     assert patch_detection.base_image(config({"config": own})) == base
 
 
-@pytest.mark.parametrize("text", [b'{"config": {"User": "0"}, "config": {}}', b'{"a": [{"User": "0", "User": "1"}]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"config": {"User": "0"}, "config": {}}',
+        b'{"a": [{"User": "0", "User": "1"}]}',
+        b'{"manifests": [], "Manifests": [1]}',
+        b'{"Layers": [1], "layers": []}',
+        b'{"config": {"Entrypoint": ["/app"], "entrypoint": []}}',
+        b'{"config": {"User": "app", "user": ""}}',
+        b'{"config": {"User": "app", "u\\u017fer": ""}}',
+        b'{"platform": {"os": "linux", "OS": "windows"}}',
+    ],
+)
 def test_a_key_that_is_there_twice_is_refused(text):
-    """Go puts both objects together where others take the last one: what is compared is not what runs."""
+    """Go puts both objects together, whatever their case, where others take one: what is compared is not what runs."""
     with pytest.raises(OutsideError, match="twice"):
         parse_json_object(text, OutsideError)
+
+
+@pytest.mark.parametrize(
+    "text", [b'{"Labels": {"a": "1", "A": "2"}, "labels": {"b": "3"}}', b'{"x": {"Maintainer": 1}}']
+)
+def test_names_that_nothing_looks_for_may_differ_in_case_alone(text):
+    assert parse_json_object(text, OutsideError)
+
+
+def test_what_may_be_an_index_and_an_image_is_neither():
+    for kind in (OCI_INDEX, OCI_MANIFEST):
+        text = json.dumps({"mediaType": kind, "manifests": [{}], "config": {}, "layers": [{}]}).encode()
+        with pytest.raises(OutsideError, match="as an index and as an image"):
+            parse_manifest(text, OutsideError, digest="sha256:" + 64 * "0")
