@@ -56,15 +56,19 @@ def _summary(theme: Theme) -> str:
 PICTURES = (
     Picture("comment", _comment(scenes.patched())),
     Picture("comment-refused", _comment(scenes.refused())),
+    Picture("comment-exploited", _comment(scenes.exploited())),
+    Picture("comment-changed", _comment(scenes.changed())),
     Picture("comment-several", _comment(scenes.patched(), scenes.clean(), scenes.refused())),
     Picture("summary", _summary, drawn=True),
     Picture("trace", lambda _theme: story_page.render(scenes.traced()).decode(), part="body", height=980),
+    Picture("excused", lambda _theme: story_page.render(scenes.excused()).decode(), part="body", height=620),
     Picture(
         "fleet",
         lambda _theme: fleet_page.render(fleets.report(3000, working=600, shards=24, nights=30)).decode(),
         part="body",
         height=1000,
     ),
+    Picture("preview", lambda _theme: scenes.preview_page(), part="body", height=760),
     Picture("report", lambda _theme: scenes.page(), part="body", height=760),
 )
 

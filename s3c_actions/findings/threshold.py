@@ -206,7 +206,7 @@ def _remedy(gate: Threshold, refused: Sequence[Finding]) -> str:
             if gate.refuse is not None
             else "name the finding with a reason and a date in an ignore file"
         )
-    text = f"{', '.join(ways[:-1])}, or {ways[-1]}" if len(ways) > 2 else " or ".join(ways)
+    text = f"{', '.join(ways[:-1])}, or {ways[-1]}" if len(ways) > 1 else ways[0]
     note = " No exception in the policy excuses what is exploited or denied by name." if denied else ""
     return f"{text[0].upper()}{text[1:]}.{note}"
 

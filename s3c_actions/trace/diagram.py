@@ -42,8 +42,8 @@ PANEL, PAD, BETWEEN = 30, 16, 12
 """From the chain to the panel; within the panel, to its border and between two boxes."""
 NARROWEST = 252
 """Width of a box in the panel of the shortest chain, and in the column."""
-MAX_TITLE = 25
-"""Characters in bold that it has room for."""
+MAX_TITLE, MAX_DESCRIPTION = 25, 27
+"""Characters that it has room for: in bold, and below."""
 MAX_ANCESTORS = 2
 MAX_SIGNATURES = 4
 MAX_DOCUMENTS = 8
@@ -366,7 +366,7 @@ def _fit_boxes(boxes: list[Box], most: int, what: str) -> list[Box]:
 
 
 def _box(first: str, second: str, trust: SignatureTrust) -> Box:
-    texts = (TextLine(48, 17, line(first, MAX_TITLE), "row"), TextLine(48, 32, line(second, 31), "soft"))
+    texts = (TextLine(48, 17, line(first, MAX_TITLE), "row"), TextLine(48, 32, line(second, MAX_DESCRIPTION), "soft"))
     return Box(0, 0, WIDTH, ROW - 6, "hanging", texts, SEALS[trust])
 
 

@@ -131,11 +131,9 @@ def title_of_document(document: AttachedDocument) -> str:
     """Return what a document is for people: a bill of materials with its format, a statement by what it states."""
     if document.kind is DocumentKind.STATEMENT:
         return _STATEMENTS.get(document.predicate_type, document.kind.value)
-    form = {
-        artifact_types.SPDX: "SPDX",
-        artifact_types.CYCLONEDX: "CycloneDX",
-        artifact_types.EXCEPTION: "break-glass exception",
-    }.get(document.artifact_type, "")
+    if document.artifact_type == artifact_types.EXCEPTION:
+        return "break-glass exception"
+    form = {artifact_types.SPDX: "SPDX", artifact_types.CYCLONEDX: "CycloneDX"}.get(document.artifact_type, "")
     return f"{document.kind.value} ({form})" if form else document.kind.value
 
 

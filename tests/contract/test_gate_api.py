@@ -37,9 +37,9 @@ from s3c_actions.programs.install.locate import ProgramRequest, locate_all
 from s3c_actions.programs.install.pins import CHARTS, GATEKEEPER, HELM
 from s3c_actions.steps import install_gate, pause_gate, promote_gate, uninstall_gate
 from s3c_lab import registry_server
-from s3c_lab.node import files, pki
-from s3c_lab.node.programs import KUBECTL, NODE
+from s3c_lab.node.programs import KUBECTL
 from tests.support import ROOT
+from tests.support.api_server import api_server, started
 from tests.support.cluster import CONSTRAINT, WEBHOOK, Kubectl, pod, pod_spec
 
 RECORDED = json.loads((ROOT / "tests" / "data" / "gate" / "facts.json").read_text())
@@ -101,60 +101,17 @@ class Api:
             time.sleep(0.3)
 
 
-@contextmanager
-def started(argv: list[str], log: Any, environment: dict[str, str]) -> Iterator[None]:
-    process = subprocess.Popen(argv, stdout=log, stderr=log, env={**os.environ, **environment})
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait(30)
-
-
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     folder = tmp_path_factory.mktemp("api")
-    pins = [pin for pin in NODE if pin.name in {"etcd", "kube-apiserver"}]
-    requests = [ProgramRequest(pin=pin) for pin in (*pins, KUBECTL, GATEKEEPER)]
+    requests = [ProgramRequest(pin=pin) for pin in (KUBECTL, GATEKEEPER)]
     found = locate_all(requests, cache=cache_path(os.environ), runner=Runner(os.environ), progress=Silent())
     programs = {program.name: program.path for program in found}
-    certificates = pki.node_certificates("s3c-contract")
-    for name, content in certificates.items():
-        (folder / name).write_bytes(content)
-    (folder / "tls.crt").write_bytes(certificates["apiserver.crt"])
-    (folder / "tls.key").write_bytes(certificates["apiserver.key"])
-    client, peer, secure, webhook = (registry_server.free_port() for _ in range(4))
-    kubeconfig = folder / "kubeconfig"
-    kubeconfig.write_text(files.kubeconfig("admin", secure, certificates))
-    etcd = [
-        *(str(programs["etcd"]), "--data-dir", str(folder / "etcd"), "--unsafe-no-fsync", "--log-level", "warn"),
-        *(
-            "--listen-client-urls",
-            f"http://127.0.0.1:{client}",
-            "--advertise-client-urls",
-            f"http://127.0.0.1:{client}",
-        ),
-        *("--listen-peer-urls", f"http://127.0.0.1:{peer}"),
-    ]
-    server = [
-        *(str(programs["kube-apiserver"]), f"--etcd-servers=http://127.0.0.1:{client}", f"--secure-port={secure}"),
-        *("--bind-address=127.0.0.1", f"--tls-cert-file={folder}/tls.crt", f"--tls-private-key-file={folder}/tls.key"),
-        *(f"--client-ca-file={folder}/ca.crt", f"--service-account-key-file={folder}/service-accounts.pub"),
-        f"--service-account-signing-key-file={folder}/service-accounts.key",
-        *("--service-account-issuer=https://kubernetes.default.svc", "--service-cluster-ip-range=10.96.0.0/16"),
-        *("--authorization-mode=Node,RBAC", "--disable-admission-plugins=ServiceAccount"),
-    ]
-    kubectl = Kubectl(programs["kubectl"], str(kubeconfig))
-    with ExitStack() as stack:
-        log = stack.enter_context((folder / "server.log").open("wb"))
-        stack.enter_context(started(etcd, log, {}))
-        stack.enter_context(started(server, log, {}))
-        until = time.monotonic() + 60
-        while kubectl.run("get", "namespace", "default").returncode != 0:
-            assert time.monotonic() < until, (folder / "server.log").read_text()[-3000:]
-            time.sleep(0.3)
-        cluster = connect(str(kubeconfig), "", timeout=30, temp=folder, hide=lambda _: None)
-        yield Api(kubectl, cluster, programs["gatekeeper"], folder, webhook)
+    with api_server(folder) as (kubeconfig, cluster):
+        for name in ("crt", "key"):
+            (folder / f"tls.{name}").write_bytes((folder / f"apiserver.{name}").read_bytes())
+        kubectl = Kubectl(programs["kubectl"], str(kubeconfig))
+        yield Api(kubectl, cluster, programs["gatekeeper"], folder, registry_server.free_port())
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 PACKAGES = ("chromium", "fonts-liberation", "fonts-noto-color-emoji", "fonts-dejavu-core")
 ADDRESS = "https://page.example/"
 """Where pages are said to come from; nothing is sent there."""
+MILLISECONDS = 120_000
+"""How long a page may take: machines that run tests do much else."""
 Theme = Literal["light", "dark"]
 THEMES: tuple[Theme, ...] = ("light", "dark")
 
@@ -65,6 +67,7 @@ def opened(
     context: BrowserContext = browser.new_context(
         color_scheme=theme, viewport={"width": width, "height": 900}, device_scale_factor=scale, locale="en-GB"
     )
+    context.set_default_timeout(MILLISECONDS)
     page, heard = context.new_page(), Heard()
 
     def answer(route: Route) -> None:

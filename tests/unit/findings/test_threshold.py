@@ -41,7 +41,7 @@ def test_what_is_exploited_is_named_before_what_is_critical():
 @pytest.mark.parametrize(
     ("gate", "remedy"),
     [
-        (Threshold(None, refuse=frozenset(), deny_exploited=True), "Bump what is named or let the patch step run."),
+        (Threshold(None, refuse=frozenset(), deny_exploited=True), "Bump what is named, or let the patch step run."),
         (Threshold(None, refuse=frozenset(), fixable_only=True, deny=frozenset({HIGH.id})), "Fix what is named."),
     ],
 )

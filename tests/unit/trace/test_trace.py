@@ -118,7 +118,7 @@ def test_a_break_glass_exception_stands_below_the_verdict_with_all_that_is_known
     assert max(map(len, lines)) <= text_table.WIDTH
     assert "<end>" in text
     page = story_page.render(excused).decode()
-    assert "⚠ exception sha256:012345678901 excuses CVE-2024-1, 3 h 2 min left" in page
+    assert "⚠ Exception sha256:012345678901 excuses CVE-2024-1, 3 h 2 min left" in page
     assert "<end>" not in page
 
 
