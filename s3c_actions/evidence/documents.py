@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
+from datetime import date
+from typing import Any, cast
 
 import msgspec
 
@@ -26,6 +27,7 @@ MAX_FINDINGS = 50_000
 _SEVERITY = re.compile(r"^Severity: *([A-Za-z]+)", re.MULTILINE)
 _PACKAGE = re.compile(r"^Package: *(\S.*)$", re.MULTILINE)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_SHARE = re.compile(r"[01]\.[0-9]{5}")
 _FIXED = re.compile(r"^Fixed [Vv]ersion: *(\S.*)$", re.MULTILINE)
 
 
@@ -84,7 +86,7 @@ def read_sarif(content: bytes) -> SarifReport:
     statement = _map(properties.get(STATEMENT))
     driver = _map(_map(runs[0].get("tool")).get("driver"))
     return SarifReport(
-        findings=tuple(sorted(findings, key=lambda finding: (-finding.severity, finding.package, finding.id))),
+        findings=tuple(sorted(findings, key=_urgency)),
         fixable=fixable,
         counted=frozenset.intersection(*map(_counted, runs)),
         omitted=sum(_omitted(run) for run in runs),
@@ -99,13 +101,47 @@ def read_sarif(content: bytes) -> SarifReport:
     )
 
 
+def _urgency(finding: AttachedFinding) -> tuple[object, ...]:
+    return not finding.exploited_since, -finding.severity, finding.package, finding.id
+
+
 def _exploited(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield id and day of each finding that a run states to be exploited, in the names of a statement or a report."""
     for result in run["results"]:
         own = _map(result.get("properties"))
-        day = _text(own.get("exploited-since")) or _text(own.get("exploitedSince"))
-        if _DAY.fullmatch(day):
+        if day := _exploited_since(own):
             yield _text(own.get("id")) or _text(result.get("ruleId")), day
+
+
+def _exploited_since(own: Mapping[str, Any]) -> str:
+    return _day(own.get("exploited-since")) or _day(own.get("exploitedSince")) or _day(own.get("exploited_since"))
+
+
+def _attacks(own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a result states of attacks, in the names of a statement, a report or `result.json`."""
+    since = _exploited_since(own)
+    return {
+        "exploited_since": since,
+        "exploited_due": _day(own.get("exploitedDue")) or _day(own.get("exploited_due")) if since else "",
+        "ransomware": bool(since) and True in (own.get("knownRansomware"), own.get("ransomware")),
+        "epss": _share(own.get("epss")),
+    }
+
+
+def _day(value: object) -> str:
+    """Return a day that there is, `2021-12-10`; empty for anything else."""
+    text = _text(value)
+    try:
+        return date.fromisoformat(text).isoformat() if _DAY.fullmatch(text) else ""
+    except ValueError:
+        return ""
+
+
+def _share(value: object) -> float | None:
+    """Return a number from 0 to 1, which a statement writes as text; None for anything else."""
+    stated = _SHARE.fullmatch(value) if isinstance(value, str) else type(value) in {int, float}
+    share = float(cast("str | float", value)) if stated else None
+    return share if share is not None and 0 <= share <= 1 else None
 
 
 def _statement(run: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -144,6 +180,7 @@ def _results(run: Mapping[str, Any]) -> Iterator[tuple[AttachedFinding, bool, bo
             or _text(_map(result.get("message")).get("text")),
             url=_text(rule.get("helpUri")),
             reason=_justification(suppressions),
+            **_attacks(own),
         )
         fixable = own.get("fixable")
         yield (
@@ -333,6 +370,7 @@ def _read_findings(value: object) -> tuple[AttachedFinding, ...]:
             fixed=_text(entry.get("fixed_version")),
             title=_text(entry.get("title")),
             reason=_text(entry.get("reason")),
+            **_attacks(entry),
         )
         for entry in map(_map, listed)
     )

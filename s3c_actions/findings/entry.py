@@ -59,6 +59,16 @@ class FindingEntry(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_f
         Annotated[float, Meta(ge=0, le=1)] | UnsetType,
         Meta(description="FIRST's estimate that it is exploited within 30 days (EPSS); missing where there is none."),
     ] = UNSET
+    exploited_due: Annotated[
+        Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | UnsetType,
+        Meta(
+            description="The day by which CISA wants it mended, of one that is exploited; missing where it names none."
+        ),
+    ] = UNSET
+    ransomware: Annotated[
+        Literal[True] | UnsetType,
+        Meta(description="That CISA knows of its use for ransomware; missing where it does not."),
+    ] = UNSET
     from_base: Annotated[
         bool | UnsetType, Meta(description="Whether it came with the base image; missing where that is not known.")
     ] = UNSET
@@ -115,6 +125,8 @@ def _facts(finding: Finding) -> dict[str, Any]:
         "detail": finding.detail,
         "exploited_since": (known.since if known is not None else "") or UNSET,
         "epss": known.epss if known is not None and known.epss is not None else UNSET,
+        "exploited_due": (known.due if known is not None else "") or UNSET,
+        "ransomware": True if known is not None and known.ransomware else UNSET,
         "from_base": UNSET if finding.from_base is None else finding.from_base,
     }
 

@@ -61,7 +61,14 @@ class TracedSignature(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttachedFinding(msgspec.Struct, frozen=True, kw_only=True):
-    """A finding of an attached report, as far as its format states it."""
+    """A finding of an attached report, as far as its format states it.
+
+    Attributes:
+        exploited_since: the day on which CISA listed it as exploited; empty where the report states none.
+        exploited_due: the day by which CISA wants it mended.
+        ransomware: whether CISA knows of its use for ransomware.
+        epss: FIRST's estimate, from 0 to 1, that it is exploited within 30 days; None where the report states none.
+    """
 
     id: str
     severity: Severity
@@ -71,6 +78,10 @@ class AttachedFinding(msgspec.Struct, frozen=True, kw_only=True):
     title: str = ""
     url: str = ""
     reason: str = ""
+    exploited_since: str = ""
+    exploited_due: str = ""
+    ransomware: bool = False
+    epss: float | None = None
 
 
 class DocumentKind(StrEnum):

@@ -141,6 +141,7 @@ def _environment() -> jinja2.Environment:
         "trust": _TRUST.__getitem__,
         "url": escape.url,
         "findings": _findings,
+        "attacks": story_text.describe_attacks,
     }
     return environment
 

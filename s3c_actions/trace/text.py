@@ -12,6 +12,7 @@ from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import join_words, plural, short_digest
 from s3c_actions.findings.headline import RATED, format_count, list_counts
 from s3c_actions.findings.model import Severity
+from s3c_actions.report.formats.sentences import LIKELY, format_share
 from s3c_actions.report.formats.text_table import WIDTH, cut_line, fit_column
 from s3c_actions.report.render.escape import line
 from s3c_actions.trace.model import (
@@ -146,6 +147,18 @@ def describe_original(story: Trace, ancestor: Ancestor) -> str:
     return f"{describe_counts(counts)}, by the signed result.json" if counts is not None else ""
 
 
+def describe_attacks(finding: AttachedFinding) -> str:
+    """Return what a report states of attacks: `exploited since 2021-12-10, due 2021-12-24, used for ransomware`.
+
+    Of one that is not exploited, the estimate that it will be, where that is likely.
+    """
+    if not finding.exploited_since:
+        likely = finding.epss is not None and finding.epss >= LIKELY
+        return f"EPSS {format_share(finding.epss)}" if likely and finding.epss is not None else ""
+    due = f", due {finding.exploited_due}" if finding.exploited_due else ""
+    return f"exploited since {finding.exploited_since}{due}{', used for ransomware' if finding.ransomware else ''}"
+
+
 def describe_document(document: AttachedDocument) -> str:
     """Describe the content of a document, in a clause."""
     if document.problem:
@@ -153,7 +166,9 @@ def describe_document(document: AttachedDocument) -> str:
     if document.counts is not None:
         more = f", {document.omitted:,} more not listed" if document.omitted else ""
         fixable = f"; {document.fixable:,} can be fixed" if document.findings else ""
-        return describe_counts(document.counts) + more + fixable
+        exploited = sum(bool(finding.exploited_since) for finding in document.findings)
+        attacked = f"{exploited:,} exploited, " if exploited else ""
+        return attacked + describe_counts(document.counts) + more + fixable
     return document.told or ("not looked into" if not document.read else document.artifact_type or "of no known type")
 
 
@@ -211,12 +226,15 @@ def _change_rows(change: PatchChange) -> list[str]:
 
 
 def _finding_rows(name: str, findings: Sequence[AttachedFinding]) -> list[str]:
-    lines = [
-        f"{name:<8}{finding.severity.name:<9}{fit_column(line(finding.id), 20)} "
-        f"{fit_column(line(finding.package), 24)} "
-        + line(finding.reason or (f"fixed in {finding.fixed}" if finding.fixed else "no fix yet"))
-        for finding in findings[:MAX_FINDINGS]
-    ]
+    lines = []
+    for finding in findings[:MAX_FINDINGS]:
+        lines.append(
+            f"{name:<8}{finding.severity.name:<9}{fit_column(line(finding.id), 20)} "
+            f"{fit_column(line(finding.package), 24)} "
+            + line(finding.reason or (f"fixed in {finding.fixed}" if finding.fixed else "no fix yet"))
+        )
+        if attacks := describe_attacks(finding):
+            lines.append(f"{'':<17}{attacks}")
     return lines + ([f"{'':<8}… and {len(findings) - MAX_FINDINGS:,} more"] if len(findings) > MAX_FINDINGS else [])
 
 

@@ -27,7 +27,10 @@ MIXED = outcomes.report(
 )
 ATTACKS = ExploitationFacts(
     catalogue=KevCatalogue(
-        released="2026-11-22T15:00:10Z", added={"CVE-2024-0003": "2026-11-22", "CVE-2024-0004": "2024-05-06"}
+        released="2026-11-22T15:00:10Z",
+        added={"CVE-2024-0003": "2026-11-22", "CVE-2024-0004": "2024-05-06"},
+        due={"CVE-2024-0003": "2026-12-13"},
+        ransomware=frozenset({"CVE-2024-0003"}),
     ),
     scores=EpssScores(scored="2026-11-22", rows=[b"CVE-2024-0001,0.00043,0.1", b"CVE-2024-0002,0.41210,0.97"]),
 )

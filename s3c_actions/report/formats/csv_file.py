@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 HEADER = (
     *("severity", "kind", "id", "package", "installed", "fixed", "status", "type", "target", "line", "title"),
     *("score", "url", "purl", "suppressed", "image", "digest", "platform", "exploited_since", "epss"),
+    *("exploited_due", "ransomware", "origin"),
 )
-_OF_FINDINGS = HEADER[:-5]
+_LATER = 5
+"""Columns after those of the image; rows on what is not shown leave them empty."""
+_OF_FINDINGS = HEADER[: -3 - _LATER]
 
 HIDDEN = "not shown"
 """The kind of a row about findings that are not among the rows."""
@@ -33,10 +36,10 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
     of_image = f",{_joined((report.image, report.digest, report.platform))},"
     # Python's csv module checks each character separately: three quarters of the time of a large report.
     rows = (
-        f"{_joined(_row(finding))}{of_image}{_exploitation(finding)}\r\n"
+        f"{_joined(_row(finding))}{of_image}{_exploitation(finding)},{_origin(finding)}\r\n"
         for finding in (*report.findings, *report.suppressed)
     )
-    notes = (f"{_joined(_hidden_row(*note))}{of_image},\r\n" for note in _hidden(report))
+    notes = (f"{_joined(_hidden_row(*note))}{of_image}{',' * (_LATER - 1)}\r\n" for note in _hidden(report))
     return f"{','.join(HEADER)}\r\n{''.join(rows)}{''.join(notes)}".encode()
 
 
@@ -79,11 +82,17 @@ def _quote_field(text: str) -> str:
 
 
 def _exploitation(finding: Finding) -> str:
-    """Return the last two cells: the day on which it was listed as exploited, and the EPSS estimate from 0 to 1."""
+    """Return four cells: since when it is listed as exploited, EPSS from 0 to 1, due by when, use for ransomware."""
     known = finding.exploitation
     if known is None:
-        return ","
-    return f"{known.since},{'' if known.epss is None else f'{known.epss:.5f}'}"
+        return ",,,"
+    estimate = "" if known.epss is None else f"{known.epss:.5f}"
+    return f"{known.since},{estimate},{known.due},{'known' if known.ransomware else ''}"
+
+
+def _origin(finding: Finding) -> str:
+    """Return the last cell: whether it came with the base image or is the image's own; empty where nobody compared."""
+    return {True: "base", False: "own", None: ""}[finding.from_base]
 
 
 def _row(finding: Finding) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from s3c_actions.findings.headline import (
     tally,
 )
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity, count_by_severity
-from s3c_actions.report.formats.sentences import format_share
+from s3c_actions.report.formats.sentences import describe_demand, format_share
 from s3c_actions.report.render import escape, page
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def _row(finding: Finding, new: bool) -> list[Any]:
     """Return the values that the script reads.
 
     Severity, kind, id, link, package, installed, fixed, place, title, score, new, reason, fixable, exploited since,
-    EPSS, own.
+    EPSS, own, what CISA says besides.
     """
     known = finding.exploitation
     place = finding.place
@@ -232,6 +232,7 @@ def _row(finding: Finding, new: bool) -> list[Any]:
         known.since if known is not None else "",
         known.epss if known is not None else None,
         int(not finding.from_base),
+        ", ".join(describe_demand(known)) if known is not None else "",
     ]
 
 
@@ -241,6 +242,7 @@ def _static_row(row: list[Any]) -> dict[str, Any]:
         "word": Severity(row[0]).title,
         "class": Severity(row[0]).name.lower(),
         "since": row[13],
+        "demand": row[16],
         "likelihood": "" if row[14] is None else format_share(row[14]),
     }
 

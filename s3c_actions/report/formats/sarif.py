@@ -261,6 +261,10 @@ def _exploitation(known: Exploitation) -> dict[str, Any]:
     facts: dict[str, Any] = {"knownExploited": known.known_exploited}
     if known.known_exploited:
         facts["exploitedSince"] = known.since
+        if known.due:
+            facts["exploitedDue"] = known.due
+        if known.ransomware:
+            facts["knownRansomware"] = True
     return facts if known.epss is None else facts | {"epss": known.epss}
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from s3c_actions.findings.model import Finding, FindingKind, ScanReport
+from s3c_actions.findings.model import Exploitation, Finding, FindingKind, ScanReport
+
+LIKELY = 0.1
+"""The EPSS estimate from which a table names it."""
 
 
 def describe(report: ScanReport, finding: Finding) -> str:
@@ -26,7 +29,15 @@ def describe(report: ScanReport, finding: Finding) -> str:
 def describe_exploitation(finding: Finding) -> str:
     """Return what is known of attacks, as a clause; empty when it is not listed, or when that is not known."""
     known = finding.exploitation
-    return f"Known to be exploited (CISA, {known.since})" if known is not None and known.known_exploited else ""
+    if known is None or not known.known_exploited:
+        return ""
+    return f"Known to be exploited ({'; '.join(('CISA, ' + known.since, *describe_demand(known)))})"
+
+
+def describe_demand(known: Exploitation) -> tuple[str, ...]:
+    """Return what CISA says besides of one that is exploited: `due 2021-12-24`, `used for ransomware`."""
+    due = (f"due {known.due}",) if known.due else ()
+    return (*due, "used for ransomware") if known.ransomware else due
 
 
 def format_epss(finding: Finding) -> str:

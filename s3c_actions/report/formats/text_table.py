@@ -11,7 +11,7 @@ from s3c_actions.findings.base_image import describe_origin
 from s3c_actions.findings.headline import NO_GATE, describe_findings, describe_limits, tally
 from s3c_actions.findings.identity import COLLECTIVE_TARGETS
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, count_by_severity
-from s3c_actions.report.formats.sentences import format_epss
+from s3c_actions.report.formats.sentences import describe_demand, format_epss
 from s3c_actions.report.render.escape import line
 
 if TYPE_CHECKING:
@@ -134,9 +134,11 @@ def _row(finding: Finding) -> tuple[str, ...]:
 
 def _row_with_exploitation(finding: Finding) -> tuple[str, ...]:
     """Return the cells, with the day on which it was listed as exploited and the likelihood that it will be."""
-    severity, *others = _row(finding)
+    severity, *others, title = _row(finding)
     known = finding.exploitation
-    return (severity, (known.since if known is not None else "") or "-", format_epss(finding) or "-", *others)
+    demand = describe_demand(known) if known is not None else ()
+    title = ": ".join(filter(None, (", ".join(demand), title)))
+    return (severity, (known.since if known is not None else "") or "-", format_epss(finding) or "-", *others, title)
 
 
 def _table(columns: Sequence[str], rows: Iterable[tuple[str, ...]]) -> list[str]:

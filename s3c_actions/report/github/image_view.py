@@ -44,7 +44,7 @@ from s3c_actions.report.document import (
     ScanEntry,
     SignEntry,
 )
-from s3c_actions.report.formats.sentences import format_share
+from s3c_actions.report.formats.sentences import LIKELY, format_share
 from s3c_actions.report.github import comparison_view
 from s3c_actions.report.github.smoke_view import describe_smoke
 from s3c_actions.report.render import escape
@@ -54,8 +54,6 @@ from s3c_actions.signing.certificates import SHORT_LIFE
 MAX_IDS = 8
 MAX_WARNINGS = 10
 MAX_FILES = 12
-LIKELY = 0.1
-"""The EPSS estimate from which a table names it."""
 EXPIRY_NOTICE_DAYS = 30
 """Days before the expiry of a certificate from which a warning is shown."""
 RATED_SEVERITIES = ("critical", "high", "medium", "low")
@@ -756,7 +754,9 @@ def findings_table(
 def _exploitation(finding: FindingEntry) -> str:
     """Return what is known of attacks, for the cell of the id; empty when it is neither exploited nor likely to be."""
     if finding.exploited_since is not UNSET:
-        return f"<br/>**exploited** ({escape.markdown(finding.exploited_since, 10)})"
+        due = f", due {escape.markdown(finding.exploited_due, 10)}" if finding.exploited_due is not UNSET else ""
+        ransomware = ", ransomware" if finding.ransomware is not UNSET else ""
+        return f"<br/>**exploited** ({escape.markdown(finding.exploited_since, 10)}{due}{ransomware})"
     likely = finding.epss is not UNSET and finding.epss >= LIKELY
     return f"<br/>EPSS {format_share(finding.epss)}" if likely and finding.epss is not UNSET else ""
 

@@ -2,8 +2,8 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const SEVERITY = ["unknown", "low", "medium", "high", "critical"];
-  const [SEV, KIND, ID, URL_, PACKAGE, INSTALLED, FIXED, PLACE, TITLE, SCORE, NEW, REASON, FIXABLE, SINCE, EPSS, OWN] =
-    Array(16).keys();
+  const [SEV, KIND, ID, URL_, PACKAGE, INSTALLED, FIXED, PLACE, TITLE, SCORE, NEW, REASON, FIXABLE, SINCE, EPSS, OWN, DEMAND] =
+    Array(17).keys();
   const PAGE = 200;
   const MORE = 1000;
   const body = document.getElementById("rows");
@@ -78,6 +78,7 @@
         const badge = make("span", "exploited", "badge attacked");
         badge.title = "listed by CISA on " + row[SINCE];
         cell.append(badge, make("small", row[SINCE]));
+        if (row[DEMAND]) cell.append(make("small", row[DEMAND]));
       }
       return cell;
     },

@@ -27,7 +27,7 @@ from s3c_actions.trace import document as story_json
 from s3c_actions.trace import page as story_page
 from s3c_actions.trace import text as story_text
 from s3c_actions.trace.model import AdmissionVerdict, Trace, TraceJudgement
-from tests.support import outcomes, stories
+from tests.support import outcomes, situations, stories
 from tests.support.hostile import HOSTILE, TEXTS
 from tests.unit.report.test_hostile import ANY, Page, unprintable
 
@@ -222,6 +222,48 @@ def test_our_own_report_and_its_difference() -> None:
     change = documents.compare_attached(before, after, "both")
     assert len(change.fixed) == len(chained.patch.fixed)
     assert [one.id for one in change.left] == ["CVE-2024-0009"]
+
+
+def test_what_a_report_states_of_attacks_is_marked_everywhere() -> None:
+    attached = documents.read_sarif(sarif.render(situations.EXPLOITED, rendering.Rendering()))
+    first, *others = attached.findings
+    assert (first.id, first.severity) == ("CVE-2024-0003", Severity.LOW), "the exploited come first"
+    assert (first.exploited_since, first.exploited_due, first.ransomware) == ("2026-11-22", "2026-12-13", True)
+    assert [one.epss for one in others] == [0.00043, 0.4121]
+    words = "exploited since 2026-11-22, due 2026-12-13, used for ransomware"
+    assert story_text.describe_attacks(first) == words
+    assert [story_text.describe_attacks(one) for one in others] == ["", "EPSS 41.2%"]
+    story = stories.patched()
+    assert story.change is not None
+    newest = replace(story.subject.reports[0], findings=attached.findings)
+    assert story_text.describe_document(newest).startswith("1 exploited, ")
+    marked = replace(
+        story,
+        subject=replace(story.subject, documents=(newest,)),
+        change=replace(story.change, left=attached.findings),
+    )
+    assert f"\n{'':<19}{words}\n" in story_text.render(marked)
+    page = story_page.render(marked).decode()
+    assert page.count('<span class="badge critical">exploited</span>') == 2, "in what is left, and in the report"
+    assert f"<small>{words}</small>" in page
+    checked(marked)
+
+
+@pytest.mark.parametrize("value", ["2026-02-30", "<b>2026-01-01</b>", 20260101, None, ["2026-01-01"], "2026-01-01\n"])
+def test_hostile_facts_of_attacks_are_not_known(value: object) -> None:
+    names = ("exploited-since", "exploitedSince", "exploitedDue", "knownRansomware", "epss")
+    result = {"ruleId": "CVE-2026-1", "message": {}, "properties": dict.fromkeys(names, value)}
+    content = {"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "x"}}, "results": [result]}]}
+    report = documents.read_sarif(json.dumps(content).encode())
+    (finding,) = report.findings
+    assert (finding.exploited_since, finding.exploited_due, finding.ransomware, finding.epss) == ("", "", False, None)
+    assert report.exploited == {}
+
+
+@pytest.mark.parametrize(("value", "share"), [("0.97559", 0.97559), (1, 1.0), ("1.50000", None), (2, None), (-1, None),
+                                              (True, None), ("1e-5", None), (float("inf"), None)])  # fmt: skip
+def test_an_estimate_is_a_number_from_0_to_1(value: object, share: float | None) -> None:
+    assert documents._share(value) == share
 
 
 def test_a_report_by_another_tool() -> None:

@@ -51,6 +51,9 @@ def test_what_is_exploited_is_said_before_its_fix() -> None:
     )
     sentence = describe(REPORT, exploited)
     assert sentence.endswith("(Low): bad. Known to be exploited (CISA, 2021-12-10). Fixed in 3.0.11-1~deb12u2.")
+    asked = Exploitation(known_exploited=True, since="2021-12-10", epss=None, due="2021-12-24", ransomware=True)
+    sentence = describe(REPORT, replace(exploited, exploitation=asked))
+    assert "Known to be exploited (CISA, 2021-12-10; due 2021-12-24; used for ransomware)." in sentence
     assert "xploited" not in describe(REPORT, unlikely)
     assert [format_epss(finding) for finding in (exploited, unlikely, unrated)] == ["97.6%", "0.04%", ""]
 
