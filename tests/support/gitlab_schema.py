@@ -52,6 +52,11 @@ _VULNERABILITY = _object(
     severity={"enum": ["Info", "Unknown", "Low", "Medium", "High", "Critical"]},
     solution={"type": "string", "maxLength": 7000},
     links=_list(_object({"url": _URL})),
+    # `named_list`, of which we write texts alone.
+    details={
+        "type": "object",
+        "additionalProperties": _object({"name": _TEXT, "type": {"const": "text"}, "value": {"type": "string"}}),
+    },
     cvss_vectors=_list(_object({"vendor": _TEXT, "vector": _VECTOR}), minItems=1, maxItems=10),
 )
 _SCAN = _object(

@@ -15,9 +15,10 @@ import msgspec
 
 import s3c_actions
 from s3c_actions.core.text import counted
+from s3c_actions.findings.base_image import describe_origin
 from s3c_actions.findings.headline import describe_exploited, describe_hidden, tally
 from s3c_actions.findings.identity import image_identity, number_occurrences
-from s3c_actions.findings.model import Finding, FindingKind, ScanReport
+from s3c_actions.findings.model import Finding, FindingKind, ScanReport, count_by_severity
 from s3c_actions.report.formats.sentences import describe_exploitation
 from s3c_actions.report.render import escape
 
@@ -74,6 +75,9 @@ def _messages(report: ScanReport) -> Iterator[str]:
     if hidden := describe_hidden(numbers):
         yield f"{hidden[0].upper()}{hidden[1:]}."
     others = sum(finding.kind is not FindingKind.VULNERABILITY for finding in report.findings)
+    if report.base_image is not None:
+        own, inherited = describe_origin(count_by_severity(report.own), count_by_severity(report.inherited or ()))
+        yield f"{own}, {inherited}: {escape.line(report.base_image.name, 300)}"
     if others:
         yield f"{counted(others, 'finding')} of other kinds: see the other reports."
     if report.suppressed:
@@ -108,7 +112,16 @@ def _vulnerabilities(report: ScanReport) -> Iterator[dict[str, Any]]:
         }
         if _CVSS.fullmatch(finding.vector):
             row["cvss_vectors"] = [{"vendor": escape.line(finding.source) or "unknown", "vector": finding.vector}]
+        if finding.from_base is not None:
+            row["details"] = {"origin": {"name": "Origin", "type": "text", "value": _origin(report, finding)}}
         yield row
+
+
+def _origin(report: ScanReport, finding: Finding) -> str:
+    if not finding.from_base:
+        return "the image's own"
+    base = report.base_image.name if report.base_image is not None else ""
+    return escape.line(f"its base image {base}".rstrip(), 500)
 
 
 def _solution(finding: Finding) -> str:

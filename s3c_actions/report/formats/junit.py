@@ -45,7 +45,7 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
         {"name": escape.line(report.image), **counts, **({"timestamp": created[0]} if created else {})},
     )
     limits = describe_limits(rendering.scope)
-    facts = {"digest": report.digest, "limits": limits}
+    facts = {"digest": report.digest, "limits": limits, **_origin(report)}
     if any(facts.values()):
         properties = SubElement(suite, "properties")
         for name, value in facts.items():
@@ -66,12 +66,24 @@ def render(report: ScanReport, rendering: Rendering) -> bytes:
     return data
 
 
+def _origin(report: ScanReport) -> dict[str, str]:
+    """Return the base image and how many findings are whose; nothing where that is not known."""
+    if report.base_image is None:
+        return {}
+    inherited = str(len(report.inherited or ()))
+    return {"base-image": report.base_image.name, "own": str(len(report.own)), "inherited": inherited}
+
+
 def _case(suite: Element, finding: Finding) -> Element:
     what = " ".join(filter(None, (finding.package, finding.installed))) or finding.place
     name = escape.line(f"[{finding.severity.name}] {finding.id} {what}")
-    return SubElement(
+    case = SubElement(
         suite, "testcase", {"classname": escape.line(finding.place or finding.kind), "name": name, "time": "0"}
     )
+    if finding.from_base is not None:
+        origin = "base" if finding.from_base else "own"
+        SubElement(SubElement(case, "properties"), "property", {"name": "origin", "value": origin})
+    return case
 
 
 def _lines(finding: Finding) -> Iterator[str]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from msgspec.structs import replace
 
 from s3c_actions.findings.base_image import BaseImage, attribute
 from s3c_actions.findings.model import ScanReport, Severity
-from s3c_actions.report.formats import html_page, sarif, text_table
+from s3c_actions.report.formats import csv_file, gitlab, html_page, junit, sarif, text_table
 from s3c_actions.report.github.image_view import view
 from s3c_actions.report.rendering import Rendering
 from s3c_actions.result import outputs
 from s3c_actions.result.model import ImageOutcome, Outcome
-from tests.support import outcomes
+from tests.support import gitlab_schema, outcomes
 from tests.support.hostile import TEXTS
 
 NAME = "docker.io/library/python:3.12-slim"
@@ -92,3 +94,31 @@ def test_a_hostile_name_of_a_base_stays_text(text: str) -> None:
     assert origin.startswith("Of these, **1 of its own (1 high)** and 2 of its base (1 high, 1 low), ")
     table = text_table.render(found, Rendering()).decode()
     assert all(character.isprintable() or character == "\n" for character in table)
+
+
+def test_csv_has_a_column_for_it() -> None:
+    for known, words in ((True, ["own", "base", "base"]), (False, ["", "", ""])):
+        rows = list(csv.DictReader(csv_file.render(report(known=known), Rendering()).decode().splitlines()))
+        assert sorted(row["origin"] for row in rows) == sorted(words)
+
+
+def test_junit_has_a_property_of_each_case_and_the_numbers_of_all() -> None:
+    suite = ElementTree.fromstring(junit.render(report(), Rendering())).find("testsuite")
+    assert suite is not None
+    numbers = {one.get("name"): one.get("value") for one in suite.findall("properties/property")}
+    assert (numbers["base-image"], numbers["own"], numbers["inherited"]) == (NAME, "1", "2")
+    origins = [one.get("value") for one in suite.findall("testcase/properties/property")]
+    assert sorted(filter(None, origins)) == ["base", "base", "own"]
+    assert b"origin" not in junit.render(report(known=False), Rendering())
+
+
+@TEXTS
+def test_gitlab_has_a_detail_of_each_vulnerability(text: str) -> None:
+    document = json.loads(gitlab.render(report(text), Rendering()))
+    gitlab_schema.CONTAINER_SCANNING.validate(document)
+    origins = [one["details"]["origin"]["value"] for one in document["vulnerabilities"]]
+    assert origins.count("the image's own") == 1
+    assert sum(origin.startswith("its base image") for origin in origins) == 2
+    (message,) = [one["value"] for one in document["scan"]["messages"] if "of its base" in one["value"]]
+    assert message.startswith("1 of its own (1 high), 2 of its base (1 high, 1 low)")
+    assert "details" not in gitlab.render(report(known=False), Rendering()).decode()
