@@ -61,7 +61,9 @@ PICTURES = (
     Picture("trace", lambda _theme: story_page.render(scenes.traced()).decode(), part="body", height=980),
     Picture(
         "fleet",
-        lambda _theme: fleet_page.render(fleets.report(3000, working=600, shards=24, nights=30)).decode(),
+        lambda _theme: fleet_page.render(
+            fleets.report(3000, working=600, shards=24, nights=30, forecast=True)
+        ).decode(),
         part="body",
         height=1000,
     ),
