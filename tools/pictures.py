@@ -64,7 +64,9 @@ PICTURES = (
     Picture("excused", lambda _theme: story_page.render(scenes.excused()).decode(), part="body", height=620),
     Picture(
         "fleet",
-        lambda _theme: fleet_page.render(fleets.report(3000, working=600, shards=24, nights=30)).decode(),
+        lambda _theme: fleet_page.render(
+            fleets.report(3000, working=600, shards=24, nights=30, forecast=True)
+        ).decode(),
         part="body",
         height=1000,
     ),

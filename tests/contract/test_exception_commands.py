@@ -18,6 +18,8 @@ from s3c_actions.core import artifact_types
 from s3c_actions.core.exception_document import ExceptionGrant, Revocation
 from s3c_actions.core.process import Runner
 from s3c_actions.core.reference import Reference
+from s3c_actions.fleet import report_document
+from s3c_actions.fleet.report_document import FleetReport
 from s3c_actions.registry import Registry, Writer
 from s3c_actions.registry.artifacts import push_artifact
 from s3c_actions.registry.credentials import Logins
@@ -238,3 +240,35 @@ def test_a_signer_of_exceptions_signs_no_image_and_no_finding_denied_by_name_is_
     refusals, listed, _ = world.check(image, code=1)
     assert refusals.keys() == {"stranger-image", "denied-finding"}
     assert [one["ignored"] for one in listed] == [""]
+
+
+def test_a_fleets_report_finds_the_exception_by_itself_and_when_the_image_is_lost(world: World) -> None:
+    image = world.image("of-a-fleet")
+    images = f"images: [{{image: {world.registry}/rows/of-a-fleet:1.0}}]"
+    (world.folder / "fleet.yaml").write_text(f"version: 1\ndefaults: {{policy: s3c-policy.yaml}}\n{images}\n")
+    (world.folder / "no-results").mkdir()
+
+    def report() -> FleetReport:
+        world.run("fleet", "plan", "--output", "plan.json")
+        world.run("fleet", "report", "--plan", "plan.json", "--results", "no-results", code=3)
+        return report_document.read(world.folder / "s3c-out" / "fleet-report.json", field="earlier-report")
+
+    def losses(of: FleetReport) -> list[tuple[bool, str]]:
+        (reported,) = of.images
+        return [(loss.now, reason.partition(",")[0]) for loss in reported.losses or () for reason in loss.reasons]
+
+    refused = [(True, "it has 1 refused finding")]
+    before = report()
+    assert (losses(before)[:1], before.exceptions) == (refused, ())
+    world.grant(image)
+    granted = report()
+    (exception,) = granted.exceptions
+    assert exception.id.startswith(f"{FINDING} (break-glass until ")
+    assert (exception.who, exception.images, granted.images[0].expiring) == ("Ada of platform", 1, (0,))
+    assert [moment for moment, _ in losses(granted)][:1] == [False], "admitted, until the exception ends"
+    page = (world.folder / "s3c-out" / "fleet.html").read_text()
+    assert "23 h 59 min left" in page
+    world.run("exception", "revoke", image, *SAYS, *world.key("oncall"))
+    revoked = report()
+    assert revoked.exceptions == ()
+    assert losses(revoked)[0][0]

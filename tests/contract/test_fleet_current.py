@@ -14,7 +14,7 @@ import pytest
 from s3c_actions.core import artifact_types
 from s3c_actions.core.reference import Reference
 from s3c_actions.fleet import plan as plans
-from s3c_actions.fleet import store
+from s3c_actions.fleet import report_document, store
 from s3c_actions.registry import Registry, Writer
 from s3c_actions.registry.artifacts import push_artifact
 from s3c_actions.registry.credentials import Logins
@@ -144,6 +144,34 @@ def test_only_what_is_proved_current_is_left_out(world: World) -> None:
     assert "of its patch 1.0-1" in by_row["rows/patched"].reason
     assert by_row["rows/clean"].counts["HIGH"] == 0
     assert ended.result["plan"]["current"] == 2
+
+
+def test_the_report_forecasts_what_the_policy_refuses_of_each(world: World) -> None:
+    fleet(world, *TABLE)
+    (world.folder / "s3c-policy.yaml").write_text(POLICY + "report: {maximum-age: 3d}\n")
+    try:
+        world.run("fleet", "plan", "--output", "ahead.json")
+        (world.folder / "no-results").mkdir(exist_ok=True)
+        ended = world.run("fleet", "report", "--plan", "ahead.json", "--results", "no-results", code=3)
+    finally:
+        (world.folder / "s3c-policy.yaml").write_text(POLICY)
+    report = report_document.read(world.folder / "s3c-out" / "fleet-report.json", field="earlier-report")
+    losses = {Reference.parse(image.image).repository.partition("/")[2]: image.losses for image in report.images}
+    assert None not in losses.values(), report.notes
+    now = {row for row, found in losses.items() if found and found[0].now}
+    assert now == {row for row, why in TABLE.items() if why} - {"stale"}
+    assert losses["clean"] == losses["patched"] == ()
+    (stale,) = losses["stale"] or ()
+    assert (stale.now, "older than 3d" in stale.reasons[0]) == (False, True), "no result renews its report"
+    assert datetime.fromisoformat(stale.at) == (NOW - timedelta(hours=30)).replace(microsecond=0) + timedelta(days=3)
+    assert f"{len(now) + 1} images are refused at the next start: {len(now)} now, 1 from" in ended.stdout
+    (patched,) = [image for image in report.images if image.image.startswith(f"{world.registry}/rows/patched:")]
+    assert patched.reference != f"{world.registry}/rows/patched@{Reference.parse(patched.image).digest}"
+    assert world.run(
+        "fleet", "report", "--plan", "ahead.json", "--results", "no-results", "--forecast-days", "0", code=3
+    )
+    report = report_document.read(world.folder / "s3c-out" / "fleet-report.json", field="earlier-report")
+    assert report.figures.losing is None
 
 
 def test_without_a_policy_nothing_counts(world: World) -> None:

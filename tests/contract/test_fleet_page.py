@@ -22,8 +22,8 @@ from tests.unit.fleet.test_page import hostile
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-REPORT = fleets.report(3000, working=600, shards=24, nights=30)
-SMALL = fleets.report(150, working=120, nights=3)
+REPORT = fleets.report(3000, working=600, shards=24, nights=30, forecast=True)
+SMALL = fleets.report(150, working=120, nights=3, forecast=True)
 SOURCE = fleet_page.render(REPORT).decode()
 SMALL_SOURCE = fleet_page.render(SMALL).decode()
 

@@ -13,11 +13,14 @@ from msgspec.structs import replace
 from s3c_actions.core.errors import OutsideError, Refused
 from s3c_actions.findings.model import Finding, Severity, rank_findings
 from s3c_actions.fleet import summarize
+from s3c_actions.fleet.outlook import Outlook, Subject
 from s3c_actions.fleet.plan import CurrentImage, Plan, PlannedImage, UnplannedImage
 from s3c_actions.fleet.report_document import FleetReport, TrendPoint
 from s3c_actions.fleet.summarize import ShardResult
 from s3c_actions.policy import model as policies
+from s3c_actions.policy.forecast import Change
 from s3c_actions.policy.model import Policy
+from s3c_actions.policy.objection import Objection
 from s3c_actions.report.document import ResultDocument
 from s3c_actions.result.model import Admission, ImageOutcome, LeftFinding, Outcome, PatchResult
 from tests.support import outcomes
@@ -193,6 +196,25 @@ def document(*images: ImageOutcome) -> ResultDocument:
     return outcomes.document(Outcome(command="chain", images=images))
 
 
+def look_ahead(subjects: Sequence[Subject]) -> dict[str, Outlook]:
+    """What policies refuse of every seventh image: of some already, of others when a grace or a signature ends."""
+    texts = (
+        "it has 1 refused finding, CVE-2026-1187 (HIGH, libssl3, fixed in 3.0.15): patch it",
+        "the grace of CVE-2026-2204 (HIGH, libcurl4, fixed in 8.5.0) ends: patch it",
+        "the signature of the image ends: sign again, with a certificate that is valid for longer",
+    )
+
+    def outlook(number: int) -> Outlook:
+        if number % 7:
+            return Outlook()
+        code = ("finding", "finding", "ended-signature")[number % 3]
+        days = (number % 3) * (1 + number % 5)
+        objection = Objection(code, texts[number % 3])
+        return Outlook(changes=(Change(at=outcomes.NOW + timedelta(days=days), objections=(objection,)),))
+
+    return {subject.image: outlook(number) for number, subject in enumerate(subjects)}
+
+
 def report(
     images: int = 40,
     *,
@@ -201,8 +223,9 @@ def report(
     without: Sequence[int] = (4,),
     nights: int = 0,
     unplanned: int = 1,
+    forecast: bool = False,
 ) -> FleetReport:
-    """The report on a fleet, with a trend of so many nights."""
+    """The report on a fleet, with a trend of so many nights; with what the policies will refuse where that is asked."""
     of = plan(images, working=working, shards=shards, unplanned=unplanned)
     made = summarize.join(
         of,
@@ -210,6 +233,7 @@ def report(
         now=outcomes.NOW,
         policies={"s3c-policy.yaml": POLICY},
         default_policy="s3c-policy.yaml",
+        look_ahead=look_ahead if forecast else None,
     ).report
     return replace(made, trend=tuple(trend(made, night) for night in range(nights, 0, -1)))
 

@@ -80,5 +80,8 @@ def test_a_secret_is_not_in_the_text(debian: ScanReport) -> None:
 
 def test_what_is_exploited_comes_first_and_is_said() -> None:
     failures = parsed(EXPLOITED).findall("testsuite/testcase/failure")
-    assert "Known to be exploited (CISA, 2026-11-22)." in failures[0].attrib["message"]
+    assert (
+        "Known to be exploited (CISA, 2026-11-22; due 2026-12-13; used for ransomware)."
+        in failures[0].attrib["message"]
+    )
     assert not any("exploited" in failure.attrib["message"] for failure in failures[1:])

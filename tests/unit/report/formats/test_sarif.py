@@ -222,12 +222,23 @@ def test_results_have_what_is_known_of_attacks_and_the_exploited_come_first() ->
     (only,) = json.loads(sarif.render(EXPLOITED, Rendering()))["runs"]
     results = only["results"]
     assert [(result["ruleId"], result["properties"]) for result in results] == [
-        ("CVE-2024-0003", {"knownExploited": True, "exploitedSince": "2026-11-22"}),
+        (
+            "CVE-2024-0003",
+            {
+                "knownExploited": True,
+                "exploitedSince": "2026-11-22",
+                "exploitedDue": "2026-12-13",
+                "knownRansomware": True,
+            },
+        ),
         ("CVE-2024-0001", {"knownExploited": False, "epss": 0.00043}),
         ("CVE-2024-0002", {"knownExploited": False, "epss": 0.4121}),
         ("CVE-2024-0004", {"knownExploited": True, "exploitedSince": "2024-05-06"}),
     ]
-    assert "Known to be exploited (CISA, 2026-11-22)." in results[0]["message"]["text"]
+    assert (
+        "Known to be exploited (CISA, 2026-11-22; due 2026-12-13; used for ransomware)."
+        in results[0]["message"]["text"]
+    )
     tagged = [rule["id"] for rule in only["tool"]["driver"]["rules"] if "known-exploited" in rule["properties"]["tags"]]
     assert tagged == ["CVE-2024-0003", "CVE-2024-0004"]
     facts = only["properties"]
