@@ -60,8 +60,12 @@ class BuildKit:
         while not self.builds:
             assert time.monotonic() < until
             time.sleep(0.02)
-        (daemon,) = _children(self.process.pid)
-        os.kill(daemon, how)
+        self.end(how)
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it; returns when it has ended, and all that ran in it."""
+        for daemon in _children(self.process.pid):  # unshare itself takes no notice
+            os.kill(daemon, how)
         self.process.wait(60)
 
 
@@ -86,8 +90,7 @@ def buildkit(lab: Lab) -> Iterator[BuildKit]:
         try:
             yield made
         finally:
-            made.process.terminate()
-            made.process.wait(60)
+            made.end()
 
 
 def test_a_buildkit_that_goes_away_leaves_nothing_half_done_and_one_that_comes_back_is_used(
