@@ -36,7 +36,7 @@ TOGETHER = "@node"
 _CHAINS = re.compile(r"@(node|runner)\b")
 LONG = {
     *("test_attach.py", "test_azure_registry.py", "test_chain.py", "test_demo.py", "test_fleet_images.py"),
-    *("test_fleet_run.py", "test_fleet_workflow.py", "test_lab.py"),
+    *("test_fleet_buildkit.py", "test_fleet_run.py", "test_fleet_workflow.py", "test_lab.py"),
     *("test_other_cluster.py", "test_own_image.py", "test_patch.py", "test_patch_container.py", "test_smoke.py"),
     "test_workflows.py",
 }
