@@ -6,11 +6,14 @@ import io
 import os
 import stat
 import tarfile
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.reference import Reference
@@ -155,6 +158,38 @@ def test_nothing_outside_is_touched(root: Path, members: list[Member]) -> None:
         unpack(root, *(layer(member) for member in named))
     assert tree(victim) == {"file": "the host's"}
     assert (victim / "file").stat().st_nlink == 1
+
+
+NAMES = ["a", "a/b", "a/b/c", "b", "b/a", "../victim/file", "a/../../victim/file", "/b", ".wh.a", "a/.wh..wh..opq", "c"]
+TARGETS = ["a", "b", "../victim", "../../victim/file", "/b", "a/b", ".", ".."]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.lists(
+            st.one_of(
+                st.tuples(st.sampled_from(NAMES), st.just(b"evil"), st.just("file")),
+                st.tuples(st.sampled_from(NAMES), st.none(), st.sampled_from(["dir", "pipe"])),
+                st.tuples(st.sampled_from(NAMES), st.sampled_from(TARGETS), st.sampled_from(["link", "hard"])),
+            ),
+            max_size=6,
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_no_order_of_links_and_files_leads_out(layers: list[list[Member]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root, victim = Path(folder, "root"), Path(folder, "victim")
+        root.mkdir()
+        victim.mkdir()
+        (victim / "file").write_text("the host's")
+        before = victim.stat().st_mtime_ns
+        with suppress(OutsideError):
+            unpack(root, *(layer(*members) for members in layers))
+        assert tree(victim) == {"file": "the host's"}
+        assert (victim.stat().st_mtime_ns, (victim / "file").stat().st_nlink) == (before, 1)
 
 
 def test_an_absolute_link_is_one_of_the_image(root: Path) -> None:
