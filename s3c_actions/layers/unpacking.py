@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import BinaryIO, Self, TypeVar
 
 import msgspec
 
@@ -103,58 +104,82 @@ def fetch_image(registry: Registry, reference: Reference, folder: Path, *, platf
     return FetchedImage(reference=pinned, config=config, config_bytes=content, layers=tuple(layers))
 
 
-def unpack_image(
-    image: FetchedImage, root: Path, *, owner: Callable[[int, int], tuple[int, int]] | None
-) -> dict[str, FolderOwner]:
-    """Unpack an image into a folder that exists and is empty.
+class Unpacker:
+    """Unpacks images that are needed at the same time; a context manager that removes what only it needs.
+
+    Layers that several images begin with are read once, and the files in them are one file with several names: so
+    nobody may write into what was unpacked.
 
     Args:
-        image: fetched.
-        root: the folder, which only this user and its containers may enter; one beside it holds contents meanwhile.
-        owner: returns owner and group on this machine of those in the image; None leaves this user the owner.
-
-    Returns:
-        The owners of its folders by path relative to the root.
-
-    Raises:
-        OutsideError: a layer cannot be read as a runtime reads it, expands to too much, or is not the one that the
-            configuration names.
+        contents: a folder that does not exist, on the disk of the images, for contents that are not placed yet.
+        owner: returns owner and group on this machine of those in an image; None leaves this user the owner.
     """
-    spool = _Spool(root.with_name(f"{root.name}.contents"))
-    try:
-        files = _read_layers(image, spool)
+
+    def __init__(self, contents: Path, owner: Callable[[int, int], tuple[int, int]] | None) -> None:
+        self._spool, self._owner = _Spool(contents), owner
+        self._read: dict[tuple[tuple[str, str], ...], tuple[FileSystem, int]] = {}
+        self._written: dict[int, Path] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._spool.remove()
+
+    def unpack(self, image: FetchedImage, root: Path) -> dict[str, FolderOwner]:
+        """Unpack an image.
+
+        Args:
+            image: fetched.
+            root: a folder that is empty, which only this user and its containers may enter.
+
+        Returns:
+            The owners of its folders by path relative to the root.
+
+        Raises:
+            OutsideError: a layer cannot be read as a runtime reads it, expands to too much, or is not the one that the
+                configuration names.
+        """
+        files = self._read_layers(image)
         try:
-            _Writer(root, spool, owner).write(files)
+            _Writer(root, self._spool, self._owner, self._written).write(files)
         except OSError as error:
             if error.errno not in _OF_THE_IMAGE:
                 raise
             why = f"a name in it cannot be used here ({error.strerror})"
             raise invalid_answer(image.reference, f"its layers cannot be unpacked: {why}") from error
-    finally:
-        spool.remove()
-    return {
-        path: FolderOwner(entry.user, entry.group, entry.mode)
-        for path, entry in files.entries.items()
-        if entry.is_folder and not entry.implied
-    }
+        return {
+            path: FolderOwner(entry.user, entry.group, entry.mode)
+            for path, entry in files.entries.items()
+            if entry.is_folder and not entry.implied
+        }
 
-
-def _read_layers(image: FetchedImage, spool: _Spool) -> FileSystem:
-    files, expanded = FileSystem(), 0
-    for layer, diff_id in zip(image.layers, image.config.diff_ids, strict=True):
-        blob = LayerBlob(digest=layer.digest, size=layer.path.stat().st_size, diff_id=diff_id)
-        pieces = read_pieces(layer.path)
-        try:
-            expanded = apply_layer(
-                files, blob, pieces, _keep_nothing, expanded=expanded, most=MAX_UNPACKED, spool=spool
-            )
-        except UnreadableLayer as error:
-            raise invalid_answer(image.reference, f"its layer {layer.digest} cannot be unpacked: {error}") from error
-    return files
-
-
-def _keep_nothing(_path: str, _size: int) -> bool:
-    return False
+    def _read_layers(self, image: FetchedImage) -> FileSystem:
+        names = tuple(zip((layer.digest for layer in image.layers), image.config.diff_ids, strict=True))
+        known = max((one for one in self._read if one == names[: len(one)]), key=len, default=())
+        files, expanded = FileSystem(), 0
+        if known:
+            shared, expanded = self._read[known]
+            files = shared.copy()
+        for layer, (digest, diff_id) in list(zip(image.layers, names, strict=True))[len(known) :]:
+            blob = LayerBlob(digest=digest, size=layer.path.stat().st_size, diff_id=diff_id)
+            try:
+                expanded = apply_layer(
+                    files,
+                    blob,
+                    read_pieces(layer.path),
+                    lambda _path, _size: False,
+                    expanded=expanded,
+                    most=MAX_UNPACKED,
+                    spool=self._spool,
+                )
+            except UnreadableLayer as error:
+                why = f"its layer {digest} cannot be unpacked: {error}"
+                raise invalid_answer(image.reference, why) from error
+        self._read[names] = files, expanded
+        return files
 
 
 class _Spool:
@@ -168,6 +193,7 @@ class _Spool:
         self.folder = folder
         folder.mkdir(mode=0o700)
         self._file: BinaryIO | None = None
+        self._placed: dict[bytes, Path] = {}
 
     def write(self, piece: bytes) -> None:
         """Take the next piece of a content."""
@@ -180,11 +206,21 @@ class _Spool:
         if self._file is not None:
             self._file.close()
             self._file = None
-            (self.folder / "new").rename(self.path(sha256))
+            (self.folder / "new").rename(self.folder / sha256.hex())
+            self._placed.pop(sha256, None)
+
+    def place(self, sha256: bytes, path: Path) -> None:
+        """Give a content its place, which nobody writes to; raises FileNotFoundError when it has one already."""
+        (self.folder / sha256.hex()).rename(path)
+        self._placed[sha256] = path
 
     def path(self, sha256: bytes) -> Path:
-        """Return the path of a content."""
-        return self.folder / sha256.hex()
+        """Return a path of a content."""
+        return self._placed.get(sha256) or self.folder / sha256.hex()
+
+    def is_placed(self, sha256: bytes) -> bool:
+        """Return whether a content has its place."""
+        return sha256 in self._placed
 
     def remove(self) -> None:
         """Remove all that is left."""
@@ -196,10 +232,15 @@ class _Spool:
 class _Writer:
     """Writes a file system into an empty folder. Every parent is a folder that was created here, and no link."""
 
-    def __init__(self, root: Path, spool: _Spool, owner: Callable[[int, int], tuple[int, int]] | None) -> None:
-        self._root, self._spool, self._owner = root, spool, owner
+    def __init__(
+        self,
+        root: Path,
+        spool: _Spool,
+        owner: Callable[[int, int], tuple[int, int]] | None,
+        written: dict[int, Path],
+    ) -> None:
+        self._root, self._spool, self._owner, self._written = root, spool, owner, written
         self._left: Counter[bytes] = Counter()
-        self._written: dict[int, Path] = {}
 
     def write(self, files: FileSystem) -> None:
         """Write all of it; what a later entry needs of an earlier one's content is copied."""
@@ -208,8 +249,9 @@ class _Writer:
         folders = sorted(path for path, entry in files.entries.items() if entry.is_folder)
         for path in folders:
             self._make_folder(self._root / path)
-        # The names of a hard link are one entry.
-        self._left.update({id(entry): entry.sha256 for entry in files.entries.values() if entry.size}.values())
+        # The names of a hard link are one entry, and so are a file's in images that share its layer.
+        new = {id(entry): entry.sha256 for entry in files.entries.values() if entry.size}
+        self._left.update(digest for number, digest in new.items() if number not in self._written)
         for path, entry in files.entries.items():
             if not entry.is_folder:
                 self._write_entry(self._root / path, entry)
@@ -226,30 +268,26 @@ class _Writer:
     def _write_entry(self, path: Path, entry: Entry) -> None:
         if entry.type is EntryType.FILE:
             earlier = self._written.setdefault(id(entry), path)
-            path.unlink(missing_ok=True)
             if earlier is not path:
-                os.link(earlier, path)
+                _make_anew(path, lambda: os.link(earlier, path))
                 return
             self._write_file(path, entry)
         elif entry.type is EntryType.SYMLINK:
-            path.unlink(missing_ok=True)
-            path.symlink_to(entry.target)
+            _make_anew(path, lambda: path.symlink_to(entry.target))
         elif entry.type is EntryType.PIPE:
-            path.unlink(missing_ok=True)
-            os.mkfifo(path, 0o600)
+            _make_anew(path, lambda: os.mkfifo(path, 0o600))
         else:
             return  # a device: a container gets its own
         self._set_attributes(path, entry)
 
     def _write_file(self, path: Path, entry: Entry) -> None:
-        content = self._spool.path(entry.sha256)
         self._left[entry.sha256] -= 1
-        if entry.size and not self._left[entry.sha256]:
-            content.rename(path)
+        if entry.size and not self._left[entry.sha256] and not self._spool.is_placed(entry.sha256):
+            self._spool.place(entry.sha256, path)
             return
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(path, flags, 0o600), "wb") as target:
-            for piece in read_pieces(content) if entry.size else ():
+        with os.fdopen(_make_anew(path, lambda: os.open(path, flags, 0o600)), "wb") as target:
+            for piece in read_pieces(self._spool.path(entry.sha256)) if entry.size else ():
                 target.write(piece)
 
     def _set_attributes(self, path: Path, entry: Entry) -> None:
@@ -261,3 +299,15 @@ class _Writer:
             if self._owner is None:
                 mode = mode & 0o777 | (stat.S_IRWXU if entry.is_folder else _OWN_BITS)
             path.chmod(mode)
+
+
+_Made = TypeVar("_Made")
+
+
+def _make_anew(path: Path, make: Callable[[], _Made]) -> _Made:
+    """Make something at a path, in place of what is there under a name that this disk takes for the same."""
+    try:
+        return make()
+    except FileExistsError:
+        path.unlink()
+        return make()

@@ -20,7 +20,7 @@ from s3c_actions.core.errors import S3CError
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.shared_libraries import missing_libraries
-from s3c_actions.layers.unpacking import fetch_image, unpack_image
+from s3c_actions.layers.unpacking import Unpacker, fetch_image
 from s3c_actions.programs.containers.container import (
     PREFIX,
     ContainerRequest,
@@ -131,6 +131,7 @@ class _Work(msgspec.Struct, frozen=True):
     tools: SmokeTools
     runtime: ContainerRuntime
     folder: Path
+    unpacker: Unpacker
 
 
 def run(
@@ -213,7 +214,8 @@ def _compare_images(
 ) -> PlatformSmoke:
     started = time.monotonic()
     with runtime.folder() as folder, ExitStack() as stack:
-        work = _Work(probe, tools, runtime, folder)
+        unpacker = stack.enter_context(Unpacker(folder / "contents", runtime.owner))
+        work = _Work(probe, tools, runtime, folder, unpacker)
         note = tools.progress.note
         note(f"smoke, {platform}: both images are unpacked for {runtime.name}")
         prepared = [_prepare(reference, platform, work, stack) for reference in images]
@@ -242,7 +244,7 @@ def _prepare(reference: Reference, platform: str, work: _Work, stack: ExitStack)
     fetched = fetch_image(registry, pinned, layers, platform=platform)
     root = work.folder / secrets.token_hex(8)
     root.mkdir(mode=0o755)
-    folders = unpack_image(fetched, root, owner=work.runtime.owner)
+    folders = work.unpacker.unpack(fetched, root)
     image = UnpackedImage(fetched=fetched, root=root, folders=folders, runtime=parse_runtime_config(fetched.config))
     stack.enter_context(work.runtime.hold(image, work.folder))
     return image

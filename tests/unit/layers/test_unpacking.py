@@ -6,16 +6,20 @@ import io
 import os
 import stat
 import tarfile
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.reference import Reference
 from s3c_actions.layers import unpacking
-from s3c_actions.layers.unpacking import FetchedImage, FolderOwner, LayerFile, unpack_image
+from s3c_actions.layers.unpacking import FetchedImage, FolderOwner, LayerFile, Unpacker
 from s3c_actions.registry import ImageConfig
 from tests.support.layers import skippable, zstandard
 from tests.support.oci import digest_of
@@ -54,10 +58,8 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def unpack(
-    root: Path, *layers: bytes, pack: Callable[[bytes], bytes] = bytes, names: str = ""
-) -> dict[str, FolderOwner]:
-    """Unpack an image of layers that are stored as `pack` returns them; `names` is another digest of each's content."""
+def fetched(root: Path, *layers: bytes, pack: Callable[[bytes], bytes] = bytes, names: str = "") -> FetchedImage:
+    """An image of layers that are stored as `pack` returns them; `names` is another digest of each's content."""
     files = []
     for number, content in enumerate(layers):
         path = root.parent / f"layer{number}"
@@ -71,9 +73,18 @@ def unpack(
         document={},
     )
     reference = Reference.parse("localhost:5000/app@sha256:" + "0" * 64)
-    image = FetchedImage(reference=reference, config=config, config_bytes=b"{}", layers=tuple(files))
-    folders = unpack_image(image, root, owner=None)
-    assert {path.name for path in root.parent.iterdir()} == {"root", "victim", *(path.path.name for path in files)}
+    return FetchedImage(reference=reference, config=config, config_bytes=b"{}", layers=tuple(files))
+
+
+def unpack(root: Path, *layers: bytes, **stored: Any) -> dict[str, FolderOwner]:
+    image = fetched(root, *layers, **stored)
+    with Unpacker(root.with_name("root.contents"), None) as unpacker:
+        folders = unpacker.unpack(image, root)
+    assert {path.name for path in root.parent.iterdir()} == {
+        "root",
+        "victim",
+        *(path.path.name for path in image.layers),
+    }
     return folders
 
 
@@ -123,6 +134,23 @@ def test_an_opaque_folder_keeps_what_its_own_layer_has(root: Path) -> None:
     assert tree(root) == {"d": "/", "d/new": "2", "d/sub": "/", "d/sub/new": "2"}
 
 
+def test_layers_that_images_share_are_read_once(root: Path) -> None:
+    base = layer(("a", b"1", "file"), ("b", b"2", "file"), ("c", b"2", "file"), ("d", b"4", "file"), ("l", "a", "link"))
+    patch = layer(("a", b"new", "file"), (".wh.d", b"", "file"), ("e", b"4", "file"), ("f", b"1", "file"))
+    other = root.with_name("other")
+    other.mkdir()
+    with Unpacker(root.with_name("contents"), None) as unpacker:
+        unpacker.unpack(fetched(root, base), root)
+        image = fetched(root, base, patch)
+        image.layers[0].path.unlink()
+        unpacker.unpack(image, other)
+    assert tree(root) == {"a": "1", "b": "2", "c": "2", "d": "4", "l": "-> a"}
+    assert tree(other) == {"a": "new", "b": "2", "c": "2", "e": "4", "f": "1", "l": "-> a"}
+    assert (root / "b").samefile(other / "b") and not (root / "b").samefile(root / "c")
+    assert not (root / "a").samefile(other / "f") and not (root / "d").samefile(other / "e")
+    assert not root.with_name("contents").exists()
+
+
 def test_equal_files_are_files_of_their_own(root: Path) -> None:
     unpack(root, layer(("a", b"same", "file"), ("b", b"same", "file"), ("c", b"", "file"), ("d", b"", "file")))
     assert tree(root) == {"a": "same", "b": "same", "c": "", "d": ""}
@@ -155,6 +183,38 @@ def test_nothing_outside_is_touched(root: Path, members: list[Member]) -> None:
         unpack(root, *(layer(member) for member in named))
     assert tree(victim) == {"file": "the host's"}
     assert (victim / "file").stat().st_nlink == 1
+
+
+NAMES = ["a", "a/b", "a/b/c", "b", "b/a", "../victim/file", "a/../../victim/file", "/b", ".wh.a", "a/.wh..wh..opq", "c"]
+TARGETS = ["a", "b", "../victim", "../../victim/file", "/b", "a/b", ".", ".."]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.lists(
+            st.one_of(
+                st.tuples(st.sampled_from(NAMES), st.just(b"evil"), st.just("file")),
+                st.tuples(st.sampled_from(NAMES), st.none(), st.sampled_from(["dir", "pipe"])),
+                st.tuples(st.sampled_from(NAMES), st.sampled_from(TARGETS), st.sampled_from(["link", "hard"])),
+            ),
+            max_size=6,
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_no_order_of_links_and_files_leads_out(layers: list[list[Member]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root, victim = Path(folder, "root"), Path(folder, "victim")
+        root.mkdir()
+        victim.mkdir()
+        (victim / "file").write_text("the host's")
+        before = victim.stat().st_mtime_ns
+        with suppress(OutsideError):
+            unpack(root, *(layer(*members) for members in layers))
+        assert tree(victim) == {"file": "the host's"}
+        assert (victim.stat().st_mtime_ns, (victim / "file").stat().st_nlink) == (before, 1)
 
 
 def test_an_absolute_link_is_one_of_the_image(root: Path) -> None:
