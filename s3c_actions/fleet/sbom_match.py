@@ -21,8 +21,9 @@ from s3c_actions.policy.image_rules import parse_time
 from s3c_actions.policy.model import Policy
 from s3c_actions.report.render import escape
 
-NIGHTS_LEFT = 2
-"""Plans, `rescan-after` apart, that a report has to outlast: one makes the next report, one is missed without harm."""
+NIGHTS_LEFT = 3
+"""So often `rescan-after` has to be left of a report's time: the next night makes a new one, or fails to, and the one
+after makes up for it, with time until the third."""
 _NOT_IN_SBOM = {
     "alpine": "the package repositories that it is set up with",
     "ubuntu": "whether it has extended support",

@@ -91,13 +91,17 @@ def test_the_trend_is_in_the_registry(place: Reference) -> None:
     assert datetime.fromisoformat(min(since)) < datetime.fromisoformat(written().created) + timedelta(seconds=1)
 
 
-def test_the_trend_goes_on_where_every_night_has_a_tag_of_its_own(place: Reference) -> None:
-    for night in range(2):
-        own = place.tagged(f"night-2939123{night}")
-        publish(own, replace(PLAN, created=f"2026-11-2{night}T06:30:00Z"))
-        code, said = report("--plan", f"oci://{own}", "--publish-report")
+def test_the_trend_goes_on_under_the_tags_of_a_cronjobs_jobs(place: Reference) -> None:
+    for night in range(3):
+        job = place.tagged(f"s3c-fleet-{29_391_230 + night * 1440}")
+        publish(job, replace(PLAN, created=f"2026-11-2{night}T06:30:00Z"))
+        code, said = report("--plan", f"oci://{job}", "--publish-report")
         assert code == 3, said
         assert len(written().trend) == night
+    other = place.tagged("elsewhere-29391230")
+    publish(other, PLAN)
+    report("--plan", f"oci://{other}", "--publish-report")
+    assert written().trend == ()
 
 
 def test_a_report_that_somebody_spoilt_ends_the_trend_and_not_the_report(place: Reference) -> None:

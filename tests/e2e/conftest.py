@@ -26,8 +26,10 @@ from s3c_lab.certificates import make
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine, with_system_path
 from s3c_lab.node.programs import KUBECTL
+from tests.support import fleet_images
 from tests.support.cluster import Kubectl
 from tests.support.oci import Repository, copy_image, digest_of
+from tests.support.private_registry import private_registry
 from tests.support.signing import Ended, push_image
 from tests.support.signing import s3c as run_s3c
 
@@ -106,6 +108,14 @@ def lab(machine: Machine, request: pytest.FixtureRequest) -> Iterator[Lab]:
     yield made
     with capture.global_and_fixture_disabled():
         labs.down(name, machine)
+
+
+@pytest.fixture(scope="session")
+def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The host of a registry behind a login, with the image of the fleet that nobody may read."""
+    folder = tmp_path_factory.mktemp("private")
+    with private_registry(folder, fleet_images.PRIVATE, fleet_images.push_private) as host:
+        yield host
 
 
 @pytest.fixture(scope="session")

@@ -20,11 +20,12 @@ SHARDS = 2
 class Night:
     """A night of the fleet, in a folder of its own: the plan, what each shard ended with, and the report."""
 
-    def __init__(self, lab: Lab, folder: Path) -> None:
+    def __init__(self, lab: Lab, folder: Path, private: str) -> None:
+        self.folder = folder
         folder.mkdir()
         policy, file = folder / "s3c-policy.yaml", folder / "fleet.yaml"
         policy.write_text(fleet_images.policy(lab.certificate))
-        file.write_text(fleet_images.fleet(lab.registry))
+        file.write_text(fleet_images.fleet(lab.registry, private=private))
         flags = ("fleet", "plan", file, "--policy", policy, "--shards", str(SHARDS), "--output", folder / "plan.json")
         self.planned = run_s3c(folder, *flags)
         self.plan: Mapping[str, Any] = json.loads((folder / "plan.json").read_text())
@@ -44,23 +45,27 @@ class Night:
 
 
 @pytest.fixture(scope="module")
-def first(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Night:
+def first(lab: Lab, private: str, tmp_path_factory: pytest.TempPathFactory) -> Night:
     fleet_images.push(lab.registry, lab.images[0])
-    return Night(lab, tmp_path_factory.mktemp("fleet") / "first")
+    return Night(lab, tmp_path_factory.mktemp("fleet") / "first", private)
 
 
 @pytest.fixture(scope="module")
-def second(lab: Lab, first: Night, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, list[str]], Night]:
+def second(
+    lab: Lab, private: str, first: Night, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, list[str]], Night]:
     """The tags before the second night, and that night."""
-    return fleet_images.tags(lab.registry), Night(lab, tmp_path_factory.mktemp("fleet") / "second")
+    return fleet_images.tags(lab.registry), Night(lab, tmp_path_factory.mktemp("fleet") / "second", private)
 
 
-def test_each_image_ends_as_its_kind_does(first: Night) -> None:
-    assert first.planned.code == 0, first.planned.stderr
+def test_each_image_ends_as_its_kind_does(first: Night, private: str) -> None:
+    assert first.planned.code == 3, first.planned.stderr  # of the image that is behind a login
+    fleet_images.check_private(first.plan, private)
     assert {image["shard"] for image in first.plan["images"]} == {1, 2}
     fleet_images.check(first.entries)
     assert max(shard.code for shard in first.shards) == 3
     assert first.report.code == 3
+    assert f"{private}/{fleet_images.PRIVATE}:1.0" in (first.folder / "s3c-out" / "summary.md").read_text()
 
 
 def test_what_passed_is_signed(first: Night) -> None:

@@ -53,6 +53,17 @@ def registry(gated: Lab) -> str:
     return f"{GATEWAY}:{port}"
 
 
+@pytest.fixture(scope="module")
+def guarded(gated: Lab, private: str) -> str:
+    """The registry behind a login under a name that Pods have it by, forwarded as the lab's own is."""
+    port, socket = private.rpartition(":")[2], "/var/lib/s3c-registry/private"
+    forward = ["socat", f"UNIX-LISTEN:{socket},fork,unlink-early", f"TCP:127.0.0.1:{port}"]
+    subprocess.run(["docker", "exec", "--detach", f"{node_name(gated.name)}-registry", *forward], check=True)
+    forward = ["socat", f"TCP-LISTEN:{port},bind={GATEWAY},fork,reuseaddr", f"UNIX-CONNECT:{socket}"]
+    subprocess.run(["docker", "exec", "--detach", node_name(gated.name), *forward], check=True)
+    return f"{GATEWAY}:{port}"
+
+
 def pinned(reference: str) -> str:
     """A reference of the lab's registry by digest."""
     host, _, rest = reference.partition("/")
@@ -75,11 +86,13 @@ def images(gated: Lab, machine: Machine, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="module")
-def written(gated: Lab, registry: str, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def written(
+    gated: Lab, registry: str, guarded: str, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """The folder in which the manifests were made; the pool is privileged, as the lab has no rootless BuildKit."""
     folder = tmp_path_factory.mktemp("fleet")
     push_database(Repository(gated.registry, "trivy-db"), Path(gated.trivy_cache))
-    (folder / "fleet.yaml").write_text(fleet_images.fleet(registry, PREFIX))
+    (folder / "fleet.yaml").write_text(fleet_images.fleet(registry, PREFIX, guarded))
     (folder / "s3c-policy.yaml").write_text(fleet_images.policy("signing.crt"))
     (folder / "signing.crt").write_text(Path(gated.certificate).read_text())
     (folder / "buildkitd.toml").write_text(BUILDKITD.format(registry=registry))
@@ -92,7 +105,8 @@ def written(gated: Lab, registry: str, images: dict[str, str], tmp_path_factory:
     argv += ["--folder", "k8s", "--s3c-image", images["s3c"], "--store", f"{registry}/plans"]
     argv += ["--key-secret", "signing", "--pods", "2", "--parallel-pods", "2", "--deadline", "20m"]
     argv += ["--buildkit-mode", "privileged", "--buildkit-image", images["buildkit"]]
-    argv += ["--buildkit-config", "buildkitd.toml", "--egress-ports", registry.rpartition(":")[2]]
+    argv += ["--buildkit-config", "buildkitd.toml", "--egress-ports"]
+    argv += [",".join(host.rpartition(":")[2] for host in (registry, guarded))]
     argv += [word for name, value in variables.items() for word in ("--variables", f"{name}={value}")]
     ended = warm.run(argv, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=120)
     assert ended.returncode == 0, ended.stderr
@@ -182,20 +196,22 @@ def night(kubectl: Kubectl, written: Path, name: str) -> str:
 
 @pytest.fixture(scope="module")
 def pushed(gated: Lab) -> dict[str, str]:
-    """The fleet of 24 images in the lab's registry, by short name."""
+    """The fleet's images in the lab's registry, by short name."""
     (app,) = (image for image in gated.images if "/voting-app:" in image)
     return fleet_images.push(gated.registry, app, prefix=PREFIX)
 
 
 def test_an_indexed_job_keeps_the_fleet_and_a_second_night_pushes_nothing(
-    kubectl: Kubectl, gated: Lab, pushed: dict[str, str], fleet: Path, tmp_path: Path
+    kubectl: Kubectl, gated: Lab, pushed: dict[str, str], guarded: str, fleet: Path, tmp_path: Path
 ) -> None:
     kubectl("rollout", "status", f"--namespace={NAMESPACE}-buildkit", "statefulset/s3c-buildkit", "--timeout=180s")
     log = night(kubectl, fleet, "night-1")
     first = run_s3c(tmp_path, "fleet", "report", "--plan", f"oci://{gated.registry}/plans:night-1")
     assert first.code == 3, f"{first.stderr}\n{log}"
-    fleet_images.check(first.result["images"])
-    assert {image["shard"] for image in json.loads(plan(gated, "night-1"))["images"]} == {1, 2}
+    fleet_images.check(first.result["images"], fleet_images.REPORTED)
+    planned = json.loads(plan(gated, "night-1"))
+    assert {image["shard"] for image in planned["images"]} == {1, 2}
+    fleet_images.check_private(planned, guarded)
     before = fleet_images.tags(gated.registry, PREFIX)
     log = night(kubectl, fleet, "night-2")
     assert fleet_images.tags(gated.registry, PREFIX) == before, log

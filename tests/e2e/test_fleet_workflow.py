@@ -16,7 +16,7 @@ PREFIX = "acted"
 AZURE = ("tenant-id", "client-id", "sign-client-id", "vault", "vault-certificate")
 
 
-def night(lab: Lab, machine: Machine, folder: Path) -> act.Job:
+def night(lab: Lab, machine: Machine, folder: Path, private: str) -> act.Job:
     """Run the guide's example with the key as a secret, and with neither Azure, issue nor proposal."""
     change = Change(
         without=(*AZURE, "manifests"),
@@ -27,7 +27,7 @@ def night(lab: Lab, machine: Machine, folder: Path) -> act.Job:
         examples.workflow("fleet.yml", {"fleet": change}),
         folder,
         files={
-            "fleet.yaml": fleet_images.fleet(lab.registry, PREFIX),
+            "fleet.yaml": fleet_images.fleet(lab.registry, PREFIX, private),
             "s3c-policy.yaml": fleet_images.policy("keys/signing.crt"),
             "keys/signing.crt": Path(lab.certificate).read_text(),
         },
@@ -44,21 +44,23 @@ def kept(job: act.Job, name: str, file: str) -> Mapping[str, Any]:
 
 
 def test_the_workflow_keeps_the_fleet_and_a_second_night_pushes_nothing(
-    lab: Lab, machine: Machine, tmp_path: Path
+    lab: Lab, machine: Machine, private: str, tmp_path: Path
 ) -> None:
     fleet_images.push(lab.registry, lab.images[0], prefix=PREFIX)
-    first = night(lab, machine, tmp_path / "first")
+    first = night(lab, machine, tmp_path / "first", private)
     report = kept(first, "s3c-fleet-report-*", "result.json")
     # What a patch fixed is in the results of the jobs that have no key.
     patched = [*(first.folder / "artifacts").glob("s3c-fleet-patched-*/result.json")]
     entries = [entry for path in patched for entry in json.loads(path.read_text())["images"]]
     patches = {fleet_images.short(entry["image"]): entry["patch"] for entry in entries}
-    fleet_images.check({**entry, "patch": patches[fleet_images.short(entry["image"])]} for entry in report["images"])
+    entries = [{**entry, "patch": patches.get(fleet_images.short(entry["image"]))} for entry in report["images"]]
+    fleet_images.check(entries, fleet_images.REPORTED)
     plan = kept(first, "s3c-fleet-plan-*", "plan.json")
     assert {image["shard"] for image in plan["images"]} == {1, 2}
+    fleet_images.check_private(plan, private)
     assert not first.succeeded  # of the images that can be neither scanned nor patched
     before = fleet_images.tags(lab.registry, PREFIX)
-    second = night(lab, machine, tmp_path / "second")
+    second = night(lab, machine, tmp_path / "second", private)
     assert fleet_images.tags(lab.registry, PREFIX) == before, second.log
     images = [fleet_images.short(image["image"]) for image in kept(second, "s3c-fleet-plan-*", "plan.json")["images"]]
     assert {name.partition("-")[0] for name in images} == {"ended", "broken"}, second.log

@@ -1,4 +1,4 @@
-"""A fleet of 24 small images of several bases in a registry: six to patch, and some of each kind that a fleet meets."""
+"""A fleet of 24 small images of several bases: six to patch, one behind a login, some of each kind that fleets meet."""
 
 from __future__ import annotations
 
@@ -44,8 +44,13 @@ KINDS = {
     "several": Kind("passed"),
     "ended": Kind("failed", 3),
     "broken": Kind("failed", 3),
+    "private": Kind("failed", 3),
 }
-COUNTS = {"patchable": 6, "clean": 11, "slow": 1, "several": 2, "ended": 2, "broken": 2}
+COUNTS = {"patchable": 6, "clean": 10, "slow": 1, "several": 2, "ended": 2, "broken": 2}
+PRIVATE = "private-0"
+"""The repository of the 24th, in another registry, behind a login that nobody who keeps the fleet has."""
+REPORTED = {**COUNTS, "private": 1}
+"""Kind → how many a report has: those that could not be planned too."""
 
 
 def kind_of(image: str) -> Kind:
@@ -58,10 +63,10 @@ def short(image: str) -> str:
     return image.partition("@")[0].rpartition("/")[2].partition(":")[0]
 
 
-def check(entries: Iterable[Mapping[str, Any]]) -> None:
+def check(entries: Iterable[Mapping[str, Any]], counts: Mapping[str, int] = COUNTS) -> None:
     """Hold the results of a fleet's images to what their kinds are, and the fixed findings to each other."""
     images = {short(entry["image"]): entry for entry in entries}
-    assert Counter(name.partition("-")[0] for name in images) == COUNTS
+    assert Counter(name.partition("-")[0] for name in images) == counts
     fixed: dict[str, set[frozenset[str]]] = {"debian": set(), "app": set()}
     for name, entry in images.items():
         kind = kind_of(name)
@@ -96,6 +101,20 @@ def push(registry: str, app: str, counts: Mapping[str, int] = COUNTS, prefix: st
     return references
 
 
+def push_private(place: Repository) -> None:
+    """Push the image behind the login; nothing is wrong with it but that."""
+    _push("", "clean", 0, place)
+
+
+def check_private(plan: Mapping[str, Any], host: str) -> None:
+    """Hold the plan to what becomes of the image behind the login: its own failure, with what to do."""
+    (entry,) = plan["unplanned"]
+    assert (entry["image"], entry["exit-code"]) == (f"{host}/{PRIVATE}:1.0", 3)
+    assert "(HTTP 401). It is private" in entry["what"]
+    assert f"docker login {host}" in entry["remedy"]
+    assert PRIVATE not in {short(image["image"]) for image in (*plan["images"], *plan["current"])}
+
+
 def tags(registry: str, prefix: str = PREFIX) -> dict[str, list[str]]:
     """Every tag of every repository of the fleet, with its signatures and evidence where those are listed by tag."""
     names = [f"{prefix}/{kind}-{number}" for kind, count in COUNTS.items() for number in range(count)]
@@ -110,9 +129,10 @@ def policy(certificate: str) -> str:
     )
 
 
-def fleet(registry: str, prefix: str = PREFIX) -> str:
-    """The fleet's file, which selects all of it."""
-    return f"version: 1\nimages:\n  - catalog: {registry}/{prefix}/\n    tags: {{strategy: list, list: ['1.0']}}\n"
+def fleet(registry: str, prefix: str = PREFIX, private: str = "") -> str:
+    """The fleet's file, which selects all of it; `private` is the host of the registry behind the login."""
+    text = f"version: 1\nimages:\n  - catalog: {registry}/{prefix}/\n    tags: {{strategy: list, list: ['1.0']}}\n"
+    return f"{text}  - image: {private}/{PRIVATE}:1.0\n" if private else text
 
 
 def _push(app: str, kind: str, number: int, place: Repository) -> None:

@@ -45,8 +45,8 @@ HIGH = outcomes.vulnerability(1, Severity.HIGH)
 
 
 def test_a_report_outlasts_the_plan_that_comes_next_and_one_that_fails() -> None:
-    assert longest_age(policy(), timedelta(hours=24)) == timedelta(days=5)
-    near = policy("report: {maximum-age: 48h}")
+    assert longest_age(policy(), timedelta(hours=24)) == timedelta(days=4)
+    near = policy("report: {maximum-age: 72h}")
     assert longest_age(near, timedelta(hours=24)) == timedelta()
 
 

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.tag_template import TagTemplate
 from s3c_actions.fleet import plan as plans
+from s3c_actions.fleet.currency import Current
 from s3c_actions.fleet.planning import DigestGroup
+from s3c_actions.fleet.sbom_match import Unchanged
 from s3c_actions.fleet.selecting import SelectedImage
 from s3c_actions.options.declare import read
 from s3c_actions.options.policy import PolicyInputs
@@ -21,6 +24,7 @@ from s3c_actions.policy.model import Policy
 from s3c_actions.registry import Descriptor
 from s3c_actions.steps.judge import PolicyJudge
 from s3c_actions.wiring import fleet
+from tests.support import evidence as samples
 from tests.unit.fleet.test_plan import PLAN
 from tests.unit.wiring.test_signing import context
 
@@ -63,3 +67,65 @@ def test_an_image_beside_which_somebody_pushes_reports_is_not_read_for_ever(tmp_
     group = DigestGroup(image=name, names=(name,), selected=SelectedImage(name=name))
     with pytest.raises(OutsideError, match="has 101 reports, and at most 100 are read"):
         ready(group)
+
+
+class Old:
+    """A judge of one image whose signed report is some days old, and with nothing against it but that."""
+
+    def __init__(self, days: float, *findings: Any) -> None:
+        self.policy = Policy(version=1)
+        report = samples.document(samples.sarif(samples.run(NOW - timedelta(days=days), findings)))
+        self.beside = samples.beside((report,))
+        self.verified = 0
+
+    def collect(self, _reference: Reference, *, most: int) -> Any:
+        return self.beside
+
+    def verify(self, collected: Any) -> Any:
+        self.verified += 1
+        return collected
+
+
+def planned(tmp_path: Path, judge: Old, said: Unchanged | str) -> tuple[Current | str, int]:
+    """What becomes of the image when a match of its SBOM says so, and how often one was made."""
+    asked: list[str] = []
+
+    def match(_policy: Policy, _reports: Any, _read: Any, image: str) -> Unchanged | str:
+        asked.append(image)
+        return said
+
+    judges: Any = {"": judge}
+    matcher: Any = match
+    here = replace(context(tmp_path), now=NOW)
+    ready = fleet.CurrencyJudge(judges, TagTemplate.parse("{tag}-{n}"), here, timedelta(hours=24), matcher)
+    name = f"{samples.REFERENCE}@{samples.SUBJECT}"
+    verdict = ready._judge(judges[""], Reference.parse(name))
+    assert asked in ([], [name])
+    return verdict, len(asked)
+
+
+def test_an_older_report_is_enough_with_a_match_that_shows_nothing_new(tmp_path: Path) -> None:
+    judge = Old(days=3)
+    verdict, asked = planned(tmp_path, judge, Unchanged(database="2026-11-29T06:00:00Z"))
+    assert isinstance(verdict, Current) and "2026-11-29T06:00:00Z shows nothing new" in verdict.reason
+    assert (asked, judge.verified) == (1, 1)
+
+
+def test_what_a_match_shows_is_why_there_is_work(tmp_path: Path) -> None:
+    verdict, _ = planned(tmp_path, Old(days=3), "its SBOM shows 1 new finding")
+    assert verdict == "its report of 2026-11-26T12:00:00Z is older than 24 hours, and its SBOM shows 1 new finding"
+
+
+@pytest.mark.parametrize(
+    "judge", [Old(days=4), Old(days=8), Old(3, samples.finding("CVE-1"))], ids=["soon", "too-old", "refused"]
+)
+def test_nothing_is_matched_where_a_match_could_not_help(tmp_path: Path, judge: Old) -> None:
+    verdict, asked = planned(tmp_path, judge, Unchanged(database=""))
+    assert isinstance(verdict, str)
+    assert (asked, judge.verified) == (0, 0)
+
+
+def test_a_young_report_needs_no_match(tmp_path: Path) -> None:
+    verdict, asked = planned(tmp_path, Old(days=0.5), "never")
+    assert isinstance(verdict, Current)
+    assert asked == 0
