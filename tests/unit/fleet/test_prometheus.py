@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from s3c_actions.fleet import prometheus
-from s3c_actions.fleet.report_document import FleetReport
+from s3c_actions.fleet.report_document import FleetReport, Loss
 from tests.support import ROOT, fleets
 from tests.support.hostile import TEXTS
 
@@ -53,7 +53,12 @@ def test_names_are_as_prometheus_wants_them() -> None:
 
 
 def test_the_guide_lists_every_metric_with_its_labels() -> None:
-    known = replace(REPORT, figures=replace(REPORT.figures, exploited=2, days_to_fix=3.5))
+    loss = Loss(at="2026-12-01T00:00:00Z", now=False, reasons=("its report is too old",))
+    known = replace(
+        REPORT,
+        figures=replace(REPORT.figures, exploited=2, days_to_fix=3.5, losing=1),
+        images=(replace(REPORT.images[0], losses=(loss,)), *REPORT.images[1:]),
+    )
     families = text_string_to_metric_families(prometheus.render(known).decode())
     written = {family.name: sorted(family.samples[0].labels) for family in families}
     rows = re.findall(r"^\| `(s3c_fleet_\w+)` \| ([^|]*)\|", (ROOT / "docs" / "fleet.md").read_text(), re.MULTILINE)
