@@ -29,6 +29,7 @@ from s3c_actions.programs.containers.container import (
     UnpackedImage,
 )
 from s3c_actions.registry import Registry
+from s3c_actions.registry.content import invalid_answer, normalize_platform
 from s3c_actions.registry.runtime_config import parse_runtime_config
 from s3c_actions.report.render.escape import line
 from s3c_actions.result.smoke import ImagePair, PlatformSmoke, SmokeResult, SmokeVerdict
@@ -163,7 +164,7 @@ def find_pairs(original: Reference, patched: Reference, registry: Registry) -> t
 
     Raises:
         InputError: one of them does not exist.
-        OutsideError: the registry failed.
+        OutsideError: the registry failed, or an index lists several images of a platform.
     """
     ours, theirs = _platforms(original, registry), _platforms(patched, registry)
     return tuple(
@@ -202,7 +203,12 @@ def _platforms(reference: Reference, registry: Registry) -> dict[str, Reference]
     descriptor = registry.resolve(reference)
     if not descriptor.is_index:
         return {registry.config(reference).platform: reference}
-    return {image.platform: reference.at(image.digest) for image in registry.flatten(reference, descriptor).images}
+    images: dict[str, Reference] = {}
+    for image in registry.flatten(reference, descriptor).images:
+        if normalize_platform(image.platform) in {normalize_platform(name) for name in images}:
+            raise invalid_answer(reference, f"its index lists several images of {image.platform}, and one of them runs")
+        images[image.platform] = reference.at(image.digest)
+    return images
 
 
 def _not_tried(platform: str, reason: str) -> PlatformSmoke:

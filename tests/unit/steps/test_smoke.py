@@ -220,6 +220,16 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
+def test_an_index_with_several_images_of_a_platform_is_not_compared(world: World) -> None:
+    clean, evil = world.image("/app"), world.image("/broken")
+    document = json.loads(world.blobs[world.index(amd64=clean).digest])
+    document["manifests"].append({**document["manifests"][0], "digest": evil.digest})
+    several = Reference.parse(f"{NAME}@{world.keep(json.dumps(document).encode())}")
+    for pair in ((several, clean), (clean, several)):
+        with pytest.raises(OutsideError, match="several images of linux/amd64"):
+            world.compare(*pair)
+
+
 def test_two_images_that_stay_up_work(world: World) -> None:
     result = world.compare(world.image("/app"), world.image("/app", {"new": b""}))
     (platform,) = result.platforms
