@@ -22,6 +22,7 @@ from s3c_actions.fleet.view import (
     STATES,
     age_in_hours,
     causes,
+    describe_attacks,
     describe_losing,
     ends_soon,
     losing,
@@ -333,7 +334,12 @@ def _environment() -> jinja2.Environment:
     environment = page.page_environment().overlay(
         finalize=_printable, bytecode_cache=template_cache.open_template_cache("fleet")
     )
-    environment.filters |= {"url": escape.url, "moment": _moment, "count": lambda number: f"{number:,}"}
+    environment.filters |= {
+        "attacks": describe_attacks,
+        "url": escape.url,
+        "moment": _moment,
+        "count": lambda number: f"{number:,}",
+    }
     return environment
 
 

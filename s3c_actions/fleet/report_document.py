@@ -119,6 +119,10 @@ class ReportedFinding(_Part, frozen=True, kw_only=True, gc=False):
             "did not look it up."
         ),
     ] = ""
+    exploited_due: Annotated[
+        Text, Meta(description="The day by which CISA wants it mended; empty where it names none.")
+    ] = ""
+    ransomware: Annotated[bool, Meta(description="Whether CISA knows of its use for ransomware.")] = False
     epss: Annotated[
         Annotated[float, Meta(ge=0, le=1)] | None,
         Meta(description="FIRST's estimate that it is exploited within 30 days; null where it is none or not known."),

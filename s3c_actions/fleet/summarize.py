@@ -540,6 +540,8 @@ class _Catalogue:
                 since=self.since.get((finding.id, finding.package), created),
                 images=self.images[place],
                 exploited_since=clip(finding.exploited_since or "", SHORT_TEXT),
+                exploited_due=clip(finding.exploited_due or "", SHORT_TEXT),
+                ransomware=finding.ransomware is True,
                 epss=None if finding.epss is UNSET else finding.epss,
             )
             for place in order

@@ -21,6 +21,7 @@ from s3c_actions.fleet.view import (
     STATES,
     Cause,
     causes,
+    describe_attacks,
     describe_losing,
     losing,
     reasons,
@@ -200,10 +201,11 @@ def _owner_row(owner: OwnerFigures) -> str:
 
 
 def _finding_row(finding: ReportedFinding) -> str:
+    attacks = describe_attacks(finding)
     return _cells(
         finding.severity.title(),
         escape.markdown_link(finding.id, finding.url)
-        + (f"<br/>**exploited** ({escape.markdown(finding.exploited_since, 10)})" if finding.exploited_since else ""),
+        + (f"<br/>**exploited** ({escape.markdown(attacks, 60)})" if attacks else ""),
         escape.code(finding.package),
         escape.code(finding.fixed_version),
         f"{finding.images:,}",

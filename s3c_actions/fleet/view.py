@@ -11,7 +11,14 @@ import msgspec
 from s3c_actions.core.text import counted
 from s3c_actions.findings.entry import NAMES, SeverityName
 from s3c_actions.findings.model import Severity
-from s3c_actions.fleet.report_document import ExpiringException, FleetReport, Loss, ReportedImage, State
+from s3c_actions.fleet.report_document import (
+    ExpiringException,
+    FleetReport,
+    Loss,
+    ReportedFinding,
+    ReportedImage,
+    State,
+)
 from s3c_actions.policy.break_glass import describe_left
 from s3c_actions.report.render import escape
 
@@ -138,6 +145,14 @@ def time_left(exception: ExpiringException, report: FleetReport) -> str:
     except (ValueError, TypeError):
         return ""
     return f"{describe_left(left)} left"
+
+
+def describe_attacks(finding: ReportedFinding) -> str:
+    """Return since when a finding is listed as exploited, and what CISA says besides; empty for another."""
+    if not finding.exploited_since:
+        return ""
+    due = f", due {finding.exploited_due[:10]}" if finding.exploited_due else ""
+    return f"{finding.exploited_since[:10]}{due}{', ransomware' if finding.ransomware else ''}"
 
 
 def short_name(image: ReportedImage) -> str:

@@ -8,6 +8,7 @@ import msgspec
 
 from s3c_actions.core.text import counted, plural
 from s3c_actions.findings.model import Finding, Severity, count_by_severity
+from s3c_actions.report.formats.sentences import describe_demand
 from s3c_actions.report.render import escape
 
 MAX_FINDINGS = 100
@@ -191,9 +192,17 @@ def _row(image: RefreshedImage) -> str:
     return f"| {escape.code(image.image, 300)} | {places}{more} | {columns} |"
 
 
+def _attacks(finding: Finding) -> str:
+    """Return that a finding is exploited, and what CISA asks for; empty for another."""
+    if finding.exploitation is None or not finding.exploited:
+        return ""
+    demand = ", ".join(describe_demand(finding.exploitation))
+    return f" **exploited**{f' ({escape.markdown(demand, 60)})' if demand else ''}"
+
+
 def _finding_lines(image: RefreshedImage) -> list[str]:
     rows = [
-        f"| {escape.markdown_link(finding.id, finding.url)}{' **exploited**' if finding.exploited else ''} "
+        f"| {escape.markdown_link(finding.id, finding.url)}{_attacks(finding)} "
         f"| {finding.severity.title} "
         f"| {escape.code(finding.package)} | {escape.code(finding.installed)} | {escape.code(finding.fixed)} |"
         for finding in image.findings[:MAX_FINDINGS]

@@ -334,6 +334,7 @@ def _exploited(entry: ImageResult) -> ImageResult:
     assert entry.findings is not None
     *others, last = entry.remaining
     known = replace(last, severity="LOW", fixed_version="", exploited_since="2026-11-22", epss=0.5)
+    known = replace(known, exploited_due="2026-12-13", ransomware=True)
     return replace(entry, remaining=(*others, known), findings=replace(entry.findings, exploited=1))
 
 
@@ -344,12 +345,13 @@ def test_what_is_exploited_comes_first_and_is_counted() -> None:
     assert not any(finding.exploited_since for finding in joined.findings[1:])
     assert joined.figures.exploited == 1
     assert "s3c_fleet_exploited_findings 1" in prometheus.render(joined).decode()
-    assert "**exploited** (2026" in fleet_text.render_summary(
+    assert (first.exploited_due, first.ransomware) == ("2026-12-13", True)
+    assert "**exploited** (2026-11-22, due 2026-12-13, ransomware)" in fleet_text.render_summary(
         replace(joined, findings=(replace(first, fixed_version="2"),))
     )
     source = page.render(replace(joined, findings=(replace(first, fixed_version="2"),))).decode()
     assert "<b>1</b><span>Exploited today</span>" in source
-    assert 'title="listed by CISA on 2026-11-22">exploited</span>' in source
+    assert 'title="listed by CISA on 2026-11-22">exploited</span><small>2026-11-22, due' in source
     again = report_document.parse(report_document.render(joined), name="x", field="y")
     assert again.findings[0] == first
 

@@ -208,4 +208,8 @@ def test_what_is_exploited_is_in_the_title_and_beside_its_id() -> None:
     assert refresh_issue.issue_title([exploited]).endswith("2 findings have a fix, 1 exploited today")
     rows = [line for line in refresh_issue.issue_body([exploited]).splitlines() if line.startswith("| `CVE")]
     assert ["**exploited**" in row for row in rows] == [True, False]
+    asked = Exploitation(known_exploited=True, since="2026-11-22", epss=None, due="2026-12-13", ransomware=True)
+    exploited = replace(due, findings=(replace(due.findings[1], exploitation=asked),))
+    assert " **exploited** (due 2026-12-13, used for ransomware) |" in refresh_issue.issue_body([exploited])
+    exploited = replace(due, findings=(replace(due.findings[1], exploitation=known), due.findings[0]))
     assert "1 exploited today, 1 critical, 1 high can be fixed" in refresh_issue.render_text([exploited])
