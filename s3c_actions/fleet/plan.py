@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
+from s3c_actions.fleet.durations import MAX_SECONDS
 from s3c_actions.fleet.smoke_section import SmokeSection
 
 MAX_SHARDS = 256
@@ -25,6 +26,7 @@ MAX_BYTES = 64 * 1024 * 1024
 Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
 Text = Annotated[str, Meta(max_length=1000)]
 Count = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
 
 
 class _Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
@@ -128,7 +130,7 @@ class Plan(_Part, frozen=True, kw_only=True):
     images: Annotated[tuple[PlannedImage, ...], Meta(max_length=MAX_IMAGES)]
     current: Annotated[tuple[CurrentImage, ...], Meta(max_length=MAX_IMAGES)] = ()
     unplanned: Annotated[tuple[UnplannedImage, ...], Meta(max_length=MAX_IMAGES)] = ()
-    measured: Annotated[dict[Text, Annotated[float, Meta(ge=0)]], Meta(max_length=2 * MAX_IMAGES)] = {}
+    measured: Annotated[dict[Text, Seconds], Meta(max_length=2 * MAX_IMAGES)] = {}
 
     def shard(self, number: int) -> tuple[PlannedImage, ...]:
         """Return the images of a shard, in the order of work."""

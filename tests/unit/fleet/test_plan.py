@@ -42,6 +42,7 @@ PLAN = Plan(
         ),
     ),
     unplanned=(UnplannedImage(image="registry.example/gone:1", what="It is not there.", exit_code=2),),
+    measured={"registry.example/app": 12.5},
 )
 
 
@@ -69,6 +70,7 @@ def test_a_shard_has_its_images_in_their_order() -> None:
         ({"images": [msgspec.to_builtins(planned(1))] * 2}, "more than once"),
         ({"images": [{**msgspec.to_builtins(planned(1)), "image": "-x@" + digest(1)}]}, "-x@"),
         ({"images": [{**msgspec.to_builtins(planned(1)), "reason": 1}]}, "reason"),
+        ({"measured": {"registry.example/app": 1e300}}, "measured"),
     ],
 )
 def test_what_is_no_plan_is_rejected_with_the_place(change: dict[str, object], problem: str) -> None:
