@@ -197,15 +197,18 @@ def test_the_app_is_not_tried_without_its_database(lab: Lab, app: Patched, tmp_p
     assert "its health check fails" in platform(ended)["reason"]
 
 
-BROKEN: dict[str, tuple[tuple[str, ...], dict[str, Any], str]] = {
+BROKEN: dict[str, tuple[tuple[str, ...], dict[str, Any], tuple[str, ...]]] = {
     "a library removed": (
         ("usr/lib/x86_64-linux-gnu/.wh.libpq.so.5", "usr/lib/x86_64-linux-gnu/.wh.libssl.so.3"),
         {},
-        "is missing",
+        ("is missing",),
     ),
-    "the entry point changed": ((), {"Entrypoint": ["/bin/sh"]}, "another entrypoint"),
-    "the variables reset": ((), {"Env": ["PATH=/usr/bin:/bin"]}, "another environment (PATH, PGDATA)"),
-    "a configuration emptied": (("usr/local/bin/voting-db",), {}, "ended with exit code"),
+    "the configuration reset": (
+        (),
+        {"Entrypoint": ["/bin/sh"], "Env": ["PATH=/usr/bin:/bin"]},
+        ("another entrypoint", "another environment (PATH, PGDATA)"),
+    ),
+    "its program emptied": (("usr/local/bin/voting-db",), {}, ("ended with exit code",)),
 }
 
 
@@ -214,7 +217,7 @@ def test_a_patch_that_breaks_something_differs(lab: Lab, database: Patched, tmp_
     files, config, words = BROKEN[how]
     broken = changed(database.reference, layer_of(*files) if files else None, **config)
     ended = run(lab, tmp_path, "smoke", database.original, broken, *DATABASE)
-    differs(ended, words)
+    differs(ended, *words)
 
 
 def test_an_app_whose_code_was_emptied_differs(lab: Lab, app: Patched, database: Patched, tmp_path: Path) -> None:
@@ -223,11 +226,12 @@ def test_an_app_whose_code_was_emptied_differs(lab: Lab, app: Patched, database:
     differs(run(lab, tmp_path, "smoke", app.original, broken, *APP, *companion), "ended with exit code")
 
 
-def differs(ended: Ended, words: str) -> None:
+def differs(ended: Ended, *words: str) -> None:
     assert ended.code == 1, ended.stderr
     seen = platform(ended)
     assert (seen["verdict"], seen["runtime"]) == ("differs", "Docker")
-    assert any(words in difference for difference in seen["differences"]), seen
+    for part in words:
+        assert any(part in difference for difference in seen["differences"]), seen
     assert "does not do what the original does" in ended.stderr
 
 
