@@ -13,7 +13,7 @@ from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.steps.scan import closed_gate_error
 from s3c_actions.wiring.attaching import attacher_for_scanner, read_reports
 from s3c_actions.wiring.context import Context, image_folders, with_jobs
-from s3c_actions.wiring.earlier import earlier
+from s3c_actions.wiring.earlier import check_files, earlier
 from s3c_actions.wiring.images import failed, for_each_image, unless_exempt
 from s3c_actions.wiring.patching import reject_platform
 from s3c_actions.wiring.scanning import create_scanner
@@ -33,6 +33,7 @@ def run(options: inputs.AttachInputs, context: Context) -> Outcome:
     reject_platform(options)
     if not options.attach:
         raise InputError("attach", "there is nothing to attach.", remedy="Leave it out, or name the documents.")
+    check_files(options)
     images = options.image
     context = with_jobs(options, context, len(images))
     folders = image_folders(context.output, images)

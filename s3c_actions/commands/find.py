@@ -40,6 +40,7 @@ def run(options: inputs.FindInputs, context: Context) -> Outcome:
         OutsideError: the cluster, the plan's or the index's registry, notation or a vault failed.
     """
     query = _parse_query(options)
+    finding.read_policy(options)  # before any registry is asked
     place = finding.index_place(options) if options.index or options.publish_index else None
     wanted, without_digest = finding.list_wanted(options, context)
     registries = finding.list_registries(options, wanted, place)

@@ -18,7 +18,7 @@ from s3c_actions.steps import sign
 from s3c_actions.steps.assess import Criteria
 from s3c_actions.steps.scan import closed_gate_error, make_sbom
 from s3c_actions.wiring.context import Context, with_jobs
-from s3c_actions.wiring.earlier import Earlier, earlier
+from s3c_actions.wiring.earlier import Earlier, check_files, earlier
 from s3c_actions.wiring.images import failed, for_each_reference
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
         InputError: an input, the certificate, a report or an image is wrong: nothing has been signed.
         OutsideError: the registry or the plugin failed before anything was signed.
     """
+    check_files(options)
     context = with_jobs(options, context, len(options.image))
     jobs = context.limits.jobs
     with open_signing_key(options, context, registries_of(options.image)) as signer:

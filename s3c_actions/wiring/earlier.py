@@ -84,6 +84,25 @@ def earlier(options: EarlierOptions, references: Mapping[str, str]) -> Earlier:
     )
 
 
+def check_files(options: EarlierOptions) -> None:
+    """Look at the files that the inputs name, before a registry is asked for the images that they are of.
+
+    Raises:
+        InputError: a result cannot be read, or a report or the OpenVEX document is not there.
+    """
+    if options.results:
+        result_files.located(options.results)
+    document = options.openvex
+    for field, files in (
+        (EarlierOptions.report.name, options.report),
+        (EarlierOptions.openvex.name, (document,) if document is not None else ()),
+    ):
+        for file in files:
+            if not file.is_file():
+                problem = "is a folder" if file.is_dir() else "does not exist"
+                raise InputError(field, f"{str(file)!r} {problem}.", remedy="Look at the path.")
+
+
 def _scans(image: ImageResult) -> Iterator[ScanEntry]:
     """Yield the scans of an image, before a patch and after it."""
     yield from (scan for scan in (image.scan, image.rescan) if scan is not None)

@@ -267,8 +267,12 @@ def open_tools(options: inputs.FindInputs, context: Context, registries: Collect
         )
 
 
-@contextmanager
-def _open_trust(options: inputs.FindInputs, context: Context, registries: Collection[str]) -> Iterator[_Trust]:
+def read_policy(options: inputs.FindInputs) -> Policy | None:
+    """Return the policy that says whom to trust; None where other inputs do.
+
+    Raises:
+        InputError: nobody is trusted, both say so, or the policy cannot be used.
+    """
     path = options.policy
     if path is not None:
         # The vault may hold the key that signs the index.
@@ -276,10 +280,7 @@ def _open_trust(options: inputs.FindInputs, context: Context, registries: Collec
         given = next((option for option in (*TrustOptions.own(), *vault) if options.given(option)), None)
         if given is not None:
             raise InputError(given.name, "it is given beside policy, which says whom to trust.", remedy="Give one.")
-        policy = model.read(path)
-        with open_policy_judge(options, context, policy, registries) as judge:
-            yield _Trust(judge.notation, judge.homes, policy)
-        return
+        return model.read(path)
     if not names_trust(options):
         raise InputError(
             "policy",
@@ -287,6 +288,16 @@ def _open_trust(options: inputs.FindInputs, context: Context, registries: Collec
             cause="Only signed documents are asked, and neither a policy nor a trust store says whose count.",
             remedy="Give `policy`, `trust-store`, or `vault` and `vault-certificate`.",
         )
+    return None
+
+
+@contextmanager
+def _open_trust(options: inputs.FindInputs, context: Context, registries: Collection[str]) -> Iterator[_Trust]:
+    policy = read_policy(options)
+    if policy is not None:
+        with open_policy_judge(options, context, policy, registries) as judge:
+            yield _Trust(judge.notation, judge.homes, policy)
+        return
     settings = trust_settings(options, context, {})
     with verify.prepare(settings, context.temp, context.progress) as home:
         yield _Trust(create_notation(options, context, registries), (home,), Policy(version=1))

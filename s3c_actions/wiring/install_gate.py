@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3c_actions.azure import clouds
@@ -52,6 +53,7 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
     from s3c_actions.wiring import programs
 
     wanted_stages(options)  # a wrong one is reported first
+    _check_chart_files(options)
     objects = _objects(options, context, _vault_identities(options, context))
     if any(_trusts_nobody(document) for document in objects):
         raise InputError(
@@ -307,6 +309,23 @@ def _certificate_provider(options: GateInputs, context: Context) -> KubernetesOb
     )
 
 
+def _chart_inputs(options: GateInputs) -> dict[str, tuple[Path | None, tuple[Path, ...]]]:
+    """Return of each chart, by name, its archive or folder, and the files of values."""
+    return {
+        "gatekeeper": (options.gatekeeper_chart, options.gatekeeper_values),
+        "ratify": (options.ratify_chart, options.ratify_values),
+    }
+
+
+def _check_chart_files(options: GateInputs) -> None:
+    """Raise InputError when a chart or a file of values is not there, before the cluster is asked for anything."""
+    for name, (chart, values) in _chart_inputs(options).items():
+        for file in (*([chart] if chart else []), *values):
+            if not file.exists():
+                field = f"{name}-chart" if file is chart else f"{name}-values"
+                raise InputError(field, f"{file} is not there.", remedy="Look at the path.")
+
+
 def _charts(
     options: GateInputs, context: Context, gatekeeper_values: KubernetesObject | None = None
 ) -> tuple[Chart, ...]:
@@ -319,18 +338,12 @@ def _charts(
     """
     from s3c_actions.programs.helm.charts import fetch_chart
 
-    chart_inputs = {
-        "gatekeeper": (options.gatekeeper_chart, options.gatekeeper_values),
-        "ratify": (options.ratify_chart, options.ratify_values),
-    }
-    selected = []
-    for pin in CHARTS:
-        path, user_values = chart_inputs[pin.name]
-        for file in (*([path] if path else []), *user_values):
-            if not file.exists():
-                field = f"{pin.name}-chart" if file is path else f"{pin.name}-values"
-                raise InputError(field, f"{file} is not there.", remedy="Look at the path.")
-        selected.append((pin, path, [gate_manifests.values_file(pin.name), *user_values]))
+    chart_inputs = _chart_inputs(options)
+    selected = [
+        (pin, path, [gate_manifests.values_file(pin.name), *user_values])
+        for pin in CHARTS
+        for path, user_values in (chart_inputs[pin.name],)
+    ]
     if gatekeeper_values:
         file = context.temp / "gatekeeper-values.json"
         file.write_text(json.dumps(gatekeeper_values))

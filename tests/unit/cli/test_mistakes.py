@@ -32,6 +32,7 @@ FILES = {
     "context.kubeconfig": "apiVersion: v1\nkind: Config\n",
     "broken.kubeconfig": "not: [yaml",
 }
+TRUST = ("--trust-store", "signing.crt")
 CASES: list[tuple[tuple[str, ...], str, str]] = [
     (("scna",), "command", "Did you mean `s3c scan`?"),
     (("scan",), "image", "Give a reference"),
@@ -84,6 +85,13 @@ CASES: list[tuple[tuple[str, ...], str, str]] = [
     (("sign", PINNED, "--key", "missing.key", "--certificate", "signing.crt"), "key", "Look at the path"),
     (("sign", PINNED, "--key", "signing.crt", "--certificate", "signing.crt"), "key", "Give the key here and the"),
     (("sign", PINNED, "--key", "signing.key", "--certificate", "binary"), "certificate", "Give a PEM file"),
+    (("sign", PINNED, "--attach", "true", "--report", "missing", *KEY), "report", "Look at the path"),
+    (("sign", PINNED, "--attach", "true", "--results", "missing", *KEY), "results", "Look at the path"),
+    (("sign", PINNED, "--attach", "true", "--results", "list.json", *KEY), "results", "Give the `result.json`"),
+    (("attach", PINNED, "--report", "cache", *KEY), "report", "Look at the path"),
+    (("attach", PINNED, "--report", "trivy.json", "--openvex", "missing", *KEY), "openvex", "Look at the path"),
+    (("find", "openssl", "--image", PINNED), "policy", "Give `--policy`, `--trust-store`, or"),
+    (("find", "openssl", "--image", PINNED, "--policy", "severity.yaml"), "policy", "Did you mean HIGH?"),
     (("verify", PINNED), "trust-store", "Give certificates"),
     (("verify", PINNED, "--trust-store", "missing"), "trust-store", "Look at the path"),
     (("verify", PINNED, "--trust-store", "binary"), "trust-store", "binary holds no certificate that can be read"),
@@ -111,6 +119,8 @@ CASES: list[tuple[tuple[str, ...], str, str]] = [
     (("deploy", "app.yaml", "--kubeconfig", "text.kubeconfig"), "kubeconfig", "text.kubeconfig is no kubeconfig"),
     (("gate", "check"), "image", "Give one that is signed"),
     (("gate", "install"), "trust-store", "Give the certificate"),
+    (("gate", "install", *TRUST, "--ratify-values", "missing"), "ratify-values", "Look at the path"),
+    (("gate", "install", *TRUST, "--gatekeeper-chart", "missing"), "gatekeeper-chart", "Look at the path"),
     (("gate", "pause"), "for", "Give `--for`"),
     (("gate", "pause", "--for", "30m"), "reason", "Give `--reason`"),
     (("gate", "pause", "--for", "5h", "--reason", "x"), "for", "Example: 30m"),

@@ -399,9 +399,9 @@ def test_the_address_of_a_vault(context):
 
 
 @pytest.mark.parametrize("field", ["ratify-chart", "gatekeeper-values"])
-def test_a_chart_or_values_that_are_not_there(context, field, tmp_path):
+def test_a_chart_or_values_that_are_not_there(field, tmp_path):
     with pytest.raises(InputError, match="is not there") as raised:
-        install_gate._charts(given(**{field: str(tmp_path / "nowhere")}), context)
+        install_gate._check_chart_files(given(**{field: str(tmp_path / "nowhere")}))
     assert raised.value.field == field
 
 
