@@ -554,14 +554,14 @@ def _explain_damage(data: bytes, error: msgspec.DecodeError) -> str:
 def _explain_bytes(data: bytes) -> str:
     """Describe what stands in the way of the JSON in a file; empty when nothing does that is known."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "is UTF-16, as `>` of Windows PowerShell writes it: let Trivy write the file itself, with `--output`"
+        return "is UTF-16, as `>` of Windows PowerShell writes it: let Trivy write it: `trivy image --output FILE`"
     if data.startswith(b"\xef\xbb\xbf"):
         return "begins with a byte order mark, which JSON does not have: save it as UTF-8 without one"
     if data.startswith(b"\x1f\x8b"):
         return "is packed with gzip: unpack it first"
     first = data.lstrip()[:1]
     if first not in b"{[" and b"\n{" in data:
-        return "has lines before its JSON, such as Trivy's log: let Trivy write the file itself, with `--output`"
+        return "has lines before its JSON, such as Trivy's log: let Trivy write it: `trivy image --output FILE`"
     return ""
 
 

@@ -2,7 +2,8 @@
 
 In the text of an error, a notice or a help text, a code span that is an input's name stands for the input: `fail-on`.
 An action's users know that name. On a command line it is shown as the flag, `--fail-on`, and an input that came from
-an environment variable as that variable; a bare argument is shown as in the usage line, `IMAGE`.
+an environment variable as that variable; a bare argument is shown as in the usage line, `IMAGE`. With a value it is
+written as in a workflow, `fail-on: none`, and shown as `--fail-on=none`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.progress import Progress, StepContext
 from s3c_actions.options.declare import Input, variable
 
-_SPAN = re.compile(r"`([a-z][a-z0-9]*(?:-[a-z0-9]+)*)`")
+_SPAN = re.compile(r"`([a-z][a-z0-9]*(?:-[a-z0-9]+)*)(?:: ([\w.,=-]+))?`")
 
 
 class InputNames(msgspec.Struct, frozen=True):
@@ -33,7 +34,13 @@ class InputNames(msgspec.Struct, frozen=True):
 
     def render(self, text: str) -> str:
         """Return a text with the inputs in its code spans named."""
-        return _SPAN.sub(lambda span: f"`{self.spans.get(span[1], span[1])}`", text) if self.spans else text
+        return _SPAN.sub(self._render_span, text) if self.spans else text
+
+    def _render_span(self, span: re.Match[str]) -> str:
+        name, value = self.spans.get(span[1], ""), span[2]
+        if not name or (value and name.isupper() and not name.startswith("S3C_")):
+            return span[0]
+        return f"`{name}={value}`" if value else f"`{name}`"
 
     def name_inputs(self, error: S3CError) -> None:
         """Name the inputs in an error's texts; the original message of a program or service stays as it is."""

@@ -27,7 +27,16 @@ def test_a_command_line_has_flags_and_variables() -> None:
     assert InputNames().render(text) == text
 
 
-@pytest.mark.parametrize("text", ["`signed`", "key", "`--key`", "`s3c sign`", "`key: x`", "'key'"])
+def test_an_input_with_its_value_is_written_as_it_is_typed() -> None:
+    text = "Set `force-referrers-tag: false`, or `plugin: x.y-1`."
+    assert names().render(text) == "Set `--force-referrers-tag=false`, or `--plugin=x.y-1`."
+    assert names(S3C_PLUGIN="x").render("`plugin: y`") == "`S3C_PLUGIN=y`"
+    assert InputNames().render(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["`signed`", "key", "`--key`", "`s3c sign`", "`image: x`", "`id-token: write`", "`key: ${{ x }}`", "'key'"]
+)
 def test_nothing_else_is_renamed(text) -> None:
     assert names().render(text) == text
 
