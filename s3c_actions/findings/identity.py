@@ -106,6 +106,7 @@ _VERSION = re.compile(
     r"|[abc][0-9]+(?![0-9a-z])"
     r"|[-_.+~]g?(?=[0-9a-f]*[0-9])[0-9a-f]{7,40}(?![0-9a-z])"
     r"|-(?:py[0-9]+)?h[0-9a-f]{7}_[0-9]+(?![0-9a-z])"
+    r"|\+[a-z0-9]+(?:\.[a-z0-9]+)*(?=\.(?:dist|egg)-info)"
     r")*",
     re.IGNORECASE,
 )
@@ -114,6 +115,11 @@ _CONTENT_HASH = re.compile(
     r"(?<=nix/store/)[0-9a-z]{32}-"
     r"|[-_.@]?(?<![0-9A-Za-z])(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
     r"|(?=[a-f]*[0-9])(?=[0-9]*[a-f])[0-9a-f]{8,64})(?![0-9A-Za-z])"
+)
+# Bundlers name a script by eight characters of base64 or base32 of its content, as in `index-BkX3aQ9z.js`.
+# A capitalised word of eight letters is none.
+_BUNDLE_HASH = re.compile(
+    r"[-.](?=[a-z0-9_-]*[A-Z])(?![A-Z][a-z]{7}\.)[A-Za-z0-9_-]{8}(?=\.(?:[cm]?js|css|wasm)(?:\.map)?$)"
 )
 # One number is a version only in the name of an archive or a package's folder: `json-20231013.jar`.
 _PACKAGE_FILE = re.compile(
@@ -129,6 +135,7 @@ def strip_versions(text: str) -> str:
     Args:
         text: such as `usr/lib/python3.11/site-packages/foo-1.2.dist-info`; one without a version is returned unchanged.
     """
+    text = _BUNDLE_HASH.sub("", text)
     if not _DIGIT.search(text):
         return text
     return _CONTENT_HASH.sub("", _PACKAGE_FILE.sub("", _VERSION.sub("", text)))
