@@ -39,7 +39,10 @@ _SCANNERS = {"vuln": "vulnerabilities", "misconfig": "misconfigurations", "secre
 # Go's bufio.Scanner, with which Trivy reads lines, stops at a longer one silently.
 _LONGEST_LINE = 65_535
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+()/:-]*(?<!:)")
-_ADVISORY = re.compile(r"(?:CVE|GHSA|AVD|RUSTSEC|TEMP|DLA|DSA|ELSA|RHSA|ALSA|PYSEC|GO)-[A-Za-z0-9-]*[0-9][A-Za-z0-9-]*")
+_OTHER_ID = re.compile(
+    r"(?:CVE|GHSA|AVD|RUSTSEC|TEMP|DLA|DSA|ELSA|RHSA|ALSA|PYSEC|GO)-[A-Za-z0-9-]*[0-9][A-Za-z0-9-]*"
+    r"|(?:DS|KSV|KCV)-?[0-9]{3,4}"
+)
 _EXPIRY = re.compile(r"(?:exp\w*|until)[:=].*|\d{4}-\d{1,2}-\d{1,2}", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 # What gopkg.in/yaml.v3 parses as a time without quotes, and Go's time.Time with them.
@@ -187,7 +190,10 @@ def _is_yaml(path: Path, text: str) -> bool:
 def _trivy_reads_the_same(path: Path) -> bool:
     text = _read_text(path)
     named = path.suffix in {".yaml", ".yml"}
-    return named == _is_yaml(path, text) and not reading.read_file(path).startswith(b"\xef\xbb\xbf")
+    data = reading.read_file(path)
+    # Go splits lines at LF alone.
+    lone_return = b"\r" in data.replace(b"\r\n", b"")
+    return named == _is_yaml(path, text) and not lone_return and not data.startswith(b"\xef\xbb\xbf")
 
 
 def _plain_entries(path: Path, text: str) -> Iterator[IgnoreEntry]:
@@ -214,7 +220,7 @@ def _plain_entries(path: Path, text: str) -> Iterator[IgnoreEntry]:
                 raise _unreadable_error(
                     path, f"line {number}: {word[:80]!r} is no expiry, which is written exp:2027-01-31"
                 )
-            if _ADVISORY.fullmatch(word):
+            if _OTHER_ID.fullmatch(word):
                 raise _unreadable_error(path, f"line {number} has two ids; each stands in a line of its own")
         fields: dict[str, Any] = {"id": identity}
         if expires:

@@ -82,6 +82,9 @@ def test_lines_that_trivy_reads_are_read(tmp_path, line):
         ("CVE-2024-1,CVE-2024-2", "line 2: 'CVE-2024-1,CVE-2024-2' holds a comma"),
         ("CVE-2024-1, CVE-2024-2", "holds a comma"),
         ("CVE-2024-1 CVE-2024-2", "line 2 has two ids"),
+        ("DS-0002 DS-0026", "line 2 has two ids"),
+        ("CVE-2024-1\fAVD-KSV-0014", "line 2 has two ids"),
+        ("CVE-2024-1 DS026 # root", "line 2 has two ids"),
         ("CVE-2024-4:exp:2025-01-01", "line 2: 'CVE-2024-4:exp:2025-01-01' is no id"),
         ("exp:2027-01-01", "is no id"),
         ("// comment", "line 2: '//' is no comment"),
@@ -175,6 +178,17 @@ def test_what_trivy_would_not_recognise_is_written_anew_for_it(tmp_path, name, t
     assert handed is not None
     assert handed != file
     assert YAML(typ="safe").load(handed.read_text())["vulnerabilities"] == [{"id": "CVE-1"}]
+
+
+def test_lines_that_end_as_on_an_old_mac_are_lines_for_trivy_too(tmp_path):
+    file = tmp_path / ".trivyignore"
+    file.write_bytes(b"CVE-1\rCVE-2\r")
+    entries = ignore.read(file)
+    handed = ignore.merge_files((file,), entries, tmp_path)
+    assert handed is not None
+    assert YAML(typ="safe").load(handed.read_text())["secrets"] == [{"id": "CVE-1"}, {"id": "CVE-2"}]
+    file.write_bytes(b"CVE-1\r\nCVE-2\r\n")
+    assert ignore.merge_files((file,), ignore.read(file), tmp_path) == file
 
 
 def test_a_file_that_is_not_there_or_is_no_text_is_refused(tmp_path):
