@@ -10,11 +10,13 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from types import FrameType
+from typing import TextIO, cast
 
 from s3c_actions import __version__
 from s3c_actions.core import startup
 from s3c_actions.core.errors import Exit
 from s3c_actions.core.folders import search_path, working_folder
+from s3c_actions.core.lasting_output import LastingOutput
 from s3c_actions.core.secret_handover import HANDOVER_VARIABLE, receive
 
 
@@ -46,20 +48,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else whoever started us wants it ignored
         signal.signal(signal.SIGINT, _interrupt)
+    streams = sys.stdout, sys.stderr
+    results, messages = map(LastingOutput, streams)
+    sys.stdout, sys.stderr = cast(TextIO, results), cast(TextIO, messages)
     try:
-        return _dispatch(arguments, environment)
+        code = _dispatch(arguments, environment)
+        results.flush()
+        if results.failure is not None:
+            code = max(code, Exit.OUTSIDE_FAILED)
+            print(  # noqa: T201
+                f"s3c: standard output could not be written: {results.failure.strerror}.      (exit {code:d})",
+                file=sys.stderr,
+            )
     except KeyboardInterrupt:
         print("s3c: interrupted. What was pushed stays; run it again to go on.", file=sys.stderr)  # noqa: T201
-        return Exit.INTERRUPTED
-    except BrokenPipeError:
-        # Who read our output has gone; Python would complain once more when it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.DONE
-    except OSError as error:
-        # What was said last did not get out of Python's buffer.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print(f"s3c: standard output could not be written: {error.strerror}.      (exit 3)", file=sys.stderr)  # noqa: T201
-        return Exit.OUTSIDE_FAILED
+        code = Exit.INTERRUPTED
+    finally:
+        results.flush()
+        messages.flush()
+        sys.stdout, sys.stderr = streams
+    return code
 
 
 def _dispatch(arguments: list[str], environment: Mapping[str, str]) -> int:

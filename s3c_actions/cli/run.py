@@ -89,8 +89,6 @@ def run(name: str, argv: Sequence[str], environment: Mapping[str, str], stdout: 
             _print_failure(name, error, console)
         console.error(name if isinstance(error, InputError) and error.field != "command" else "", error)
         return int(error.exit_code)
-    except OSError:
-        raise  # standard output: `__main__` reports it
     except Exception as error:
         console.bug(name, error)
         return Exit.BUG
@@ -198,8 +196,6 @@ class _Run(msgspec.Struct):
         outcome = replace(outcome, settings=self.settings, gate_changes=self.changes)
         try:
             return self._publisher().publish(outcome, output, failure)
-        except BrokenPipeError:
-            raise
         except OSError as error:
             translated = os_errors.translate(error)
             if translated is None:

@@ -134,11 +134,31 @@ class _Modified(_Struct, frozen=True):
     source: str = ""
 
 
+class _Repository(_Struct, frozen=True):
+    class_: str = msgspec.field(default="", name="Class")
+
+
+class _Package(_Struct, frozen=True):
+    name: str = ""
+    version: str = ""
+    release: str = ""
+    epoch: int = 0
+    repository: _Repository | None = None
+
+    @property
+    def installed(self) -> str:
+        """The version as in a finding of Trivy's: `1:2.3-4`."""
+        epoch = f"{self.epoch}:" if self.epoch else ""
+        return f"{epoch}{self.version}" + (f"-{self.release}" if self.release else "")
+
+
 class _Result(_Struct, frozen=True):
     target: str
     # Go's class is `json:"Class,omitempty"`, and so are Type and the lists.
     class_: str = msgspec.field(default="", name="Class")
     type: str = ""
+    # Read here so that other readers of the file (coverage.py, scope_inference.py) find what they expect.
+    packages: list[_Package] = msgspec.field(default_factory=list)
     vulnerabilities: list[_Vulnerability] = msgspec.field(default_factory=list)
     misconfigurations: list[_Misconfiguration] = msgspec.field(default_factory=list)
     secrets: list[_Secret] = msgspec.field(default_factory=list)
@@ -280,19 +300,6 @@ def parse(data: bytes) -> ScanReport:
         raise InvalidTrivyReport(f"{what}: {_error_clause(error)}" if what == _DAMAGED else what) from error
     except msgspec.DecodeError as error:
         raise InvalidTrivyReport(_explain_damage(data, error)) from error
-
-
-class _Package(_Struct, frozen=True):
-    name: str = ""
-    version: str = ""
-    release: str = ""
-    epoch: int = 0
-
-    @property
-    def installed(self) -> str:
-        """The version as in a finding of Trivy's: `1:2.3-4`."""
-        epoch = f"{self.epoch}:" if self.epoch else ""
-        return f"{epoch}{self.version}" + (f"-{self.release}" if self.release else "")
 
 
 class _Packages(_Struct, frozen=True):

@@ -94,8 +94,6 @@ def isolated(do: Callable[[str], ImageOutcome], context: Context) -> Callable[[s
             return do(image)
         except S3CError as error:
             return failed(ImageOutcome(image=image), error)
-        except BrokenPipeError:
-            raise  # whoever reads our output is gone: of every image
         except Exception as error:
             translated = storage_errors.translate(error) if isinstance(error, OSError) else None
             return failed(ImageOutcome(image=image), translated or _bug(error, context))

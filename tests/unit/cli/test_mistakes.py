@@ -235,6 +235,39 @@ def test_output_that_nobody_reads_is_no_verdict(folder, monkeypatch):
     assert main.main(["programs", "list"]) == Exit.DONE
 
 
+UNREAD = [
+    (("report", "trivy.json", "--fail-on", "LOW"), Exit.REFUSED, True),
+    (("report", "trivy.json", "--fail-on", "LOW", "--json"), Exit.REFUSED, True),
+    (("report", "trivy.json", "--fail-on", "LOW", "--quiet"), Exit.REFUSED, False),
+    (("report", "trivy.json"), Exit.DONE, True),
+    (("report", "missing.json"), Exit.WRONG_INPUT, False),
+    (("report", "missing.json", "--json"), Exit.WRONG_INPUT, True),
+    (("scna",), Exit.WRONG_INPUT, False),
+    (("--version",), Exit.DONE, True),
+    (("help", "scan"), Exit.DONE, True),
+]
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["gone", "full"])
+@pytest.mark.parametrize("closed", [("stdout",), ("stderr",), ("stdout", "stderr")], ids=" ".join)
+@pytest.mark.parametrize(("argv", "code", "prints"), UNREAD, ids=[" ".join(argv) for argv, _, _ in UNREAD])
+def test_a_verdict_stands_whoever_reads_it(argv, code, prints, closed, full, folder, monkeypatch, capsys):
+    """A reader that has gone changes no exit code; results that cannot be stored are a failure besides."""
+    monkeypatch.setattr(signal, "signal", lambda *_handler: None)
+    for name in closed:
+        reader, writer = os.pipe()
+        os.close(reader)
+        if full:
+            os.close(writer)
+            writer = os.open("/dev/full", os.O_WRONLY)
+        monkeypatch.setattr(sys, name, os.fdopen(writer, "w"))
+    before = sys.stdout, sys.stderr
+    ended = main.main(list(argv))
+    lost = full and "stdout" in closed and prints
+    assert ended == (max(code, Exit.OUTSIDE_FAILED) if lost else code)
+    assert (sys.stdout, sys.stderr) == before
+
+
 def test_output_that_cannot_be_written_is_no_verdict(folder, monkeypatch, capfd):
     monkeypatch.setattr(signal, "signal", lambda *_handler: None)
     with Path("/dev/full").open("w") as full:

@@ -162,6 +162,9 @@ UNINTELLIGIBLE = {
     "no id": (report(Results=result(Vulnerabilities=[{"PkgName": "x", "Severity": "HIGH"}])), "damaged"),
     "a new severity": (report(Results=result(Vulnerabilities=[vulnerability(Severity="AWFUL")])), "AWFUL"),
     "a wrong type": (report(Results=result(Vulnerabilities=[vulnerability(PkgName=7)])), "damaged"),
+    "packages that are no list": (report(Results=result(Packages="all")), "damaged"),
+    "a package that is a text": (report(Results=result(Packages=["openssl"])), "damaged"),
+    "a package's source that is a number": (report(Results=result(Packages=[{"Repository": {"Class": 7}}])), "damaged"),
     "a hollow suppression": (
         report(Results=result(ExperimentalModifiedFindings=[{"Type": "secret", "Status": "ignored", "Finding": {}}])),
         "damaged",
