@@ -18,7 +18,7 @@ from s3c_actions.core.text import counted, short_digest
 from s3c_actions.fleet.report_document import FleetReport, ReportedImage, TrendPoint
 from s3c_actions.fleet.summarize import describe
 from s3c_actions.fleet.view import SHOWN, STATES, age_in_hours, causes, ends_soon, short_name
-from s3c_actions.report.render import escape, page
+from s3c_actions.report.render import escape, page, template_cache
 
 if TYPE_CHECKING:
     import jinja2
@@ -292,8 +292,6 @@ def _line(text: str, limit: int) -> str:
 @cache
 def _environment() -> jinja2.Environment:
     """Return the environment of all pages, with every text reduced to one printable line."""
-    from s3c_actions.report.render import template_cache
-
     environment = page.page_environment().overlay(
         finalize=_printable, bytecode_cache=template_cache.open_template_cache("fleet")
     )
