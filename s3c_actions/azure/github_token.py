@@ -12,6 +12,7 @@ from urllib.parse import quote
 from s3c_actions.azure.transport import RETRIED
 from s3c_actions.core import reading, web
 from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.libraries import requests, urllib3
 
 URL, TOKEN = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
 PERMISSION = "permissions:\n  contents: read\n  id-token: write"
@@ -32,11 +33,7 @@ def fetch(environment: Mapping[str, str], audience: str) -> str:
     Raises:
         OutsideError: GitHub gave none.
     """
-    import requests
-    from requests.adapters import HTTPAdapter
-    from urllib3.util.retry import Retry
-
-    retries = Retry(
+    retries = urllib3.Retry(
         total=4,
         backoff_factor=0.5,
         backoff_jitter=0.25,
@@ -46,7 +43,7 @@ def fetch(environment: Mapping[str, str], audience: str) -> str:
     )
     try:
         with web.create_session() as session:
-            session.mount("https://", HTTPAdapter(max_retries=retries))
+            session.mount("https://", requests.adapters.HTTPAdapter(max_retries=retries))
             response = session.get(
                 f"{environment[URL]}&audience={quote(audience, safe='')}",
                 headers={"Authorization": f"bearer {environment[TOKEN]}"},

@@ -21,6 +21,7 @@ import msgspec
 
 from s3c_actions.azure import clouds, github_token, login_errors, metadata_service
 from s3c_actions.azure.clouds import Cloud
+from s3c_actions.azure.libraries import azure_exceptions, azure_identity
 from s3c_actions.azure.login_errors import LoginAttempt
 from s3c_actions.azure.transport import create_transport
 from s3c_actions.core import reading, response_limits
@@ -102,11 +103,9 @@ class Credential:
         return token
 
     def _request_token(self, get_token: Callable[[], Any]) -> Any:
-        from azure.core.exceptions import AzureError
-
         try:
             token = get_token()
-        except AzureError as error:
+        except azure_exceptions.AzureError as error:
             raise _translate_error(error, self._login(), self._now()) from None
         self._secrets.add(token.token)
         return token
@@ -114,10 +113,8 @@ class Credential:
 
 def _translate_error(error: Exception, login: LoginAttempt, now: datetime) -> S3CError:
     """Translate an error of a credential."""
-    from azure.core.exceptions import ServiceRequestError, ServiceResponseError
-
     message = str(error)
-    if isinstance(error, ServiceRequestError | ServiceResponseError):
+    if isinstance(error, azure_exceptions.ServiceRequestError | azure_exceptions.ServiceResponseError):
         return OutsideError(
             f"Microsoft Entra ID at {login.authority} could not be reached.",
             cause="The network, a proxy or a firewall is in the way, or `authority-host` is misspelt.",
@@ -256,15 +253,13 @@ class _IdentityChooser:
         self._require_ids("environment")
 
         def make() -> Any:
-            from azure.identity import CertificateCredential, ClientSecretCredential
-
             if secret:
-                return ClientSecretCredential(
+                return azure_identity.ClientSecretCredential(
                     self.tenant, self.client, secret, transport=create_transport(), **self._login_options()
                 )
             password = self.environment.get("AZURE_CLIENT_CERTIFICATE_PASSWORD")
             try:
-                return CertificateCredential(
+                return azure_identity.CertificateCredential(
                     self.tenant,
                     self.client,
                     certificate,
@@ -290,9 +285,7 @@ class _IdentityChooser:
             return None
 
         def make() -> Any:
-            from azure.identity import AzureCliCredential
-
-            return AzureCliCredential(tenant_id=self.settings.tenant, process_timeout=60)
+            return azure_identity.AzureCliCredential(tenant_id=self.settings.tenant, process_timeout=60)
 
         return self._make_identity("azure-cli", "the session of az (azure/login)", make, known=False)
 
@@ -304,9 +297,7 @@ class _IdentityChooser:
             return None
 
         def make() -> Any:
-            from azure.identity import ManagedIdentityCredential
-
-            return ManagedIdentityCredential(
+            return azure_identity.ManagedIdentityCredential(
                 client_id=self.client or None, _exclude_workload_identity_credential=True, transport=create_transport()
             )
 
@@ -388,9 +379,7 @@ class _IdentityChooser:
             return value
 
         def make() -> Any:
-            from azure.identity import ClientAssertionCredential
-
-            return ClientAssertionCredential(
+            return azure_identity.ClientAssertionCredential(
                 self.tenant, self.client, assertion, transport=create_transport(), **self._login_options()
             )
 

@@ -18,6 +18,7 @@ from s3c_actions.azure.transport import RETRIED, count_tries
 from s3c_actions.core import reading
 from s3c_actions.core.errors import OutsideError, S3CError
 from s3c_actions.core.explain import Case, explain
+from s3c_actions.core.libraries import yaml
 
 if TYPE_CHECKING:
     from s3c_actions.azure.identity import Identity
@@ -120,8 +121,6 @@ def _request_credential(cluster: AksCluster, identity: Identity) -> str:
 
 
 def _parse_kubeconfig(cluster: AksCluster, body: str) -> dict[str, Any]:
-    import yaml
-
     try:
         (first, *_) = reading.parse_json(body)["kubeconfigs"]
         text = base64.b64decode(first["value"])

@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from s3c_actions.core import reading, web
+from s3c_actions.core.libraries import requests
 
 ADDRESS = "http://169.254.169.254"
 SECONDS = 1.0
@@ -22,8 +23,6 @@ _WAITS = (0.5, 1.0, 0.0)
 
 def is_azure_machine() -> bool:
     """Return whether Azure's metadata service answers here; any other answer, or none, is no."""
-    import requests
-
     try:
         with web.create_session() as session:
             # A proxy would answer with its own machine's.

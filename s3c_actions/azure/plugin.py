@@ -27,6 +27,7 @@ from s3c_actions.core import reading, tempdir
 from s3c_actions.core.errors import S3CError
 from s3c_actions.programs import sockets
 from s3c_actions.signing import certificates
+from s3c_actions.signing.libraries import serialization
 
 if TYPE_CHECKING:
     from s3c_actions.azure.vault import Vault, VaultCertificate
@@ -187,8 +188,6 @@ class _Signer:
         raise _Refused(f"{command} is no command of this plugin")
 
     def _sign(self, payload: bytes) -> dict[str, Any]:
-        from cryptography.hazmat.primitives.serialization import Encoding
-
         hashed, algorithm, algorithm_name = _ALGORITHMS[self._spec]
         signed = self._vault.sign(self._certificate, algorithm, hashlib.new(hashed, payload).digest())
         return {
@@ -196,6 +195,7 @@ class _Signer:
             "signature": base64.b64encode(signed).decode(),
             "signingAlgorithm": algorithm_name,
             "certificateChain": [
-                base64.b64encode(link.public_bytes(Encoding.DER)).decode() for link in self._certificate.chain
+                base64.b64encode(link.public_bytes(serialization.Encoding.DER)).decode()
+                for link in self._certificate.chain
             ],
         }

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from s3c_actions.azure.libraries import azure_core, azure_exceptions, azure_policies, azure_rest, azure_transport
 from s3c_actions.core import response_limits, web
-
-if TYPE_CHECKING:
-    from azure.core.pipeline.transport import RequestsTransport
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
@@ -35,16 +33,16 @@ class UnreachableError(Exception):
         self.tries = tries
 
 
-def create_transport(*, connect: float = CONNECT_SECONDS, read: float = 60.0) -> RequestsTransport:
+def create_transport(*, connect: float = CONNECT_SECONDS, read: float = 60.0) -> azure_transport.RequestsTransport:
     """Create a transport for an Azure client; every client gets one, because their own reads ~/.netrc.
 
     Args:
         connect: seconds within which a connection has to be established.
         read: seconds within which a part of an answer has to arrive.
     """
-    from azure.core.pipeline.transport import RequestsTransport
-
-    return RequestsTransport(session=web.create_session(), connection_timeout=connect, read_timeout=read)
+    return azure_transport.RequestsTransport(
+        session=web.create_session(), connection_timeout=connect, read_timeout=read
+    )
 
 
 def send(
@@ -67,19 +65,14 @@ def send(
     Raises:
         UnreachableError: there was no answer.
     """
-    from azure.core import PipelineClient
-    from azure.core.exceptions import AzureError
-    from azure.core.pipeline.policies import UserAgentPolicy
-    from azure.core.rest import HttpRequest
-
     from s3c_actions.azure.retries import Retries
 
     response_limits.install_limits()
     retries = Retries()
-    client: PipelineClient[Any, Any] = PipelineClient(
-        url, policies=[UserAgentPolicy("s3c"), retries], transport=create_transport(read=READ_SECONDS)
+    client: azure_core.PipelineClient[Any, Any] = azure_core.PipelineClient(
+        url, policies=[azure_policies.UserAgentPolicy("s3c"), retries], transport=create_transport(read=READ_SECONDS)
     )
-    request = HttpRequest(
+    request = azure_rest.HttpRequest(
         method,
         url,
         headers=dict(headers or {}),
@@ -89,7 +82,7 @@ def send(
     try:
         with client, client.send_request(request) as response:
             return Reply(response.status_code, dict(response.headers), response.text(), retries.tries)
-    except AzureError as error:
+    except azure_exceptions.AzureError as error:
         raise UnreachableError(str(error), retries.tries) from None
 
 

@@ -14,19 +14,26 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from s3c_actions.azure import vault_errors
+from s3c_actions.azure.libraries import (
+    azure_exceptions,
+    azure_policies,
+    azure_rest,
+    vault_certificates,
+    vault_crypto,
+    vault_keys,
+)
 from s3c_actions.azure.login_errors import describe_skew
 from s3c_actions.azure.transport import create_transport
 from s3c_actions.azure.vault_errors import VaultContext
 from s3c_actions.core import startup
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.signing import certificates, key_files
+from s3c_actions.signing.libraries import ec, rsa, x509
 
 if TYPE_CHECKING:
     from azure.core.pipeline.transport import HttpTransport
     from azure.keyvault.certificates import CertificateClient, KeyVaultCertificate
-    from azure.keyvault.keys import KeyVaultKey
     from azure.keyvault.keys.crypto import CryptographyClient
-    from cryptography import x509
 
     from s3c_actions.azure.identity import Identity
     from s3c_actions.azure.retries import Retries
@@ -106,8 +113,6 @@ class Vault:
             InputError: there is no such certificate, it is disabled or deleted, or its issuers are not available.
             OutsideError: the vault does not let this identity or machine in, or could not be reached.
         """
-        from cryptography import x509
-
         context = self._context(name)
         client = self._certificate_client()
         with vault_errors.translate_errors(context, self._policy()):
@@ -149,13 +154,13 @@ class Vault:
             InputError: the key is disabled, expired or not yet valid.
             OutsideError: the vault does not let this identity or machine in, or could not be reached.
         """
-        from azure.keyvault.keys.crypto import SignatureAlgorithm
-
         client = self._clients.get(certificate.key_id)
         if client is None:
             client = self._clients[certificate.key_id] = self._crypto_client(certificate)
         with vault_errors.translate_errors(self._context(certificate.name), self._policy()):
-            signed = client.sign(SignatureAlgorithm(algorithm), digest, raw_response_hook=self._record_response)
+            signed = client.sign(
+                vault_crypto.SignatureAlgorithm(algorithm), digest, raw_response_hook=self._record_response
+            )
         return signed.signature
 
     def warm_up(self) -> None:
@@ -173,21 +178,19 @@ class Vault:
     def _get_certificate(
         self, client: CertificateClient, name: str, version: str, context: VaultContext
     ) -> KeyVaultCertificate:
-        from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-
         hook = {"raw_response_hook": self._record_response}
         try:
             if version:
                 return client.get_certificate_version(name, version, **hook)
             return client.get_certificate(name, **hook)
-        except ResourceNotFoundError:
+        except azure_exceptions.ResourceNotFoundError:
             # Worth a second request: the remedy differs when it was deleted, or has other versions.
             try:
                 if version:
                     client.get_certificate(name, **hook)
                     raise vault_errors.missing_version_error(context, version) from None
                 client.get_deleted_certificate(name, **hook)
-            except HttpResponseError:
+            except azure_exceptions.HttpResponseError:
                 pass
             else:
                 raise vault_errors.deleted_error(context) from None
@@ -209,11 +212,10 @@ class Vault:
                 cause="Its key is exportable: the vault's secret has the issuers, but the private key as well.",
                 remedy=give,
             )
-        from azure.core.rest import HttpRequest
 
         with vault_errors.translate_errors(context, self._policy()):
             answer = client.send_request(
-                HttpRequest("GET", certificate.secret_id), raw_response_hook=self._record_response
+                azure_rest.HttpRequest("GET", certificate.secret_id), raw_response_hook=self._record_response
             )
             answer.raise_for_status()
         try:
@@ -240,10 +242,8 @@ class Vault:
             remedy=give,
         )
 
-    def _certificate_client(self) -> CertificateClient:
-        from azure.keyvault.certificates import CertificateClient
-
-        return CertificateClient(
+    def _certificate_client(self) -> vault_certificates.CertificateClient:
+        return vault_certificates.CertificateClient(
             f"https://{self.host}", self._identity.credential, transport=self._transport(), retry_policy=self._policy()
         )
 
@@ -265,25 +265,22 @@ class Vault:
             self._shared = create_transport()
         return self._shared
 
-    def _crypto_client(self, certificate: VaultCertificate) -> CryptographyClient:
-        from azure.core.pipeline import policies
-        from azure.keyvault.keys.crypto import CryptographyClient
-
+    def _crypto_client(self, certificate: VaultCertificate) -> vault_crypto.CryptographyClient:
         # The vault sent its login challenge with the certificate. The client's own policies would request it once
         # more, without a token, which costs a request for every first signature.
         client_policies: list[Any] = [
-            policies.RequestIdPolicy(),
-            policies.HeadersPolicy(),
-            policies.UserAgentPolicy(base_user_agent="s3c"),
-            policies.ProxyPolicy(),
-            policies.ContentDecodePolicy(),
+            azure_policies.RequestIdPolicy(),
+            azure_policies.HeadersPolicy(),
+            azure_policies.UserAgentPolicy(base_user_agent="s3c"),
+            azure_policies.ProxyPolicy(),
+            azure_policies.ContentDecodePolicy(),
             self._policy(),
-            policies.BearerTokenCredentialPolicy(
+            azure_policies.BearerTokenCredentialPolicy(
                 self._identity.credential, f"https://{self._identity.cloud.vaults}/.default", enable_cae=True
             ),
-            policies.CustomHookPolicy(),
+            azure_policies.CustomHookPolicy(),
         ]
-        return CryptographyClient(
+        return vault_crypto.CryptographyClient(
             _public_key(certificate), self._identity.credential, policies=client_policies, transport=self._transport()
         )
 
@@ -301,24 +298,20 @@ class Vault:
             self._progress.warning(skew)
 
 
-def _public_key(certificate: VaultCertificate) -> KeyVaultKey:
+def _public_key(certificate: VaultCertificate) -> vault_keys.KeyVaultKey:
     """The key from the certificate: so it need not be read from the vault, which takes another right."""
-    from azure.keyvault.keys import KeyVaultKey
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-
     public = certificate.chain[0].public_key()
     parts: dict[str, Any]
-    if isinstance(public, RSAPublicKey):
+    if isinstance(public, rsa.RSAPublicKey):
         of_rsa = public.public_numbers()
         parts = {"kty": "RSA", "n": _encode_number(of_rsa.n), "e": _encode_number(of_rsa.e)}
-    elif isinstance(public, EllipticCurvePublicKey):
+    elif isinstance(public, ec.EllipticCurvePublicKey):
         size, point = (public.key_size + 7) // 8, public.public_numbers()
         curve = f"P-{public.key_size}"
         parts = {"kty": "EC", "crv": curve, "x": point.x.to_bytes(size, "big"), "y": point.y.to_bytes(size, "big")}
     else:
         raise InputError("vault-certificate", f"{certificate.name} has a key that can sign no image.")
-    return KeyVaultKey(certificate.key_id, {"kid": certificate.key_id, "key_ops": ["sign"], **parts})
+    return vault_keys.KeyVaultKey(certificate.key_id, {"kid": certificate.key_id, "key_ops": ["sign"], **parts})
 
 
 def _encode_number(number: int) -> bytes:

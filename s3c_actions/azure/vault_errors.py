@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from s3c_actions.azure.libraries import azure_exceptions
 from s3c_actions.azure.transport import count_tries
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
@@ -54,13 +55,11 @@ def translate_errors(context: VaultContext, retries: Retries) -> Iterator[None]:
         context: the request.
         retries: the policy that sent it, and knows how often.
     """
-    from azure.core.exceptions import AzureError, HttpResponseError
-
     try:
         yield
-    except HttpResponseError as error:
+    except azure_exceptions.HttpResponseError as error:
         raise translate_vault_error(error, context, retries.tries) from None
-    except AzureError as error:
+    except azure_exceptions.AzureError as error:
         raise _unreachable_error(error, context, retries.tries) from None
     except json.JSONDecodeError as error:
         raise OutsideError(

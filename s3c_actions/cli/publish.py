@@ -16,8 +16,15 @@ from s3c_actions.cli.streams import Console
 from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import Exit, InputError, S3CError
 from s3c_actions.findings.headline import NO_GATE, describe_findings, describe_limits, tally
+from s3c_actions.github import files, marker
 from s3c_actions.options.command import Command
+from s3c_actions.report import rendering
+from s3c_actions.report.github import annotations as annotation
+from s3c_actions.report.github import summary
 from s3c_actions.report.render.terminal import NEUTRAL_MARK, image_title
+from s3c_actions.report.terminal import finding_rows
+from s3c_actions.result import document as result
+from s3c_actions.result import outputs, pages
 
 if TYPE_CHECKING:
     from s3c_actions.options.github import CommentingOptions, TokenOptions
@@ -91,8 +98,6 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
             output: the folder of its files; None when the command writes none.
             ended: the error that the whole run ended with.
         """
-        from s3c_actions.result import outputs
-
         name = self.command.name
         write_error: S3CError | None = None
         document: ResultDocument | None = None
@@ -134,8 +139,6 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         """Show the worst findings beside the code; after the errors, which count against the same limit."""
         if self.console.actions is None or not self.annotations or self.console.quiet:
             return
-        from s3c_actions.report import rendering
-        from s3c_actions.report.github import annotations as annotation
 
         candidates = []
         for image in outcome.images:
@@ -188,8 +191,6 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
 
     def _comment(self, document: ResultDocument, output: Path) -> Exit:
         """Comment on the pull request, if configured; an error is shown and does not change the verdict."""
-        from s3c_actions.github import files
-
         if self.comment is None or self.comment.comment == "off":
             return Exit.DONE
         from s3c_actions.github import delivery
@@ -215,8 +216,6 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
 
     def _output_left(self, left: LeftResults | None) -> None:
         """Output name and folder of the artifact that another workflow comments from."""
-        from s3c_actions.github import files
-
         if left is not None:
             files.set_outputs({"comment-artifact": left.artifact, "comment-folder": str(left.folder)}, self.environment)
 
@@ -226,14 +225,12 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         last = image.last_scan
         if not image.reference or (failed and last is None):
             return
-        from s3c_actions.report.terminal import finding_rows
-        from s3c_actions.result import outputs
 
         facts = [_title(image, outcome)]
         deployed = outcome.deploy is not None and not outcome.deploy.unchanged
         facts += ["nothing to do"] if not failed and outputs.is_skipped(image) and not deployed else []
-        files = outputs.report_files(image)
-        page = files.get("html") or files.get("table") or (output / "summary.md" if output else None)
+        reports = outputs.report_files(image)
+        page = reports.get("html") or reports.get("table") or (output / "summary.md" if output else None)
         rows: list[str] = []
         if last is not None:
             facts += _scan_facts(last, judged=_is_judged(image))
@@ -250,9 +247,6 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
 
     def write(self, outcome: Outcome, output: Path | None, ended: S3CError | None) -> ResultDocument | None:
         """Write summary, `result.json` and outputs; arguments as in `publish`."""
-        from s3c_actions.github import files
-        from s3c_actions.result import document as result
-
         if output is None:
             if self.console.document_only:
                 document = result.build_document(outcome, self.now, self.console.secrets, ended)
@@ -262,8 +256,6 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
                 self._output_left(outcome.left)
             return None
         summary_path, result_path = output / "summary.md", output / "result.json"
-        from s3c_actions.report.github import summary
-        from s3c_actions.result import pages
 
         document = result.build_document(outcome, self.now, self.console.secrets, ended)
         text = result.render_document(document)
@@ -285,8 +277,6 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         return document
 
     def _outputs(self, outcome: Outcome, *written: Path) -> dict[str, str]:
-        from s3c_actions.result import outputs
-
         redact = self.console.secrets.redact
         return {name: redact(value) for name, value in outputs.output_values(outcome, *written).items()}
 
@@ -295,12 +285,11 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
 
         The output folder may also contain the report from before the patch, which has the same category.
         """
-        from s3c_actions.report.formats import sarif
-        from s3c_actions.result import outputs
-
         reports = [report for image in outcome.images for report in outputs.sarif_reports(image)]
         if not reports:
             return ""
+        from s3c_actions.report.formats import sarif
+
         folder = Path(tempfile.mkdtemp(prefix="s3c-sarif-", dir=self.environment.get("RUNNER_TEMP") or None))
         for number, report in enumerate(reports):
             (folder / f"{number}.sarif").write_bytes(
@@ -310,18 +299,16 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
 
     def _pages(self, outcome: Outcome) -> dict[str, str]:
         """Return name and folder of the artifact with the trace page of each image; empty when none was written."""
-        from s3c_actions.github import marker
-
         traced = [(image, image.trace) for image in outcome.images if image.trace is not None]
         if not traced:
             return {}
-        from s3c_actions.trace import page
+        from s3c_actions.trace import page as trace_page
 
         folder = Path(tempfile.mkdtemp(prefix="s3c-trace-", dir=self.environment.get("RUNNER_TEMP") or None))
         names = [trace.files["trace"].parent.name for _, trace in traced]
         for name, (_, trace) in zip(names, traced, strict=True):
             # Without links: the artifact has no other page.
-            (folder / f"{name}.html").write_bytes(page.render(trace.story))
+            (folder / f"{name}.html").write_bytes(trace_page.render(trace.story))
         # Two jobs of a run must not use the same name; the same job run again uses its own.
         key = marker.comment_key(self.environment.get("GITHUB_JOB", ""), *(image.image for image, _ in traced))
         return {"trace-artifact": f"s3c-trace-{names[0]}-{key[:8]}", "trace-folder": str(folder)}

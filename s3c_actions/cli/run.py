@@ -19,7 +19,6 @@ import msgspec
 from msgspec.structs import replace
 
 from s3c_actions.cli import os_errors, parser
-from s3c_actions.cli.publish import Publisher
 from s3c_actions.cli.streams import Console, open_console
 from s3c_actions.cli.variables import reject_unknown
 from s3c_actions.core import folders, pasted_content, secret_values, startup, tempdir, writing
@@ -34,6 +33,7 @@ from s3c_actions.options.naming import InputNames, NamingProgress, name_on_comma
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
+    from s3c_actions.cli.publish import Publisher
     from s3c_actions.findings.scope import SettingsFile
     from s3c_actions.options.declare import G, Group, Input
     from s3c_actions.result.gate_change import GateChange
@@ -125,10 +125,16 @@ def _inputs_without_flag(command: Command[Any]) -> tuple[Input[Any], ...]:
 def _print_failure(name: str, error: S3CError, console: Console) -> None:
     """Print the document of a command that did not begin, because its command line is wrong."""
     from s3c_actions.result.document import build_document, render_document
+
+    outcome = _failed_outcome(name, error)
+    console.say_document(render_document(build_document(outcome, datetime.now(UTC), console.secrets, error)))
+
+
+def _failed_outcome(name: str, error: S3CError) -> Outcome:
+    """Return the outcome of a command that an error ended."""
     from s3c_actions.result.model import Outcome
 
-    outcome = Outcome(command=name, images=(), exit_code=int(error.exit_code), error=error.what)
-    console.say_document(render_document(build_document(outcome, datetime.now(UTC), console.secrets, error)))
+    return Outcome(command=name, images=(), exit_code=int(error.exit_code), error=error.what)
 
 
 class _Run(msgspec.Struct):
@@ -157,8 +163,6 @@ class _Run(msgspec.Struct):
             return self._run()
 
     def _run(self) -> int:
-        from s3c_actions.result.model import Outcome
-
         started = time.monotonic()
         output: Path | None = None
         failure: S3CError | None = None
@@ -189,9 +193,7 @@ class _Run(msgspec.Struct):
             return self._report_bug(error, output, started)
         if failure is not None:
             self._phrase(failure)
-            outcome = Outcome(
-                command=self.command.name, images=(), exit_code=int(failure.exit_code), error=failure.what
-            )
+            outcome = _failed_outcome(self.command.name, failure)
         outcome = replace(outcome, seconds=time.monotonic() - started)
         outcome = replace(outcome, settings=self.settings, gate_changes=self.changes)
         try:
@@ -223,6 +225,8 @@ class _Run(msgspec.Struct):
             self.flags = {**self.flags, "format": ",".join((*first, *options.format, SNAPSHOT))}
 
     def _publisher(self) -> Publisher:
+        from s3c_actions.cli.publish import Publisher
+
         return Publisher(
             command=self.command,
             environment=self.environment,
@@ -449,16 +453,10 @@ class _Run(msgspec.Struct):
         return token
 
     def _report_bug(self, error: Exception, output: Path | None, started: float) -> int:
-        from s3c_actions.result.model import Outcome
-
         what = f"A bug of s3c ended it: {type(error).__name__}."
         bug = S3CError(what, remedy="Please report it with the traceback from the log.")
-        outcome = Outcome(
-            command=self.command.name,
-            images=(),
-            exit_code=Exit.BUG,
-            error=what,
-            seconds=time.monotonic() - started,
+        outcome = replace(
+            _failed_outcome(self.command.name, bug), exit_code=Exit.BUG, seconds=time.monotonic() - started
         )
         try:
             self._publisher().write(outcome, output, bug)
@@ -480,8 +478,8 @@ def _write_content(temp: Path, name: str, content: str) -> Path:
 
 @cache
 def _warm_summary() -> None:
-    """Import and compile the summary's renderer while the first program runs."""
-    startup.warm(then="s3c_actions.report.github.summary:prepare")
+    """Import and compile what publishes the outcome while the first program runs."""
+    startup.warm("s3c_actions.cli.publish", then="s3c_actions.report.github.summary:prepare")
 
 
 def cache_path(environment: Mapping[str, str]) -> Path:

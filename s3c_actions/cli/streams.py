@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import traceback
 from collections.abc import Mapping
@@ -180,7 +181,5 @@ class _Redacting:
 
 
 def _platform_description() -> str:
-    import platform
-
     # platform.platform() would start a program.
     return f"Python {platform.python_version()}, {platform.system()} {platform.release()} {platform.machine()}"

@@ -16,8 +16,16 @@ import msgspec
 
 from s3c_actions.cluster import refusals
 from s3c_actions.cluster.gate import denials
+from s3c_actions.cluster.libraries import (
+    kube_config,
+    kubernetes_client,
+    kubernetes_config,
+    kubernetes_config_exceptions,
+    kubernetes_exceptions,
+)
 from s3c_actions.core import pasted_content, reading, response_limits
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.core.libraries import urllib3, yaml
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -273,9 +281,6 @@ class Cluster:
         self, method: str, path: str, query: Mapping[str, str], body: KubernetesObject | None, content_type: str
     ) -> bytes:
         """Return the body of the answer to one request. Raise as `request` does."""
-        from kubernetes.client.exceptions import ApiException
-        from urllib3.exceptions import HTTPError
-
         try:
             response = self._client.call_api(
                 *self._client.param_serialize(
@@ -290,9 +295,9 @@ class Cluster:
                 _request_timeout=self._timeout,
             )
             content: bytes = response.read()  # type: ignore[no-untyped-call]
-        except ApiException as error:
+        except kubernetes_exceptions.ApiException as error:
             raise self._translate_status(method, path, error.status or 0, error.body) from error
-        except (HTTPError, OSError) as error:
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self._unreachable(error) from error
         if response.status >= 300:
             raise self._translate_status(method, path, response.status, content)
@@ -373,16 +378,13 @@ class AdmissionDenied(Refused):
 
 def _kubeconfig_error(kubeconfig: str, error: Exception) -> InputError:
     """Return the error about a file that is no kubeconfig; the library's own words only where they are for users."""
-    import yaml
-    from kubernetes.config.config_exception import ConfigException
-
     original, mark = "", getattr(error, "problem_mark", None)
     if isinstance(error, yaml.YAMLError):
         line = f", line {mark.line + 1}" if mark is not None else ""
         what = f"{kubeconfig}{line}: it is not YAML: {getattr(error, 'problem', None) or 'it cannot be read'}."
     elif isinstance(error, OSError):
         what = f"{kubeconfig} cannot be read: {error.strerror}."
-    elif isinstance(error, ConfigException | reading.YamlError):
+    elif isinstance(error, kubernetes_config_exceptions.ConfigException | reading.YamlError):
         what, original = f"{kubeconfig} cannot be used.", str(error)[:1000]
     else:  # the library takes the shape for granted
         what = f"{kubeconfig} is no kubeconfig."
@@ -430,17 +432,13 @@ def connect(
     Raises:
         InputError: the file or the context does not exist, or cannot be used.
     """
-    import yaml
-    from kubernetes import config
-    from kubernetes.config.config_exception import ConfigException
-
     check_kubeconfig(kubeconfig)
     try:
         for path in kubeconfig.split(":"):
             if Path(path).is_file():
                 # The library reads it without limits.
                 reading.check_yaml_events(yaml.parse(reading.read_text_file(Path(path)), Loader=yaml.CSafeLoader))
-        contexts, current = config.list_kube_config_contexts(kubeconfig)  # type: ignore[no-untyped-call]
+        contexts, current = kubernetes_config.list_kube_config_contexts(kubeconfig)  # type: ignore[no-untyped-call]
         chosen = next((entry for entry in contexts if entry["name"] == context), None) if context else current
         if chosen is None:
             raise InputError(
@@ -449,12 +447,18 @@ def connect(
                 remedy=f"Choose from {', '.join(entry['name'] for entry in contexts)}.",
             )
         client = _client(kubeconfig, chosen["name"], temp, hide)
-    except (ConfigException, yaml.YAMLError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (
+        kubernetes_config_exceptions.ConfigException,
+        yaml.YAMLError,
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:
         raise _kubeconfig_error(kubeconfig, error) from error
     response_limits.install_limits()
     if not client.configuration.verify_ssl:
-        import urllib3
-
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the kubeconfig asks for it
     if token is not None:
         current_token = token
@@ -466,10 +470,6 @@ def connect(
 
 
 def _client(kubeconfig: str, context: str, temp: Path | None, hide: Callable[[str], None]) -> ApiClient:
-    from kubernetes import config
-    from kubernetes.client import ApiClient, Configuration
-    from kubernetes.config import kube_config
-
     for path in (Path(file) for file in kubeconfig.split(":")):
         if path.is_file():
             for value in pasted_content.kubeconfig_secrets(reading.read_text_file(path, errors="replace")):
@@ -478,8 +478,8 @@ def _client(kubeconfig: str, context: str, temp: Path | None, hide: Callable[[st
     for content, name in list(kube_config._temp_files.items()):
         if not Path(name).exists():
             del kube_config._temp_files[content]
-    settings = Configuration()
-    config.load_kube_config(  # type: ignore[no-untyped-call]
+    settings = kubernetes_client.Configuration()
+    kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
         config_file=kubeconfig,
         context=context,
         client_configuration=settings,
@@ -487,7 +487,7 @@ def _client(kubeconfig: str, context: str, temp: Path | None, hide: Callable[[st
     )
     for value in settings.api_key.values():  # includes tokens of `exec` plugins
         hide(value.removeprefix("Bearer "))
-    return ApiClient(configuration=settings)
+    return kubernetes_client.ApiClient(configuration=settings)
 
 
 def _describe_refusal(status: int, reason: str, message: str, answer: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -17,6 +17,7 @@ import msgspec
 from s3c_actions.cluster import hooks, image_paths, image_places
 from s3c_actions.cluster.image_paths import ITEM, Certainty, Classifier, ImagePath
 from s3c_actions.core.errors import InputError
+from s3c_actions.core.libraries import yaml
 
 if TYPE_CHECKING:
     from yaml import Mark
@@ -356,7 +357,6 @@ class Finder:
         """Raise when an alias elsewhere refers to an image to replace: as a label, a variable."""
         if not self._anchored:
             return
-        import yaml
 
         defined: dict[str, int] = {}
         replaced = self._uses.keys() | self._candidates.keys() | self._hook_uses.keys()

@@ -32,6 +32,7 @@ from s3c_actions.cluster.image_finder import (
 from s3c_actions.cluster.image_paths import ImagePath
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
+from s3c_actions.core.libraries import yaml
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.startup import paused
 
@@ -203,8 +204,6 @@ def parse(
 
 
 def _find(text: str, source: str, image_paths: Sequence[ImagePath], line: int) -> Finder:
-    import yaml
-
     finder = Finder(text, source, image_paths, line)
     try:
         _check_limits(text, source)
@@ -222,8 +221,6 @@ def compose_documents(text: str) -> Iterator[tuple[int, int, Any]]:
     Yields:
         How many characters and how many lines the node's marks are to be moved by, and the node.
     """
-    import yaml
-
     for offset, part in _split_json(text):
         for root in yaml.compose_all(part, Loader=yaml.CSafeLoader):
             if root is not None:
@@ -285,8 +282,6 @@ def parse_objects(text: str, source: str) -> Iterator[dict[str, Any]]:
     Raises:
         InputError: a duplicate key in a mapping, or aliases make it larger than any object may be.
     """
-    import yaml
-
     from s3c_actions.cluster.yaml_loader import KubernetesLoader
 
     try:
@@ -387,8 +382,6 @@ def _check_limits(text: str, source: str) -> None:
 
     Likewise when its aliases expand to more than any object has: merged into each other (`<<`), a few lines are enough.
     """
-    import yaml
-
     aliases = "*" in text and "&" in text
     brackets = text.count("[") + text.count("{") > MAX_NESTING
     if not (aliases or brackets or reading.DEEP_INDENT.search(text)):

@@ -16,6 +16,7 @@ from s3c_actions import REPOSITORY, __version__
 from s3c_actions.core import reading
 from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.github import commits
 from s3c_actions.options import init as inputs
 from s3c_actions.options.command import load
 from s3c_actions.report.render.terminal import plain_line
@@ -182,7 +183,6 @@ def _find_pin(options: inputs.InitInputs, context: Context, root: Path) -> Pin:
     """Return the version that workflows name: that given, what GitHub says, or that of the workflows here."""
     if options.pin:
         return Pin(commit="" if options.pin == inputs.TAG else options.pin)
-    from s3c_actions.github import commits
 
     token = look_up_token(options, context.environment)
     context.secrets.add(token)

@@ -17,6 +17,7 @@ from s3c_actions.registry.archive import ArchiveSource
 from s3c_actions.result.model import ImageOutcome, MirrorResult, Outcome
 from s3c_actions.steps import mirror
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.logins import create_logins, logins_of
 
 if TYPE_CHECKING:
     from s3c_actions.registry import ImageSource
@@ -80,16 +81,12 @@ def _target(options: inputs.MirrorInputs, source: Reference | None) -> Reference
 
 
 def _registry(options: inputs.MirrorInputs, context: Context, name: str) -> Registry:
-    from s3c_actions.wiring.logins import create_logins
-
     return Registry(create_logins(options, context, {name}), insecure=options.insecure_registry)
 
 
 def _source_repository(
     options: inputs.MirrorInputs, context: Context, source: Reference, target: Reference, target_registry: Registry
 ) -> ImageSource:
-    from s3c_actions.wiring.logins import logins_of
-
     source_logins = logins_of(
         (options.source_username, options.source_password), "source", options, context, {source.registry}
     )

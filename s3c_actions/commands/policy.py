@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from s3c_actions.cluster.gate.manifests import objects_for_policy
 from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.libraries import ruamel_yaml
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import policy as inputs
 from s3c_actions.policy import model
@@ -23,11 +24,11 @@ from s3c_actions.steps import judge as step
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.exceptions import report_exceptions
 from s3c_actions.wiring.images import failed
+from s3c_actions.wiring.judging import open_policy_judge, read_certificates
 from s3c_actions.wiring.signing import registries_of, resolve_images
 
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy
-from s3c_actions.wiring.judging import open_policy_judge, read_certificates
 
 
 def run(options: inputs.PolicyInputs, context: Context) -> Outcome:
@@ -123,15 +124,12 @@ def _describe_refusal(judgement: PolicyJudgement) -> str:
 
 def export_yaml(policy: Policy) -> str:
     """Return the objects of the cluster's gate as YAML, in the order in which they are applied."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.scalarstring import walk_tree
-
-    yaml = YAML()
+    yaml = ruamel_yaml.YAML()
     yaml.width = 4096
     yaml.explicit_start = True
     objects = list(objects_for_policy(policy))
     for document in objects:
-        walk_tree(document)
+        ruamel_yaml.scalarstring.walk_tree(document)
     text = StringIO()
     yaml.dump_all(objects, text)
     head = f"# Made by `s3c policy export` of the policy {policy.digest}. `s3c gate install --policy` applies it.\n"

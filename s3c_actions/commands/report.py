@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -25,16 +24,13 @@ from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.model import Comparison, ImageOutcome, Outcome
 from s3c_actions.steps import assess
 from s3c_actions.steps.scan import closed_gate_error, make_sbom
-from s3c_actions.wiring import report_file
+from s3c_actions.wiring import programs, report_file
 from s3c_actions.wiring.baseline import baseline_name
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.exploitation import load_exploitation
 from s3c_actions.wiring.files import read_dockerfile
 from s3c_actions.wiring.images import unless_exempt
 from s3c_actions.wiring.scanning import policy_from_inputs, threshold_from_inputs
-
-if TYPE_CHECKING:
-    pass
 
 TEXT_ROWS = 200
 
@@ -130,7 +126,6 @@ def _sboms(options: inputs.ReportInputs, context: Context, report: Path) -> Iter
     if not sboms:
         yield {}
         return
-    from s3c_actions.wiring import programs
 
     trivy = Trivy(programs.trivy(options, context), context.runner, cache=context.cache / "trivy")
     writing.make_folder(context.output)
@@ -141,8 +136,6 @@ def _sboms(options: inputs.ReportInputs, context: Context, report: Path) -> Iter
 
 def _make_bill(options: inputs.ReportInputs, context: Context, report: Path) -> bytes:
     """Convert the report to an SPDX document with Trivy."""
-    from s3c_actions.wiring import programs
-
     trivy = Trivy(programs.trivy(options, context), context.runner, cache=context.cache / "trivy")
     return make_sbom(report, trivy, context.temp)
 

@@ -17,14 +17,20 @@ from s3c_actions.result.model import AttachResult, ImageOutcome, Outcome, ScanRe
 from s3c_actions.steps import sign
 from s3c_actions.steps.assess import Criteria
 from s3c_actions.steps.scan import closed_gate_error, make_sbom
+from s3c_actions.wiring import programs
+from s3c_actions.wiring.attaching import create_attacher, read_reports
+from s3c_actions.wiring.bases import create_finder
 from s3c_actions.wiring.context import Context, with_jobs
 from s3c_actions.wiring.earlier import Earlier, check_files, earlier
+from s3c_actions.wiring.exploitation import load_exploitation
+from s3c_actions.wiring.fix_history import create_fix_history
 from s3c_actions.wiring.images import failed, for_each_reference
+from s3c_actions.wiring.scanning import policy_from_inputs, threshold_from_inputs
+from s3c_actions.wiring.signing import open_signing_key, prefix_image, registries_of, resolve_images
 
 if TYPE_CHECKING:
     from s3c_actions.registry import Registry
     from s3c_actions.steps.sign import SigningKey
-from s3c_actions.wiring.signing import open_signing_key, prefix_image, registries_of, resolve_images
 
 
 def run(options: inputs.SignInputs, context: Context) -> Outcome:
@@ -88,11 +94,6 @@ def run(options: inputs.SignInputs, context: Context) -> Outcome:
 
 def _criteria(options: inputs.SignInputs, context: Context, registry: Registry) -> Criteria:
     """Return the criteria by which the reports given are judged."""
-    from s3c_actions.wiring.bases import create_finder
-    from s3c_actions.wiring.exploitation import load_exploitation
-    from s3c_actions.wiring.fix_history import create_fix_history
-    from s3c_actions.wiring.scanning import policy_from_inputs, threshold_from_inputs
-
     policy = policy_from_inputs(options)
     asks = policy.findings.asks_exploitation if policy is not None else (False, False)
     exploitation = load_exploitation(options, context, offline=False, policy_asks=asks)
@@ -119,8 +120,6 @@ def _judge_reports(
     Raises:
         InputError: something is to be judged or attached and there is no report, or a report is of none of the images.
     """
-    from s3c_actions.wiring.attaching import read_reports
-
     paths, attached = previous.reports, options.attach
     if paths and not attached and not criteria.closes:
         raise InputError(
@@ -150,8 +149,6 @@ def _judge_reports(
 
 
 def _trivy(options: TrivyProgram, context: Context) -> Trivy:
-    from s3c_actions.wiring import programs
-
     program = programs.trivy(options, context)
     return Trivy(program, context.runner, cache=context.cache / "trivy", concurrent=context.limits.concurrent)
 
@@ -160,8 +157,6 @@ def _bind_attacher(
     options: inputs.SignInputs, context: Context, signer: SigningKey, criteria: Criteria, previous: Earlier
 ) -> Callable[[ImageOutcome], AttachResult]:
     """Return a function that attaches the reports given to a signed image."""
-    from s3c_actions.wiring.attaching import create_attacher
-
     tool = create_attacher(
         options, context, signer, trivy=_trivy(options, context), gate=criteria.gate, policy=criteria.policy
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -16,6 +16,8 @@ from s3c_actions.options.common import no_task_error
 from s3c_actions.options.declare import Input
 from s3c_actions.result.model import Outcome
 from s3c_actions.signing import certificates, key_files
+from s3c_actions.steps import list_signed, trust
+from s3c_actions.steps.trust import TrustSettings, VaultTrust
 from s3c_actions.steps.verify import timestamp_authorities
 from s3c_actions.wiring import vault
 from s3c_actions.wiring.azure import find_tenant
@@ -23,10 +25,6 @@ from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read_input_file
 from s3c_actions.wiring.signing import signing_registry
 from s3c_actions.wiring.verifying import require_timestamp_roots
-
-if TYPE_CHECKING:
-    from s3c_actions.steps.trust import TrustSettings
-
 
 LISTING_FILE = "signed.json"
 
@@ -45,7 +43,6 @@ def run(options: inputs.TrustInputs, context: Context) -> Outcome:
         return _list_signed(options, context)
     if options.image:
         raise InputError("image", "it goes with `list-signed`.", remedy="Leave it out, or run `s3c trust list-signed`.")
-    from s3c_actions.steps import trust
 
     files = trust.export(_settings(options, context), context.output)
     listing = "\n".join(f"{name:<12} {path}" for name, path in files.items())
@@ -53,8 +50,6 @@ def run(options: inputs.TrustInputs, context: Context) -> Outcome:
 
 
 def _list_signed(options: inputs.TrustInputs, context: Context) -> Outcome:
-    from s3c_actions.steps import list_signed
-
     if not options.image:
         raise InputError(
             "image", "`list-signed` needs a repository or an image to look through.", remedy="Give one with `image`."
@@ -106,8 +101,6 @@ def _require_one_source(options: inputs.TrustInputs) -> None:
 
 
 def _settings(options: inputs.TrustInputs, context: Context) -> TrustSettings:
-    from s3c_actions.steps.trust import TrustSettings, VaultTrust
-
     path = options.certificate
     _require_one_source(options)
     require_timestamp_roots(options)

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from s3c_actions.core import reading, web, writing
+from s3c_actions.core.libraries import requests
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -162,8 +163,6 @@ class CachedDownload(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
             return self._ask(session, headers, known=record is not None)
 
     def _ask(self, session: Session, headers: dict[str, str], *, known: bool) -> tuple[bytes, str, str] | None:
-        import requests
-
         try:
             with session.get(self.url, stream=True, timeout=(CONNECT, READ), headers=headers) as response:
                 self._check_way(response)

@@ -6,6 +6,7 @@ Uses the standard library only: `actions/environment.py` imports it before any p
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,8 +40,6 @@ class CacheFolder(NamedTuple):
 
 def account_home() -> Path | None:
     """Return the home folder that the system records for this user, whatever HOME says; None without one."""
-    import pwd
-
     try:
         home = Path(pwd.getpwuid(os.geteuid()).pw_dir)
         status = home.stat()

@@ -17,6 +17,8 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any
 
+from s3c_actions.core.libraries import ruamel_yaml, yaml
+
 MIB = 1024 * 1024
 MAX_SETTINGS_BYTES = MIB
 """Bytes of files that people write by hand: policies, ignore files, keys, certificates, configurations, Dockerfiles."""
@@ -139,11 +141,9 @@ def parse_yaml(source: str, constructor: Any = None) -> Any:
     Raises:
         YamlError: it is not YAML, nested too deeply, or its aliases make it too large.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
 
-    def parser() -> YAML:
-        yaml_parser = YAML(typ="safe", pure=True)
+    def parser() -> ruamel_yaml.YAML:
+        yaml_parser = ruamel_yaml.YAML(typ="safe", pure=True)
         if constructor is not None:
             yaml_parser.Constructor = constructor
         return yaml_parser
@@ -151,7 +151,6 @@ def parse_yaml(source: str, constructor: Any = None) -> Any:
     try:
         if may_be_deeply_nested(source):
             # The pure parser takes quadratic time for deep nesting; the C parser detects it in linear time.
-            import yaml
 
             try:
                 check_yaml_events(yaml.parse(source, Loader=yaml.CSafeLoader))
@@ -161,7 +160,15 @@ def parse_yaml(source: str, constructor: Any = None) -> Any:
         return parser().load(source)
     except YamlError:
         raise
-    except (YAMLError, RecursionError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+    except (
+        ruamel_yaml.error.YAMLError,
+        RecursionError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+    ) as error:
         # Besides its own errors, the library raises those of the conversions: `!!int x`, `!!bool x`, 2026-02-30.
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or f"a value cannot be read ({_one_line(str(error))})"
@@ -171,20 +178,17 @@ def parse_yaml(source: str, constructor: Any = None) -> Any:
 
 def _unreadable_line(source: str, parser: Callable[[], Any]) -> int:
     """Return the line of the first value that cannot be converted, such as the date 2026-13-01; 0 without any."""
-    from ruamel.yaml.error import YAMLError
-    from ruamel.yaml.nodes import ScalarNode
-
     yaml_parser = parser()
     try:
         nodes = [yaml_parser.compose(source)]
-    except (YAMLError, RecursionError, ValueError):
+    except (ruamel_yaml.error.YAMLError, RecursionError, ValueError):
         return 0
     while nodes:
         node = nodes.pop()
-        if isinstance(node, ScalarNode):
+        if isinstance(node, ruamel_yaml.nodes.ScalarNode):
             try:
                 yaml_parser.constructor.construct_object(node)
-            except (YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
+            except (ruamel_yaml.error.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
                 return int(node.start_mark.line) + 1
         elif node is not None:
             below = [child for pair in node.value for child in (pair if isinstance(pair, tuple) else (pair,))]

@@ -13,6 +13,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 
 from s3c_actions.core import response_limits
+from s3c_actions.core.libraries import requests
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Request, Response, Session
@@ -28,16 +29,13 @@ def create_session() -> Session:
 
 @cache
 def _session_class() -> type[Session]:
-    import requests
-    from requests.utils import get_auth_from_url
-
     class OwnCredentials(requests.Session):
         """A session that uses no credentials but those of the request."""
 
         def prepare_request(self, request: Request) -> PreparedRequest:
             """Prepare a request without reading ~/.netrc, which the library skips for a request that has an `auth`."""
             if request.auth is None and self.auth is None:
-                embedded = get_auth_from_url(str(request.url))
+                embedded = requests.utils.get_auth_from_url(str(request.url))
                 request.auth = embedded if any(embedded) else _unchanged
             return super().prepare_request(request)
 
@@ -59,8 +57,6 @@ def failure_reason(error: Exception, connect: float, read: float) -> str:
         connect: seconds that it had for the connection.
         read: seconds that it had for each read.
     """
-    import requests
-
     known = (
         (requests.ConnectTimeout, f"no connection within {connect:g} s"),
         (requests.ReadTimeout, f"nothing was received for {read:g} s"),

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
+from packageurl import PackageURL
 
 from s3c_actions.core import reading
 from s3c_actions.evidence.documents import UnusableDocument
-
-if TYPE_CHECKING:
-    from packageurl import PackageURL
 
 MAX_PACKAGES = 200_000
 DISTRIBUTIONS = frozenset({"deb", "rpm", "apk", "alpm"})
@@ -203,8 +201,6 @@ def _package(
 
 
 def _parse_purl(text: str) -> PackageURL | None:
-    from packageurl import PackageURL
-
     if not text or len(text) > 4000:
         return None
     try:

@@ -5,6 +5,7 @@ https://github.com/project-copacetic/copacetic/blob/v0.14.2/pkg/bulk/config.go. 
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +15,7 @@ from msgspec import Meta, Struct, field
 from s3c_actions import REPOSITORY
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
+from s3c_actions.core.libraries import ruamel_yaml
 from s3c_actions.core.reference import Reference
 from s3c_actions.fleet import model
 from s3c_actions.policy import faults
@@ -136,11 +138,7 @@ def _notes(config: PatchConfig) -> list[str]:
 
 
 def _yaml(document: dict[str, Any]) -> str:
-    from io import StringIO
-
-    from ruamel.yaml import YAML
-
-    yaml = YAML()
+    yaml = ruamel_yaml.YAML()
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
     text = StringIO()

@@ -30,7 +30,7 @@ from s3c_actions.fleet.view import (
     short_name,
     time_left,
 )
-from s3c_actions.report.render import escape, page
+from s3c_actions.report.render import escape, page, template_cache
 
 if TYPE_CHECKING:
     import jinja2
@@ -329,8 +329,6 @@ def _line(text: str, limit: int) -> str:
 @cache
 def _environment() -> jinja2.Environment:
     """Return the environment of all pages, with every text reduced to one printable line."""
-    from s3c_actions.report.render import template_cache
-
     environment = page.page_environment().overlay(
         finalize=_printable, bytecode_cache=template_cache.open_template_cache("fleet")
     )

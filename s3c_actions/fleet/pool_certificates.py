@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from s3c_actions.signing.libraries import ec, hashes, serialization, x509
+
 if TYPE_CHECKING:
-    from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 _BACKDATED = timedelta(hours=1)
@@ -47,9 +48,6 @@ def issue(names: Sequence[str], now: datetime, life: timedelta) -> PoolCertifica
         now: with a time zone.
         life: of all certificates of the set.
     """
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import ExtendedKeyUsageOID
 
     def pem(certificate: x509.Certificate) -> bytes:
         return certificate.public_bytes(serialization.Encoding.PEM)
@@ -64,8 +62,8 @@ def issue(names: Sequence[str], now: datetime, life: timedelta) -> PoolCertifica
     own = _Issuer(key=authority_key, start=start - _BACKDATED, end=start + life)
     authority = _certificate("s3c BuildKit pool", authority_key, own)
     issuer = msgspec.structs.replace(own, certificate=authority)
-    server = _certificate("buildkitd", server_key, issuer, ExtendedKeyUsageOID.SERVER_AUTH, names)
-    client = _certificate("s3c worker", client_key, issuer, ExtendedKeyUsageOID.CLIENT_AUTH)
+    server = _certificate("buildkitd", server_key, issuer, x509.oid.ExtendedKeyUsageOID.SERVER_AUTH, names)
+    client = _certificate("s3c worker", client_key, issuer, x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH)
     return PoolCertificates(
         authority=pem(authority),
         server_certificate=pem(server),
@@ -92,11 +90,7 @@ def _certificate(
     names: Sequence[str] = (),
 ) -> x509.Certificate:
     """Return a certificate; the authority's own may issue certificates for ends, and for nothing below them."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.x509.oid import NameOID
-
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    subject = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, name)])
     is_authority = issuer.certificate is None
     use = x509.KeyUsage(
         digital_signature=not is_authority,

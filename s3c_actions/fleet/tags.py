@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+import re2
+
 from s3c_actions.core.reference import is_tag
 
 if TYPE_CHECKING:
@@ -30,8 +32,6 @@ def compile_pattern(pattern: str) -> Callable[[str], bool]:
     Raises:
         ValueError: it is none of RE2 (https://github.com/google/re2/wiki/Syntax); a clause.
     """
-    import re2
-
     options = re2.Options()
     options.log_errors = False
     options.max_mem = 1 << 20

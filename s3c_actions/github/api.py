@@ -8,13 +8,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from s3c_actions.core import response_limits
-
-if TYPE_CHECKING:
-    from github import Github
-    from github.GithubRetry import GithubRetry
+from s3c_actions.github.libraries import pygithub, pygithub_exceptions, pygithub_retry
 
 BETWEEN_WRITES = 1.0
 """Seconds that GitHub asks for between two writes."""
@@ -34,7 +31,7 @@ def connect(
     *,
     patience: float = MAX_WAIT,
     timeout: int = TIMEOUT,
-) -> Github:
+) -> pygithub.Github:
     """Create the client for the GitHub that the environment names: github.com, or an Enterprise Server.
 
     Args:
@@ -44,13 +41,11 @@ def connect(
         patience: the longest wait GitHub may ask for, in seconds.
         timeout: of one answer, in seconds.
     """
-    from github import Auth, Github, set_log_level
-
     response_limits.install_limits()
     # The library writes errors to standard error by itself; we report them, in our own words and escaped.
-    set_log_level(logging.CRITICAL)
-    return Github(
-        auth=Auth.Token(token),
+    pygithub.set_log_level(logging.CRITICAL)
+    return pygithub.Github(
+        auth=pygithub.Auth.Token(token),
         base_url=(environment.get("GITHUB_API_URL") or DEFAULT_API).rstrip("/"),
         timeout=timeout,
         per_page=100,
@@ -88,11 +83,8 @@ def requested_wait(status: int, headers: Mapping[str, Any], now: float) -> float
     return 60.0 if status == 429 else None
 
 
-def _retry(notice: Callable[[str], None], patience: float) -> GithubRetry:
-    from github.GithubException import RateLimitExceededExceedsMaxWait
-    from github.GithubRetry import GithubRetry
-
-    class Patience(GithubRetry):
+def _retry(notice: Callable[[str], None], patience: float) -> pygithub_retry.GithubRetry:
+    class Patience(pygithub_retry.GithubRetry):
         """Wait as long as GitHub asks to, unless that is too long; also for 429, which PyGithub ignores."""
 
         def increment(
@@ -108,7 +100,7 @@ def _retry(notice: Callable[[str], None], patience: float) -> GithubRetry:
             if response is not None:
                 requested = requested_wait(response.status, response.headers, time.time())
                 if requested is not None and requested > patience:
-                    raise RateLimitExceededExceedsMaxWait(
+                    raise pygithub_exceptions.RateLimitExceededExceedsMaxWait(
                         response.status, {"message": "rate limit"}, dict(response.headers), wait=requested
                     )
             retry = super().increment(method, url, response, error, _pool, _stacktrace)

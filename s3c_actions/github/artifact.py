@@ -22,6 +22,7 @@ import msgspec
 from s3c_actions.core import reading, web
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.github import api, errors
+from s3c_actions.github.libraries import pygithub
 from s3c_actions.github.run import WorkflowRun
 from s3c_actions.report.document import ResultDocument
 
@@ -221,10 +222,8 @@ def _download(client: Github, repository: str, artifact: int, token: str, room: 
 
 
 def _check_status(response: Any, status: int) -> None:
-    from github import GithubException
-
     if response.status_code != status:
-        raise GithubException(response.status_code, {"message": response.reason}, dict(response.headers))
+        raise pygithub.GithubException(response.status_code, {"message": response.reason}, dict(response.headers))
 
 
 def _rejection(why: str) -> str:

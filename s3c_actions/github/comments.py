@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from s3c_actions.github import errors, marker
+from s3c_actions.github.libraries import pygithub
 from s3c_actions.github.marker import Marker
 
 if TYPE_CHECKING:
@@ -173,10 +174,8 @@ class Conversation:
         return first.html_url
 
     def _delete(self, comment: IssueComment) -> None:
-        from github import UnknownObjectException
-
         # A concurrent run may have deleted it already.
-        with suppress(UnknownObjectException):
+        with suppress(pygithub.UnknownObjectException):
             comment.delete()
 
     def _own_comments(self, key: str) -> list[_OwnComment]:

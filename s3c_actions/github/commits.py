@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from s3c_actions.core import reading, web
 from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.libraries import requests
 from s3c_actions.github.api import DEFAULT_API, TIMEOUT
 
 
@@ -26,8 +27,6 @@ def find_commit(repository: str, tag: str, token: str = "", environment: Mapping
     Raises:
         OutsideError: GitHub cannot be reached, has no such tag, or refuses to answer.
     """
-    import requests
-
     api = ((environment or {}).get("GITHUB_API_URL") or DEFAULT_API).rstrip("/")
     headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
     if token:

@@ -22,6 +22,7 @@ from s3c_actions.github.comments import CommentDraft, CommentOutcome, Conversati
 from s3c_actions.github.run import WorkflowRun
 from s3c_actions.options import github as inputs
 from s3c_actions.report.document import ImageResult, ResultDocument
+from s3c_actions.report.github import comment
 from s3c_actions.result.model import LeftResults
 
 if TYPE_CHECKING:
@@ -74,8 +75,6 @@ def draft_comments(
         workflow_run: the run that they come from.
         settings: how to write.
     """
-    from s3c_actions.report.github import comment
-
     groups: dict[str, list[ResultDocument]] = {}
     for document in documents:
         if document.deploy is not None:

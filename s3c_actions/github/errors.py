@@ -15,7 +15,9 @@ from typing import Any
 
 from s3c_actions.core.errors import OutsideError, S3CError
 from s3c_actions.core.explain import Case, explain
+from s3c_actions.core.libraries import requests
 from s3c_actions.github.api import requested_wait
+from s3c_actions.github.libraries import pygithub
 
 
 class FailureKind(Enum):
@@ -48,12 +50,9 @@ def translate_errors(doing: str, *, permission: str = "") -> Iterator[None]:
         doing: the failed action, as in "The comment could not be written".
         permission: that the token needs for it, as in `pull-requests: write`.
     """
-    import requests
-    from github import BadAttributeException, GithubException
-
     try:
         yield
-    except GithubException as error:
+    except pygithub.GithubException as error:
         raise _translate_answer(error, doing, permission) from error
     except requests.exceptions.RequestException as error:
         raise GitHubError(
@@ -64,7 +63,13 @@ def translate_errors(doing: str, *, permission: str = "") -> Iterator[None]:
             original=str(error)[:500],
         ) from error
     except (
-        *(BadAttributeException, LookupError, TypeError, ValueError, AttributeError, AssertionError, RecursionError),
+        pygithub.BadAttributeException,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        AssertionError,
+        RecursionError,
     ) as error:
         # The block parses answers: one without a field that GitHub always sends is not from GitHub.
         raise GitHubError(
@@ -77,8 +82,6 @@ def translate_errors(doing: str, *, permission: str = "") -> Iterator[None]:
 
 
 def _network_cause(error: Exception) -> str:
-    import requests
-
     if isinstance(error, requests.exceptions.Timeout) or "timed out" in str(error).lower():
         return "It took too long to answer, several times."
     if isinstance(error, requests.exceptions.RetryError):
@@ -115,9 +118,10 @@ def _translate_answer(error: Any, doing: str, permission: str) -> S3CError:
 
 
 def _is_limited(error: Any, status: int) -> bool:
-    from github import RateLimitExceededException
-
-    return isinstance(error, RateLimitExceededException) or requested_wait(status, error.headers or {}, 0.0) is not None
+    return (
+        isinstance(error, pygithub.RateLimitExceededException)
+        or requested_wait(status, error.headers or {}, 0.0) is not None
+    )
 
 
 _STATUS_BY_TYPE = {"FORBIDDEN": 403, "NOT_FOUND": 404, "RATE_LIMITED": 429}

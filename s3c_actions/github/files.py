@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from actions_toolkit.file_command import prepare_key_value_message
+
 from s3c_actions.core import writing
 from s3c_actions.report.render.markdown import cut_at_line
 
@@ -25,7 +27,6 @@ def set_outputs(outputs: Mapping[str, str], environment: Mapping[str, str]) -> N
     path = environment.get("GITHUB_OUTPUT")
     if not path:
         return
-    from actions_toolkit.file_command import prepare_key_value_message
 
     messages = (prepare_key_value_message(name, value) + "\n" for name, value in outputs.items())
     writing.append(Path(path), "".join(messages))

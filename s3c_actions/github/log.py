@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import TextIO
 from uuid import uuid4
 
+from actions_toolkit.command import Command
+
 from s3c_actions.core.progress import ImageProgress
 from s3c_actions.core.secrets import Secrets
 from s3c_actions.report.render.terminal import plain_line
@@ -136,7 +138,6 @@ class ActionsProgress:
     def command(self, name: str, message: str = "", **properties: str) -> None:
         """Write a workflow command, with everything in it escaped."""
         # The light module of actions_toolkit: importing its core takes 0.1 s more.
-        from actions_toolkit.command import Command
 
         with self._lock:
             self.close()

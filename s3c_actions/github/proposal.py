@@ -13,6 +13,7 @@ import msgspec
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.github import errors
+from s3c_actions.github.libraries import pygithub
 
 if TYPE_CHECKING:
     from github import Github
@@ -93,25 +94,21 @@ def propose(client: Github, repository: str, proposal: Proposal) -> ProposalOutc
 
 def _branch(repo: Repository, name: str) -> GitRef | None:
     """Return a branch; None when it does not exist."""
-    from github import UnknownObjectException
-
     branch = repo.get_git_ref(f"heads/{name}")
     try:
         # Completed now: until then its address in PyGithub does not support edits.
         branch.complete()
-    except UnknownObjectException:
+    except pygithub.UnknownObjectException:
         return None
     return branch
 
 
 def _changed_files(repo: Repository, commit: str, proposal: Proposal, base: str) -> dict[str, str]:
-    from github import UnknownObjectException
-
     files = {}
     for path, change in sorted(proposal.changes.items()):
         try:
             file = repo.get_contents(path, ref=commit)
-        except UnknownObjectException:
+        except pygithub.UnknownObjectException:
             file = []
         if isinstance(file, list):
             raise InputError("manifests", f"{path} is no file on {base}.", remedy="Push it first, or leave it out.")
@@ -126,9 +123,7 @@ def _changed_files(repo: Repository, commit: str, proposal: Proposal, base: str)
 
 def _push(repo: Repository, parent: str, files: Mapping[str, str], proposal: Proposal) -> bool:
     """Push one commit with the files to the branch, on top of the base; return whether the branch changed."""
-    from github import InputGitTreeElement
-
-    elements = [InputGitTreeElement(path, "100644", "blob", content=text) for path, text in files.items()]
+    elements = [pygithub.InputGitTreeElement(path, "100644", "blob", content=text) for path, text in files.items()]
     old = repo.get_git_commit(parent)
     tree = repo.create_git_tree(elements, base_tree=old.tree)
     existing = _branch(repo, proposal.branch)

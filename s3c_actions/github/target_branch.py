@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.github import api, errors, run
+from s3c_actions.github.libraries import pygithub
 from s3c_actions.github.run import WorkflowRun
 
 if TYPE_CHECKING:
@@ -62,15 +63,13 @@ class TargetBranch:
         Raises:
             OutsideError: it cannot be read, or is a link or a submodule.
         """
-        from github import UnknownObjectException
-
         with errors.translate_errors(_WHAT, permission=PERMISSION):
             repository = self._github().get_repo(self._run.repository)
             # Resolved before: an inaccessible branch must not be mistaken for a missing file.
             commit = self._current_commit()
             try:
                 contents = repository.get_contents(path, ref=commit)
-            except UnknownObjectException:
+            except pygithub.UnknownObjectException:
                 return None
             if isinstance(contents, list):
                 return self._folder(path, contents)
@@ -85,8 +84,6 @@ class TargetBranch:
         Raises:
             GitHubError: that could not be looked up.
         """
-        from github import UnknownObjectException
-
         with errors.translate_errors("The pull request's labels could not be read", permission=LABEL_PERMISSION):
             repository = self._github().get_repo(self._run.repository)
             issue = repository.get_issue(int(self._pull["number"]))
@@ -101,7 +98,7 @@ class TargetBranch:
             try:
                 role = repository.get_collaborator_role_name(set_by)
                 writes = repository.get_collaborator_permission(set_by) in {"admin", "write"}
-            except UnknownObjectException:
+            except pygithub.UnknownObjectException:
                 return ""
             author = (self._pull.get("user") or {}).get("login")
             return set_by if role in _MAINTAINERS or (writes and set_by != author) else ""
@@ -117,15 +114,13 @@ class TargetBranch:
 
     def _current_commit(self) -> str:
         """Return the commit of the branch now; the event's may be older than what was merged for the run."""
-        from github import UnknownObjectException
-
         if not self._commit:
             repository = self._github().get_repo(self._run.repository)
             try:
                 reference = repository.get_git_ref(f"heads/{self.name}")
                 reference.complete()
                 self._commit = reference.object.sha
-            except UnknownObjectException:
+            except pygithub.UnknownObjectException:
                 if not self._base.get("sha"):
                     raise
                 self._commit = str(self._base["sha"])

@@ -11,6 +11,7 @@ import msgspec
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
+from s3c_actions.core.libraries import ruamel_yaml
 from s3c_actions.core.suggest import did_you_mean
 
 T = TypeVar("T")
@@ -141,22 +142,18 @@ def _resolve(schema: Mapping[str, Any], part: Mapping[str, Any]) -> Iterator[Map
 
 def _line(text: str, steps: list[int | str]) -> int:
     """Return the line of a value, or of the key that leads to it; as far as the steps lead."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-    from ruamel.yaml.nodes import MappingNode, SequenceNode
-
     try:
-        node = YAML(typ="safe", pure=True).compose(text)
-    except YAMLError:
+        node = ruamel_yaml.YAML(typ="safe", pure=True).compose(text)
+    except ruamel_yaml.error.YAMLError:
         return 0
     line = node.start_mark.line + 1 if steps == [] else 0
     for step in steps:
-        if isinstance(node, MappingNode):
+        if isinstance(node, ruamel_yaml.nodes.MappingNode):
             pair = next((pair for pair in node.value if pair[0].value == step), None)
             if pair is None:
                 break
             line, node = pair[0].start_mark.line + 1, pair[1]
-        elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
+        elif isinstance(node, ruamel_yaml.nodes.SequenceNode) and isinstance(step, int) and step < len(node.value):
             node = node.value[step]
             line = node.start_mark.line + 1
         else:

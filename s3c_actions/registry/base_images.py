@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
+from packageurl import PackageURL
 
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import DEFAULT_REGISTRY, Reference, is_digest
@@ -280,8 +281,6 @@ def _materials(statement: Mapping[str, Any]) -> Iterator[Reference]:
 
 def _material(material: Mapping[str, Any]) -> Reference | None:
     """Return the image that a material names by a package URL of type `docker`; None for anything else."""
-    from packageurl import PackageURL
-
     try:
         purl = PackageURL.from_string(str(material.get("uri")))
     except ValueError:

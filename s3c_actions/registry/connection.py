@@ -15,10 +15,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from s3c_actions.core import reading
+from s3c_actions.core import reading, response_limits, web
 from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.explain import Case, explain
+from s3c_actions.core.libraries import requests, urllib3
 from s3c_actions.core.reference import DEFAULT_REGISTRY, Reference
 from s3c_actions.registry import challenges
 from s3c_actions.registry.content import MAX_MANIFEST, invalid_answer, parse_json_object
@@ -180,8 +181,6 @@ class Connection:
                 response.close()
                 raise invalid_answer(reference, f"an answer is larger than {limit // 1024 // 1024} MiB")
             if time.monotonic() > deadline:
-                import requests
-
                 response.close()
                 raise unreachable_error(reference.registry, requests.Timeout(), self._timeout)
         return bytes(content)
@@ -200,8 +199,6 @@ class Connection:
         Raises:
             OutsideError: it was cut off, or nothing was received for too long.
         """
-        import requests
-
         try:
             yield from response.iter_content(size)
         except requests.RequestException as error:
@@ -233,17 +230,14 @@ class Connection:
 
     def _create_session(self) -> Session:
         # Also without `requests`, an HTTP client takes long to import, and a report of a file asks no registry.
-        from s3c_actions.core import response_limits, web
 
         # The session first: it imports all of `requests`, which another thread may be doing as well. Importing a
         # part of it beside that thread may find it half imported.
         session = web.create_session()
-        from requests.adapters import HTTPAdapter
-        from urllib3.util.retry import Retry
 
         pause = self._pause
 
-        class Once(Retry):
+        class Once(urllib3.Retry):
             """Do not retry an answer that used up its time limit; let all threads wait where one is asked to."""
 
             def increment(
@@ -263,7 +257,7 @@ class Connection:
                         pause(_pool.host.strip("[]"), _pool.port, _PAUSE if asked is None else asked)
                 return super().increment(method, url, response, error, _pool, _stacktrace)
 
-        adapter = HTTPAdapter(
+        adapter = requests.adapters.HTTPAdapter(
             max_retries=Once(
                 total=self._retries,
                 connect=1,
@@ -282,8 +276,6 @@ class Connection:
         session.mount("http://", adapter)
         session.verify = not self._insecure
         if self._insecure:
-            import urllib3
-
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         return session
 
@@ -314,7 +306,6 @@ class Connection:
         redirects: bool = True,
     ) -> Response:
         session = self._http()
-        import requests
 
         self._wait(url)
         try:
@@ -481,8 +472,6 @@ def is_local(registry: str) -> bool:
 
 def _error_text(response: Response) -> str:
     """Return the registry's message, in the specification's error format; cut, since it is untrusted."""
-    import requests
-
     try:
         body = next(response.iter_content(4096), b"")
         errors = reading.parse_json(body)["errors"]
@@ -493,8 +482,6 @@ def _error_text(response: Response) -> str:
 
 def unreachable_error(registry: str, error: Exception, timeout: float) -> RegistryUnreachable:
     """Distinguish the reasons for a missing answer; the order matters, because the library's errors nest."""
-    import requests
-
     text, original = str(error), ""
     if isinstance(error, requests.exceptions.SSLError):
         original = text

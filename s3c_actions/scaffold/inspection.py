@@ -17,6 +17,7 @@ import msgspec
 from s3c_actions.cluster import manifests
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
+from s3c_actions.core.libraries import yaml
 from s3c_actions.core.reference import Reference
 from s3c_actions.report.formats import dockerfile_parser
 from s3c_actions.report.formats.dockerfile_parser import Instruction
@@ -146,8 +147,6 @@ def inspect(root: Path) -> Inspection:
 
 def load_yaml(text: str) -> Any:
     """Load a YAML text whose nesting and aliases are within limits; None for any other."""
-    import yaml
-
     try:
         reading.check_yaml_events(yaml.parse(text, Loader=yaml.CSafeLoader))
         return yaml.load(text, Loader=yaml.CSafeLoader)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from s3c_actions.core import reading
+from s3c_actions.core.libraries import yaml
 
 if TYPE_CHECKING:
     from yaml.nodes import Node
@@ -36,8 +37,6 @@ def compose(text: str) -> Node | None:
     Raises:
         ValueError: it is not YAML, is nested too deeply, or its aliases make it too large.
     """
-    import yaml
-
     try:
         reading.check_yaml_events(yaml.parse(text, Loader=yaml.CSafeLoader))
         root: Node | None = yaml.compose(text, Loader=yaml.CSafeLoader)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError
 from s3c_actions.signing.identities import ANYONE, MANDATORY_ATTRIBUTES, PREFIX, parse, widest
+from s3c_actions.signing.libraries import crypto_exceptions, ec, hashes, padding, rsa, serialization, x509
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
@@ -159,12 +160,14 @@ def reject_unreadable(field: str) -> Iterator[None]:
     Raises:
         CertificateError: `unreadable`.
     """
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.x509 import DuplicateExtension, UnsupportedGeneralNameType
-
     try:
         yield
-    except (ValueError, DuplicateExtension, UnsupportedAlgorithm, UnsupportedGeneralNameType) as error:
+    except (
+        ValueError,
+        x509.DuplicateExtension,
+        crypto_exceptions.UnsupportedAlgorithm,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
         raise CertificateError(
             field,
             "unreadable",
@@ -226,10 +229,8 @@ def _check_order(chain: Sequence[Certificate], field: str) -> None:
 
 def _check_signature_algorithm(certificate: Certificate, field: str) -> None:
     """Reject a signature by RSA-PSS with parameters that Go, and therefore notation, does not implement."""
-    from cryptography.hazmat.primitives.asymmetric.padding import PSS
-
     scheme, algorithm = certificate.signature_algorithm_parameters, certificate.signature_hash_algorithm
-    if not isinstance(scheme, PSS) or algorithm is None:
+    if not isinstance(scheme, padding.PSS) or algorithm is None:
         return
     # The library has no public names for what the parameters are.
     mask, salt = scheme.mgf._algorithm, scheme._salt_length
@@ -274,8 +275,6 @@ def _check_validity(certificate: Certificate, now: datetime | None, field: str) 
 
 
 def _check_leaf(leaf: Certificate, field: str) -> None:
-    from cryptography import x509
-
     name = subject(leaf)
     constraints = _extension(leaf, x509.BasicConstraints)
     if constraints is not None and constraints.value.ca:
@@ -336,24 +335,20 @@ def key_spec(certificate: Certificate, field: str = "certificate") -> str:
     Raises:
         CertificateError: `key-size` or `key-type`.
     """
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-    from cryptography.x509.oid import PublicKeyAlgorithmOID
-
     public = certificate.public_key()
     remedy = "Use an RSA key of 2048, 3072 or 4096 bits, or an EC key on P-256, P-384 or P-521."
-    if certificate.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS:
+    if certificate.public_key_algorithm_oid == x509.oid.PublicKeyAlgorithmOID.RSASSA_PSS:
         # Such a key signs like any RSA key, but Go, and therefore notation, cannot read it.
         raise CertificateError(
             field, "key-type", f"{subject(certificate)} has an RSA key for PSS alone (id-RSASSA-PSS).", remedy=remedy
         )
-    if isinstance(public, RSAPublicKey):
+    if isinstance(public, rsa.RSAPublicKey):
         if public.key_size in RSA_BITS:
             return f"RSA-{public.key_size}"
         raise CertificateError(
             field, "key-size", f"{subject(certificate)} has an RSA key of {public.key_size} bits.", remedy=remedy
         )
-    if isinstance(public, EllipticCurvePublicKey):
+    if isinstance(public, ec.EllipticCurvePublicKey):
         if public.curve.name in EC_CURVES:
             return EC_CURVES[public.curve.name]
         raise CertificateError(
@@ -365,8 +360,6 @@ def key_spec(certificate: Certificate, field: str = "certificate") -> str:
 
 def _check_authority(authority: Certificate, below: int, field: str) -> None:
     """Check an issuer's certificate; `below` is the number of authorities between it and the leaf."""
-    from cryptography import x509
-
     constraints = _extension(authority, x509.BasicConstraints)
     usage = _extension(authority, x509.KeyUsage)
     if constraints is None or not constraints.value.ca:
@@ -387,36 +380,28 @@ def _check_authority(authority: Certificate, below: int, field: str) -> None:
 
 def is_authority(certificate: Certificate) -> bool:
     """Return whether a certificate may issue others (basicConstraints CA=true)."""
-    from cryptography import x509
-
     constraints = _extension(certificate, x509.BasicConstraints)
     return constraints is not None and constraints.value.ca
 
 
 def _issued_by(certificate: Certificate, issuer: Certificate) -> bool:
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+    except (ValueError, TypeError, crypto_exceptions.InvalidSignature, crypto_exceptions.UnsupportedAlgorithm):
         return False
     return True
 
 
 def _extension(certificate: Certificate, kind: type[T]) -> Extension[T] | None:
-    from cryptography.x509 import ExtensionNotFound
-
     try:
         return certificate.extensions.get_extension_for_class(kind)
-    except ExtensionNotFound:
+    except x509.ExtensionNotFound:
         return None
 
 
 def public_bytes(public: PublicKeyTypes) -> bytes:
     """Return a public key as DER (SubjectPublicKeyInfo)."""
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-    return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def trust_anchor(chain: Sequence[Certificate]) -> tuple[Certificate, ...]:
@@ -435,9 +420,7 @@ def subject(certificate: Certificate) -> str:
 
 def thumbprint(certificate: Certificate) -> str:
     """Return the SHA-256 of the certificate's DER in hexadecimal, as in `io.cncf.notary.x509chain.thumbprint#S256`."""
-    from cryptography.hazmat.primitives.hashes import SHA256
-
-    return certificate.fingerprint(SHA256()).hex()
+    return certificate.fingerprint(hashes.SHA256()).hex()
 
 
 def key_thumbprint(certificate: Certificate) -> str:
@@ -462,38 +445,28 @@ def format_time(moment: datetime) -> str:
 
 def is_self_signed(certificate: Certificate) -> bool:
     """Return whether the certificate is signed by its own key, with SHA-1 too: nobody is trusted for that signature."""
-    from cryptography.hazmat.primitives.hashes import SHA1
-
-    if isinstance(certificate.signature_hash_algorithm, SHA1) and certificate.issuer == certificate.subject:
+    if isinstance(certificate.signature_hash_algorithm, hashes.SHA1) and certificate.issuer == certificate.subject:
         return _is_signed_with_sha1(certificate)
     return _issued_by(certificate, certificate)
 
 
 def _is_signed_with_sha1(certificate: Certificate) -> bool:
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
-    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-    from cryptography.hazmat.primitives.hashes import SHA1
-
     key, signature, content = certificate.public_key(), certificate.signature, certificate.tbs_certificate_bytes
     try:
-        if isinstance(key, RSAPublicKey):
-            key.verify(signature, content, PKCS1v15(), SHA1())  # noqa: S303
-        elif isinstance(key, EllipticCurvePublicKey):
-            key.verify(signature, content, ECDSA(SHA1()))  # noqa: S303
+        if isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature, content, padding.PKCS1v15(), hashes.SHA1())
+        elif isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, content, ec.ECDSA(hashes.SHA1()))
         else:
             return False
-    except InvalidSignature:
+    except crypto_exceptions.InvalidSignature:
         return False
     return True
 
 
 def encode_pem(certificates: Sequence[Certificate]) -> bytes:
     """Return the certificates as PEM, in their order."""
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
+    return b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in certificates)
 
 
 # The attributes that have short names in Go, the language of notation and Ratify.

@@ -13,11 +13,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import cbor2
 import msgspec
 
 from s3c_actions.core import reading
 from s3c_actions.core.reference import is_digest
 from s3c_actions.signing import certificates
+from s3c_actions.signing.libraries import crypto_exceptions, x509
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -129,8 +131,6 @@ def _jws(content: bytes) -> _Parts:
 
 
 def _cose(content: bytes) -> _Parts:
-    import cbor2
-
     document = _cbor(content, "envelope")
     parts = document.value if isinstance(document, cbor2.CBORTag) and document.tag == _COSE_SIGN1 else None
     if not isinstance(parts, list | tuple) or len(parts) != 4 or not all(isinstance(parts[n], bytes) for n in (0, 2)):
@@ -142,8 +142,6 @@ def _cose(content: bytes) -> _Parts:
 
 
 def _cbor(content: bytes, what: str) -> object:
-    import cbor2
-
     try:
         # Keys are texts and, for COSE's own parameters, small integers: no hash collisions on purpose.
         return cbor2.loads(content, max_depth=MAX_DEPTH, allow_indefinite=False)
@@ -178,20 +176,17 @@ def _decoded(value: object, what: str) -> bytes:
 
 def _certificates(chain: object) -> tuple[Certificate, ...]:
     """Return the certificates, leaf first; the names and the key of the leaf can be read."""
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.x509 import load_der_x509_certificate
-
     if not isinstance(chain, list | tuple) or not chain or not all(isinstance(entry, bytes) for entry in chain):
         raise EnvelopeError("it holds no certificate")
     if len(chain) > MAX_CERTIFICATES:
         raise EnvelopeError(f"it holds more than {MAX_CERTIFICATES} certificates")
     try:
-        listed = tuple(load_der_x509_certificate(entry) for entry in chain)
+        listed = tuple(x509.load_der_x509_certificate(entry) for entry in chain)
         leaf = listed[0]
         leaf.issuer.rfc4514_string()  # parsed on access
         certificates.subject(leaf)
         certificates.key_thumbprint(leaf)
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, crypto_exceptions.UnsupportedAlgorithm):
         raise EnvelopeError("its certificate cannot be read") from None
     return listed
 

@@ -13,9 +13,10 @@ import msgspec
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.signing import certificates, identities, key_files
+from s3c_actions.signing.libraries import ec, hashes, serialization, x509
 
 if TYPE_CHECKING:
-    from cryptography.x509 import KeyUsage, Name
+    from cryptography.x509 import Name
 
 _BACKDATED = timedelta(hours=1)
 """Verifiers whose clocks are a little slow accept it at once."""
@@ -77,11 +78,6 @@ def create(subject: str, now: datetime, life: timedelta) -> KeyPair:
     Raises:
         InputError: the certificate would break a rule of the Notary Project.
     """
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import ExtendedKeyUsageOID
-
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(subject)
     start = now.replace(microsecond=0) - _BACKDATED
@@ -95,7 +91,7 @@ def create(subject: str, now: datetime, life: timedelta) -> KeyPair:
         .not_valid_after(now.replace(microsecond=0) + life)
         .add_extension(_key_usage(), critical=True)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -109,16 +105,13 @@ def create(subject: str, now: datetime, life: timedelta) -> KeyPair:
 
 
 def _name(subject: str) -> Name:
-    from cryptography import x509
-    from cryptography.x509.oid import NameOID
-
     kinds = {
-        "C": NameOID.COUNTRY_NAME,
-        "ST": NameOID.STATE_OR_PROVINCE_NAME,
-        "L": NameOID.LOCALITY_NAME,
-        "O": NameOID.ORGANIZATION_NAME,
-        "OU": NameOID.ORGANIZATIONAL_UNIT_NAME,
-        "CN": NameOID.COMMON_NAME,
+        "C": x509.oid.NameOID.COUNTRY_NAME,
+        "ST": x509.oid.NameOID.STATE_OR_PROVINCE_NAME,
+        "L": x509.oid.NameOID.LOCALITY_NAME,
+        "O": x509.oid.NameOID.ORGANIZATION_NAME,
+        "OU": x509.oid.NameOID.ORGANIZATIONAL_UNIT_NAME,
+        "CN": x509.oid.NameOID.COMMON_NAME,
     }
     attributes = identities.parse(subject)
     try:
@@ -129,11 +122,9 @@ def _name(subject: str) -> Name:
         raise InputError("subject", f"it cannot be written into a certificate: {error}.") from error
 
 
-def _key_usage() -> KeyUsage:
+def _key_usage() -> x509.KeyUsage:
     """Return a key usage of digitalSignature alone."""
-    from cryptography.x509 import KeyUsage
-
-    return KeyUsage(
+    return x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,
         key_encipherment=False,

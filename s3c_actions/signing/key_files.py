@@ -24,6 +24,7 @@ from s3c_actions.signing.certificates import (
     reject_unreadable,
     split_chains,
 )
+from s3c_actions.signing.libraries import crypto_exceptions, pkcs12, rsa, serialization, x509
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -57,8 +58,6 @@ def read_chain(data: bytes, field: str = "certificate") -> tuple[Certificate, ..
     Raises:
         CertificateError: `unreadable`.
     """
-    from cryptography import x509
-
     data = _unwrap(data)
     blocks = _blocks(data)
     try:
@@ -104,11 +103,9 @@ def _of_key(listed: Sequence[Certificate], key: PrivateKeyTypes) -> list[Certifi
 
 
 def _has_key(certificate: Certificate, public: bytes) -> bool:
-    from cryptography.exceptions import UnsupportedAlgorithm
-
     try:
         return public_bytes(certificate.public_key()) == public
-    except (ValueError, UnsupportedAlgorithm):  # `check` says what is wrong with it
+    except (ValueError, crypto_exceptions.UnsupportedAlgorithm):  # `check` says what is wrong with it
         return False
 
 
@@ -178,8 +175,6 @@ def _blocks(data: bytes) -> list[_Block]:
 
 def _certificate(block: _Block) -> Certificate:
     """Return the certificate of a block; raise ValueError when it is unreadable."""
-    from cryptography import x509
-
     content = base64.b64decode(b"".join(block.text.splitlines()[1:-1]), validate=True)
     if block.label == b"TRUSTED CERTIFICATE":
         content = content[: _der_length(content)]
@@ -217,8 +212,6 @@ def _describe(data: bytes, blocks: Sequence[_Block]) -> str:
 
 
 def _loads_as_certificate(data: bytes) -> bool:
-    from cryptography import x509
-
     try:
         x509.load_der_x509_certificate(data)
     except ValueError:
@@ -265,17 +258,14 @@ def _reject_key(field: str, content: str) -> CertificateError:
 
 def _load(encoded: bytes, password: str) -> PrivateKeyTypes:
     """Load a key; raise TypeError when its password is missing, ValueError for every other fault."""
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
-
-    reader = load_pem_private_key if encoded.startswith(b"-----") else load_der_private_key
+    reader = serialization.load_pem_private_key if encoded.startswith(b"-----") else serialization.load_der_private_key
 
     def load(secret: bytes | None) -> PrivateKeyTypes:
         # Proving the factors of an RSA key prime takes 0.1 s. It guards against a key made by an attacker;
         # this is the signer's own key, `_is_consistent` detects damage, and every signature is verified after signing.
         try:
             return reader(encoded, secret, unsafe_skip_rsa_key_validation=True)
-        except UnsupportedAlgorithm as error:
+        except crypto_exceptions.UnsupportedAlgorithm as error:
             raise ValueError(str(error)) from error
 
     if not password:
@@ -288,9 +278,7 @@ def _load(encoded: bytes, password: str) -> PrivateKeyTypes:
 
 def _is_consistent(key: PrivateKeyTypes) -> bool:
     """Return whether the numbers of an RSA key fit each other (RFC 8017, 3.2); other kinds are checked on loading."""
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-
-    if not isinstance(key, RSAPrivateKey):
+    if not isinstance(key, rsa.RSAPrivateKey):
         return True
     numbers = key.private_numbers()
     p, q, d, e = numbers.p, numbers.q, numbers.d, numbers.public_numbers.e
@@ -319,8 +307,6 @@ def read_pkcs12(data: bytes, password: str = "") -> tuple[PrivateKeyTypes, tuple
     Raises:
         CertificateError: `unreadable` or `password`.
     """
-    from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
-
     data = _unwrap(data)
     if content := _describe(data, blocks) if (blocks := _blocks(data)) else "":
         raise CertificateError(
@@ -330,7 +316,7 @@ def read_pkcs12(data: bytes, password: str = "") -> tuple[PrivateKeyTypes, tuple
             remedy="Give PEM as `key` (or `key-pem`) and `certificate`.",
         )
     try:
-        bag = load_pkcs12(data, password.encode() or None)
+        bag = pkcs12.load_pkcs12(data, password.encode() or None)
     except ValueError as error:
         if "password" in str(error).lower() or "mac" in str(error).lower():
             raise _wrong_password("pkcs12", "the password does not open it.") from error
@@ -356,18 +342,16 @@ def read_pkcs12(data: bytes, password: str = "") -> tuple[PrivateKeyTypes, tuple
 
 def read_pkcs12_certificates(data: bytes) -> tuple[Certificate, ...]:
     """Return the certificates of a PKCS#12 file without a password, in any order; raise ValueError when unreadable."""
-    from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
-
-    bag = load_pkcs12(data, None)
+    bag = pkcs12.load_pkcs12(data, None)
     own = (bag.cert,) if bag.cert is not None else ()
     return tuple(entry.certificate for entry in (*own, *bag.additional_certs))
 
 
 def encode_key_pem(key: PrivateKeyTypes) -> bytes:
     """Return the private key as unencrypted PKCS#8 PEM: for a file that only its owner reads, removed after use."""
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def _wrong_password(field: str, what: str) -> CertificateError:

@@ -15,7 +15,7 @@ from s3c_actions import __version__
 from s3c_actions.core.text import short_digest
 from s3c_actions.findings.headline import format_count
 from s3c_actions.findings.model import Severity
-from s3c_actions.report.render import escape, page
+from s3c_actions.report.render import escape, page, template_cache
 from s3c_actions.trace import diagram
 from s3c_actions.trace import text as story_text
 from s3c_actions.trace.model import (
@@ -125,8 +125,6 @@ def _findings(document: AttachedDocument) -> dict[str, Any]:
 @cache
 def _environment() -> jinja2.Environment:
     """Return the environment of all pages, with every text reduced to one printable line."""
-    from s3c_actions.report.render import template_cache
-
     environment = page.page_environment().overlay(
         finalize=_printable, bytecode_cache=template_cache.open_template_cache("story")
     )

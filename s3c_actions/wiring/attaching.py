@@ -25,9 +25,11 @@ from s3c_actions.options.evidence import EvidenceOptions
 from s3c_actions.programs.trivy.trivy import Conversion
 from s3c_actions.registry import Writer
 from s3c_actions.report.format_registry import by_name
+from s3c_actions.report.formats import sarif
+from s3c_actions.report.rendering import Rendering
 from s3c_actions.result import document as result
 from s3c_actions.result.model import AttachedEvidence, AttachResult, ImageOutcome, Outcome, ScanResult
-from s3c_actions.steps import assess, attach
+from s3c_actions.steps import assess, attach, sign
 from s3c_actions.steps.attach import AttachTarget, AttachTools
 from s3c_actions.steps.merge import merge_scans
 from s3c_actions.wiring.context import Context
@@ -205,9 +207,6 @@ class Attacher(msgspec.Struct, frozen=True, kw_only=True):
 
     @staticmethod
     def _sarif(pairs: list[tuple[str, ScanResult]], stated: Statement) -> bytes:
-        from s3c_actions.report.formats import sarif
-        from s3c_actions.report.rendering import Rendering
-
         scans = [(scan.report, _scan_statement(stated, scan)) for _, scan in pairs]
         return sarif.render_evidence(scans, Rendering())
 
@@ -331,8 +330,6 @@ def create_attacher(
         gate: the threshold that the report is judged by.
         policy: the policy that the threshold comes from; None without one.
     """
-    from s3c_actions.steps import sign
-
     return Attacher(
         kinds=options.attach,
         prune=options.prune_evidence,

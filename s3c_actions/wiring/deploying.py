@@ -19,6 +19,7 @@ from s3c_actions.options.verify import VerifyingOptions
 from s3c_actions.result.model import Admission, DeployResult, ImageOutcome, Outcome, VerifyResult
 from s3c_actions.steps import verify
 from s3c_actions.steps.deploy import DeploySettings, DeployTools
+from s3c_actions.wiring import logins
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.kubernetes import start_connecting
 from s3c_actions.wiring.signing import create_notation
@@ -106,9 +107,9 @@ def image_registry(
     replacements: tuple[Replacement, ...],
 ) -> Registry:
     """Create a client for the images' registries; raises as `registry_hosts` does."""
-    from s3c_actions.wiring.logins import create_logins, create_registry
-
-    return create_registry(options, create_logins(options, context, registry_hosts(options, manifests, replacements)))
+    return logins.create_registry(
+        options, logins.create_logins(options, context, registry_hosts(options, manifests, replacements))
+    )
 
 
 def registry_hosts(

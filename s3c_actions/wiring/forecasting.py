@@ -10,6 +10,7 @@ from s3c_actions.core.errors import S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.policy import judge as judging
 from s3c_actions.policy.forecast import Change, describe_changes
+from s3c_actions.steps import forecast
 from s3c_actions.wiring.judging import open_policy_judge
 
 if TYPE_CHECKING:
@@ -62,8 +63,6 @@ def forecast_losses(
 
 
 def _losses(judge: PolicyJudge, image: Reference, until: datetime, *, renewed: bool) -> tuple[str, ...]:
-    from s3c_actions.steps import forecast
-
     evidence = judge.evidence(image)
     now = [f"today: {objection.text}" for objection in judging.judge_evidence(judge.policy, evidence, judge.now)]
     coming = forecast.changes(judge, image, evidence, until)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3c_actions.azure import clouds
+from s3c_actions.azure.vault import Vault, vault_host
 from s3c_actions.cluster import manifests
 from s3c_actions.cluster.gate import manifests as gate_manifests
 from s3c_actions.cluster.gate import stages
@@ -19,6 +20,7 @@ from s3c_actions.options import gate as inputs
 from s3c_actions.options.gate import GateInputs
 from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.policy import model
+from s3c_actions.programs.helm import charts
 from s3c_actions.programs.helm.helm import Chart, Helm
 from s3c_actions.programs.install.pins import CHARTS
 from s3c_actions.result.model import DeployResult
@@ -30,7 +32,7 @@ from s3c_actions.steps.verify import (
     trusted_identities,
     unrestricted_authorities,
 )
-from s3c_actions.wiring import cluster_gate
+from s3c_actions.wiring import cluster_gate, programs
 from s3c_actions.wiring.azure import find_tenant, identity_from_inputs
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read_input_file
@@ -50,8 +52,6 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
         OutsideError: helm or a chart could not be obtained, or the cluster does not respond, or has Azure Policy's own
             Gatekeeper.
     """
-    from s3c_actions.wiring import programs
-
     wanted_stages(options)  # a wrong one is reported first
     _check_chart_files(options)
     objects = _objects(options, context, _vault_identities(options, context))
@@ -73,7 +73,7 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
         objects = gate_manifests.exempt_namespaces(objects, exempt)
     objects = _staged(options, objects)
     values = cluster_gate.webhook_values(cluster, objects)
-    charts = _charts(options, context, values)
+    both = _charts(options, context, values)
     helm = Helm(
         programs.helm(options, context),
         context.runner,
@@ -82,7 +82,7 @@ def install(options: GateInputs, context: Context, cluster: Cluster) -> DeployRe
         timeout=options.timeout,
     )
     settings = install_gate.GateSettings(
-        charts=charts,
+        charts=both,
         objects=objects,
         namespace=options.namespace or cluster.namespace,
         stages=wanted_stages(options),
@@ -248,7 +248,6 @@ def _vault_identities(options: GateInputs, context: Context) -> tuple[str, ...]:
         return ()
     if not all(_vault_inputs(options, context).values()):
         return ()
-    from s3c_actions.azure.vault import Vault, vault_host
 
     name = options.vault_certificate
     try:
@@ -276,8 +275,6 @@ def _vault_inputs(options: GateInputs, context: Context) -> dict[str, str]:
 
 def _certificate_provider(options: GateInputs, context: Context) -> KubernetesObject | None:
     """Return the provider of the trusted certificates; None when the user's own manifests have it."""
-    from s3c_actions.azure.vault import vault_host
-
     stores, vault = options.trust_store, options.vault
     for option in (GateInputs.trusted_vault_version, GateInputs.vault_ca_certs):
         if options.given(option) and not vault:
@@ -336,8 +333,6 @@ def _charts(
         context: of the command.
         gatekeeper_values: for Gatekeeper's chart, besides those of its file; None or empty: none.
     """
-    from s3c_actions.programs.helm.charts import fetch_chart
-
     chart_inputs = _chart_inputs(options)
     selected = [
         (pin, path, [gate_manifests.values_file(pin.name), *user_values])
@@ -356,7 +351,7 @@ def _charts(
     return tuple(
         Chart(
             name=pin.name,
-            path=path or fetch_chart(pin, cache=context.cache, runner=context.runner, progress=context.progress),
+            path=path or charts.fetch_chart(pin, cache=context.cache, runner=context.runner, progress=context.progress),
             values=tuple(files),
         )
         for pin, path, files in selected

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace as changed
 
+from s3c_actions.azure.vault import Vault
 from s3c_actions.core.errors import InputError
 from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.sign import NotationOptions
@@ -89,8 +90,6 @@ def _resolve_vault_signer(signer: TrustedSigner, options: IdentityOptions, conte
 def _read_vault_certificate(
     signer: TrustedSigner, location: tuple[str, str, str], options: IdentityOptions, context: Context
 ) -> tuple[Certificate, ...]:
-    from s3c_actions.azure.vault import Vault
-
     host, name, version = location
     with context.progress.step("vault") as step:
         identity = identity_from_inputs(options, context)

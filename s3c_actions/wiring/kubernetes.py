@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s3c_actions.azure import kubernetes_service
 from s3c_actions.cluster.client import check_kubeconfig, connect
 from s3c_actions.core import pasted_content
 from s3c_actions.core.errors import InputError
@@ -40,11 +42,8 @@ def start_connecting(options: ClusterOptions, context: Context) -> Callable[[], 
     Raises:
         InputError, OutsideError: as `aks_access`.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     # Two threads that import a package with circular imports at once may find it half imported. `requests` is the one
     # that both threads need; the rest of the client is imported by this thread only.
-    import requests  # noqa: F401
 
     connect = _bind_connection(options, context)
 
@@ -112,7 +111,6 @@ def aks_access(options: ClusterOptions, context: Context) -> ClusterAccess | Non
     """
     if not options.aks_cluster:
         return None
-    from s3c_actions.azure import kubernetes_service
 
     cached = context.shared.get("aks")
     if isinstance(cached, kubernetes_service.ClusterAccess):

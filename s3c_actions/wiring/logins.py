@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.registry import CredentialOptions, RegistryOptions
+from s3c_actions.registry import Registry, credentials
 from s3c_actions.wiring.azure import identity_from_inputs
 from s3c_actions.wiring.context import Context
 
 if TYPE_CHECKING:
     from s3c_actions.azure.container_registry import AzureLogin
-    from s3c_actions.registry import Registry
     from s3c_actions.registry.credentials import Logins
 
 
@@ -49,8 +49,6 @@ def logins_of(
     Raises:
         InputError: one of the two is given without the other.
     """
-    from s3c_actions.registry import credentials
-
     login = credentials.input_credentials(*given, field)
     return credentials.Logins(
         environment=context.environment,
@@ -70,8 +68,6 @@ def create_registry(options: CredentialOptions, logins: Logins, *, timeout: floa
         timeout: in seconds for a response.
         retries: how often a 429 or 5xx is retried.
     """
-    from s3c_actions.registry import Registry
-
     return Registry(logins, insecure=options.insecure_registry, timeout=timeout, retries=retries)
 
 

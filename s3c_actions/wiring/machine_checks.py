@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from s3c_actions.core import reading, web
+from s3c_actions.core.libraries import requests
 from s3c_actions.core.text import counted
 from s3c_actions.steps.doctor import Finding, failed, not_configured, passed
 
@@ -33,8 +34,6 @@ def clock(addresses: Sequence[str], now: Callable[[], datetime] = lambda: dateti
         addresses: of servers; the first that answers counts.
         now: this machine's time.
     """
-    import requests
-
     for address in addresses:
         host = urlsplit(address).hostname or address
         with suppress(requests.exceptions.RequestException), web.create_session() as session:

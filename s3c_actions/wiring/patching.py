@@ -27,7 +27,9 @@ from s3c_actions.registry import RepositorySource, Writer, credentials
 from s3c_actions.result.model import PatchResult, ScanResult
 from s3c_actions.steps import patch
 from s3c_actions.steps.unexpected_changes import IGNORE, WARN, describe
+from s3c_actions.wiring import programs
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.logins import create_logins
 from s3c_actions.wiring.smoking import Comparison, create_comparison
 
 if TYPE_CHECKING:
@@ -128,8 +130,6 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
 
     def _programs(self) -> dict[str, str]:
         """Return name → version of what made a patch, for its provenance."""
-        from s3c_actions.wiring import programs
-
         copa = programs.copa(self.options, self.context)
         return {"s3c": __version__, "copa": copa.version, "trivy": self.scanner.trivy.version}
 
@@ -152,8 +152,6 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
 
     def copa(self, image: Reference, report: Path, tag: str) -> str:
         """Run Copa, on a BuildKit that is found or started at the first image that needs one; as `Patcher`."""
-        from s3c_actions.wiring import programs
-
         options, context = self.options, self.context
         program = programs.copa(options, context)
         if self.pool is not None:
@@ -192,8 +190,6 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
                 return copa.patch(patch, docker_config=self.login(), on_line=context.progress.note)
 
     def _open_buildkit(self) -> BuildKit:
-        from s3c_actions.wiring import programs
-
         options, context = self.options, self.context
         request = buildkit.BuildKitRequest(
             address=options.buildkit_addr[0],
@@ -234,9 +230,6 @@ def open_patcher(
     Raises:
         InputError: an input is wrong.
     """
-    from s3c_actions.wiring import programs
-    from s3c_actions.wiring.logins import create_logins
-
     programs.copa(options, context)  # what is wrong with the inputs about it is wrong before the first image
     hosts = {Reference.parse(image).registry for image in images}
     login = credentials.open_program_login(create_logins(options, context, hosts), hosts, context.temp)

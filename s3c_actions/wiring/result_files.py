@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
+from s3c_actions.github.artifact import InvalidArtifact, decode_result
 
 if TYPE_CHECKING:
     from s3c_actions.report.document import ResultDocument
@@ -25,8 +26,6 @@ def read(given: tuple[str, ...]) -> list[ResultDocument]:
 
 def located(given: tuple[str, ...]) -> list[tuple[Path, ResultDocument]]:
     """Read as `read` does, and return each document with the path of its file."""
-    from s3c_actions.github.artifact import InvalidArtifact, decode_result
-
     documents = []
     for path in find_files(given, RESULT_FILE, "results"):
         try:

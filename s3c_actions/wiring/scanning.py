@@ -36,7 +36,7 @@ from s3c_actions.steps import assess, reuse, scan
 from s3c_actions.steps.merge import merge_scans
 from s3c_actions.steps.reuse import ReportStore
 from s3c_actions.steps.scan import ScanSettings, assemble_reports, clear_reports
-from s3c_actions.wiring import settings_files
+from s3c_actions.wiring import logins, programs, settings_files
 from s3c_actions.wiring.bases import create_finder, with_scope
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.exploitation import load_exploitation
@@ -168,18 +168,15 @@ def create_scanner(
         InputError: an input is wrong.
         OutsideError: Trivy could not be obtained.
     """
-    from s3c_actions.wiring import programs
-    from s3c_actions.wiring.logins import create_logins, create_registry
-
     hosts = {Reference.parse(image).registry for image in images if not is_image_id(image)}
     settings = _settings(
         settings_files.add_default_files(options, inputs.SCOPE_INPUTS, context.cwd), context, evidence=evidence
     )
     startup.warm("requests")
     program = programs.trivy(options, context)
-    logins = create_logins(options, context, hosts)
-    login = credentials.open_program_login(logins, hosts, context.temp)
-    registry = create_registry(options, logins, timeout=_registry_timeout(options))
+    registry_logins = logins.create_logins(options, context, hosts)
+    login = credentials.open_program_login(registry_logins, hosts, context.temp)
+    registry = logins.create_registry(options, registry_logins, timeout=_registry_timeout(options))
     bases = create_finder(options, settings.policy, registry, dockerfile=settings.dockerfile_text)
     return ImageScanner(
         settings=replace(settings, bases=bases),

@@ -16,14 +16,18 @@ from s3c_actions.options import vault as vaulting
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.registry import RegistryOptions
 from s3c_actions.options.sign import KeyOptions, NotationOptions, SigningOptions
-from s3c_actions.wiring import vault
+from s3c_actions.programs.notation import keys, plugins
+from s3c_actions.programs.notation.notation import Notation, SigningRequest
+from s3c_actions.registry import credentials
+from s3c_actions.steps import sign
+from s3c_actions.steps.sign import KeyFiles, Pkcs12, PluginKey
+from s3c_actions.wiring import logins, programs, vault
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read_input_file
 
 if TYPE_CHECKING:
-    from s3c_actions.programs.notation.notation import Notation
     from s3c_actions.registry import Registry
-    from s3c_actions.steps.sign import KeyFiles, Pkcs12, PluginKey, SigningKey
+    from s3c_actions.steps.sign import SigningKey
 
 
 def prefix_image(sentence: str, reference: str, references: Collection[str]) -> str:
@@ -44,9 +48,6 @@ def open_signing_key(options: SigningOptions, context: Context, registries: Coll
         InputError: the key, its certificate or another input is wrong.
         OutsideError: notation could not be obtained, or the plugin failed.
     """
-    from s3c_actions.programs.notation.notation import SigningRequest
-    from s3c_actions.steps import sign
-
     url, root = options.timestamp_url, options.timestamp_root_cert
     require_together(options, inputs.SignatureOptions.timestamp_url, inputs.SignatureOptions.timestamp_root_cert)
     request = SigningRequest(
@@ -73,12 +74,7 @@ def open_signing_key(options: SigningOptions, context: Context, registries: Coll
 
 def create_notation(options: NotationOptions, context: Context, registries: Collection[str]) -> Notation:
     """Create the notation program with the credentials of the registries."""
-    from s3c_actions.programs.notation.notation import Notation
-    from s3c_actions.registry import credentials
-    from s3c_actions.wiring import programs
-    from s3c_actions.wiring.logins import create_logins
-
-    login = credentials.open_program_login(create_logins(options, context, registries), registries, context.temp)
+    login = credentials.open_program_login(logins.create_logins(options, context, registries), registries, context.temp)
     return Notation(
         programs.notation(options, context),
         context.runner,
@@ -90,9 +86,7 @@ def create_notation(options: NotationOptions, context: Context, registries: Coll
 
 def signing_registry(options: RegistryOptions, context: Context, registries: Collection[str]) -> Registry:
     """Create a client with the credentials given for the registries."""
-    from s3c_actions.wiring.logins import create_logins, create_registry
-
-    return create_registry(options, create_logins(options, context, registries))
+    return logins.create_registry(options, logins.create_logins(options, context, registries))
 
 
 def registries_of(images: Iterable[str]) -> set[str]:
@@ -188,8 +182,6 @@ def open_key_source(options: KeyOptions, context: Context) -> Iterator[KeyFiles 
 
 
 def _key_files(options: KeyOptions, context: Context) -> KeyFiles:
-    from s3c_actions.steps.sign import KeyFiles
-
     certificate = options.certificate
     if certificate is None:
         raise InputError(
@@ -210,15 +202,10 @@ def _key_files(options: KeyOptions, context: Context) -> KeyFiles:
 
 
 def _pkcs12_key(options: KeyOptions) -> Pkcs12:
-    from s3c_actions.steps.sign import Pkcs12
-
     return Pkcs12(content=read_input_file(options.pkcs12, "pkcs12"), password=options.key_password)
 
 
 def _named_key(options: KeyOptions, context: Context) -> KeyFiles | PluginKey:
-    from s3c_actions.programs.notation import keys
-    from s3c_actions.steps.sign import KeyFiles, PluginKey
-
     entry = keys.find(options.key_name, context.environment)
     if entry.key is None or entry.certificates is None:
         overrides = options.plugin_config
@@ -234,9 +221,6 @@ def _named_key(options: KeyOptions, context: Context) -> KeyFiles | PluginKey:
 
 
 def _plugin_key(options: KeyOptions, context: Context) -> PluginKey:
-    from s3c_actions.programs.notation import keys, plugins
-    from s3c_actions.steps.sign import PluginKey
-
     name, key_id = options.plugin, options.key_id
     if not key_id:
         raise InputError("key-id", "it is missing, and `plugin` is given.", remedy="Name the key as the plugin does.")

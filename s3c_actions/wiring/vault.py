@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from s3c_actions.azure import plugin
+from s3c_actions.azure.vault import Vault, VaultCertificate, vault_host
 from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError
 from s3c_actions.github import api, environments
@@ -20,7 +22,10 @@ from s3c_actions.options import vault as inputs
 from s3c_actions.options.github import TokenOptions
 from s3c_actions.options.sign import KeyOptions
 from s3c_actions.options.vault import VaultCertificateOptions, VaultOptions
+from s3c_actions.programs.notation import keys, plugins
+from s3c_actions.programs.notation.home import write_private_file
 from s3c_actions.signing import certificates, key_files
+from s3c_actions.steps.sign import PluginKey
 from s3c_actions.wiring.azure import identity_from_inputs
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read_input_file
@@ -30,8 +35,6 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from s3c_actions.azure.identity import Identity
-    from s3c_actions.azure.vault import Vault, VaultCertificate
-    from s3c_actions.steps.sign import PluginKey
 
 _POLICY = (
     '{"issuerParameters": {"name": "Self"}, "keyProperties": {"exportable": false, "keyType": "RSA", "keySize": 3072, '
@@ -102,20 +105,18 @@ def open_versions(
     Raises:
         InputError, OutsideError: as `open_vault`.
     """
-    from s3c_actions.azure import vault
-
     issuers = _issuers(options)
     with context.progress.step("vault") as step:
         identity = identity_from_inputs(options, context)
-        host = vault.vault_host(options.vault, identity.cloud.vaults)
-        vault_client = vault.Vault(host, identity, context.progress)
-        opened, keys = [], []
+        host = vault_host(options.vault, identity.cloud.vaults)
+        vault_client = Vault(host, identity, context.progress)
+        opened, specs = [], []
         for version in versions:
             certificate = vault_client.certificate(options.vault_certificate, version, issuers)
-            keys.append(_check_certificate(certificate, vault_client, datetime.now(UTC) if valid_now else None))
+            specs.append(_check_certificate(certificate, vault_client, datetime.now(UTC) if valid_now else None))
             opened.append(OpenVault(vault=vault_client, certificate=certificate, identity=identity))
         count = f", {len(opened)} versions" if len(opened) > 1 else ""
-        step.done(f"{options.vault_certificate} of {host}{count}, {', '.join(keys)}, read with {identity.told}")
+        step.done(f"{options.vault_certificate} of {host}{count}, {', '.join(specs)}, read with {identity.told}")
     return tuple(opened)
 
 
@@ -131,11 +132,9 @@ def read_leaves(options: VaultOptions, context: Context, versions: Sequence[str]
         InputError: there is no such certificate.
         OutsideError: Azure gave no token, or the vault denied access.
     """
-    from s3c_actions.azure import vault
-
     with context.progress.step("vault") as step:
         identity = identity_from_inputs(options, context)
-        client = vault.Vault(vault.vault_host(options.vault, identity.cloud.vaults), identity, context.progress)
+        client = Vault(vault_host(options.vault, identity.cloud.vaults), identity, context.progress)
         name = options.vault_certificate
         leaves = tuple(client.certificate(name, version, issuers=(), disabled=True).chain[0] for version in versions)
         step.done(f"{name} of {client.host}, read with {identity.told}")
@@ -174,9 +173,6 @@ def open_plugin_key(options: KeyOptions, context: Context) -> Iterator[PluginKey
         InputError: an input is wrong, or the certificate cannot sign images.
         OutsideError: Azure gave no token, the vault denied access, or the plugin cannot be obtained.
     """
-    from s3c_actions.azure import plugin
-    from s3c_actions.steps.sign import PluginKey
-
     opened = open_vault(options, context)
     if sentence := shared_subject(opened.identity) or open_environment(opened.identity, context):
         context.progress.warning(sentence)
@@ -257,10 +253,6 @@ _OFFICIAL_ARCHIVE = (
 
 def _official_key(context: Context, opened: OpenVault) -> PluginKey:
     """Return a key of the official plugin, which logs in by itself, with the same credential where it can."""
-    from s3c_actions.programs.notation import keys, plugins
-    from s3c_actions.programs.notation.home import write_private_file
-    from s3c_actions.steps.sign import PluginKey
-
     credential = _OFFICIAL_CREDENTIALS.get(opened.identity.source)
     if credential is None:
         raise InputError(

@@ -7,17 +7,22 @@ from typing import Any
 
 import ruamel.yaml
 
+from s3c_actions.core.startup import paused
+
 
 @cache
 def tree(path: Path) -> ast.Module:
     """A module's syntax tree."""
-    return ast.parse(path.read_text())
+    with paused():  # a million nodes that stay
+        return ast.parse(path.read_text())
 
 
 @cache
 def nodes(path: Path) -> tuple[ast.AST, ...]:
     """Every node of a module's syntax tree."""
-    return tuple(ast.walk(tree(path)))
+    parsed = tree(path)
+    with paused():
+        return tuple(ast.walk(parsed))
 
 
 @cache

@@ -27,6 +27,9 @@ FORBIDDEN = {
     "socket.gethostbyname": "asks the network for a name",
 }
 
+QUICK_CASES = 4
+"""Of a test with more cases, how many the quick loop runs; the others are `slow`."""
+
 _state: dict[str, str] = {}
 _numbers = itertools.count()
 
@@ -38,6 +41,7 @@ def _watch(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_watch)
+gc.disable()  # until all tests are collected: a tenth of the time that this takes
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +83,33 @@ def programs(alone: Path) -> None:
     bare.install_programs(alone)
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are deselected by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what the quick loop leaves out: property tests, and of a test with many cases all but a few, evenly spread.
+
+    Each file keeps one test at least. Nothing is left out where no mark is asked for, as in `make unit k=gate`.
+    """
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    quick: set[str] = set()
+    for several in cases.values():
+        kept = {round(place * (len(several) - 1) / (QUICK_CASES - 1)) for place in range(QUICK_CASES)}
+        for number, item in enumerate(several):
+            generated = len(several) > QUICK_CASES and number not in kept
+            if generated or getattr(getattr(item, "function", None), "is_hypothesis_test", False):
+                item.add_marker("slow")
+            elif item.get_closest_marker("slow") is None:
+                quick.add(item.nodeid.partition("::")[0])
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        if file not in quick:
+            quick.add(file)
+            item.own_markers = [mark for mark in item.own_markers if mark.name != "slow"]
+
+
 def pytest_collection_finish() -> None:
     """What was imported stays: the collector need not look at it again and again."""
     gc.collect()
     gc.freeze()
+    gc.enable()

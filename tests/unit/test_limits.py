@@ -617,6 +617,7 @@ def test_an_event_that_is_none_is_wrong_input(tmp_path, event):
 # Growth: twenty times the text may take twenty times the time; what is quadratic would take hours here.
 
 
+@pytest.mark.slow
 def test_a_dockerfile_of_continued_lines_is_no_hang():
     (one,) = dockerfile_parser.parse_instructions("RUN a " + "\\\n" * 500_000 + "b")
     assert one.keyword == "RUN"

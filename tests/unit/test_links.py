@@ -48,16 +48,19 @@ def anchors(page: Path) -> set[str]:
     return {slug if not number else f"{slug}-{number}" for slug, last in found.items() for number in range(last + 1)}
 
 
-RELATIVE = [(page, link) for page in PAGES for link in links(page) if not re.match(r"[a-z]+:", link)]
+@cache
+def relative() -> tuple[tuple[Path, str], ...]:
+    """Page and relative link, of all pages: looked for in a test, as each process collects all tests."""
+    return tuple((page, link) for page in PAGES for link in links(page) if not re.match(r"[a-z]+:", link))
 
 
 def test_there_are_some():
-    assert len(RELATIVE) > 60
-    assert any("#" in link for _, link in RELATIVE)
+    assert len(relative()) > 60
+    assert any("#" in link for _, link in relative())
 
 
 def test_every_link_leads_there():
-    assert [f"{page.relative_to(ROOT)}: {link}" for page, link in RELATIVE if not _leads_there(page, link)] == []
+    assert [f"{page.relative_to(ROOT)}: {link}" for page, link in relative() if not _leads_there(page, link)] == []
 
 
 def _leads_there(page: Path, link: str) -> bool:

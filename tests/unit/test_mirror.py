@@ -34,6 +34,7 @@ ACROSS = {
     "test_error_tables.py",
     "test_every_command.py",
     "test_every_gate.py",
+    "test_imports.py",
     "test_limits.py",
     "test_links.py",
     "test_migration.py",
@@ -45,9 +46,11 @@ ACROSS = {
 
 WITHOUT = {
     ".": "__main__",
-    "azure": "clouds github_token kubernetes_service plugin plugin_client transport vault_errors",
+    "azure": "clouds github_token kubernetes_service libraries plugin plugin_client transport vault_errors",
     "cli": "os_errors parser publish streams",
-    "cluster": "client custom_definitions deployed hooks image_finder mentions prune rollout yaml_loader yaml_text",
+    "cluster": (
+        "client custom_definitions deployed hooks image_finder libraries mentions prune rollout yaml_loader yaml_text"
+    ),
     "cluster/gate": "denials",
     "commands": (
         "attach base chain comment deploy gate mirror patch programs propose refresh report scan sign trace "
@@ -60,8 +63,8 @@ WITHOUT = {
     "evidence": "documents statement",
     "findings": "difference go_json model releases scope scope_inference trivy_warnings",
     "github": (
-        "api artifact artifact_metadata code_scanning comments delivery environments errors files issues log marker "
-        "proposal run target_branch"
+        "api artifact artifact_metadata code_scanning comments delivery environments errors files issues libraries log "
+        "marker proposal run target_branch"
     ),
     "layers": "configuration difference manager_state model reading tree",
     "options": (
@@ -83,7 +86,7 @@ WITHOUT = {
     "report/render": "escape markdown page",
     "report": "comparison_document comparison_text rendering",
     "result": "base_advice comparison_entry gate_change model outputs",
-    "signing": "envelopes identities",
+    "signing": "envelopes identities libraries",
     "steps": (
         "concurrent_patches fix_history judge list_signed merge mirror patch_building patching protocols sign trace "
         "unexpected_changes verify"

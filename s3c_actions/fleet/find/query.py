@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 import msgspec
+from packageurl import PackageURL
 
 from s3c_actions.core import suggest
 from s3c_actions.core.errors import InputError
@@ -244,8 +245,6 @@ def _bounds(text: str, ecosystem: str) -> tuple[Bound, ...]:
 
 
 def _package_url(query: str) -> Query:
-    from packageurl import PackageURL
-
     start = _OPERATOR.search(query)
     if "?" in query or "#" in query:
         raise InputError(

@@ -31,6 +31,7 @@ from s3c_actions.programs.install.cache import (
     translate_disk_errors,
 )
 from s3c_actions.programs.install.pins import Pin, Platform
+from s3c_actions.programs.install.releases import DownloadFailed
 
 MIRROR_VARIABLE = "S3C_PROGRAMS_MIRROR"
 _VERSION = re.compile(r"v?(\d{1,6}(?:\.\d{1,6}){1,3}(?:[-+][0-9A-Za-z.-]{1,40})?)")
@@ -396,8 +397,6 @@ class _Finder(msgspec.Struct, kw_only=True):
 
     def _fetch(self, request: ProgramRequest, into: Path, folder: Path) -> str:
         """Download or build the program to `into`; return the origin."""
-        from s3c_actions.programs.install.releases import DownloadFailed
-
         pin, version, source = request.pin, request.version or request.pin.version, self.source
         assert source is not None  # noqa: S101 - only `present` has none, and it installs nothing
         here = Platform.here()
@@ -442,8 +441,6 @@ class _Finder(msgspec.Struct, kw_only=True):
         Raises:
             DownloadFailed, WrongChecksum: as `releases.download` does; the host did not answer earlier in this process.
         """
-        from s3c_actions.programs.install.releases import DownloadFailed
-
         source, host = self.source, urlsplit(url).netloc
         assert source is not None  # noqa: S101 - as in `_fetch`
         kept, part = self.cache / "archives" / checksum, self.cache / "downloads" / checksum

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from s3c_actions.core import web
 from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.libraries import requests
 from s3c_actions.core.progress import format_share
 from s3c_actions.core.records import file_sha256
 
@@ -82,8 +83,6 @@ def download(url: str, sha256: str, into: Path, progress: Progress) -> None:
 
 def check_host(url: str, seconds: float = 3.0) -> str:
     """Return why a host does not answer within that time; empty when it answers, whatever it says."""
-    import requests
-
     try:
         with (
             web.create_session() as session,
@@ -112,8 +111,6 @@ def _receive_whole(url: str, into: Path, progress: Progress) -> bool:
 
 def _receive(url: str, into: Path, progress: Progress) -> None:
     """Receive a file, or what `into` lacks of it, in one answer."""
-    import requests
-
     had, response = _size(into), None
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={had}-"} if had else {})
     try:

@@ -18,6 +18,7 @@ import msgspec
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
+from s3c_actions.core.libraries import ruamel_yaml
 from s3c_actions.findings.model import Finding, FindingKind
 from s3c_actions.programs.trivy.settings import suggest_word
 
@@ -96,7 +97,6 @@ def merge_files(files: Sequence[Path], entries: Iterable[IgnoreEntry], temp: Pat
         return None
     if len(files) == 1 and _trivy_reads_the_same(files[0]):
         return files[0]
-    from ruamel.yaml import YAML
 
     document: dict[str, list[dict[str, Any]]] = {}
     for entry in entries:
@@ -104,7 +104,7 @@ def merge_files(files: Sequence[Path], entries: Iterable[IgnoreEntry], temp: Pat
             document.setdefault(section, []).append(entry.fields)
     path = temp / "trivyignore.yaml"
     with path.open("w", encoding="utf-8") as file:
-        YAML(typ="safe", pure=True).dump(document, file)
+        ruamel_yaml.YAML(typ="safe", pure=True).dump(document, file)
     return path
 
 
@@ -292,9 +292,8 @@ def _load_yaml(text: str) -> Any:
     Raises:
         YamlError: it is no YAML, or is too large.
     """
-    from ruamel.yaml.constructor import SafeConstructor
 
-    class Constructor(SafeConstructor):
+    class Constructor(ruamel_yaml.constructor.SafeConstructor):
         def text(self, node: Any) -> str:
             value = str(self.construct_scalar(node))
             return _Quoted(value) if node.style else value

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from s3c_actions.core.web import accepts_connections, status_at_socket
+
 DEFAULT_SOCKET = "/var/run/docker.sock"
 _SECONDS = 5.0
 _NOT_FOUND = 404
@@ -28,7 +30,6 @@ def is_available(environment: Mapping[str, str]) -> bool:
     # The client's module takes long to import, and is needed only where there is a socket.
     if not Path(path).exists():
         return False
-    from s3c_actions.core.web import accepts_connections
 
     return accepts_connections(path, _SECONDS)
 
@@ -44,7 +45,6 @@ def lacks_image(image: str, environment: Mapping[str, str]) -> bool:
     if scheme != "unix":
         return False
     # A report of a file asks no Docker, and an HTTP client takes long to import.
-    from s3c_actions.core.web import status_at_socket
 
     return status_at_socket(path, f"/images/{quote(image, safe='/:@')}/json", _SECONDS) == _NOT_FOUND
 

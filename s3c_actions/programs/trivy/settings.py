@@ -10,6 +10,7 @@ https://trivy.dev/docs/v0.74/guide/references/configuration/config-file/
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -357,8 +358,6 @@ def narrowing_keys(path: Path) -> tuple[str, ...]:
 
 def suggest_word(word: str, known: Iterable[str]) -> str:
     """`: did you mean THIS?`, to end a sentence; empty when nothing is similar."""
-    import difflib
-
     near = difflib.get_close_matches(word, list(known), n=1)
     return f": did you mean {near[0]}?" if near else ""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import Future
 
 # Each piece waits several times for Python's lock while the next are built: few large pieces are faster.
 _PIECE = 5_000_000
@@ -43,7 +44,5 @@ class PackedSize:
         piece = b"".join(self._begun)
         self._begun.clear()
         if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor
-
             self._pool = ThreadPoolExecutor(2)
         self._saved.append(self._pool.submit(lambda: len(piece) - len(zlib.compress(piece, 1))))

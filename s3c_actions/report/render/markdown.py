@@ -10,14 +10,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import jinja2
+from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
-from s3c_actions.report.render import escape
-
-if TYPE_CHECKING:
-    import jinja2
+from s3c_actions.report.render import escape, template_cache
 
 MAX_ROWS = 500
 
@@ -122,11 +121,6 @@ def _finalize(value: object) -> object:
 @cache
 def markdown_environment() -> jinja2.Environment:
     """Return the environment of the Markdown templates."""
-    import jinja2
-    from jinja2.sandbox import SandboxedEnvironment
-
-    from s3c_actions.report.render import template_cache
-
     return SandboxedEnvironment(
         loader=jinja2.PackageLoader("s3c_actions.report"),
         bytecode_cache=template_cache.open_template_cache("markdown"),

@@ -5,19 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 from functools import cache
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import jinja2
+import jinja2
+
+from s3c_actions.report.render import template_cache
 
 
 @cache
 def page_environment() -> jinja2.Environment:
     """Return the environment of the page templates."""
-    import jinja2
-
-    from s3c_actions.report.render import template_cache
-
     return jinja2.Environment(
         loader=jinja2.PackageLoader("s3c_actions.report"),
         bytecode_cache=template_cache.open_template_cache("page"),

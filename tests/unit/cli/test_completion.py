@@ -20,6 +20,7 @@ def test_a_script_has_every_command_and_every_flag(shell) -> None:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.slow
 def test_it_is_printed_and_nothing_else(shell, capsys) -> None:
 
     assert words.run(("completion", shell), {}, sys.stdout, sys.stderr) == Exit.DONE

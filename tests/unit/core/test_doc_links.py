@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 
+import pytest
+
 from s3c_actions import REPOSITORY, __version__
 from s3c_actions.core.doc_links import doc_link
 from tests.support import ROOT
@@ -23,6 +25,7 @@ def test_every_page_that_is_linked_exists() -> None:
     assert all((ROOT / "docs" / page).is_file() for page in pages)
 
 
+@pytest.mark.slow
 def test_no_text_names_a_page_without_its_address() -> None:
     named = []
     for path in SOURCES:

@@ -225,6 +225,7 @@ def members(value: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.slow
 def test_null_is_what_go_takes_it_for(name: str) -> None:
     document = json.loads(RECORDED[name])
     whole = trivy_report.parse(RECORDED[name])

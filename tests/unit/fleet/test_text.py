@@ -43,6 +43,7 @@ def test_there_is_an_issue_while_something_is_to_be_decided_or_ends() -> None:
 
 
 @pytest.mark.parametrize("images", [3000, 6000])
+@pytest.mark.slow
 def test_thousands_of_images_fit_into_summary_and_issue(images: int) -> None:
     small = fleets.report(40, working=30)
     waiting = next(image for image in small.images if image.state == "failed")

@@ -340,6 +340,7 @@ def test_a_layer_that_its_configuration_does_not_name():
 
 
 @pytest.mark.parametrize("limit", ["MAX_EXPANDED", "ALWAYS_EXPANDED"])
+@pytest.mark.slow
 def test_a_bomb_is_not_unpacked(monkeypatch, limit):
     monkeypatch.setattr(f"s3c_actions.layers.reading.{limit}", 20_000_000)
     monkeypatch.setattr("s3c_actions.layers.reading.MAX_RATIO", 20)

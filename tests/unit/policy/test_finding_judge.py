@@ -130,6 +130,7 @@ def many(number):
 POLICY = 'findings: {deny-exploited: true, refuse: [CRITICAL, {HIGH: {grace: 90d}}, LOW, MEDIUM, {epss: ">=0.5"}]}'
 
 
+@pytest.mark.slow
 def test_five_thousand_findings_fit_the_worst_first_and_every_other_is_counted():
     policy = model.parse(f"version: 1\n{POLICY}")
     created = made.stamp(NOW - timedelta(hours=1))

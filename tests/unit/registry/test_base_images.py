@@ -232,6 +232,7 @@ def test_provenance_of_another_image_counts_for_nothing(store: Store, finder: Ba
         {"predicate": {"materials": [{"uri": "pkg:docker/..%2F..@x", "digest": {"sha256": [1]}}] * 100_000}},
     ],
 )
+@pytest.mark.slow
 def test_hostile_provenance_leaves_the_base_unknown(store: Store, finder: BaseFinder, statement: Any) -> None:
     index = store.with_provenance("r.example/app", IMAGE, statement)
     whose, _, notices = attributed(finder, f"r.example/app@{index}")

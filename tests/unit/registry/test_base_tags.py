@@ -78,6 +78,7 @@ def test_the_number_is_bounded_and_the_smallest_change_comes_first() -> None:
     assert [one.change for one in choose_tags("3.12-slim-bookworm", PYTHON, 2)] == [TagChange.REFRESH, TagChange.PATCH]
 
 
+@pytest.mark.slow
 def test_of_a_hundred_thousand_tags_a_few_are_chosen() -> None:
     tags = tuple(f"3.{number % 90}.{number}-slim" for number in range(99_990)) + tuple("9" * n for n in range(100, 110))
     assert len(choose_tags("3.12.5-slim", tags, 20)) == 5

@@ -117,6 +117,7 @@ def test_pem_is_read_however_it_was_carried(form: str, chained: Identity) -> Non
 
 @pytest.mark.parametrize("form", ["as it is", "line ends lost", "line ends escaped", "indented"])
 @pytest.mark.parametrize("layout", [PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8])
+@pytest.mark.slow
 def test_older_and_encrypted_layouts_are_read(form: str, layout: PrivateFormat) -> None:
     key = make_key("RSA-2048")
     for secret in ("", "geheim"):
@@ -232,6 +233,7 @@ def test_the_leaf_is_the_certificate_of_the_key() -> None:
 
 
 @pytest.mark.parametrize("unit", [b"-----BEGIN A-----", b"-----BEGIN A-----\n-----END ", b"-", b"\\n", b"A" * 64])
+@pytest.mark.slow
 def test_nothing_hostile_takes_long(unit: bytes) -> None:
     for reader in (key_files.read_key, key_files.read_chain, key_files.read_pkcs12):
         assert rejected(reader, unit * 100_000)

@@ -211,7 +211,8 @@ def test_the_constraint_keeps_who_promoted_when_and_what_may_be_refused():
     ]
 
 
-def test_the_webhook_fails_closed_before_anything_is_denied():
+def test_the_webhook_fails_closed_before_anything_is_denied(monkeypatch):
+    monkeypatch.setattr(promote_gate, "TAKEN_SECONDS", 0.0)  # one that fails open is never proved
     api = Api("warn")
     assert promoted(api, "shop").applied[0].kind == "ValidatingWebhookConfiguration"
     assert api.written[0] == "webhook"

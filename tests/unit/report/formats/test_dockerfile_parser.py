@@ -48,6 +48,7 @@ def test_an_unterminated_here_document_takes_the_rest() -> None:
 
 
 @pytest.mark.parametrize("unit", ["${a:-", "'\\\"", "<<a ", "--a='\\", "\\"])
+@pytest.mark.slow
 def test_nothing_hostile_takes_long_or_fails(unit: str) -> None:
     (run,) = parse_instructions("RUN << " + unit * 50_000)
     assert run.keyword == "RUN"

@@ -188,6 +188,7 @@ def test_over_the_limit_the_least_severe_are_left_out_and_counted() -> None:
     assert kept == {"note"}
 
 
+@pytest.mark.slow
 def test_a_file_too_large_to_upload_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sarif, "MAX_BYTES", 20_000)
     only = run(reports.large(2_000))

@@ -1,0 +1,110 @@
+"""Imports stand at the top of the file; what is imported later, and which libraries, is listed here with the reason.
+
+`s3c --help`, wrong input, and a run that uses half of a command do not pay for what they do not use: heavy libraries
+have an owner (`core/libraries.py` says how), and between our own modules there are few seams.
+"""
+
+import ast
+from collections.abc import Iterator
+
+from tests.support import ROOT
+from tests.support.sources import tree
+
+PACKAGE = ROOT / "s3c_actions"
+
+LATE = {
+    ("__main__", ".cli"): "help and `s3c --version` without the machinery of a run",
+    ("__main__", ".cli.run"): "help and `s3c --version` without the machinery of a run",
+    ("azure.identity", ".azure.retries"): "its class is derived from a class of azure-core",
+    ("azure.transport", ".azure.retries"): "its class is derived from a class of azure-core",
+    ("azure.vault", ".azure.retries"): "its class is derived from a class of azure-core",
+    ("cli.console", "rich.console"): "on a terminal, and once a program takes long",
+    ("cli.console", "rich.markup"): "on a terminal, and once a program takes long",
+    ("cli.console", "rich.status"): "on a terminal, and once a program takes long",
+    ("cli.help_text", ".options.input_groups"): "in the long help alone",
+    ("cli.publish", ".github"): "where a comment or packages are asked for",
+    ("cli.publish", ".github.run"): "where packages are submitted",
+    ("cli.publish", ".report.format_registry"): "where packages are submitted",
+    ("cli.publish", ".report.formats.sarif"): "where packages are submitted",
+    ("cli.publish", ".report.formats"): "where SARIF is uploaded",
+    ("cli.publish", ".trace"): "where a trace is written",
+    ("cli.publish", ".wiring.github"): "where packages are submitted",
+    ("cli.run", ".cli.help_text"): "in the help alone",
+    ("cli.run", ".cli.publish"): "at the end of a run; it is warmed while a program works",
+    ("cli.run", ".github"): "on pull requests, or where packages are submitted",
+    ("cli.run", ".github.run"): "where packages are submitted",
+    ("cli.run", ".options.report"): "where packages are submitted",
+    ("cli.run", ".report.format_registry"): "where packages are submitted",
+    ("cli.run", ".result.document"): "wrong arguments with `--json`",
+    ("cli.run", ".result.model"): "after an error; a command imports it anyway",
+    ("cli.run", ".wiring"): "commands without settings files do without what looks for them",
+    ("cli.run", ".wiring.github"): "on pull requests",
+    ("cli.streams", ".github.log"): "on a runner of GitHub",
+    ("cli.words", ".cli"): "`s3c completion` alone",
+    ("cli.words", ".cli.streams"): "after an error",
+    ("cluster.manifests", ".cluster.yaml_loader"): "its class is derived from a class of PyYAML",
+    ("commands.fleet_manifests", "cryptography"): "where certificates of an earlier run are kept",
+    ("findings.versions", "univers"): "where versions are compared: 0.03 s",
+    ("report.formats", ".programs.trivy.trivy"): "where Trivy converts its report",
+    ("result.pages", ".report.formats"): "where the page was written",
+    ("result.pages", ".trace"): "where the page was written",
+    ("steps.assess", ".policy.image_rules"): "with a policy that has such rules",
+    ("steps.assess", ".policy.judge"): "with a policy that has such rules",
+    ("steps.scan", ".policy.judge"): "with a policy that has such rules",
+    ("wiring.azure", ".azure"): "where Azure is asked",
+    ("wiring.fix_history", ".steps"): "where grace is counted from earlier evidence",
+    ("wiring.fix_history", ".wiring.judging"): "where grace is counted from earlier evidence",
+    ("wiring.logins", ".azure.container_registry"): "where Azure is asked",
+}
+"""Module and what it imports in a function (with a dot: ours) → when that is needed, or why it is not at the top."""
+
+OWNERS = {
+    "azure": ("azure.retries",),
+    "cryptography": (),
+    "github": (),
+    "jinja2": ("report.render.markdown", "report.render.page", "report.render.template_cache", "scaffold.rendering"),
+    "kubernetes": (),
+    "requests": (),
+    "rich": (),
+    "ruamel": (),
+    "sarif_om": (),
+    "univers": (),
+    "urllib3": (),
+    "yaml": ("cluster.gate.manifests", "cluster.yaml_loader", "cluster.yaml_text", "commands.fleet_manifests"),
+}
+"""Library that takes long → the modules that import it at the top when they are imported: behind a seam, each."""
+
+
+def _modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+        yield name, tree(path)
+
+
+def _imports(node: ast.AST, *, inside: bool, late: bool = False) -> Iterator[str]:
+    """Yield what is imported in functions (`inside`), or when the module is; what only the type checker sees is not."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            for other in child.orelse:
+                yield from _imports(ast.Module([other], []), inside=inside, late=late)
+        elif isinstance(child, ast.Import | ast.ImportFrom):
+            if late is inside:
+                named = [alias.name for alias in child.names] if isinstance(child, ast.Import) else [str(child.module)]
+                yield from (name.removeprefix("s3c_actions") for name in named)
+        else:
+            function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from _imports(child, inside=inside, late=late or function)
+
+
+def test_what_is_imported_in_a_function_is_listed_with_its_reason():
+    found = {(name, imported) for name, module in _modules() for imported in _imports(module, inside=True)}
+    assert found == set(LATE)
+
+
+def test_each_heavy_library_has_its_owners():
+    found = {
+        (library, name)
+        for name, module in _modules()
+        for library in {imported.partition(".")[0] for imported in _imports(module, inside=False)} & set(OWNERS)
+    }
+    assert found == {(library, owner) for library, owners in OWNERS.items() for owner in owners}
