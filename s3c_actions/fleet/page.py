@@ -332,7 +332,8 @@ def _environment() -> jinja2.Environment:
     environment = page.page_environment().overlay(
         finalize=_printable, bytecode_cache=template_cache.open_template_cache("fleet")
     )
-    environment.filters |= {
+    # A new dictionary: an overlay shares that of the environment below, and so of all pages.
+    environment.filters = environment.filters | {
         "attacks": describe_attacks,
         "url": escape.url,
         "moment": _moment,

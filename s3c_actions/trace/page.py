@@ -128,7 +128,8 @@ def _environment() -> jinja2.Environment:
     environment = page.page_environment().overlay(
         finalize=_printable, bytecode_cache=template_cache.open_template_cache("story")
     )
-    environment.filters |= {
+    # A new dictionary: an overlay shares that of the environment below, and so of all pages.
+    environment.filters = environment.filters | {
         "short": short_digest,
         "label": story_text.short_label,
         "moment": story_text.format_time,

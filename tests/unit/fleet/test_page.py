@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from s3c_actions.fleet import page
 from s3c_actions.fleet.report_document import FleetReport
-from s3c_actions.report.render.page import csp_hash
+from s3c_actions.report.render.page import csp_hash, page_environment
+from s3c_actions.trace import page as trace_page
 from tests.support import fleets
 from tests.support.hostile import HOSTILE, TEXTS
 
@@ -128,3 +129,10 @@ def test_only_safe_links_are_links() -> None:
             not entry[4] or entry[4].startswith("https://")
             for entry in data(page.render(hostile(text)).decode())["findings"]
         )
+
+
+def test_the_filters_of_a_page_are_its_own() -> None:
+    # A run may render both pages, and both have a filter `attacks`.
+    fleet, trace = page._environment(), trace_page._environment()
+    assert fleet.filters["attacks"] is not trace.filters["attacks"]
+    assert "attacks" not in page_environment().filters
