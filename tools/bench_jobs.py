@@ -59,7 +59,9 @@ def measure(bench: Bench, images: int) -> None:
         bench.row("… what the machine did", "", told)
     run, told = _bulk(bench, images)
     figure = f"{_speed(run.wall, images)}, {run.wall / walls[1]:.2f} × one after another"
-    figure += "; " + ", ".join(f"{walls[count] / run.wall:.2f} × of it are {count} jobs" for count in JOBS)
+    figure += "; fleet run takes " + ", ".join(
+        f"{walls[count] / run.wall:.2f} × its time with {count} at once" for count in JOBS
+    )
     bench.row(f"Copa's bulk mode: {images} to patch, nothing scanned, proved or signed", "", figure)
     bench.row("… what the machine did", "", told)
 
@@ -72,7 +74,8 @@ def _shard(bench: Bench, name: str, images: int, flags: list[str]) -> tuple[Run,
     """Run a shard of new images; what the machine did meanwhile is told in a line."""
     plan = bench.folder / "plan.json"
     plan.write_bytes(plans.render(_plan(_push(bench, name, images))))
-    return _watched(bench, [sys.executable, "-m", "s3c_actions", "fleet", "run", "--plan", str(plan), *flags])
+    argv = [sys.executable, "-m", "s3c_actions", "fleet", "run", "--plan", str(plan), *flags]
+    return _watched(bench, argv, images)
 
 
 def _bulk(bench: Bench, images: int) -> tuple[Run, str]:
@@ -93,7 +96,7 @@ def _bulk(bench: Bench, images: int) -> tuple[Run, str]:
     tooling = Repository(bench.lab["registry"], TOOLING)
     tooling.put_manifest(tooling.get("stable-slim"), "12-slim")
     argv = [str(bench.folder / "copa"), "patch", f"--config={config}", "--push", f"--addr={bench.lab['buildkit']}"]
-    ended = _watched(bench, [*argv, "--progress=plain", "--timeout=60m"])
+    ended = _watched(bench, [*argv, "--progress=plain", "--timeout=60m"], images)
     for name in names:
         registry, _, repository = name.partition("/")
         if f"1.0-{BULK}" not in Repository(registry, repository).tags():
@@ -101,7 +104,7 @@ def _bulk(bench: Bench, images: int) -> tuple[Run, str]:
     return ended
 
 
-def _watched(bench: Bench, argv: list[str]) -> tuple[Run, str]:
+def _watched(bench: Bench, argv: list[str], images: int) -> tuple[Run, str]:
     folder = Path(bench.lab["folder"])
     daemons = {"BuildKit": "buildkitd.pid", "the registry": "registry.pid"}
     # The file begins with the process's id, as /proc/PID/stat does.
@@ -110,7 +113,13 @@ def _watched(bench: Bench, argv: list[str]) -> tuple[Run, str]:
     run = bench.run(argv)
     after = machine_load.sample(processes)
     own = {"the command and its programs": run.processor}
-    return run, f"{machine_load.between(before, after, own)}; load {load:.1f} before, {os.getloadavg()[0]:.1f} after"
+    found = machine_load.between(before, after, own)
+    # This hardly depends on what else the machine does, unlike the time.
+    each = sum(found.parts.values()) * (after.moment - before.moment) / images
+    return (
+        run,
+        f"{each:.1f} s of processor time an image; {found}; load {load:.1f} before, {os.getloadavg()[0]:.1f} after",
+    )
 
 
 def _push(bench: Bench, name: str, images: int) -> list[str]:
