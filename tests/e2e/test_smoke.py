@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from s3c_actions.registry.runtime_config import DEFAULT_PATH
 from s3c_lab import docker_engine
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
@@ -120,7 +121,13 @@ def busybox(repository: Repository, docker: None) -> Callable[..., str]:
 
     def push(script: str = STAYS, *, zstd: bool = False, **config: Any) -> str:
         layer = busybox_layer({"start": script})
-        settings = {"Entrypoint": ["/start"], "User": "web", "ExposedPorts": {"8080/tcp": {}}, **config}
+        settings = {
+            "Entrypoint": ["/start"],
+            "Env": [f"PATH={DEFAULT_PATH}"],
+            "User": "web",
+            "ExposedPorts": {"8080/tcp": {}},
+            **config,
+        }
         tag = str(next(made))
         if not zstd:
             digest = repository.image([layer], tag, config=settings)["digest"]
