@@ -14,7 +14,7 @@ import sys
 import tarfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,11 +47,9 @@ class Patched(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def docker(machine: Machine) -> Iterator[None]:
-    """Docker, which is ended again if it was started here and nobody uses it."""
+def docker(lab: Lab, machine: Machine) -> None:
+    """Docker, which the last lab ends again if it was started here."""
     docker_engine.ensure(machine)
-    yield
-    docker_engine.stop(machine)
 
 
 @pytest.fixture(scope="module")
