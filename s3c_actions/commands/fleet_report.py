@@ -202,7 +202,8 @@ def _read_policies(
     read: dict[str, Policy] = {}
     if options.policy is not None:
         read[str(options.policy)] = policies.read(options.policy)
-    for name in sorted({image.policy for image in plan.images if image.policy} - read.keys()):
+    named = {image.policy for image in plan.images} | {image.policy for image in plan.current}
+    for name in sorted(named - {"", *read}):
         path = (context.cwd / name).resolve()
         try:
             if not path.is_relative_to(context.cwd.resolve()):

@@ -8,15 +8,17 @@ its Jobs, are one series. What belongs to another series is another fleet's, and
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from s3c_actions.core import artifact_types
-from s3c_actions.core.errors import InputError
+from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.moments import parse_moment
 from s3c_actions.fleet import store
+from s3c_actions.fleet.tags import is_internal
 from s3c_actions.registry.content import OCI_MANIFEST, text_values
 
 if TYPE_CHECKING:
@@ -31,9 +33,9 @@ MAX_TAGS = 2000
 _MOST = 128
 """Characters of a tag (OCI distribution specification 1.1)."""
 _EARLIER = re.compile(r"-\d{8}T\d{6}Z-[0-9a-f]{8}$")
-_NUMBERED = re.compile(r"(?:^|[-._])\d[\d._-]*$")
-_NUMBER = 6
-"""Digits from which on the end of a tag is a date or a run's number, and not one of several fleets."""
+_DATE = r"20\d\d[-._]?[01]\d[-._]?[0-3]\d(?:[-._T]\d\d[-._]?\d\d(?:[-._]?\d\d)?Z?)?"
+# The end alone: `team-1-29391230` is a night of team 1. Six digits are a run's number, fewer one of several fleets.
+_NUMBERED = re.compile(rf"(?:^|[-._])(?:{_DATE}|\d{{6,}})$")
 _BESIDE = (store.RESULT, store.REPORT, artifact_types.SIGNATURE)
 
 
@@ -44,11 +46,13 @@ class Stored(Struct, frozen=True, kw_only=True):
         reference: by digest.
         artifact_type: `store.PLAN` or `store.REPORT`.
         created: when it was made; None where that is not told.
+        subject: digest of what it refers to; empty for a plan.
     """
 
     reference: Reference
     artifact_type: str
     created: datetime | None
+    subject: str = ""
 
 
 class Pruned(Struct, frozen=True, kw_only=True):
@@ -66,10 +70,7 @@ def report_tag(plan_tag: str) -> str:
 def series(tag: str) -> str:
     """Return what the tags of one fleet's plans and reports have in common."""
     stem = _EARLIER.sub("", tag.removesuffix(REPORT_TAG))
-    numbered = _NUMBERED.search(stem)
-    if numbered is not None and sum(letter.isdigit() for letter in numbered[0]) >= _NUMBER:
-        stem = stem[: numbered.start()]
-    return stem
+    return _NUMBERED.sub("", stem)
 
 
 def keep_reachable(writer: Writer, place: Reference, digest: str) -> None:
@@ -106,7 +107,7 @@ def list_stored(registry: Registry, place: Reference) -> list[Stored]:
     """
     undated = datetime.min.replace(tzinfo=UTC)
     # Two tags of one plan are one plan.
-    found = {one.reference.digest: one for one in _stored(registry, place)}
+    found = {one.reference.digest: one for one in _stored(registry, place, _tags(registry, place))}
     return sorted(found.values(), key=lambda one: (one.created or undated, one.reference.digest), reverse=True)
 
 
@@ -121,7 +122,8 @@ def prune(writer: Writer, place: Reference, digest: str, before: datetime) -> Pr
     """Delete old plans of the series of a tag, with their results, reports and signatures.
 
     What is kept whatever its age: the plan that was just published, the newest plan besides, whose results say how long
-    images take, the newest report, whose trend goes on, and what does not tell its age.
+    images take, the newest report, whose trend goes on, with its plan, what does not tell its age, and what has a tag
+    of another series, since somebody wants it.
 
     Args:
         writer: of the registry.
@@ -130,17 +132,21 @@ def prune(writer: Writer, place: Reference, digest: str, before: datetime) -> Pr
         before: plans that were made earlier are old.
 
     Raises:
-        OutsideError: the registry does not allow deletions, or failed; what was deleted until then is gone.
+        OutsideError: the registry does not allow deletions, or failed; what was deleted until then is gone. Or there
+            are too many other tags to look at, and nothing is.
     """
     listed = list_stored(writer.registry, place)
     others = [one for one in listed if one.artifact_type == store.PLAN and one.reference.digest != digest]
-    reports = [one.reference.digest for one in listed if one.artifact_type == store.REPORT]
-    kept = {digest, *reports[:1]}
+    report = next((one for one in listed if one.artifact_type == store.REPORT), None)
+    kept = {digest, *((report.reference.digest, report.subject) if report is not None else ())}
     doomed = [one.reference for one in others[1:] if one.created is not None and one.created < before]
+    if doomed:
+        kept |= _tagged_otherwise(writer.registry, place)
+    doomed = [plan for plan in doomed if plan.digest not in kept]
     documents = 0
     for plan in doomed:
         for referrer in writer.registry.referrers(plan):
-            if referrer.artifact_type in _BESIDE and referrer.digest not in kept:
+            if referrer.digest not in kept and _is_beside(writer.registry, plan, referrer.digest):
                 documents += writer.delete_manifest(plan.at(referrer.digest))
         writer.delete_manifest(plan)
         _delete_empty_list(writer, plan)
@@ -154,11 +160,41 @@ def _delete_empty_list(writer: Writer, subject: Reference) -> None:
         writer.delete_manifest(subject.at(index.descriptor.digest))
 
 
-def _stored(registry: Registry, place: Reference) -> Iterator[Stored]:
+def _is_beside(registry: Registry, plan: Reference, digest: str) -> bool:
+    """Return whether a manifest is what lies beside plans, and says itself that it is about this one.
+
+    Without a Referrers API the list is a tag, and whoever may push there writes into it what they like.
+    """
+    manifest = registry.find(plan.at(digest))
+    return manifest is not None and manifest.descriptor.artifact_type in _BESIDE and _subject(manifest) == plan.digest
+
+
+def _tagged_otherwise(registry: Registry, place: Reference) -> set[str]:
+    """Return the digests that tags of other series mean.
+
+    Raises:
+        OutsideError: there are too many tags, or the registry failed.
+    """
+    own = series(place.tag)
+    others = [tag for tag in _tags(registry, place) if series(tag) != own and not is_internal(tag)]
+    if len(others) > MAX_TAGS:
+        raise OutsideError(
+            f"{place.name} has {len(others):,} tags of others, and at most {MAX_TAGS:,} are looked at.",
+            cause="An old plan that has one of them too is not deleted.",
+            remedy="Publish plans to a repository of their own, or leave out `prune-plans`.",
+        )
+    found = (registry.find(place.tagged(tag)) for tag in others)
+    return {manifest.descriptor.digest for manifest in found if manifest is not None}
+
+
+def _tags(registry: Registry, place: Reference) -> tuple[str, ...]:
     try:
-        tags = registry.tags(place)
+        return registry.tags(place)
     except InputError:  # there is no such repository yet
-        return
+        return ()
+
+
+def _stored(registry: Registry, place: Reference, tags: Iterable[str]) -> Iterator[Stored]:
     wanted = series(place.tag)
     for tag in [tag for tag in tags if series(tag) == wanted][:MAX_TAGS]:
         manifest = registry.find(place.tagged(tag))
@@ -167,13 +203,14 @@ def _stored(registry: Registry, place: Reference) -> Iterator[Stored]:
                 reference=place.at(manifest.descriptor.digest),
                 artifact_type=manifest.descriptor.artifact_type,
                 created=_created(manifest),
+                subject=_subject(manifest),
             )
 
 
+def _subject(manifest: Manifest) -> str:
+    subject = manifest.document.get("subject")
+    return str(subject.get("digest", "")) if isinstance(subject, dict) else ""
+
+
 def _created(manifest: Manifest) -> datetime | None:
-    stated = text_values(manifest.document.get("annotations")).get(artifact_types.CREATED, "")
-    try:
-        created = datetime.fromisoformat(stated)
-    except ValueError:
-        return None
-    return created.astimezone(UTC) if created.tzinfo is not None else None
+    return parse_moment(text_values(manifest.document.get("annotations")).get(artifact_types.CREATED, ""))

@@ -168,8 +168,8 @@ def _counting(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [result for result in results if not result["suppressed"]]
 
 
-def _key(fact: Mapping[str, Any]) -> tuple[str, str, str, bool]:
-    return (fact["id"], fact["package"], fact.get("installed", ""), fact["fixable"])
+def _key(fact: Mapping[str, Any]) -> tuple[str, str, str, str, bool]:
+    return (fact["id"], fact["package"], fact.get("installed", ""), fact["severity"], fact["fixable"])
 
 
 def _describe(fact: Mapping[str, Any]) -> str:

@@ -43,6 +43,11 @@ def compile_pattern(pattern: str) -> Callable[[str], bool]:
     return lambda text: compiled.search(text) is not None
 
 
+def is_internal(tag: str) -> bool:
+    """Return whether a tag is a list of referrers, or the temporary one of a patch."""
+    return _INTERNAL.fullmatch(tag) is not None
+
+
 def select(tags: Iterable[str], selection: TagSelection) -> tuple[str, ...]:
     """Return the tags that a selection takes, the lowest version first; those of a list as listed.
 
@@ -53,7 +58,7 @@ def select(tags: Iterable[str], selection: TagSelection) -> tuple[str, ...]:
     excluded = selection.exclude
     if selection.strategy == "list":
         return tuple(tag for tag in dict.fromkeys(selection.list) if not _matches(tag, excluded))
-    candidates = {tag for tag in tags if is_tag(tag) and not _INTERNAL.fullmatch(tag) and not _matches(tag, excluded)}
+    candidates = {tag for tag in tags if is_tag(tag) and not is_internal(tag) and not _matches(tag, excluded)}
     if selection.pattern:
         matches = compile_pattern(selection.pattern)
         candidates = {tag for tag in candidates if matches(tag)}

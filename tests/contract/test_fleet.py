@@ -125,19 +125,19 @@ def test_what_a_tag_leaves_behind_is_kept_for_a_while_and_then_deleted_with_all_
 def test_the_newest_plan_besides_and_the_newest_report_outlast_any_age(registry: Registry, place: Reference) -> None:
     """A fleet that rested for months goes on with its trend, and with what its images took."""
     writer = Writer(registry)
-    jobs = [place.tagged(f"s3c-fleet-{number}") for number in (29_391_230, 29_392_670, 29_394_110)]
-    nights = [publish(writer, job, dated(days)) for job, days in zip(jobs, (90, 89, 0), strict=True)]
+    jobs = [place.tagged(f"s3c-fleet-{number}") for number in (29_389_790, 29_391_230, 29_392_670, 29_394_110)]
+    nights = [publish(writer, job, dated(days)) for job, days in zip(jobs, (91, 90, 89, 0), strict=True)]
     report = push_artifact(
         writer,
-        place.tagged(retention.report_tag(jobs[0].tag)),
+        place.tagged(retention.report_tag(jobs[1].tag)),
         store.REPORT,
         b"{}",
         annotations={artifact_types.CREATED: (NOW - timedelta(days=90)).isoformat()},
-        subject=registry.resolve(nights[0]),
+        subject=registry.resolve(nights[1]),
     )
     assert retention.find_newest(registry, jobs[-1], store.REPORT) == place.at(report.digest)
     assert retention.prune(writer, jobs[-1], nights[-1].digest, NOW - timedelta(days=14)).plans == 1
-    assert [registry.find(night) is not None for night in nights] == [False, True, True]
+    assert [registry.find(night) is not None for night in nights] == [False, True, True, True]
     assert retention.find_newest(registry, jobs[-1], store.REPORT) == place.at(report.digest)
     assert retention.find_newest(registry, place.tagged("s3c-fleet-29399999"), store.PLAN) == nights[-1]
 

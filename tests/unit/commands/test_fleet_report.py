@@ -89,6 +89,15 @@ def test_a_fleet_in_order_ends_well(folder: Path) -> None:
     assert (code, said) == (0, "✔ All 6 images are in order\n" + "\n".join(said.splitlines()[1:]) + "\n")
 
 
+def test_the_policies_of_images_that_need_nothing_are_asked_too(folder: Path) -> None:
+    """A night in which no image has work forecasts what one with work does."""
+    ordered = fleets.plan(3, working=0, shards=1, unplanned=0)
+    current = tuple(replace(image, policy="of-current.yaml") for image in ordered.current)
+    (folder / "plan.json").write_bytes(plans.render(replace(ordered, current=current)))
+    report(folder, "--results", "shards")
+    assert [note for note in read(folder).notes if "of-current.yaml" in note]
+
+
 def test_json_is_the_result(folder: Path) -> None:
     errors = io.StringIO()
     code, said = ended(("fleet report", "--plan", "plan.json", "--results", "shards", "--json"), folder, errors)

@@ -1,11 +1,83 @@
-"""Which tags are one fleet's; what is kept and deleted is tested with a registry (contract/test_fleet.py)."""
+"""Which tags are one fleet's, and what is never deleted; more is tested with a registry (contract/test_fleet.py)."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
 import pytest
 
-from s3c_actions.core.reference import is_tag
-from s3c_actions.fleet import retention
+from s3c_actions.core import artifact_types
+from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.reference import Reference, is_tag
+from s3c_actions.fleet import retention, store
+from s3c_actions.registry import Descriptor, Manifest, Writer
+
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+PLACE = Reference.parse("registry.example/fleet:today")
+TWO_WEEKS_AGO = NOW - timedelta(days=14)
+
+
+class Registry:
+    """As much of a registry and of what writes to it as is asked: manifests, tags, and lists of referrers."""
+
+    def __init__(self) -> None:
+        self.registry = self
+        self.manifests: dict[str, Manifest] = {}
+        self.tagged: dict[str, str] = {}
+        self.listed: dict[str, list[Descriptor]] = {}
+
+    def add(self, kind: str, created: str, *tags: str, subject: str = "", of: str = "") -> str:
+        """Add an artifact, listed as one that refers to `subject`, its own unless `of` says otherwise."""
+        document: dict[str, Any] = {"artifactType": kind, "annotations": {artifact_types.CREATED: created}}
+        if own := of or subject:
+            document["subject"] = {"digest": own}
+        content = json.dumps(document | {"number": len(self.manifests)}).encode()
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        found = Descriptor(digest=digest, media_type="", size=len(content), artifact_type=kind)
+        self.manifests[digest] = Manifest(descriptor=found, document=document, content=content)
+        self.tagged |= dict.fromkeys(tags, digest)
+        if subject:
+            self.listed.setdefault(subject, []).append(found)
+        return digest
+
+    def plan(self, days: int, *tags: str) -> str:
+        return self.add(store.PLAN, ago(days), *tags)
+
+    def prune(self, digest: str) -> retention.Pruned:
+        return retention.prune(cast("Writer", self), PLACE, digest, TWO_WEEKS_AGO)
+
+    def tags(self, _place: Reference) -> tuple[str, ...]:
+        return tuple(self.tagged)
+
+    def find(self, reference: Reference) -> Manifest | None:
+        return self.manifests.get(reference.digest or self.tagged.get(reference.tag, ""))
+
+    def referrers(self, reference: Reference, _wanted: str = "") -> list[Descriptor]:
+        return self.listed.get(reference.digest, [])
+
+    def referrers_index(self, _reference: Reference) -> None:
+        return None
+
+    def delete_manifest(self, reference: Reference) -> bool:
+        self.tagged = {tag: digest for tag, digest in self.tagged.items() if digest != reference.digest}
+        return self.manifests.pop(reference.digest, None) is not None
+
+
+def ago(days: int) -> str:
+    return (NOW - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.fixture
+def registry() -> Registry:
+    """With a plan of today, one of yesterday, and an old one."""
+    made = Registry()
+    made.plan(0, "today")
+    made.plan(1, f"today-20261128T120000Z-{1:08x}")
+    made.plan(40, f"today-20261020T120000Z-{2:08x}")
+    return made
 
 
 @pytest.mark.parametrize(
@@ -18,11 +90,18 @@ from s3c_actions.fleet import retention
         ("s3c-fleet-29391230-report", "s3c-fleet"),
         ("s3c-fleet-29391230-20261129T120000Z-1a2b3c4d", "s3c-fleet"),
         ("nightly.2026-11-29", "nightly"),
+        ("nightly-20261129-0630", "nightly"),
+        ("nightly-20261129T063000Z", "nightly"),
         ("20261129", ""),
         ("2026-11-29", ""),
         ("team-1", "team-1"),
         ("team-2", "team-2"),
+        ("team-1-29391230", "team-1"),
+        ("team-1-2026-11-29", "team-1"),
+        ("100200-300400", "100200"),
         ("v1.2.3", "v1.2.3"),
+        ("v10.20.301", "v10.20.301"),
+        ("v1.2.3-20261129", "v1.2.3"),
         ("app12345678", "app12345678"),
     ],
 )
@@ -34,3 +113,63 @@ def test_the_series_of_a_tag(tag: str, series: str) -> None:
 def test_the_tag_of_a_report_is_a_tag(tag: str) -> None:
     assert is_tag(retention.report_tag(tag))
     assert retention.report_tag(tag).endswith("-report")
+
+
+def test_an_old_plan_goes_with_what_is_beside_it(registry: Registry) -> None:
+    today, yesterday, old = registry.tagged.values()
+    registry.add(store.RESULT, ago(40), subject=old)
+    assert registry.prune(today) == retention.Pruned(plans=1, documents=1)
+    assert set(registry.manifests) == {today, yesterday}
+
+
+def test_what_somebody_tagged_to_keep_it_is_kept_with_all_beside_it(registry: Registry) -> None:
+    today, _, old = registry.tagged.values()
+    registry.tagged["incident"] = old
+    registry.add(store.RESULT, ago(40), subject=old)
+    before = dict(registry.manifests)
+    assert registry.prune(today) == retention.Pruned()
+    assert registry.manifests == before
+
+
+def test_a_report_that_has_another_tag_outlasts_its_plan(registry: Registry) -> None:
+    today, _, old = registry.tagged.values()
+    report = registry.add(store.REPORT, ago(40), "third-quarter", subject=old)
+    registry.add(store.REPORT, ago(1), "today-report", subject=today)
+    assert registry.prune(today).plans == 1
+    assert report in registry.manifests
+
+
+def test_where_others_have_too_many_tags_to_look_at_nothing_is_deleted(registry: Registry) -> None:
+    today = registry.tagged["today"]
+    registry.tagged |= {f"of-others-{number}x": today for number in range(retention.MAX_TAGS + 1)}
+    before = dict(registry.manifests)
+    with pytest.raises(OutsideError, match="2,001 tags"):
+        registry.prune(today)
+    assert registry.manifests == before
+
+
+@pytest.mark.parametrize("kind", [store.RESULT, store.PLAN, "application/x.image"])
+def test_what_is_listed_beside_a_plan_and_refers_to_another_is_not_deleted(registry: Registry, kind: str) -> None:
+    """In a registry without Referrers API a list is a tag, which whoever may push can write."""
+    today, _, old = registry.tagged.values()
+    victim = registry.add(kind, ago(3), subject=old, of=today)
+    registry.listed[old] = [Descriptor(digest=victim, media_type="", size=1, artifact_type=store.RESULT)]
+    assert registry.prune(today) == retention.Pruned(plans=1)
+    assert victim in registry.manifests
+
+
+def test_the_plan_of_the_newest_report_stays(registry: Registry) -> None:
+    """Azure Container Registry deletes what refers to a manifest with it."""
+    today, _, old = registry.tagged.values()
+    registry.add(store.REPORT, ago(40), "today-report", subject=old)
+    assert registry.prune(today) == retention.Pruned()
+    assert old in registry.manifests
+
+
+@pytest.mark.parametrize("created", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "soon", ""])
+def test_what_is_dated_at_an_end_of_the_calendar_tells_no_age(registry: Registry, created: str) -> None:
+    undated = registry.add(store.PLAN, created, "today-20260101")
+    assert registry.prune(registry.tagged["today"]).plans == 1
+    assert undated in registry.manifests
+    listed = retention.list_stored(cast("Any", registry), PLACE)
+    assert [one.created for one in listed][-1] is None

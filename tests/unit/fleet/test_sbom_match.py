@@ -122,6 +122,12 @@ def test_a_fix_or_another_severity_is_new() -> None:
     assert "1 new finding" in find_news(policy(), run(), match(HIGH), NOW)
 
 
+@pytest.mark.parametrize("facts", [{}, {"exploited": True}], ids=["a wider policy", "exploited"])
+def test_what_the_report_lists_with_a_severity_that_was_not_refused_is_new(facts: dict[str, Any]) -> None:
+    medium = replace(HIGH, severity=Severity.MEDIUM)
+    assert "1 new finding" in find_news(policy(), run(listed(medium, **facts)), match(HIGH), NOW)
+
+
 def test_what_was_set_aside_at_the_scan_may_count_no_more() -> None:
     assert "1 new finding" in find_news(policy(), run(listed(HIGH, suppressed=True)), match(HIGH), NOW)
 
