@@ -6,6 +6,7 @@ There is no node, so that the test itself says what a kubelet would: that the Po
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,22 @@ def planner(server: tuple[Path, Cluster], tmp_path_factory: pytest.TempPathFacto
         assert there in text
         text = text.replace(there, here)
     (folder / "kubeconfig").write_text(text)
+    await_rights(connect(str(folder / "kubeconfig"), "", timeout=30, temp=folder, hide=lambda _: None))
     return folder / "kubeconfig"
+
+
+def await_rights(planner: Cluster) -> None:
+    """Wait until the API server knows a binding that it was just given: it authorizes by a copy of its own."""
+    ends = time.monotonic() + 60
+    while True:
+        try:
+            planner.list(PODS)
+        except ApiError:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 @pytest.fixture(scope="module")
