@@ -17,10 +17,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from azure.core.exceptions import AzureError
-from azure.core.pipeline.policies import RetryPolicy
-
 from s3c_actions.azure.transport import MAX_TRIES, RETRIED
+from s3c_actions.core.libraries import IMPORTING
+
+with IMPORTING:
+    from azure.core.exceptions import AzureError
+    from azure.core.pipeline.policies import RetryPolicy
 
 MAX_CONNECTION_TRIES = 4
 """Fewer where no connection comes about: that is mostly a name, a proxy or a firewall."""

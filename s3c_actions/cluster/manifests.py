@@ -330,7 +330,13 @@ def _find_files(source: str, cwd: Path) -> list[tuple[Path, Path]]:
             f"{source} matches no file." if glob.has_magic(source) else f"{source} is not there.",
             remedy="Look at the path; it starts in the folder that s3c runs in.",
         )
-    return [(file, file.relative_to(cwd) if file.is_relative_to(cwd) else Path(file.name)) for file in files]
+    return [(file, _place(file, cwd)) for file in files]
+
+
+def _place(file: Path, cwd: Path) -> Path:
+    """Return where a file goes below a folder, which `cwd/../other` would lead out of."""
+    below = file.relative_to(cwd) if file.is_relative_to(cwd) else Path("..")
+    return Path(file.name) if ".." in below.parts else below
 
 
 def _match(source: str, cwd: Path) -> Iterator[Path]:

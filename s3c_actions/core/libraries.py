@@ -8,10 +8,17 @@ do not pay for it. Measured on the machine on which `s3c --version` takes 30 ms:
 from __future__ import annotations
 
 import importlib
+import threading
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __all__ = ["late", "requests", "ruamel_yaml", "urllib3", "yaml"]
+
+
+IMPORTING = threading.RLock()
+"""Held while a library is imported. Those of Azure, Kubernetes and GitHub import each other in circles: of two threads
+that meet in one, one would get Python's `_DeadlockError`, or half a module. No module of ours is imported under it, as
+that may wait for it."""
 
 
 class _Late(ModuleType):
@@ -20,7 +27,9 @@ class _Late(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # asked by tools that look at modules, which need not import it
             raise AttributeError(name)
-        return getattr(importlib.import_module(self.__name__), name)
+        with IMPORTING:
+            module = importlib.import_module(self.__name__)
+        return getattr(module, name)
 
 
 def late(name: str) -> ModuleType:

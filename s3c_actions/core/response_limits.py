@@ -56,7 +56,8 @@ class _Response(http.client.HTTPResponse):
 
 
 def _is_unlimited_local(sock: socket.socket) -> bool:
-    return sock.family == socket.AF_UNIX and sock.gettimeout() is None
+    # urllib3's TLS within TLS, to a proxy that is reached by TLS, is no socket and has no family.
+    return getattr(sock, "family", None) == socket.AF_UNIX and sock.gettimeout() is None
 
 
 class _Stream(io.RawIOBase):

@@ -15,7 +15,9 @@ import gc
 import importlib
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+
+from s3c_actions.core.libraries import IMPORTING
 
 
 def tune_collector() -> None:
@@ -49,7 +51,8 @@ def warm(*modules: str, then: Callable[[], object] | str | None = None) -> threa
 
     def work() -> None:
         for name in modules:
-            importlib.import_module(name)
+            with nullcontext() if name.startswith("s3c_actions.") else IMPORTING:
+                importlib.import_module(name)
         if isinstance(then, str):
             module, _, function = then.partition(":")
             getattr(importlib.import_module(module), function)()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -139,9 +139,11 @@ def _day(value: object) -> str:
 
 def _share(value: object) -> float | None:
     """Return a number from 0 to 1, which a statement writes as text; None for anything else."""
-    stated = _SHARE.fullmatch(value) if isinstance(value, str) else type(value) in {int, float}
-    share = float(cast("str | float", value)) if stated else None
-    return share if share is not None and 0 <= share <= 1 else None
+    share = float(value) if isinstance(value, str) and _SHARE.fullmatch(value) else value
+    if isinstance(share, bool) or not isinstance(share, int | float):
+        return None
+    # Compared first: a whole number of JSON may be larger than any `float`.
+    return float(share) if 0 <= share <= 1 else None
 
 
 def _statement(run: Mapping[str, Any]) -> Mapping[str, Any]:

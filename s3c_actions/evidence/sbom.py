@@ -68,21 +68,24 @@ def read_spdx(content: bytes, platform: str = "") -> dict[str, Any]:
     if not isinstance(document, dict) or document.get("spdxVersion") != "SPDX-2.3":
         raise ValueError("it is not SPDX 2.3 in JSON")
     try:
-        creators, packages = document["creationInfo"]["creators"], document["packages"]
-        identities = [str(package["SPDXID"]) for package in packages]
+        creators = [str(creator) for creator in document["creationInfo"]["creators"]]
+        packages, files = document["packages"], document.get("files", ())
+        sound = all(isinstance(element["SPDXID"], str) for element in (*packages, *files))
         related = [(str(one["spdxElementId"]), str(one["relatedSpdxElement"])) for one in document["relationships"]]
     except (KeyError, TypeError):
-        raise ValueError("it lacks what every document of Trivy's has") from None
-    if not any(str(creator).startswith("Tool: trivy-") for creator in creators):
+        sound = False
+    if not sound:
+        raise ValueError("it lacks what every document of Trivy's has")
+    if not any(creator.startswith("Tool: trivy-") for creator in creators):
         raise ValueError("it was not made by Trivy")
     if not platform:
         return document
     suffix = _suffix(platform)
-    kept = {identity for identity in identities if identity.endswith(suffix)}
+    kept = {package["SPDXID"] for package in packages if package["SPDXID"].endswith(suffix)}
     if not kept:
         raise ValueError(f"it has nothing on {platform}")
-    files = [file for file in document.get("files", ()) if str(file.get("SPDXID", "")).endswith(suffix)]
-    within = {"SPDXRef-DOCUMENT", *kept, *(str(file["SPDXID"]) for file in files)}
+    files = [file for file in files if file["SPDXID"].endswith(suffix)]
+    within = {"SPDXRef-DOCUMENT", *kept, *(file["SPDXID"] for file in files)}
     return {
         **document,
         "packages": [package for package in packages if package["SPDXID"] in kept],

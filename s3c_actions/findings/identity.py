@@ -117,9 +117,10 @@ _CONTENT_HASH = re.compile(
     r"|(?=[a-f]*[0-9])(?=[0-9]*[a-f])[0-9a-f]{8,64})(?![0-9A-Za-z])"
 )
 # Bundlers name a script by eight characters of base64 or base32 of its content, as in `index-BkX3aQ9z.js`.
-# A capitalised word of eight letters is none.
+# Words are none, as in `views-Carousel.js`, `ui-MenuItem.js` and `x-ui-Panel.js`: they tell one file from another.
 _BUNDLE_HASH = re.compile(
-    r"[-.](?=[a-z0-9_-]*[A-Z])(?![A-Z][a-z]{7}\.)[A-Za-z0-9_-]{8}(?=\.(?:[cm]?js|css|wasm)(?:\.map)?$)"
+    r"[-.](?=[A-Za-z0-9_-]{8}\.(?:[cm]?js|css|wasm)(?:\.map)?$)(?=[a-z0-9_-]*[A-Z])"
+    r"(?![A-Za-z][a-z]+(?:[-_][a-z]+|[-_]?[A-Z][a-z]+)*[0-9]?\.)[A-Za-z0-9_-]{8}"
 )
 # One number is a version only in the name of an archive or a package's folder: `json-20231013.jar`.
 _PACKAGE_FILE = re.compile(

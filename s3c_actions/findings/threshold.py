@@ -151,12 +151,7 @@ def explain_rejection(refused: Sequence[Finding]) -> str:
     Args:
         refused: what closes it, at least one finding.
     """
-    at_worst = [finding for finding in refused if is_exploited(finding)]
-    worst = "exploited"
-    if not at_worst:
-        severity = max(finding.severity for finding in refused)
-        worst = severity.name.lower()
-        at_worst = [finding for finding in refused if finding.severity is severity]
+    worst, at_worst = _worst(refused)
     packages = list(dict.fromkeys(f.package for f in at_worst if f.fixable and f.package))
     if packages:
         fixable = [f for f in at_worst if f.fixable and f.package]
@@ -170,6 +165,14 @@ def explain_rejection(refused: Sequence[Finding]) -> str:
         return f"{count_phrase(len(at_worst), worst)} in licences: {enumerate_names(names)}"
     names = list(dict.fromkeys(f.id for f in at_worst))
     return f"{count_phrase(len(at_worst), worst)} without a fix: {enumerate_names(names)}"
+
+
+def _worst(refused: Sequence[Finding]) -> tuple[str, list[Finding]]:
+    """Return the findings that are named first, and what they have in common: `exploited`, `critical`."""
+    if exploited := [finding for finding in refused if is_exploited(finding)]:
+        return "exploited", exploited
+    severity = max(finding.severity for finding in refused)
+    return severity.name.lower(), [finding for finding in refused if finding.severity is severity]
 
 
 def closed_error(reference: str, gate: Threshold, refused: Sequence[Finding], *, consequence: str = "") -> Refused:
@@ -196,9 +199,9 @@ def closed_error(reference: str, gate: Threshold, refused: Sequence[Finding], *,
 
 
 def _remedy(gate: Threshold, refused: Sequence[Finding]) -> str:
-    ways = ["bump what is named", "let the patch step run"]
-    if not any(finding.package and finding.fixable for finding in refused):
-        ways = ["fix what is named"]
+    ways = ["bump what is named" if any(f.package and f.fixable for f in _worst(refused)[1]) else "fix what is named"]
+    if any(finding.package and finding.fixable for finding in refused):
+        ways.append("let the patch step run")
     denied = [finding for finding in refused if gate.denies(finding)]
     if len(denied) < len(refused):
         ways.append(

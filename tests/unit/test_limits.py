@@ -13,8 +13,10 @@ import threading
 from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import pytest
+from urllib3.util.ssltransport import SSLTransport
 
 from s3c_actions.cluster import client, manifests
 from s3c_actions.cluster.gate import denials
@@ -477,6 +479,21 @@ def test_a_local_daemon_is_waited_for_and_a_host_is_not(family, limited, monkeyp
         with pytest.raises(response_limits.TooSlow) if limited else contextlib.nullcontext():
             assert answer.read() == b"body"
         later.join()
+        answer.close()
+
+
+def test_an_answer_through_a_proxy_that_is_reached_by_tls_is_read():
+    # urllib3's TLS within TLS is no socket, and has only some of its names.
+    ours, theirs = socket.socketpair()
+    with theirs, ours:
+        tunnel: Any = SSLTransport.__new__(SSLTransport)
+        tunnel.socket, tunnel._io_refs, tunnel._closed = ours, 0, False
+        tunnel.recv_into = ours.recv_into
+        ours.settimeout(5)
+        theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody")
+        answer = response_limits._Response(tunnel, method="GET")
+        answer.begin()
+        assert answer.read() == b"body"
         answer.close()
 
 

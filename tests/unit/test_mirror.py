@@ -60,7 +60,7 @@ WITHOUT = {
         "artifact_types pasted_content process reading records response_limits "
         "secret_handover secret_values secrets startup writing"
     ),
-    "evidence": "documents statement",
+    "evidence": "statement",
     "findings": "difference go_json model releases scope scope_inference trivy_warnings",
     "github": (
         "api artifact artifact_metadata code_scanning comments delivery environments errors files issues libraries log "

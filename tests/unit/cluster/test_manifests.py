@@ -381,6 +381,13 @@ def test_a_pattern_matches_as_in_a_shell(tmp_path, pattern, matched):
         assert [str(file.path.relative_to(tmp_path)) for file in files if file.path] == matched
 
 
+def test_what_lies_above_the_folder_is_written_by_its_name_alone(tmp_path):
+    write(tmp_path, k__app_yaml=KINDS["Pod"])
+    (tmp_path / "run").mkdir()
+    (file,) = manifests.read(["../k/*.yaml"], cwd=tmp_path / "run", stdin=nothing)
+    assert str(file.relative) == "app.yaml"
+
+
 def test_links_of_folders_to_themselves_end(tmp_path):
     write(tmp_path, app_yaml=KINDS["Pod"])
     for name in ("here", "there"):

@@ -1,5 +1,6 @@
 import importlib
 import sys
+import threading
 
 import pytest
 import requests as real_requests
@@ -34,6 +35,38 @@ def test_what_replaces_a_name_is_seen(monkeypatch):
     replacement = object()
     monkeypatch.setattr(real_requests, "Session", replacement)
     assert getattr(module, "Session") is replacement  # noqa: B009
+
+
+CIRCLE = """
+import importlib, threading
+from test_circle import both
+try:
+    both.wait(0.2)
+except threading.BrokenBarrierError:
+    pass
+importlib.import_module("test_circle.{other}")
+NAME = 1
+"""
+
+
+def test_libraries_that_import_each_other_are_imported_by_one_thread_at_a_time(tmp_path, monkeypatch):
+    # Two threads that each hold one module and want the other end with Python's _DeadlockError, or see half of it.
+    package = tmp_path / "test_circle"
+    package.mkdir()
+    (package / "__init__.py").write_text("import threading\nboth = threading.Barrier(2)\n")
+    (package / "one.py").write_text(CIRCLE.format(other="two"))
+    (package / "two.py").write_text(CIRCLE.format(other="one"))
+    monkeypatch.syspath_prepend(tmp_path)
+    found = []
+    threads = [
+        threading.Thread(target=lambda name=name: found.append(libraries.late(f"test_circle.{name}").NAME))
+        for name in ("one", "two")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [1, 1]
 
 
 def test_a_name_that_is_missing_is_the_error_of_the_module():

@@ -18,6 +18,10 @@ def merged() -> bytes:
     return sbom.render_spdx([(platform, TRIVYS) for platform in PLATFORMS], NAME, "2026-11-29T12:00:00Z")
 
 
+def damaged(**parts: object) -> bytes:
+    return json.dumps(json.loads(TRIVYS) | parts).encode()
+
+
 def test_a_document_of_one_image_is_read_whole() -> None:
     document = sbom.read_spdx(sbom.render_spdx([("linux/amd64", TRIVYS)], NAME, "2026-11-29T12:00:00Z"))
     assert document["packages"] and document["relationships"]
@@ -43,6 +47,11 @@ def test_of_several_platforms_each_gets_its_own_and_all_of_it(platform: str) -> 
         (b'{"spdxVersion": "SPDX-2.3", "packages": []}', "lacks what"),
         (TRIVYS.replace(b'"Tool: trivy-0.74.0"', b'"Tool: syft-1.0"'), "was not made by Trivy"),
         (TRIVYS.replace(b'"relatedSpdxElement"', b'"related"'), "lacks what"),
+        (damaged(creationInfo={"creators": None}), "lacks what"),
+        (damaged(packages={"a": {}}), "lacks what"),
+        (damaged(packages=[{"SPDXID": 5}]), "lacks what"),
+        (damaged(files=5), "lacks what"),
+        (damaged(files=[5]), "lacks what"),
     ],
 )
 def test_what_trivy_did_not_make_is_not_read(content: bytes, why: str) -> None:

@@ -38,6 +38,14 @@ def test_what_is_exploited_is_named_before_what_is_critical():
     )
 
 
+def test_what_is_named_without_a_fix_is_not_to_be_bumped():
+    listed = KevCatalogue(released=KEV.released, added={HIGH.id: "2026-11-22"})
+    report = add_exploitation(REPORT, ExploitationFacts(catalogue=listed, scores=None))
+    error = closed(Threshold(None, refuse=BY_POLICY, deny_exploited=True), report)
+    assert error.what == f"1 exploited finding without a fix: {HIGH.id}."
+    assert error.remedy.startswith("Fix what is named, let the patch step run, or accept the finding in the policy")
+
+
 @pytest.mark.parametrize(
     ("gate", "remedy"),
     [
