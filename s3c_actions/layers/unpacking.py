@@ -246,6 +246,7 @@ class _Writer:
         """Write all of it; what a later entry needs of an earlier one's content is copied."""
         if self._owner is not None:
             os.chown(self._root, *self._owner(0, 0))
+            self._root.chmod(0o755)  # whatever this process's umask left of that
         folders = sorted(path for path, entry in files.entries.items() if entry.is_folder)
         for path in folders:
             self._make_folder(self._root / path)

@@ -227,6 +227,14 @@ def test_devices_are_left_out_and_pipes_are_not(root: Path) -> None:
     assert not (root / "dev/sda").exists() and stat.S_ISFIFO((root / "pipe").lstat().st_mode)
 
 
+def test_its_users_may_enter_it_whatever_rights_new_folders_get_here(root: Path) -> None:
+    root.chmod(0o700)  # as a umask of 077 makes it
+    owner = (os.getuid(), os.getgid())
+    with Unpacker(root.with_name("root.contents"), lambda _user, _group: owner) as unpacker:
+        unpacker.unpack(fetched(root, layer(("bin/app", b"app", "file"))), root)
+    assert root.stat().st_mode & 0o777 == 0o755
+
+
 def test_set_user_id_is_dropped_where_owners_are(root: Path) -> None:
     unpack(root, layer(("su", b"", "file"), mode=0o4711))
     assert stat.S_IMODE((root / "su").stat().st_mode) == 0o711
