@@ -64,7 +64,7 @@ def fetched(root: Path, *layers: bytes, pack: Callable[[bytes], bytes] = bytes, 
     for number, content in enumerate(layers):
         path = root.parent / f"layer{number}"
         path.write_bytes(pack(content))
-        files.append(LayerFile(path=path, digest=f"sha256:{number}", media_type=""))
+        files.append(LayerFile(path=path, digest=f"sha256:{number}"))
     config = ImageConfig(
         manifest="sha256:1",
         platform="linux/amd64",
