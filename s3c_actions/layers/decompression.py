@@ -122,9 +122,9 @@ def _expand(pieces: Iterable[bytes], begin: Callable[[], _Frame]) -> Iterator[by
                 if frames > MAX_FRAMES:
                     raise UnreadableLayer(f"its compression has more than {MAX_FRAMES:,} parts")
             yield _read(frame, waiting)
-            waiting = frame.rest
-        while frames and not frame.eof and (held_back := _read(frame, b"")):
-            yield held_back
+            while not frame.rest and not frame.eof and (held_back := _read(frame, b"")):
+                yield held_back
+            waiting = frame.rest  # which a frame of zstd has at its end alone, perhaps after what it held back
     if frames and not frame.eof:
         raise UnreadableLayer("it is cut off")
 

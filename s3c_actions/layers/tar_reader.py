@@ -148,6 +148,8 @@ def read_members(
     while True:
         block = stream.take(BLOCK)
         if not block or block == _ZEROS:
+            if stream.take(BLOCK) not in (b"", _ZEROS):
+                raise UnreadableLayer("its end is one that runtimes reject")
             stream.drain()
             return
         header = _header(block)

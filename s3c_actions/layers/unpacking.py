@@ -38,11 +38,10 @@ _OF_THE_IMAGE = frozenset(
 
 
 class LayerFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A layer that was fetched: its file, the digest and media type that the manifest states."""
+    """A layer that was fetched: its file, and the digest that the manifest states."""
 
     path: Path
     digest: str
-    media_type: str
 
 
 class FetchedImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +96,7 @@ def fetch_image(registry: Registry, reference: Reference, folder: Path, *, platf
                 for piece in registry.layer(pinned, digest, size):
                     file.write(piece)
             unfinished.rename(path)
-        layers.append(LayerFile(path=path, digest=digest, media_type=str(entry.get("mediaType", ""))))
+        layers.append(LayerFile(path=path, digest=digest))
     if len(layers) != len(config.diff_ids):
         raise refuse("its manifest and its configuration list different numbers of layers")
     content = registry.blob(pinned, str((document.get("config") or {}).get("digest", "")))
@@ -246,6 +245,7 @@ class _Writer:
         """Write all of it; what a later entry needs of an earlier one's content is copied."""
         if self._owner is not None:
             os.chown(self._root, *self._owner(0, 0))
+            self._root.chmod(0o755)  # whatever this process's umask left of that
         folders = sorted(path for path, entry in files.entries.items() if entry.is_folder)
         for path in folders:
             self._make_folder(self._root / path)

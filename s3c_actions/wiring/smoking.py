@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from s3c_actions.core.errors import InputError
@@ -13,7 +12,7 @@ from s3c_actions.options.smoke import SmokeOptions
 from s3c_actions.programs.buildkit import buildkit
 from s3c_actions.programs.containers.docker_cli import DockerRuntime
 from s3c_actions.programs.containers.runc import RuncRuntime
-from s3c_actions.programs.install.locate import locate
+from s3c_actions.programs.install.locate import LateProgram, Program, locate
 from s3c_actions.programs.install.pins import RUNC
 from s3c_actions.result.smoke import ImagePair, SmokeRefused, SmokeResult, SmokeVerdict
 from s3c_actions.steps import smoke
@@ -28,6 +27,7 @@ _LOCK = threading.Lock()
 """One comparison at a time: its limits are those of one, and a machine that is busy with others would differ."""
 _OFF = "off"
 _KEPT = "smoke-runtime"
+_INSTALLED = "smoke-runc"
 
 
 def create_comparison(
@@ -97,14 +97,15 @@ def _runtime(context: Context, programs_mirror: str) -> tuple[ContainerRuntime |
 
 
 def _candidates(context: Context, programs_mirror: str) -> tuple[DockerRuntime | RuncRuntime, ...]:
-    def install() -> Path:
-        program = locate(
+    def find() -> Program:
+        return locate(
             RUNC, mirror=programs_mirror, cache=context.cache, runner=context.runner, progress=context.progress
         )
-        return program.path
 
+    # Kept although it failed: building it takes minutes, and would fail for the next image too.
+    installed = cast("LateProgram", context.shared.setdefault(_INSTALLED, LateProgram(RUNC.name, find)))
     return (
         DockerRuntime(context.runner, context.progress, context.temp),
         DockerRuntime(context.runner, context.progress, context.temp, "nerdctl"),
-        RuncRuntime(context.runner, context.progress, install),
+        RuncRuntime(context.runner, context.progress, lambda: installed.path),
     )

@@ -23,7 +23,7 @@ def unpacked(root: Path, runtime: RuntimeConfig, *layers: Path, config: bytes = 
         reference=REFERENCE,
         config=ImageConfig(manifest=REFERENCE.digest, platform="linux/amd64", diff_ids=(), labels={}, document={}),
         config_bytes=config,
-        layers=tuple(LayerFile(path=path, digest="sha256:1", media_type="") for path in layers),
+        layers=tuple(LayerFile(path=path, digest="sha256:1") for path in layers),
     )
     return UnpackedImage(fetched=fetched, root=root, runtime=runtime)
 

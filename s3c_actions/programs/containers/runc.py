@@ -137,7 +137,8 @@ class RuncRuntime:
             OutsideError: it could not be created. That its program does not exist is an exit code.
         """
         bundle = request.image.root.parent / request.name
-        bundle.mkdir(mode=0o711)
+        bundle.mkdir()
+        bundle.chmod(0o711)  # whatever the umask
         pid_file, log = bundle / "pid", bundle / "log"
         hosts = bundle / "hosts"
         hosts.write_text("".join(f"127.0.0.1 {name}\n" for name in ("localhost", "smoke", *request.hosts)))

@@ -34,6 +34,17 @@ def test_several_parts_are_one(pack: Callable[[bytes], bytes]) -> None:
     assert expanded(pack(b"")) == b""
 
 
+@pytest.mark.parametrize("pack", PACK.values())
+def test_what_follows_a_part_that_expands_far_is_read(pack: Callable[[bytes], bytes]) -> None:
+    zeros = bytes(3 * PIECE_BYTES)
+    packed = pack(zeros) + pack(b"x") + pack(zeros) + pack(TEXT)
+    assert expanded(packed) == zeros + b"x" + zeros + TEXT
+    with pytest.raises(UnreadableLayer, match="broken"):
+        expanded(pack(zeros) + b"no part at all")
+    with pytest.raises(UnreadableLayer, match="cut off"):
+        expanded((pack(zeros) + pack(TEXT))[:-1])
+
+
 def test_frames_to_skip_are_skipped_wherever_they_are() -> None:
     for number in range(16):
         table = skippable(NOISE, number)

@@ -95,6 +95,16 @@ def test_what_follows_the_end_means_nothing() -> None:
     assert stream.size > len(content)
 
 
+@pytest.mark.parametrize("after", [b"x", b"x" * 512, bytes(100)], ids=["text", "a block", "half a block"])
+def test_an_end_that_runtimes_reject_is_none(after: bytes) -> None:
+    content = archive(tarfile.PAX_FORMAT, entry("a"))
+    whole = content.rstrip(b"\0")
+    one = whole + bytes(-len(whole) % 512) + bytes(512)
+    assert len(members(one)) == 1
+    with pytest.raises(UnreadableLayer, match="its end"):
+        members(one + after)
+
+
 def test_a_global_header_is_about_no_entry() -> None:
     raw = io.BytesIO()
     with tarfile.TarFile(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT, pax_headers={"path": "evil"}) as tar:

@@ -64,7 +64,7 @@ def fetched(root: Path, *layers: bytes, pack: Callable[[bytes], bytes] = bytes, 
     for number, content in enumerate(layers):
         path = root.parent / f"layer{number}"
         path.write_bytes(pack(content))
-        files.append(LayerFile(path=path, digest=f"sha256:{number}", media_type=""))
+        files.append(LayerFile(path=path, digest=f"sha256:{number}"))
     config = ImageConfig(
         manifest="sha256:1",
         platform="linux/amd64",
@@ -225,6 +225,14 @@ def test_an_absolute_link_is_one_of_the_image(root: Path) -> None:
 def test_devices_are_left_out_and_pipes_are_not(root: Path) -> None:
     unpack(root, layer(("dev/sda", None, "device"), ("pipe", None, "pipe")))
     assert not (root / "dev/sda").exists() and stat.S_ISFIFO((root / "pipe").lstat().st_mode)
+
+
+def test_its_users_may_enter_it_whatever_rights_new_folders_get_here(root: Path) -> None:
+    root.chmod(0o700)  # as a umask of 077 makes it
+    owner = (os.getuid(), os.getgid())
+    with Unpacker(root.with_name("root.contents"), lambda _user, _group: owner) as unpacker:
+        unpacker.unpack(fetched(root, layer(("bin/app", b"app", "file"))), root)
+    assert root.stat().st_mode & 0o777 == 0o755
 
 
 def test_set_user_id_is_dropped_where_owners_are(root: Path) -> None:

@@ -1,11 +1,12 @@
 """The comparison that the inputs ask for."""
 
+import os
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from s3c_actions.core.errors import InputError
+from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.progress import Silent
 from s3c_actions.core.reference import Reference
 from s3c_actions.options.declare import read
@@ -104,3 +105,21 @@ def test_the_first_runtime_that_can_be_used_is_taken_and_swept_once(
         assert runtime is (made[chosen] if chosen else None)
         assert reason == ("" if chosen else "nothing here runs containers: 1, 2, 3")
     assert [one.swept for one in made.values()] == [int(name == chosen) for name in made]
+
+
+def test_a_runc_that_cannot_be_installed_is_not_built_again_for_each_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def locate(pin: Any, **_more: Any) -> Any:
+        asked.append(pin.name)
+        raise OutsideError("It could not be built.")
+
+    monkeypatch.setattr(smoking, "locate", locate)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(sysname="Linux"))
+    bare = context(Silent())
+    bare.runner, bare.cache = SimpleNamespace(environment={"PATH": "/nothing"}), None
+    for _ in range(2):
+        runtime, reason = smoking._runtime(bare, "")
+        assert runtime is None and "could not be installed (It could not be built)" in reason
+    assert asked == ["runc"]
