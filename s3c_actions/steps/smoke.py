@@ -20,6 +20,7 @@ from s3c_actions.core.errors import S3CError
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.shared_libraries import missing_libraries
+from s3c_actions.core.text import short_digest
 from s3c_actions.layers.unpacking import Unpacker, fetch_image
 from s3c_actions.programs.containers.container import (
     PREFIX,
@@ -205,9 +206,13 @@ def _platforms(reference: Reference, registry: Registry) -> dict[str, Reference]
         return {registry.config(reference).platform: reference}
     images: dict[str, Reference] = {}
     for image in registry.flatten(reference, descriptor).images:
-        if normalize_platform(image.platform) in {normalize_platform(name) for name in images}:
-            raise invalid_answer(reference, f"its index lists several images of {image.platform}, and one of them runs")
-        images[image.platform] = reference.at(image.digest)
+        name = image.platform
+        if normalize_platform(name) in {normalize_platform(other) for other in images}:
+            if name.startswith("linux/"):
+                raise invalid_answer(reference, f"its index lists several images of {name}, and one of them runs")
+            # Windows' differ by `os.version`, and none is started.
+            name = f"{name} ({short_digest(image.digest)})"
+        images[name] = reference.at(image.digest)
     return images
 
 

@@ -230,6 +230,26 @@ def test_an_index_with_several_images_of_a_platform_is_not_compared(world: World
             world.compare(*pair)
 
 
+def test_images_for_several_versions_of_windows_are_told_apart(world: World) -> None:
+    app = world.image("/app")
+
+    def index(*images: Reference) -> Reference:
+        document = json.loads(world.blobs[world.index(amd64=app).digest])
+        for number, image in enumerate(images):
+            platform = {"os": "windows", "architecture": "amd64", "os.version": f"10.0.{number}"}
+            document["manifests"].append({**document["manifests"][0], "digest": image.digest, "platform": platform})
+        return Reference.parse(f"{NAME}@{world.keep(json.dumps(document).encode())}")
+
+    first, second, other = world.image("/first"), world.image("/second"), world.image("/other")
+    verdicts = {
+        str(platform.verdict) for platform in world.compare(index(first, second), index(first, second)).platforms
+    }
+    assert verdicts == {"works"}
+    platforms = world.compare(index(first, second), index(first, other)).platforms
+    assert [str(platform.verdict) for platform in platforms] == ["works", "works", "not tried", "not tried"]
+    assert second.digest[7:19] in platforms[2].platform
+
+
 def test_two_images_that_stay_up_work(world: World) -> None:
     result = world.compare(world.image("/app"), world.image("/app", {"new": b""}))
     (platform,) = result.platforms
