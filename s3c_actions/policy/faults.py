@@ -72,7 +72,22 @@ def _describe_problem(what: str, location: str) -> str:
         return 'this is no likelihood such as ">=0.1"'
     if "[smhd]" in what:
         return "this is no duration such as 24h or 7d"
-    return f"{what[:1].lower()}{what[1:]}"
+    own = f"{what[:1].lower()}{what[1:]}"
+    return next((words for part, words in _LIMITS.items() if part in what), own)
+
+
+_LIMITS = {
+    "of length >= 1": "this is empty",
+    "[^\\\\x00-": "this is empty, or has a control character in it",
+    "[^\\\\s]+": "this is empty, or has a blank in it",
+    "[a-z0-9]+/": "this is no platform such as linux/amd64",
+    "{0,127}": "this is no tag of an image",
+    "{0,61}": "this is no name of a namespace",
+    "{0,40}": "this is no name of lower-case letters, digits and dashes",
+    "._:/{}-": "this is no repository such as registry.example/patched/{name}",
+    "[A-Za-z0-9.+-]{1,100}": "this is no licence's identifier such as GPL-3.0-only",
+}
+"""Part of a limit or pattern of a model, in msgspec's description → what is wrong with a value outside of it."""
 
 
 class Fault(msgspec.Struct, frozen=True):
