@@ -291,7 +291,7 @@ def test_a_finished_job_is_recreated_on_request(signed: str, deploy: Deploy, kub
     refused = deploy(text(job(signed, command=["sh", "-c", "exit 0; :"])))
     assert refused.code == 3, refused.stderr
     assert "The Job once exists, and its spec.template cannot be changed" in refused.stderr
-    assert "recreate: jobs" in refused.stderr
+    assert "--recreate=jobs" in refused.stderr
     ended = deploy(text(job(signed, command=["sh", "-c", "exit 0; :"])), "--recreate", "jobs")
     assert ended.code == 0, ended.stderr
     assert actions(ended) == {"Job/once": "recreated"}
