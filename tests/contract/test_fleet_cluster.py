@@ -121,16 +121,16 @@ def test_what_runs_in_a_cluster_is_planned_by_the_digest_that_runs(
     moved = push(registry, "shop/app", "moved")
     assert moved != runs["shop"]
 
-    def planned(cluster_section: str) -> tuple[set[str], list[str]]:
+    def planned(cluster_section: str) -> tuple[set[str], dict[str, str]]:
         (tmp_path / "fleet.yaml").write_text(f"version: 1\nimages: [{{cluster: {cluster_section}}}]\n")
         s3c(tmp_path, "fleet", "plan", "--kubeconfig", planner, "--output", "plan.json")
         plan = plans.read(tmp_path / "plan.json")
-        return {image.image for image in plan.images}, [entry.image for entry in plan.unplanned]
+        return {image.image for image in plan.images}, {entry.image: entry.what for entry in plan.unplanned}
 
-    pulling = [f"{registry}/shop/pulling:1.0"]
+    pulling = {f"{registry}/shop/pulling:1.0": "The cluster does not tell its digest."}
     assert planned("{}") == ({runs["shop"], runs["labs"]}, pulling)
     assert planned("{namespaces: [shop]}") == ({runs["shop"]}, pulling)
-    assert planned("{namespaces: [labs, kube-system]}") == ({runs["labs"], runs["kube-system"]}, [])
+    assert planned("{namespaces: [labs, kube-system]}") == ({runs["labs"], runs["kube-system"]}, {})
 
 
 def test_a_planner_may_list_pods_and_nothing_else(planner: Path, tmp_path: Path) -> None:
