@@ -11,6 +11,7 @@ Measured with `make bench`; a machine differs by half, so that the rows are read
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import threading
@@ -18,6 +19,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 from s3c_actions.core.libraries import IMPORTING
+
+_MOST_SECONDS = 10.0
+_warming: list[threading.Thread] = []
+_ending = threading.Event()
 
 
 def tune_collector() -> None:
@@ -51,8 +56,12 @@ def warm(*modules: str, then: Callable[[], object] | str | None = None) -> threa
 
     def work() -> None:
         for name in modules:
+            if _ending.is_set():
+                return
             with nullcontext() if name.startswith("s3c_actions.") else IMPORTING:
                 importlib.import_module(name)
+        if _ending.is_set():
+            return
         if isinstance(then, str):
             module, _, function = then.partition(":")
             getattr(importlib.import_module(module), function)()
@@ -60,5 +69,15 @@ def warm(*modules: str, then: Callable[[], object] | str | None = None) -> threa
             then()
 
     thread = threading.Thread(target=work, daemon=True)
+    if not _warming:
+        atexit.register(_finish)
+    _warming.append(thread)
     thread.start()
     return thread
+
+
+def _finish() -> None:
+    """Let what is being imported come to its end: Python would end its thread in the middle, which can crash."""
+    _ending.set()
+    for thread in _warming:
+        thread.join(_MOST_SECONDS)

@@ -72,6 +72,7 @@ def await_rights(planner: Cluster) -> None:
     while True:
         try:
             planner.list(PODS)
+            planner.request("GET", "/api/v1")  # discovery is a right too
         except ApiError:
             if time.monotonic() > ends:
                 raise

@@ -31,6 +31,18 @@ def test_both_streams_the_input_and_the_code_are_had():
         RUNNER.run(["sh", "-c", "exit 3"])
 
 
+def test_what_is_being_imported_comes_to_its_end_before_python_ends(tmp_path):
+    code = """
+import pathlib, sys, threading, time
+from s3c_actions.core import startup
+began = threading.Event()
+startup.warm("json", then=lambda: (began.set(), time.sleep(0.5), pathlib.Path(sys.argv[1]).touch()))
+began.wait()
+"""
+    subprocess.run([sys.executable, "-c", code, tmp_path / "ended"], cwd=ROOT, check=True, timeout=60)
+    assert (tmp_path / "ended").exists()
+
+
 def test_what_runs_too_long_is_ended_with_its_children(tmp_path):
     with pytest.raises(ProgramTimedOut, match="sh did not finish within 1 s") as caught:
         RUNNER.run(["sh", "-c", WAITS, "sh", tmp_path / "ids"], timeout=1)
