@@ -237,14 +237,7 @@ def recreate(
         S3CError: the cluster rejects it, or the old one does not go.
     """
     cluster.delete(target.resource, target.name, target.namespace)
-    deadline = clock() + _DELETION
-    while read_object(cluster, target) is not None:
-        if clock() > deadline:
-            raise OutsideError(
-                f"The earlier {target.where} is still being deleted after {_DELETION:g} s.",
-                remedy=f"Look at its finalizers: `kubectl get job {target.name} -n {target.namespace} -o yaml`.",
-            )
-        sleep(0.2)
+    _await_deletion(cluster, target, clock=clock, sleep=sleep)
     after = cluster.apply(target.resource, target.document, target.namespace, dry_run=False, force=False)
     return ObjectChange(target=target, action="recreated", before=before, after=after)
 
@@ -277,17 +270,42 @@ def _find_scaler(live: KubernetesObject) -> str:
     return ""
 
 
-def undo(cluster: Cluster, change: ObjectChange) -> ObjectChange | None:
+def _await_deletion(
+    cluster: Cluster, target: ApplyTarget, *, clock: Callable[[], float], sleep: Callable[[float], None]
+) -> None:
+    deadline = clock() + _DELETION
+    while read_object(cluster, target) is not None:
+        if clock() > deadline:
+            namespace = f" -n {target.namespace}" if target.namespace else ""
+            raise OutsideError(
+                f"The earlier {target.where} is still being deleted after {_DELETION:g} s.",
+                remedy="Look at its finalizers: "
+                f"`kubectl get {target.kind.casefold()} {target.name}{namespace} -o yaml`.",
+            )
+        sleep(0.2)
+
+
+def undo(
+    cluster: Cluster,
+    change: ObjectChange,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> ObjectChange | None:
     """Revert one change: delete the created object, or restore the previous one; None when there is nothing to do.
 
-    A Job that was created anew is deleted: restoring the earlier one would run it again.
+    A Job that was created anew is deleted: restoring the earlier one would run it again. A definition of custom
+    resources is gone when this returns: the API server deletes its objects first, and would reject what the next
+    deployment applies to a definition that is still terminating.
 
     Raises:
-        S3CError: the cluster rejects it.
+        S3CError: the cluster rejects it, or a definition does not go.
     """
     target = change.target
     if change.action in {"created", "recreated"}:
         cluster.delete(target.resource, target.name, target.namespace)
+        if target.kind == custom_definitions.KIND:
+            _await_deletion(cluster, target, clock=clock, sleep=sleep)
         return ObjectChange(target=target, action="removed", before=change.after, after={})
     if change.action != "configured" or change.before is None:
         return None

@@ -178,14 +178,10 @@ def _run(settings: DeploySettings, tools: DeployTools, state: _State) -> None:
         targets = _keep_scaled(tools, cluster, targets)
         recreated = _try_all(settings, tools, cluster, targets, state=state, created=created)
     except BaseException:
-        for change in reversed(created):
-            apply.undo(cluster, change)
-            state.changes.remove(change)
+        _remove_namespaces(cluster, state, created)
         raise
     if settings.dry_run:
-        for change in created:
-            apply.undo(cluster, change)
-            state.changes.remove(change)
+        _remove_namespaces(cluster, state, created)
         return
     try:
         _apply(settings, tools, cluster, targets, state=state, recreated=recreated)
@@ -194,6 +190,17 @@ def _run(settings: DeploySettings, tools: DeployTools, state: _State) -> None:
             _roll_back(tools, cluster, state)
         raise
     _find_address(settings, tools, cluster, state)
+
+
+def _remove_namespaces(cluster: Cluster, state: _State, created: Sequence[ObjectChange]) -> None:
+    """Remove the namespaces that were created to try the rest; one that stays is a warning, and listed as created."""
+    for change in reversed(created):
+        try:
+            apply.undo(cluster, change)
+        except S3CError as error:
+            state.warnings.append(f"{change.target.where} could not be taken back: {error.what}")
+        else:
+            state.changes.remove(change)
 
 
 def _prepare_manifests(

@@ -149,6 +149,28 @@ def test_a_job_that_runs_is_not_recreated() -> None:
     assert api.asked[-1] == f"POST {path}"
 
 
+def test_a_removed_definition_is_gone() -> None:
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.test"
+    resource = Resource(path="/apis/apiextensions.k8s.io/v1", plural="customresourcedefinitions", namespaced=False)
+    definition = ApplyTarget(document=CRD, resource=resource, namespace="", source="m.yaml")
+    change = ObjectChange(target=definition, action="created", before=None, after=CRD)
+    slept: list[float] = []
+    api = Api({f"DELETE {path}": {}, path: [CRD, CRD, 404]})
+    undone = apply.undo(api, change, sleep=slept.append)
+    assert undone is not None
+    assert undone.action == "removed"
+    assert api.asked == [f"DELETE {path}", *[f"GET {path}"] * 3]
+    assert len(slept) == 2
+    times = iter(range(0, 1000, 50))
+    with pytest.raises(OutsideError, match=r"widgets\.example\.test is still being deleted") as e:
+        apply.undo(Api({path: CRD}), change, clock=lambda: next(times), sleep=slept.append)
+    assert "kubectl get customresourcedefinition widgets.example.test -o yaml" in str(e.value.remedy)
+    deployment = target("Deployment", DEPLOYMENTS)
+    api = Api({"/apis/apps/v1/namespaces/shop/deployments/x": {}})
+    apply.undo(api, ObjectChange(target=deployment, action="created", before=None, after={}), sleep=slept.append)
+    assert len(api.asked) == 1
+
+
 def event(reason: str, message: str = "") -> dict[str, Any]:
     return {"items": [{"reason": "SuccessfulCreate"}, {"reason": reason, "message": message}]}
 
