@@ -15,7 +15,7 @@ from s3c_lab import images, vulnerabilities
 from s3c_lab.machine import Machine
 from s3c_lab.node.image import NODE_IMAGE
 from s3c_lab.node.programs import GATE, NODE
-from s3c_lab.programs import TRIVY_DB
+from s3c_lab.programs import TRIVY_DB, recipe_name
 
 CHAIN = (TRIVY, COPA, NOTATION, BUILDKITD)
 """The programs of every lab."""
@@ -60,11 +60,6 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
             f"This takes about {_minutes(total)} on two idle cores. {self.reason} What is finished is kept: after "
             "Ctrl-C or a lost network, the same command goes on where it was."
         )
-
-
-def recipe_name(pin: Pin) -> str:
-    """The name of the piece that a program is part of: programs of one module are built together."""
-    return pin.shared or pin.name
 
 
 def chain_programs(machine: Machine) -> tuple[Pin, ...]:

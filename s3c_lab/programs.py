@@ -57,3 +57,8 @@ BUILDCTL = Pin(
 )
 
 PINS: tuple[Pin, ...] = (TRIVY_DB, ACTIONLINT, HCLFMT, OPA, BUILDCTL)
+
+
+def recipe_name(pin: Pin) -> str:
+    """The name of the piece that a program is part of: programs of one module are built together."""
+    return pin.shared or pin.name

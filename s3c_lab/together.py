@@ -21,9 +21,9 @@ from s3c_actions.programs.install.locate import (
     locate_all,
 )
 from s3c_actions.programs.install.pins import Pin
-from s3c_lab.duration import recipe_name
 from s3c_lab.machine import Machine
 from s3c_lab.pieces import piece
+from s3c_lab.programs import recipe_name
 
 # For building runc, the only program that is partly in C.
 _C_PACKAGES = ("gcc", "libc6-dev", "libseccomp-dev", "pkg-config")
@@ -74,7 +74,7 @@ class Builder:
 def locate_together(pins: Sequence[Pin], machine: Machine, *, builds_follow: bool = False) -> Mapping[str, Program]:
     """Find, download or build programs, those of one module by one command; they are by their names.
 
-    Each recipe is a piece of the machine's progress (`duration.recipe_name`).
+    Each recipe is a piece of the machine's progress (`programs.recipe_name`).
 
     Args:
         pins: those of one recipe are neighbours.

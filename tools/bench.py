@@ -11,18 +11,15 @@ import argparse
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from msgspec.structs import replace
 from rich.console import Console
@@ -30,7 +27,6 @@ from rich.table import Table
 
 from s3c_actions.cli.run import cache_path
 from s3c_actions.core import artifact_types
-from s3c_actions.core.folders import state_folder
 from s3c_actions.core.records import Records
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.secrets import Secrets
@@ -50,10 +46,10 @@ from tests.support.github import events
 from tests.support.github.server import serving
 from tests.support.github.state import Token
 from tools import bench_jobs
+from tools.bench_run import ROOT, Bench, Run, median, output
 
 FORGOTTEN = 31.0
 """Seconds after which Gatekeeper, Ratify and its store have forgotten a verdict: 10 s each."""
-ROOT = Path(__file__).resolve().parent.parent
 FORMATS = ("json", "sarif", "table", "cyclonedx", "spdx")
 DOCUMENT = """\
 # Number {number}
@@ -71,105 +67,6 @@ spec:
           args: ["--number", "{number}"]
 """
 START = {"s3c --help": "≤ 1 ×", "s3c scan --help": "≤ 1.2 ×"}
-SHIM = """#!/bin/bash
-started=$EPOCHREALTIME
-"{program}" "$@"
-code=$?
-printf '{name} %s %s %s\\n' "$started" "$EPOCHREALTIME" "$1" >>"{log}"
-exit $code
-"""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of a command: seconds of wall time, and each program it ran (`trivy image`, from when, to when)."""
-
-    wall: float
-    programs: tuple[tuple[str, float, float], ...]
-    peak: float
-    processor: float
-
-    @property
-    def theirs(self) -> float:
-        """Seconds in which a program ran; two at once count once."""
-        seconds, until = 0.0, 0.0
-        for _, start, end in sorted(self.programs, key=lambda program: program[1]):
-            seconds += max(0.0, end - max(start, until))
-            until = max(until, end)
-        return seconds
-
-    @property
-    def ours(self) -> float:
-        """Seconds of our own."""
-        return self.wall - self.theirs
-
-
-@dataclass
-class Bench:
-    """Measures commands on one lab."""
-
-    lab: dict[str, Any]
-    folder: Path
-    runs: int
-    images: int = bench_jobs.IMAGES
-    on_a_node: bool = False
-    rows: list[tuple[str, str, str]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.log = self.folder / "programs.log"
-        located = json.loads(_output([sys.executable, "-m", "s3c_actions", "programs", "where", "--json"]))
-        self.paths = {program["name"]: program["path"] for program in located["programs"]}
-        for name in ("trivy", "copa", "notation"):
-            shim = self.folder / name
-            shim.write_text(SHIM.format(program=self.paths[name], name=name, log=self.log))
-            shim.chmod(0o755)
-        self.environment = _environment() | {"PYTHONPYCACHEPREFIX": str(self.folder / "compiled")}
-        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        self.scan_flags = ["--trivy-cache-dir", self.lab["trivy_cache"], "--offline"]
-        self.key = ["--key", self.lab["key"], "--certificate", self.lab["certificate"]]
-
-    def shims(self, *names: str) -> list[str]:
-        """Flags that have our command run these programs through their shims."""
-        return [word for name in names for word in (f"--{name}-path", str(self.folder / name))]
-
-    def s3c(self, *arguments: str) -> Run:
-        """Run our command once."""
-        return self.run([sys.executable, "-m", "s3c_actions", *arguments])
-
-    def run(self, command: Iterable[str | Path], environment: Mapping[str, str] | None = None) -> Run:
-        """Run any command once, in a folder of its own; with `environment` on top of what it has."""
-        self.log.write_text("")
-        argv = [str(argument) for argument in command]
-        with tempfile.TemporaryDirectory(dir=self.folder) as cwd, (self.folder / "output").open("w+") as output:
-            started = time.perf_counter()
-            child = subprocess.Popen(
-                argv, cwd=cwd, stdout=output, stderr=output, env=self.environment | dict(environment or {})
-            )
-            _, status, usage = os.wait4(child.pid, 0)
-            wall = time.perf_counter() - started
-            child.returncode = os.waitstatus_to_exitcode(status)
-            if child.returncode != 0:
-                output.seek(0)
-                sys.exit(f"{argv} ended with {child.returncode}:\n{output.read()[-3000:]}")
-        programs = []
-        for line in self.log.read_text().splitlines():
-            name, start, end, first = line.split(" ", 3)
-            programs.append((f"{name} {first}", float(start), float(end)))
-        return Run(wall, tuple(programs), usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
-
-    def several(self, once: Callable[[int], Run]) -> list[Run]:
-        """RUNS counted runs after one that is not; `once` is given the number of the run."""
-        return [once(number) for number in range(self.runs + 1)][1:]
-
-    def row(self, what: str, goal: str, figure: str) -> None:
-        """Keep a row, and print it."""
-        self.rows.append((what, goal, figure))
-        print(f"{what}: {figure}", flush=True)
-
-    def own(self, what: str, goal: str, runs: list[Run]) -> None:
-        """A row of our own time on top of the programs'."""
-        ours, theirs = _median(run.ours for run in runs), _median(run.theirs for run in runs)
-        self.row(what, goal, f"{ours:.2f} s on top of {theirs:.2f} s of the programs ({1 + ours / theirs:.2f} ×)")
 
 
 def main() -> int:
@@ -186,7 +83,7 @@ def main() -> int:
         parser.error(f"there is no {', '.join(unknown)}")
     name = f"bench-{os.getpid()}"
     lab_command = [sys.executable, "-m", "s3c_lab"]
-    lab = json.loads(_output([*lab_command, "up", "--name", name, "--port", "0", "--json"]))
+    lab = json.loads(output([*lab_command, "up", "--name", name, "--port", "0", "--json"]))
     try:
         with tempfile.TemporaryDirectory() as folder:
             bench = Bench(lab, Path(folder), options.runs, options.images)
@@ -195,7 +92,7 @@ def main() -> int:
                     node(bench, [*lab_command, "up", "--name", name, "--node", "--json"])
                 MEASURES[measure](bench)
     finally:
-        _output([*lab_command, "down", "--name", name])
+        output([*lab_command, "down", "--name", name])
     table = Table("what", "goal", f"median of {options.runs}", title="s3c beside the bare programs")
     for row in bench.rows:
         table.add_row(*row)
@@ -222,19 +119,19 @@ def start(bench: Bench) -> None:
             wall = bench.run(command).wall
             if turn:
                 walls[what].append(wall)
-    unit = _median(walls[base[0]])
+    unit = median(walls[base[0]])
     for what, _ in commands:
-        figure = _median(walls[what])
+        figure = median(walls[what])
         bench.row(what, START.get(what, ""), f"{figure:.3f} s = {figure / unit:.2f} × {base[0]}")
     runs = bench.several(lambda _: bench.run([ROOT / "actions" / "setup.sh"]))
-    bench.row("environment, warm cache", "≤ 0.3 s", f"{_median(run.wall for run in runs):.3f} s")
+    bench.row("environment, warm cache", "≤ 0.3 s", f"{median(run.wall for run in runs):.3f} s")
     figures = [_verified() for _ in range(bench.runs)]
-    bench.row("… of it, and of a kept scan: verifying", "≤ 0.3 s", f"{_median(figures):.3f} s")
+    bench.row("… of it, and of a kept scan: verifying", "≤ 0.3 s", f"{median(figures):.3f} s")
 
 
 def _verified() -> float:
     """Seconds to hold the environment to its record, and a kept report to its signature."""
-    environment = Path(_output([str(ROOT / "actions" / "setup.sh")])).parents[1]
+    environment = Path(output([str(ROOT / "actions" / "setup.sh")])).parents[1]
     report, facts = ROOT / "tests" / "data" / "trivy" / "deb.json", {"of": "the bench"}
     digest = json.loads(report.read_text())["Metadata"]["RepoDigests"][0].partition("@")[2]
     records = Records.of(os.environ)
@@ -261,8 +158,8 @@ def scan(bench: Bench) -> None:
             ours.append(mine)
             bare.append(theirs)
     bench.own("scan: one image, json+sarif+html+table", "≤ 0.25 s", ours)
-    ratio = _median(a.wall / b.wall for a, b in zip(ours, bare, strict=True))
-    bench.row("scan against bare trivy image", "", f"{ratio:.2f} × ({_median(b.wall for b in bare):.2f} s bare)")
+    ratio = median(a.wall / b.wall for a, b in zip(ours, bare, strict=True))
+    bench.row("scan against bare trivy image", "", f"{ratio:.2f} × ({median(b.wall for b in bare):.2f} s bare)")
 
 
 def formats(bench: Bench) -> None:
@@ -285,8 +182,8 @@ def formats(bench: Bench) -> None:
     ):
         walls = [(wall(single, new=new), sum(wall(command, new=new) for command in separate)) for _ in range(rounds)]
         walls = walls if new else walls[1:]
-        mine, runs = (_median(side) for side in zip(*walls, strict=True))
-        figure = f"{_median(a / b for a, b in walls):.2f} × ({mine:.2f} s, {runs:.2f} s)"
+        mine, runs = (median(side) for side in zip(*walls, strict=True))
+        figure = f"{median(a / b for a, b in walls):.2f} × ({mine:.2f} s, {runs:.2f} s)"
         bench.row(f"five reports: one scan against five runs, {what}", "≤ 0.5 ×" if new else "", figure)
 
 
@@ -344,10 +241,10 @@ def admission(bench: Bench) -> None:
         for _ in range(bench.runs):
             time.sleep(FORGOTTEN)
             runs.append(bench.run(attempt).wall)
-        return _median(runs)
+        return median(runs)
 
     by_signature = measure_attempts()
-    objects.write_text(_output([sys.executable, "-m", "s3c_actions", "policy", "export", "--policy", str(policy)]))
+    objects.write_text(output([sys.executable, "-m", "s3c_actions", "policy", "export", "--policy", str(policy)]))
     bench.run([*kubectl, "apply", "--server-side", "--force-conflicts", "-f", objects])
     time.sleep(FORGOTTEN)
     subprocess.run(attempt, capture_output=True, check=False)  # the first may find Ratify's cache being written
@@ -377,8 +274,8 @@ def vault(bench: Bench) -> None:
             )
         )
         calls = len(stage.world.sites.asked(key_vault.host)) / (bench.runs + 1)
-    theirs = _median(run.theirs for run in local)
-    ours = _median(run.wall for run in runs) - theirs
+    theirs = median(run.theirs for run in local)
+    ours = median(run.wall for run in runs) - theirs
     goal = "≤ 1.0 s on top of notation with a local key, ≤ 3 requests"
     bench.row("sign with a vault's key", goal, f"{ours:.2f} s on top of {theirs:.2f} s, {calls:g} requests")
 
@@ -415,7 +312,7 @@ def chain(bench: Bench) -> None:
     again = bench.several(lambda _: bench.s3c("chain", image, *flags))
     pushes = len(_state(image) ^ before)
     bench.row(
-        "chain again, nothing changed", "≤ 2 s, 0 pushes", f"{_median(r.wall for r in again):.2f} s, {pushes} pushes"
+        "chain again, nothing changed", "≤ 2 s, 0 pushes", f"{median(r.wall for r in again):.2f} s, {pushes} pushes"
     )
 
 
@@ -426,11 +323,11 @@ def jobs(bench: Bench) -> None:
 
 def node(bench: Bench, up: list[str]) -> None:
     """How long the lab's node takes to come up with the gate on it, from a warm cache, and what memory it needs."""
-    _output([sys.executable, "-m", "s3c_lab", "prepare"])
+    output([sys.executable, "-m", "s3c_lab", "prepare"])
     started = time.perf_counter()
-    bench.lab = json.loads(_output(up))
+    bench.lab = json.loads(output(up))
     bench.row("node with the gate, warm cache, until proved", "≤ 60 s", f"{time.perf_counter() - started:.1f} s")
-    resident = _output(["docker", "exec", node_name(bench.lab["name"]), "ps", "-e", "-o", "rss="]).split()
+    resident = output(["docker", "exec", node_name(bench.lab["name"]), "ps", "-e", "-o", "rss="]).split()
     used = sum(map(int, resident)) / 2**20
     bench.row("node with the gate, memory of its processes", "≤ 1.5 GiB", f"{used:.2f} GiB")
     bench.on_a_node = True
@@ -461,8 +358,8 @@ def fleet(bench: Bench) -> None:
     bench.row(f"fleet: {total} images, 10 to patch, first run", "", f"{ran:.0f} s, {total / ran * 3600:,.0f} images/h")
     bench.row("… planned, nothing known of any", "", f"{planned:.1f} s")
     nights = [night() for _ in range(bench.runs)]
-    bench.row(f"fleet: {total} images, nothing to do", "≤ 60 s", f"{_median(sum(times) for times in nights):.1f} s")
-    each = _median(times[0] for times in nights) / total
+    bench.row(f"fleet: {total} images, nothing to do", "≤ 60 s", f"{median(sum(times) for times in nights):.1f} s")
+    each = median(times[0] for times in nights) / total
     bench.row("… of it, planning an image", "≤ 50 ms", f"{each * 1000:.0f} ms")
 
 
@@ -476,7 +373,7 @@ def deploy(bench: Bench) -> None:
         bench.s3c("sign", _pinned(image), *bench.key)
         signed.append(_pinned(image))
     kubectl = [str(_kubectl()), "--kubeconfig", bench.lab["kubeconfig"]]
-    text = _output([*kubectl, "kustomize", str(voting.MANIFESTS / "overlays" / "lab")])
+    text = output([*kubectl, "kustomize", str(voting.MANIFESTS / "overlays" / "lab")])
     app = bench.folder / "app.yaml"
     app.write_text(voting.rendered(text, bench.lab["registry"]).replace("replicas: 1", "replicas: 0"))
     flags = [word for image in signed for word in ("--image", image)]
@@ -492,7 +389,7 @@ def deploy(bench: Bench) -> None:
     for number in range(bench.runs + 1):
         for tool in ("s3c", "kubectl"):
             namespace = f"bench-{tool}-{number}"
-            _output([*kubectl, "create", "namespace", namespace])
+            output([*kubectl, "create", "namespace", namespace])
             within = ["--namespace", namespace]
             if tool == "s3c":
                 run = bench.s3c("deploy", str(app), *within, *flags)
@@ -500,8 +397,8 @@ def deploy(bench: Bench) -> None:
                 run = bench.run(["/bin/sh", "-c", script, "sh", *kubectl, *within])
             if number:
                 (ours if tool == "s3c" else theirs).append(run.wall)
-            _output([*kubectl, "delete", "namespace", namespace, "--wait=false"])
-    mine, bare = _median(ours), _median(theirs)
+            output([*kubectl, "delete", "namespace", namespace, "--wait=false"])
+    mine, bare = median(ours), median(theirs)
     what = "deploy: the app, verified, gate proved (without its Pods' start)"
     bench.row(what, "≤ 0.5 s on top of kubectl", f"{mine - bare:+.2f} s ({mine:.2f} s, kubectl {bare:.2f} s)")
 
@@ -511,7 +408,7 @@ def large(bench: Bench) -> None:
     report = bench.folder / "large.json"
     report.write_bytes(reports.large())
     own = bench.several(lambda _: bench.s3c("report", str(report), "--format", "json,sarif,html,csv,table"))
-    wall, peak = _median(run.wall for run in own), max(run.peak for run in own)
+    wall, peak = median(run.wall for run in own), max(run.peak for run in own)
     bench.row("30,000 findings: json, sarif, html, csv, table", "≤ 2 s, ≤ 300 MB", f"{wall:.2f} s, {peak:.0f} MB peak")
     every = "json,sarif,html,csv,table,cyclonedx,spdx"
     runs = bench.several(lambda _: bench.s3c("report", str(report), "--format", every, *bench.shims("trivy")))
@@ -561,7 +458,7 @@ def looks(bench: Bench) -> None:
     for extra in ((), ("result.json",)):
         command = [sys.executable, "-c", _LOOKS, report, *extra]
         runs = bench.several(lambda _: bench.run(command))  # noqa: B023 - called in this turn of the loop
-        wall, peak = _median(run.wall for run in runs), max(run.peak for run in runs)
+        wall, peak = median(run.wall for run in runs), max(run.peak for run in runs)
         what = ", ".join(["30,000 findings: comment, sarif, summary", *extra])
         bench.row(what, "≤ 2 s, ≤ 300 MB", f"{wall:.2f} s, {peak:.0f} MB peak")
 
@@ -599,7 +496,7 @@ def documents(bench: Bench) -> None:
     file.write_text("---\n".join(DOCUMENT.format(number=number, image=before) for number in range(10_000)))
     flags = ("--render-only", "--resolve=false", "--image", f"{before}={after}")
     runs = bench.several(lambda _: bench.s3c("deploy", str(file), *flags))
-    bench.row("10,000 documents rewritten", "≤ 5 s", f"{_median(run.wall for run in runs):.2f} s")
+    bench.row("10,000 documents rewritten", "≤ 5 s", f"{median(run.wall for run in runs):.2f} s")
 
 
 def find(bench: Bench) -> None:
@@ -629,7 +526,7 @@ def find(bench: Bench) -> None:
     bench.row("find: 200 images, nothing known yet", "", f"{cold.wall:.2f} s")
     for what, query in (("20 of 200 images", "openssl<3.0.13"), ("all of 200 images", "lib5")):
         runs = bench.several(lambda _, query=query: bench.s3c("find", query, *flags))  # type: ignore[misc]
-        wall, processor = _median(run.wall for run in runs), _median(run.processor for run in runs)
+        wall, processor = median(run.wall for run in runs), median(run.processor for run in runs)
         bench.row(f"find: in {what}, warm", "≤ 2 s", f"{wall:.2f} s, processor {processor:.2f} s")
 
 
@@ -663,7 +560,7 @@ def fleet_plan(bench: Bench) -> None:
         files = [str(folder / name), "--snapshot", str(folder / "snapshot.json")]
         runs = bench.several(partial(_plan, bench, files))
         peak = max(run.peak for run in runs)
-        figure = f"{_median(run.wall for run in runs):.2f} s, {peak:.0f} MiB"
+        figure = f"{median(run.wall for run in runs):.2f} s, {peak:.0f} MiB"
         bench.row(f"fleet plan: 5,000 references {what}, offline", "≤ 10 s, ≤ 300 MB", figure)
 
 
@@ -708,23 +605,6 @@ def _kubectl() -> Path:
 
     cache = cache_path(dict(os.environ))
     return locate(KUBECTL, cache=cache, runner=Runner(os.environ), progress=LogProgress(sys.stderr)).path
-
-
-def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("S3C_", "GITHUB_"))}
-    return kept | {
-        "PYTHONPATH": str(ROOT),
-        "S3C_CACHE": str(cache_path(dict(os.environ))),
-        "S3C_STATE": str(state_folder(os.environ)),
-    }
-
-
-def _median(values: Iterable[float]) -> float:
-    return statistics.median(values)
-
-
-def _output(command: list[str]) -> str:
-    return subprocess.run(command, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 if __name__ == "__main__":

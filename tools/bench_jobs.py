@@ -11,16 +11,13 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from s3c_actions.core.reference import Reference
 from s3c_actions.fleet import plan as plans
 from s3c_actions.fleet.plan import Plan, PlannedImage
 from tests.support.oci import Repository, layer
 from tools import machine_load
-
-if TYPE_CHECKING:
-    from tools.bench import Bench, Run
+from tools.bench_run import Bench, Run
 
 IMAGES = 20
 """To patch in each run; the goal is stated for so many."""

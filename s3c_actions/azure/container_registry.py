@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from s3c_actions.azure import clouds, transport
 from s3c_actions.azure.identity import AbsentIdentityError
-from s3c_actions.azure.transport import count_tries
+from s3c_actions.azure.tries import count_tries
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.explain import Case, explain

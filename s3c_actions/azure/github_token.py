@@ -9,7 +9,7 @@ import base64
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from s3c_actions.azure.transport import RETRIED
+from s3c_actions.azure.tries import RETRIED
 from s3c_actions.core import reading, web
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.libraries import requests, urllib3

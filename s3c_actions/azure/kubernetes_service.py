@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from s3c_actions.azure import transport
-from s3c_actions.azure.transport import RETRIED, count_tries
+from s3c_actions.azure.tries import RETRIED, count_tries
 from s3c_actions.core import reading
 from s3c_actions.core.errors import OutsideError, S3CError
 from s3c_actions.core.explain import Case, explain

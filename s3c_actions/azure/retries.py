@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from s3c_actions.azure.transport import MAX_TRIES, RETRIED
+from s3c_actions.azure.tries import MAX_TRIES, RETRIED
 from s3c_actions.core.libraries import IMPORTING
 
 with IMPORTING:

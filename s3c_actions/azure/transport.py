@@ -11,9 +11,6 @@ from s3c_actions.azure.libraries import azure_core, azure_exceptions, azure_poli
 from s3c_actions.core import response_limits, web
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0
-RETRIED = frozenset({408, 429, 500, 502, 503, 504})
-"""The HTTP statuses after which a request is sent again."""
-MAX_TRIES = 6
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -84,8 +81,3 @@ def send(
             return Reply(response.status_code, dict(response.headers), response.text(), retries.tries)
     except azure_exceptions.AzureError as error:
         raise UnreachableError(str(error), retries.tries) from None
-
-
-def count_tries(tries: int) -> str:
-    """Describe a number of tries, such as `once` or `6 times`."""
-    return "once" if tries <= 1 else f"{tries} times"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from s3c_actions.azure.libraries import azure_exceptions
-from s3c_actions.azure.transport import count_tries
+from s3c_actions.azure.tries import count_tries
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.explain import Case, explain

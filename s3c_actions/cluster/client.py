@@ -14,8 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from s3c_actions.cluster import refusals
-from s3c_actions.cluster.gate import denials
+from s3c_actions.cluster import denials, refusals
 from s3c_actions.cluster.libraries import (
     kube_config,
     kubernetes_client,

@@ -10,10 +10,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from s3c_actions.cluster import image_places
+from s3c_actions.cluster import denials, image_places
 from s3c_actions.cluster.apply import ApplyTarget, ObjectChange, read_object
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, KubernetesObject, Resource
-from s3c_actions.cluster.gate import denials
 from s3c_actions.cluster.rollout_state import RolloutState, custom_state, rollout_state
 from s3c_actions.core.errors import OutsideError, S3CError
 

@@ -8,31 +8,11 @@ config.md): a name alone, such as an annotation's or a Dockerfile's, proves noth
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec.structs import replace
 
 from s3c_actions.findings.headline import list_counts
-
-if TYPE_CHECKING:
-    from s3c_actions.findings.model import Finding, ScanReport, Severity
-
-
-class BaseImage(msgspec.Struct, frozen=True, kw_only=True):
-    """The image that another one is built on.
-
-    Attributes:
-        name: as it was named, `registry/repository:tag`; untrusted.
-        reference: `registry/repository@digest` of the image of the platform, whose layers were compared.
-        layers: its diff ids, the lowest first: the beginning of those of the image.
-        source: what named it, as a clause, such as `the input base-image`.
-    """
-
-    name: str
-    reference: str
-    layers: tuple[str, ...]
-    source: str
+from s3c_actions.findings.model import BaseImage, Finding, ScanReport, Severity
 
 
 def starts_with(layers: Sequence[str], base: Sequence[str]) -> bool:

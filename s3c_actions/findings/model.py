@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import IntEnum, StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import msgspec
-
-if TYPE_CHECKING:
-    from s3c_actions.findings.base_image import BaseImage
 
 IMAGE_CONFIGURATION = "image configuration"
 """Target of what was found in an image's configuration: an ENV, a USER, an instruction of the history."""
@@ -209,6 +205,22 @@ class Hidden(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NOTHING_HIDDEN = Hidden()
+
+
+class BaseImage(msgspec.Struct, frozen=True, kw_only=True):
+    """The image that another one is built on.
+
+    Attributes:
+        name: as it was named, `registry/repository:tag`; untrusted.
+        reference: `registry/repository@digest` of the image of the platform, whose layers were compared.
+        layers: its diff ids, the lowest first: the beginning of those of the image.
+        source: what named it, as a clause, such as `the input base-image`.
+    """
+
+    name: str
+    reference: str
+    layers: tuple[str, ...]
+    source: str
 
 
 class ScanReport(msgspec.Struct, frozen=True, dict=True):

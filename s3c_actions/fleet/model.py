@@ -20,8 +20,8 @@ from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
 from s3c_actions.fleet import smoke_section
+from s3c_actions.fleet.patterns import compile_pattern
 from s3c_actions.fleet.smoke_section import SmokeSection
-from s3c_actions.fleet.tags import compile_pattern
 from s3c_actions.options.fleet_plan import DEFAULT_FLEET
 from s3c_actions.options.parse import duration
 from s3c_actions.policy import faults

@@ -7,13 +7,12 @@ every version.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-import re2
-
 from s3c_actions.core.reference import is_tag
+from s3c_actions.fleet.patterns import compile_pattern
 
 if TYPE_CHECKING:
     from s3c_actions.fleet.model import TagSelection
@@ -24,23 +23,6 @@ _VERSION = re.compile(r"v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?:-([0-9A-Za-z-
 _INTERNAL = re.compile(r"sha(?:256|384|512)-[0-9a-f]{64,128}(?:\.[a-z]+)?|s3c-[0-9a-f]{32}[a-z0-9-]*")
 
 VersionKey = tuple[tuple[int, int, int], int, tuple[tuple[int, int, str], ...]]
-
-
-def compile_pattern(pattern: str) -> Callable[[str], bool]:
-    """Return a function that tells whether a regular expression matches anywhere in a text.
-
-    Raises:
-        ValueError: it is none of RE2 (https://github.com/google/re2/wiki/Syntax); a clause.
-    """
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = 1 << 20
-    try:
-        compiled = re2.compile(pattern, options)
-    except re2.error as error:
-        text = error.args[0] if error.args else ""
-        raise ValueError(text.decode(errors="replace") if isinstance(text, bytes) else str(text)) from None
-    return lambda text: compiled.search(text) is not None
 
 
 def is_internal(tag: str) -> bool:

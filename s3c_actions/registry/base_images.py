@@ -20,7 +20,8 @@ from packageurl import PackageURL
 
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import DEFAULT_REGISTRY, Reference, is_digest
-from s3c_actions.findings.base_image import BaseImage, attribute, starts_with
+from s3c_actions.findings.base_image import attribute, starts_with
+from s3c_actions.findings.model import BaseImage
 from s3c_actions.registry.content import MANIFEST_TYPES, Manifest, invalid_answer, parse_json_object
 
 if TYPE_CHECKING:

@@ -20,8 +20,7 @@ from s3c_actions.registry.content import blob_sizes, invalid_answer
 from s3c_actions.result.base_advice import BaseAdvice, BaseOption
 
 if TYPE_CHECKING:
-    from s3c_actions.findings.base_image import BaseImage
-    from s3c_actions.findings.model import ScanReport
+    from s3c_actions.findings.model import BaseImage, ScanReport
     from s3c_actions.registry import Registry
     from s3c_actions.result.model import ScanResult
 

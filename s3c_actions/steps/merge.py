@@ -9,9 +9,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from s3c_actions.core.reference import Reference
-from s3c_actions.findings.base_image import BaseImage
 from s3c_actions.findings.identity import identify
-from s3c_actions.findings.model import Finding, Hidden, ScanReport, rank_findings
+from s3c_actions.findings.model import BaseImage, Finding, Hidden, ScanReport, rank_findings
 from s3c_actions.findings.scope import Scope
 from s3c_actions.result.model import ScanResult
 

@@ -14,8 +14,8 @@ from contextlib import suppress
 import msgspec
 
 from s3c_actions.cluster.client import Cluster
+from s3c_actions.cluster.denials import RATIFY_BUSY, Denial
 from s3c_actions.cluster.gate import proof
-from s3c_actions.cluster.gate.denials import RATIFY_BUSY, Denial
 from s3c_actions.cluster.image_places import pod_images
 from s3c_actions.cluster.used_images import ImageUse
 from s3c_actions.core.errors import InputError, S3CError

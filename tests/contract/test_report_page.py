@@ -10,9 +10,9 @@ import pytest
 from msgspec.structs import replace
 from playwright.sync_api import expect
 
-from s3c_actions.findings.base_image import BaseImage, attribute
+from s3c_actions.findings.base_image import attribute
 from s3c_actions.findings.exploitation import EpssScores, ExploitationFacts, KevCatalogue, add_exploitation
-from s3c_actions.findings.model import ScanReport
+from s3c_actions.findings.model import BaseImage, ScanReport
 from s3c_actions.report.formats import html_page
 from s3c_actions.report.rendering import PageLink, Rendering
 from tests.support.browser import scenes

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from s3c_actions.cli.run import cache_path
-from s3c_actions.cluster import image_places
-from s3c_actions.cluster.gate import denials, manifests
+from s3c_actions.cluster import denials, image_places
+from s3c_actions.cluster.gate import manifests
 from s3c_actions.cluster.manifests import parse_objects
 from s3c_actions.core.gate_pause import PauseState
 from s3c_actions.core.process import Runner

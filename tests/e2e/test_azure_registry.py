@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.azure.transport import MAX_TRIES
+from s3c_actions.azure.tries import MAX_TRIES
 from s3c_actions.programs.install.pins import COPA, NOTATION, TRIVY, Pin
 from s3c_lab import registry_server
 from s3c_lab.lab import Lab

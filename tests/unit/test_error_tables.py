@@ -18,8 +18,7 @@ import pytest
 import s3c_actions
 from s3c_actions.azure import container_registry, kubernetes_service, login_errors, vault_errors
 from s3c_actions.azure.transport import Reply
-from s3c_actions.cluster import client
-from s3c_actions.cluster.gate import denials
+from s3c_actions.cluster import client, denials
 from s3c_actions.core import explain
 from s3c_actions.core.errors import OutsideError, S3CError
 from s3c_actions.core.explain import EXAMINED, Case
@@ -203,7 +202,7 @@ def test_the_tables_are_where_they_are_looked_for() -> None:
         "azure.kubernetes_service",
         "azure.login_errors",
         "azure.vault_errors",
-        "cluster.gate.denials",
+        "cluster.denials",
         "cluster.refusals",
         "github.errors",
         "programs.buildkit.errors",

@@ -18,8 +18,7 @@ from typing import Any
 import pytest
 from urllib3.util.ssltransport import SSLTransport
 
-from s3c_actions.cluster import client, manifests
-from s3c_actions.cluster.gate import denials
+from s3c_actions.cluster import client, denials, manifests
 from s3c_actions.core import reading, response_limits, writing
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.findings import trivy_report

@@ -12,7 +12,7 @@ from s3c_actions.azure import kubernetes_service
 from s3c_actions.azure.container_registry import AzureLogin
 from s3c_actions.azure.kubernetes_service import AksCluster
 from s3c_actions.azure.retries import MAX_RETRY_AFTER, MAX_WAIT, PATIENCE
-from s3c_actions.azure.transport import MAX_TRIES
+from s3c_actions.azure.tries import MAX_TRIES
 from s3c_actions.azure.vault import Vault, VaultCertificate
 from s3c_actions.core.errors import OutsideError, S3CError
 from s3c_actions.core.progress import Silent

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from s3c_actions.findings.base_image import BaseImage, attribute, describe_origin, starts_with
-from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity, count_by_severity
+from s3c_actions.findings.base_image import attribute, describe_origin, starts_with
+from s3c_actions.findings.model import BaseImage, Finding, FindingKind, ScanReport, Severity, count_by_severity
 from s3c_actions.findings.threshold import Threshold
 
 A, B, C = "sha256:a", "sha256:b", "sha256:c"

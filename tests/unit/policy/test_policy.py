@@ -11,7 +11,8 @@ import msgspec
 import pytest
 from ruamel.yaml import YAML
 
-from s3c_actions.cluster.gate import denials, manifests
+from s3c_actions.cluster import denials
+from s3c_actions.cluster.gate import manifests
 from s3c_actions.core.errors import InputError
 from s3c_actions.findings.model import Finding, FindingKind, ForbiddenContent, Severity
 from s3c_actions.findings.threshold import Threshold

@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import pytest
 from msgspec.structs import replace
 
-from s3c_actions.findings.base_image import BaseImage, attribute
-from s3c_actions.findings.model import ScanReport, Severity
+from s3c_actions.findings.base_image import attribute
+from s3c_actions.findings.model import BaseImage, ScanReport, Severity
 from s3c_actions.report.formats import csv_file, gitlab, html_page, junit, sarif, text_table
 from s3c_actions.report.github.image_view import view
 from s3c_actions.report.rendering import Rendering

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.reference import Reference
-from s3c_actions.findings.base_image import BaseImage, attribute
-from s3c_actions.findings.model import ScanReport, Severity
+from s3c_actions.findings.base_image import attribute
+from s3c_actions.findings.model import BaseImage, ScanReport, Severity
 from s3c_actions.registry import ImageConfig
 from s3c_actions.registry.content import OCI_MANIFEST, Descriptor, Manifest
 from s3c_actions.result.base_advice import BaseAdvice

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from s3c_actions.cluster import denials
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, Resource
-from s3c_actions.cluster.gate import denials, proof, stages
+from s3c_actions.cluster.gate import proof, stages
 from s3c_actions.cluster.used_images import ImageUse
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.steps.preview_gate import InstalledGate, Verdict, fix_command, preview

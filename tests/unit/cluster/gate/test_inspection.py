@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from s3c_actions.cluster import rollout, rollout_state
-from s3c_actions.cluster.gate import denials, inspection, manifests
+from s3c_actions.cluster import denials, rollout, rollout_state
+from s3c_actions.cluster.gate import inspection, manifests
 from s3c_actions.core.gate_pause import format_moment
 from tests.support import ROOT
 

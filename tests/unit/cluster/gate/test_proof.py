@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from s3c_actions.cluster import apply, image_places, rollout
+from s3c_actions.cluster import apply, denials, image_places, rollout
 from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, Resource
-from s3c_actions.cluster.gate import denials, inspection, proof
+from s3c_actions.cluster.gate import inspection, proof
 from s3c_actions.core.errors import OutsideError, Refused, S3CError
 from s3c_actions.core.progress import Silent, StepContext
 from s3c_actions.core.reference import Reference

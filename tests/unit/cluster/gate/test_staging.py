@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from s3c_actions.cluster import denials
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, Resource
-from s3c_actions.cluster.gate import denials, inspection, manifests, proof, stages, staging
+from s3c_actions.cluster.gate import inspection, manifests, proof, stages, staging
 from s3c_actions.core.errors import OutsideError, Refused, S3CError
 from s3c_actions.core.gate_stage import Stage
 from s3c_actions.core.progress import Silent
