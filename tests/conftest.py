@@ -34,8 +34,8 @@ def github(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     # GitHub asks for this pause; its stand-in does not.
     monkeypatch.setattr(api, "BETWEEN_WRITES", 0.0)
     name: str = request.param
-    with serving(name, "" if name == "api.github.com" else "/api/v3") as made:
-        made.state.tokens["run-token"] = Token()
-        made.state.pull(7)
-        yield made
-    assert not made.violations, made.violations
+    with serving(name, "" if name == "api.github.com" else "/api/v3") as server:
+        server.state.tokens["run-token"] = Token()
+        server.state.pull(7)
+        yield server
+    assert not server.violations, server.violations

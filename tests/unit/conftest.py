@@ -46,7 +46,7 @@ gc.disable()  # until all tests are collected: a tenth of the time that this tak
 
 @pytest.fixture(autouse=True)
 def no_outside() -> Iterator[dict[str, str]]:
-    """The audit hook is on while a test runs; an attempt that the code under test swallowed is told at the end."""
+    """The audit hook is on while a test runs; an attempt that the code under test swallowed fails it too."""
     _state.update(active="yes")
     yield _state
     seen = _state.get("seen", "")

@@ -59,16 +59,16 @@ def inputs_of(name):
     )
 
 
-def is_path(one):
+def is_path(option):
     """Whether an input refuses what only a path has to refuse."""
-    return not one.secret and one.content(canaries.TEXTS["JSON"].text) == "JSON"
+    return not option.secret and option.content(canaries.TEXTS["JSON"].text) == "JSON"
 
 
-OPEN = [(name, one) for name in COMMANDS for one in inputs_of(name) if not one.secret]
-FIRST = {(one.name, one.parse): (name, one) for name, one in reversed(OPEN)}
+OPEN = [(name, option) for name in COMMANDS for option in inputs_of(name) if not option.secret]
+FIRST = {(option.name, option.parse): (name, option) for name, option in reversed(OPEN)}
 
 
-def base(name, one):
+def base(name, option):
     """A command line that is complete, without the input; its values come from the environment as the action's do."""
     argv = BASES[name]
     values = {}
@@ -82,7 +82,7 @@ def base(name, one):
         if word.startswith("--"):
             flag, _, text = word[2:].partition("=")
             values[flag] = text or (argv[place + 1] if _is_value(argv, place + 1) else "true")
-    values.pop(one.name, None)
+    values.pop(option.name, None)
     return {variable(key): text for key, text in values.items()}
 
 
@@ -110,45 +110,45 @@ def runner(alone):
 def run(folder, runner, name, argv, canary, **environment):
     """Run it; returns the exit code and where the canary was seen."""
     before = canaries.files(folder) - {folder / "output", folder / "summary"}
-    code, said = bare.ended((name, *argv), folder, **runner, **environment)
+    code, output = bare.ended((name, *argv), folder, **runner, **environment)
     assert not list((folder / "temp").glob("s3c-run-*"))
-    return code, canaries.leaks(canary.pieces, said, folder, before), said
+    return code, canaries.leaks(canary.pieces, output, folder, before), output
 
 
-def tried(folder, runner, name, one, canary):
-    given = base(name, one)
-    code, seen, said = run(folder, runner, name, (), canary, **given, **{variable(one.name): canary.text})
-    assert not seen, (seen, said)
-    assert "Traceback" not in said
+def tried(folder, runner, name, option, canary):
+    given = base(name, option)
+    code, seen, output = run(folder, runner, name, (), canary, **given, **{variable(option.name): canary.text})
+    assert not seen, (seen, output)
+    assert "Traceback" not in output
     assert code != Exit.BUG
-    return code, said
+    return code, output
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_key_in_any_input_of_any_command_is_refused_unseen(name, alone, runner):
-    for one in inputs_of(name):
-        if not one.secret:
-            code, said = tried(alone, runner, name, one, canaries.KEYS["key"])
-            assert code == Exit.WRONG_INPUT, (one.name, said)
-            assert f"{one.name}: it holds a private key" in said, said
+    for option in inputs_of(name):
+        if not option.secret:
+            code, output = tried(alone, runner, name, option, canaries.KEYS["key"])
+            assert code == Exit.WRONG_INPUT, (option.name, output)
+            assert f"{option.name}: it holds a private key" in output, output
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "one", "shape"),
+    ("name", "option", "shape"),
     [
-        pytest.param(name, one, shape, id=f"{name} {one.name} {shape}")
-        for name, one in FIRST.values()
+        pytest.param(name, option, shape, id=f"{name} {option.name} {shape}")
+        for name, option in FIRST.values()
         for shape in ("PKCS#12 in base64", "kubeconfig", "YAML", "long")
-        if is_path(one) or shape not in canaries.TEXTS
+        if is_path(option) or shape not in canaries.TEXTS
     ],
 )
-def test_content_in_every_input_is_refused_unseen(name, one, shape, alone, runner):
-    code, said = tried(alone, runner, name, one, {**canaries.KEYS, **canaries.TEXTS}[shape])
-    if not (pasted_content.KUBECONFIG in one.takes and shape == "kubeconfig"):
-        assert code == Exit.WRONG_INPUT, said
-        assert f"{one.name}: it holds " in said, said
+def test_content_in_every_input_is_refused_unseen(name, option, shape, alone, runner):
+    code, output = tried(alone, runner, name, option, {**canaries.KEYS, **canaries.TEXTS}[shape])
+    if not (pasted_content.KUBECONFIG in option.takes and shape == "kubeconfig"):
+        assert code == Exit.WRONG_INPUT, output
+        assert f"{option.name}: it holds " in output, output
 
 
 @pytest.mark.parametrize("shape", [*canaries.KEYS, *canaries.TEXTS])
@@ -157,30 +157,36 @@ def test_content_of_every_shape_is_recognized_and_hidden(shape):
     secrets = Secrets()
     secrets.add_content(canary.text)
     assert not [piece for piece in canary.pieces if piece in secrets.redact(f"before {canary.text} behind")]
-    for _, one in FIRST.values():
-        if shape in canaries.TEXTS and not is_path(one):
+    for _, option in FIRST.values():
+        if shape in canaries.TEXTS and not is_path(option):
             continue
-        with pytest.raises(InputError, match=f"^{one.name}: it holds ") as caught:
-            one.value(canary.text)
-        assert pasted_content.is_secret_kind(one.content(canary.text))
+        with pytest.raises(InputError, match=f"^{option.name}: it holds ") as caught:
+            option.value(canary.text)
+        assert pasted_content.is_secret_kind(option.content(canary.text))
         assert not [piece for piece in canary.pieces if piece in str(caught.value) + str(vars(caught.value))]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "one"),
+    ("name", "option"),
     [(n, o) for n, o in FIRST.values() if is_path(o)],
     ids=lambda value: str(getattr(value, "name", value)),
 )
-def test_content_in_a_flag_is_refused_unseen_on_a_terminal_too(name, one, alone, runner):
+def test_content_in_a_flag_is_refused_unseen_on_a_terminal_too(name, option, alone, runner):
     for shape in ("key", "kubeconfig in base64", "YAML"):
         canary = {**canaries.KEYS, **canaries.TEXTS}[shape]
-        for argv in ((f"--{one.name}={canary.text}",), (f"--{one.name}", canary.text)):
-            code, seen, said = run(
-                alone, {"RUNNER_TEMP": runner["RUNNER_TEMP"]}, name, argv, canary, **base(name, one), S3C_DEBUG="true"
+        for argv in ((f"--{option.name}={canary.text}",), (f"--{option.name}", canary.text)):
+            code, seen, output = run(
+                alone,
+                {"RUNNER_TEMP": runner["RUNNER_TEMP"]},
+                name,
+                argv,
+                canary,
+                **base(name, option),
+                S3C_DEBUG="true",
             )
-            assert not seen, (seen, said)
-            if not (pasted_content.KUBECONFIG in one.takes and "kubeconfig" in shape):
+            assert not seen, (seen, output)
+            if not (pasted_content.KUBECONFIG in option.takes and "kubeconfig" in shape):
                 assert code == Exit.WRONG_INPUT
 
 
@@ -208,8 +214,8 @@ def test_content_in_a_flag_is_refused_unseen_on_a_terminal_too(name, one, alone,
 def test_content_anywhere_on_a_command_line_is_not_echoed(argv, shape, alone, runner):
     canary = {**canaries.KEYS, **canaries.TEXTS}[shape]
     name, *rest = (word.replace("%s", canary.text) for word in argv)
-    code, seen, said = run(alone, runner, name, tuple(rest), canary)
-    assert not seen, (seen, said)
+    code, seen, output = run(alone, runner, name, tuple(rest), canary)
+    assert not seen, (seen, output)
     assert code == Exit.WRONG_INPUT
 
 
@@ -222,30 +228,30 @@ OUTPUT_PATHS = {("fleet plan", "output")}
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "one"),
+    ("name", "option"),
     [(n, o) for n, o in OPEN if is_path(o) and o.name not in {"output-dir", "source"}],
     ids=lambda value: str(getattr(value, "name", value)),
 )
-def test_a_message_shows_forty_characters_of_a_path(name, one, alone, runner):
+def test_a_message_shows_forty_characters_of_a_path(name, option, alone, runner):
     windows = tuple(
         LONG[start : start + pasted_content.MAX_SHOWN + 1] for start in range(len(LONG) - pasted_content.MAX_SHOWN)
     )
     canary = canaries.Canary(text=LONG, pieces=tuple(dict.fromkeys(windows)))
-    argv = {variable(one.name): LONG, **base(name, one)}
-    _, seen, said = run(alone, runner, name, (), canary, **argv)
-    if (name, one.name) in OUTPUT_PATHS:  # the step's output and result.json have it whole, for the next step
+    argv = {variable(option.name): LONG, **base(name, option)}
+    _, seen, output = run(alone, runner, name, (), canary, **argv)
+    if (name, option.name) in OUTPUT_PATHS:  # the step's output and result.json have it whole, for the next step
         seen = [leak for leak in seen if not leak.startswith(("output: ", "s3c-out/result.json: "))]
-    assert not seen, (one.name, seen[:3], said)
+    assert not seen, (option.name, seen[:3], output)
 
 
 @pytest.mark.parametrize("value", ["x" * 50, "kanarie " * 10, "https://user@host.example/" + "x" * 50])
 def test_a_message_shows_forty_characters_of_a_value_that_is_malformed(value, alone, runner):
-    for name, one in FIRST.values():
+    for name, option in FIRST.values():
         try:
-            one.value(value)
+            option.value(value)
         except InputError as error:
             shown = re.findall(r"'[^']*'|\"[^\"]*\"", error.what)
-            assert all(len(part) <= pasted_content.MAX_SHOWN + 2 for part in shown), (name, one.name, error.what)
+            assert all(len(part) <= pasted_content.MAX_SHOWN + 2 for part in shown), (name, option.name, error.what)
             assert value not in str(error)
 
 
@@ -260,13 +266,15 @@ NO_FILES = {
 
 
 def test_no_input_that_names_files_forgets_to_look():
-    for name, one in OPEN:
-        if FILE.search(one.example or one.default or "") and one.name not in NO_FILES:
-            assert is_path(one), f"{name}: {one.name} names a file: give it a parser of inputs.common"
+    for name, option in OPEN:
+        if FILE.search(option.example or option.default or "") and option.name not in NO_FILES:
+            assert is_path(option), f"{name}: {option.name} names a file: give it a parser of inputs.common"
 
 
 def test_the_secret_inputs_are_known_to_whom_hides_them():
-    assert {one.name for name in COMMANDS for one in inputs_of(name) if one.secret} == set(folders.SECRET_INPUTS)
+    assert {option.name for name in COMMANDS for option in inputs_of(name) if option.secret} == set(
+        folders.SECRET_INPUTS
+    )
 
 
 # Secrets
@@ -275,18 +283,18 @@ def test_the_secret_inputs_are_known_to_whom_hides_them():
 @pytest.fixture
 def chatty(monkeypatch, alone):
     """Programs and hosts that fail, and say every secret while they do, in every form they may have got it in."""
-    said = {"text": "nothing yet", "argv": ""}
+    transcript = {"text": "nothing yet", "argv": ""}
 
     def refused(*_arguments, **_named):
-        raise ConnectionRefusedError(111, said["text"])
+        raise ConnectionRefusedError(111, transcript["text"])
 
     def no_program(argv, *_arguments, **_named):
-        said["argv"] += "\0".join(map(str, argv))
-        raise FileNotFoundError(2, said["text"])
+        transcript["argv"] += "\0".join(map(str, argv))
+        raise FileNotFoundError(2, transcript["text"])
 
     monkeypatch.setattr(socket.socket, "connect", refused)
     monkeypatch.setattr(subprocess, "Popen", no_program)
-    return said
+    return transcript
 
 
 @pytest.mark.slow
@@ -296,51 +304,57 @@ def test_secrets_reach_no_output_of_any_command(line, alone, runner, chatty):
     secrets = {name: f"{canaries.PASSWORD}{number}" for number, name in enumerate(SECRET_VARIABLES)}
     secrets["HTTPS_PROXY"] = f"http://me:{secrets['TRIVY_TOKEN']}x@proxy.example:3128"
     del secrets["S3C_KEY_PEM"], secrets["S3C_KEY_PASSWORD"]  # the key is in a file
-    hidden_ones = tuple(secrets.values())
-    if "registry-username" in {one.name for one in load(line[0]).inputs}:
+    hidden = tuple(secrets.values())
+    if "registry-username" in {option.name for option in load(line[0]).inputs}:
         secrets["S3C_REGISTRY_USERNAME"] = "user"
-    chatty["text"] = " | ".join(form for text in hidden_ones for form in canaries.forms(text))
-    pieces = tuple(piece for text in hidden_ones for piece in canaries.pieces(text))
+    chatty["text"] = " | ".join(form for text in hidden for form in canaries.forms(text))
+    pieces = tuple(piece for text in hidden for piece in canaries.pieces(text))
     for around in (runner, {"RUNNER_TEMP": runner["RUNNER_TEMP"], "S3C_DEBUG": "true"}):
-        code, seen, said = run(alone, around, line[0], line[1:], canaries.Canary(text="", pieces=pieces), **secrets)
-        assert not seen, (seen, said)
-        assert code in {Exit.WRONG_INPUT, Exit.OUTSIDE_FAILED} or line[0] == "programs", said
+        code, seen, output = run(alone, around, line[0], line[1:], canaries.Canary(text="", pieces=pieces), **secrets)
+        assert not seen, (seen, output)
+        assert code in {Exit.WRONG_INPUT, Exit.OUTSIDE_FAILED} or line[0] == "programs", output
     assert not any(piece in chatty["argv"] for piece in pieces)
 
 
-@pytest.mark.parametrize("one", [variable(name) for name in folders.SECRET_INPUTS])
+@pytest.mark.parametrize("variable_name", [variable(name) for name in folders.SECRET_INPUTS])
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 20])
 @pytest.mark.parametrize("action", [True, False])
-def test_whatever_a_command_says_is_redacted(one, length, action, alone, runner, monkeypatch):
+def test_whatever_a_command_says_is_redacted(variable_name, length, action, alone, runner, monkeypatch):
     secret = "q7Z!x9W?k3V%m5B~r2C&"[:length]
     command = load(
-        "sign" if "KEY" in one else "mirror" if "SOURCE" in one else "propose" if "GITHUB" in one else "scan"
+        "sign"
+        if "KEY" in variable_name
+        else "mirror"
+        if "SOURCE" in variable_name
+        else "propose"
+        if "GITHUB" in variable_name
+        else "scan"
     )
-    said = f"first {secret} then user:{secret}@host and ({secret})"
+    message = f"first {secret} then user:{secret}@host and ({secret})"
 
     def talk(_values, context):
         assert secret not in context.environment.values()
         for tell in (context.progress.note, context.progress.notice, context.progress.warning, context.progress.about):
-            tell(said)
+            tell(message)
         with context.progress.step("try") as step:
-            step.done(said)
-        failure = OutsideError(said, cause=said, remedy=said, original=said, image="registry.example/app:1")
+            step.done(message)
+        failure = OutsideError(message, cause=message, remedy=message, original=message, image="registry.example/app:1")
         return Outcome(
             command=command.name,
             images=(ImageOutcome(image="registry.example/app:1", failure=failure),),
-            text=said,
-            error=said,
+            text=message,
+            error=message,
         )
 
     monkeypatch.setattr(shell, "load", lambda _name: with_function(command, talk))
     name = next(line for line in LINES if line[0] == command.name)
     around = runner if action else {"RUNNER_TEMP": runner["RUNNER_TEMP"], "S3C_VERBOSE": "true"}
-    code, said_then = bare.ended(name, alone, **around, **{one: secret})
+    code, output = bare.ended(name, alone, **around, **{variable_name: secret})
     assert code == Exit.OUTSIDE_FAILED
     before = canaries.files(alone) - canaries.files(alone / "s3c-out") - {alone / "output", alone / "summary"}
     pieces = (f"first {secret}", f"user:{secret}", f"({secret})")
-    assert not canaries.leaks(pieces, said_then, alone, before)
-    assert "first ***" in said_then
+    assert not canaries.leaks(pieces, output, alone, before)
+    assert "first ***" in output
 
 
 def test_a_bug_s_traceback_is_redacted(alone, runner, monkeypatch):
@@ -350,18 +364,18 @@ def test_a_bug_s_traceback_is_redacted(alone, runner, monkeypatch):
     scan = load("scan")
     monkeypatch.setattr(shell, "load", lambda _name: with_function(scan, fail))
     canary = canaries.Canary(text="", pieces=canaries.pieces(canaries.PASSWORD))
-    code, seen, said = run(alone, runner, "scan", ("image",), canary, S3C_REGISTRY_PASSWORD=canaries.PASSWORD)
+    code, seen, output = run(alone, runner, "scan", ("image",), canary, S3C_REGISTRY_PASSWORD=canaries.PASSWORD)
     assert code == Exit.BUG
-    assert "RuntimeError: cannot use" in said
+    assert "RuntimeError: cannot use" in output
     assert not seen, seen
 
 
 def test_a_canary_that_is_shown_is_found(alone, runner):
     """The tests above can fail: without the mask, or without the look at what is pasted, they do."""
     canary = canaries.Canary(text="", pieces=("registry.example/Kanarie",))
-    _, seen, said = run(alone, runner, "scan", ("registry.example/Kanarie",), canary)
+    _, seen, output = run(alone, runner, "scan", ("registry.example/Kanarie",), canary)
     places = {place.partition(": ")[0] for place in seen}
-    assert places == {"log", "s3c-out/result.json", "s3c-out/summary.md", "summary"}, said
+    assert places == {"log", "s3c-out/result.json", "s3c-out/summary.md", "summary"}, output
 
 
 @pytest.mark.parametrize("secret", ["hunter2-hunter2", "pässwört?/&", 'a"b\\c-d-and-more', canaries.PASSWORD])
@@ -389,10 +403,10 @@ def test_output_that_ends_in_the_middle_is_redacted_by_main(alone, monkeypatch, 
     monkeypatch.setenv("S3C_KEY", canaries.KEYS["key"].text)
     monkeypatch.setenv("GITHUB_ACTIONS", "")
     assert main.main(["sign", "registry.example/app:1", "--certificate", "signing.crt"]) == Exit.WRONG_INPUT
-    said = capsys.readouterr()
-    assert not [piece for piece in canaries.KEYS["key"].pieces if piece in said.out + said.err]
-    assert "S3C_KEY: it holds a private key, not a path." in said.err
-    assert "`--key-pem-file`" in said.err
+    captured = capsys.readouterr()
+    assert not [piece for piece in canaries.KEYS["key"].pieces if piece in captured.out + captured.err]
+    assert "S3C_KEY: it holds a private key, not a path." in captured.err
+    assert "`--key-pem-file`" in captured.err
     assert Path("s3c-out/result.json").is_file()
 
 
@@ -410,8 +424,8 @@ def test_what_is_left_of_a_secret_where_a_text_was_cut_off_is_hidden(cut):
 )
 def test_a_hostile_value_is_looked_at_in_no_time(hostile):
     value = hostile * (120_000 // len(hostile))
-    for _, one in FIRST.values():
-        one.content(value[:2000])
+    for _, option in FIRST.values():
+        option.content(value[:2000])
     pasted_content.quote_value(value)
     pasted_content.normalize_certificates(value)
     secrets = Secrets()

@@ -53,7 +53,7 @@ VARIABLES = {
 def code(page: Path) -> list[Token]:
     # Blocks alone: what stands within a paragraph is no code of theirs.
     blocks = MarkdownIt("commonmark").disable("inline").parse(page.read_text())
-    return [one for one in blocks if one.type in {"fence", "code_block"}]
+    return [token for token in blocks if token.type in {"fence", "code_block"}]
 
 
 def shell_lines(block: Token) -> Iterator[str]:
@@ -69,14 +69,14 @@ def commands(line: str) -> Iterator[list[str]]:
     """The words of each command in a line of shell that pipes, lists and substitutes; assignments are left out."""
     words = shlex.shlex(line, posix=True, punctuation_chars=True)
     words.whitespace_split = True
-    found: list[str] = []
+    command: list[str] = []
     for word in words:
         if re.fullmatch(r"[();<>|&]+", word):
-            yield found
-            found = []
-        elif found or not re.fullmatch(r"\$|\w+=.*", word):
-            found.append(word)
-    yield found
+            yield command
+            command = []
+        elif command or not re.fullmatch(r"\$|\w+=.*", word):
+            command.append(word)
+    yield command
 
 
 def command_lines(page: Path) -> Iterator[list[str]]:
@@ -87,8 +87,8 @@ def command_lines(page: Path) -> Iterator[list[str]]:
         # A checksum is shown as a word, or as the command that prints it; a command within quotes is one too.
         line = re.sub(r"SHA256[A-Z-]*|\$\(sha256sum[^)]*\)", "0" * 64, shown)
         inner = re.findall(r'"\$\(([^()"]*)\)"', line)
-        for one in (*inner, line):
-            yield from (words for words in commands(one) if words and not words[-1].endswith(":"))
+        for command_line in (*inner, line):
+            yield from (words for words in commands(command_line) if words and not words[-1].endswith(":"))
 
 
 def workflows(page: Path) -> list[dict[str, Any]]:
@@ -116,7 +116,7 @@ STEPS = [(page, step) for page in PAGES for step in workflows(page)]
 
 def filled(word: str) -> str:
     """A word as the shell would hand it over."""
-    return re.sub(r"\$(\w+|\(.*\))", lambda found: VARIABLES[found[1]], word.replace("SHA256", "0" * 64))
+    return re.sub(r"\$(\w+|\(.*\))", lambda match: VARIABLES[match[1]], word.replace("SHA256", "0" * 64))
 
 
 def test_the_variables_are_those_that_people_get():
@@ -147,9 +147,9 @@ def test_a_command_line_is_understood(page, words):
     command = load(name)
     given = parser.read(command, [filled(word) for word in argv])
     assert given is not None
-    told: list[str] = []
-    declare.read(command.options, given, {}, told.append)
-    assert not told, "another tool's name is shown"
+    notices: list[str] = []
+    declare.read(command.options, given, {}, notices.append)
+    assert not notices, "another tool's name is shown"
 
 
 def flags_of(name: str) -> set[str]:
@@ -190,8 +190,8 @@ def test_what_make_is_asked_for_can_be_made():
 
 @pytest.mark.parametrize("form", FORMATS, ids=[form.name for form in FORMATS])
 def test_every_action_that_writes_reports_has_every_format(form):
-    actions = [one for one in docs.ACTIONS if FormatOptions.format in one.inputs]
-    assert {one.command for one in actions} == {"chain", "scan", "patch", "refresh", "fleet run"}
+    actions = [action for action in docs.ACTIONS if FormatOptions.format in action.inputs]
+    assert {action.command for action in actions} == {"chain", "scan", "patch", "refresh", "fleet run"}
     for action in actions:
         declared = parse_yaml((ROOT / action.folder / "action.yml").read_text())["inputs"]["format"]["description"]
         assert f"`{form.name}`" in declared, action.folder
@@ -216,7 +216,7 @@ def test_a_step_gives_inputs_that_there_are(page, step):
         asked = called["on"]["workflow_call"] or {}
         assert set(step.get("with", {})) <= set(asked.get("inputs", {}))
         assert set(step.get("secrets", {})) <= set(asked.get("secrets", {}))
-        for name, level in [one for job in called["jobs"].values() for one in job["permissions"].items()]:
+        for name, level in [permission for job in called["jobs"].values() for permission in job["permissions"].items()]:
             assert step["permissions"].get(name) in {level, "write"}, name
         return
     declared = parse_yaml((folder / "action.yml").read_text())["inputs"]
@@ -260,7 +260,7 @@ def test_every_workflow_for_others_has_an_example():
     assert all(f"## {path.name}\n" in GUIDE.read_text() for path in REUSABLE)
 
 
-@pytest.mark.parametrize(("example", "name"), CALLS, ids=[f"{name} of {one['name']}" for one, name in CALLS])
+@pytest.mark.parametrize(("example", "name"), CALLS, ids=[f"{name} of {example['name']}" for example, name in CALLS])
 def test_an_example_can_be_pasted(example, name):
     """It gives what is required, asks for no permission that no job has, and hands on outputs that there are."""
     assert example["on"]
@@ -271,7 +271,10 @@ def test_an_example_can_be_pasted(example, name):
     assert ("concurrency" in example) is (path.name == "secure-image.yml")
     declared = workflow["on"]["workflow_call"]
     required = {
-        one for part in ("inputs", "secrets") for one, about in declared.get(part, {}).items() if about.get("required")
+        key
+        for part in ("inputs", "secrets")
+        for key, declaration in declared.get(part, {}).items()
+        if declaration.get("required")
     }
     assert required <= {*job.get("with", {}), *job.get("secrets", {})}
     # A call that grants less fails as a whole, whether or not the job that asks for it would run.
@@ -394,8 +397,8 @@ def test_the_workshops_table_has_every_command_of_the_original():
     table = (ROOT / "docs/workshop.md").read_text().partition("## From the original to here")[2]
     rows = [row.split(" | ") for row in table.splitlines() if row.startswith("| ")][1:]
     left = "\n".join(row[0] for row in rows)
-    asked = [one.strip() for one in re.split(r"[;\n]", ORIGINAL) if one.strip()]
-    assert not [one for one in asked if not re.search(rf"(?<![\w-]){re.escape(one)}(?![\w-])", left)]
+    asked = [command.strip() for command in re.split(r"[;\n]", ORIGINAL) if command.strip()]
+    assert not [command for command in asked if not re.search(rf"(?<![\w-]){re.escape(command)}(?![\w-])", left)]
     assert all(len(row) == 3 and row[1].strip() for row in rows), "each has ours beside it"
 
 
@@ -418,9 +421,9 @@ def test_one_namespace_is_shown_and_it_is_the_one_that_terraform_lets_deploy():
 def test_a_subjects_prefix_that_a_command_takes_has_a_value_for_older_repositories() -> None:
     """GitHub's answer has none for those whose subjects hold no ids, and a subject would begin with nothing."""
     taken = [
-        found
+        command
         for page in (*PAGES, ROOT / "infra" / "terraform" / "README.md")
-        for found in re.findall(r"\$\(gh api [^)]*sub_claim_prefix[^)]*\)", page.read_text())
+        for command in re.findall(r"\$\(gh api [^)]*sub_claim_prefix[^)]*\)", page.read_text())
     ]
     assert len(taken) >= 4
     for command in taken:
@@ -429,7 +432,7 @@ def test_a_subjects_prefix_that_a_command_takes_has_a_value_for_older_repositori
 
 # Variables that are no input of a command: where things lie on a machine.
 MACHINE = {"S3C_CACHE", "S3C_STATE", "S3C_PYTHON", "S3C_PROGRAMS_MIRROR"}
-DECLARED = {one.variable for name in COMMANDS for one in (*load(name).inputs, *load(name).other_inputs)}
+DECLARED = {option.variable for name in COMMANDS for option in (*load(name).inputs, *load(name).other_inputs)}
 NAMED_VARIABLES = sorted({(page, name) for page in PAGES for name in re.findall(r"\bS3C_[A-Z_]+\b", page.read_text())})
 
 

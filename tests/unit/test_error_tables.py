@@ -60,8 +60,8 @@ def completed(stderr: str, stdout: str = "") -> CompletedProgram:
 
 
 def trivy(text: str) -> S3CError:
-    about = trivy_errors.ErrorContext(image="example.com/app:1", cache=Path("cache"))
-    return trivy_errors.translate(text, about)
+    context = trivy_errors.ErrorContext(image="example.com/app:1", cache=Path("cache"))
+    return trivy_errors.translate(text, context)
 
 
 def notation(text: str) -> S3CError:
@@ -88,13 +88,13 @@ def login(text: str) -> S3CError:
     return login_errors.translate_login_error(text, who, datetime.now(UTC))
 
 
-ABOUT = vault_errors.VaultContext(vault="v.vault.azure.net", certificate="signing", client="c")
+VAULT_CONTEXT = vault_errors.VaultContext(vault="v.vault.azure.net", certificate="signing", client="c")
 
 
 def vault(answer: Answer) -> S3CError:
     response = SimpleNamespace(text=lambda: json.dumps({"error": answer.error}))
     error: Any = SimpleNamespace(status_code=answer.status, response=response, message="")
-    return vault_errors.translate_vault_error(error, ABOUT, 6)
+    return vault_errors.translate_vault_error(error, VAULT_CONTEXT, 6)
 
 
 IDENTITY: Any = SimpleNamespace(told="an identity", tenant="t", client="c")
@@ -108,15 +108,15 @@ def cluster(answer: Answer) -> S3CError:
 
 
 def registry_login(text: str) -> S3CError:
-    status, _, said = text.partition(" ")
-    code, _, message = said.partition(": ")
+    status, _, rest = text.partition(" ")
+    code, _, message = rest.partition(": ")
     body = json.dumps({"errors": [{"code": code, "message": message}]})
     return container_registry._exchange_error("reg.azurecr.io", IDENTITY, "t", Reply(int(status), {}, body, 1))
 
 
 def registry_write(text: str) -> S3CError:
-    status, _, said = text.partition(" ")
-    code, _, message = said.partition(": ")
+    status, _, rest = text.partition(" ")
+    code, _, message = rest.partition(": ")
     response: Any = SimpleNamespace(
         status_code=int(status),
         iter_content=lambda _: iter([json.dumps({"errors": [{"code": code, "message": message}]}).encode()]),
@@ -144,7 +144,7 @@ TRANSLATE: dict[str, Callable[[str], S3CError]] = {
     "helm uninstall": lambda text: helm_errors.not_uninstalled("ratify", "gatekeeper-system", text),
     "go": lambda text: install_errors.not_built("It failed.", ProgramFailed(completed(text))),
     "entra": login,
-    "key vault network": lambda text: vault_errors._unreachable_error(OSError(text), ABOUT, 4),
+    "key vault network": lambda text: vault_errors._unreachable_error(OSError(text), VAULT_CONTEXT, 4),
     "registry login": registry_login,
     "registry write": registry_write,
     "registry login network": lambda text: container_registry._unreachable_error("reg.azurecr.io", OSError(text), 4),

@@ -1,4 +1,4 @@
-"""Every command on a machine where nothing answers and no program starts: it ends in an error that is told."""
+"""Every command on a machine where nothing answers and no program starts: it ends in an error with a message."""
 
 import io
 import json
@@ -85,21 +85,21 @@ LINES: list[tuple[str, ...]] = [
 ]
 
 
-def told(code, said) -> None:
-    assert code in {Exit.WRONG_INPUT, Exit.OUTSIDE_FAILED}, said
-    assert "Traceback" not in said
-    assert re.search(r"^s3c [a-z ]+: \S.*\.", said, re.MULTILINE), said
+def assert_error(code, output) -> None:
+    assert code in {Exit.WRONG_INPUT, Exit.OUTSIDE_FAILED}, output
+    assert "Traceback" not in output
+    assert re.search(r"^s3c [a-z ]+: \S.*\.", output, re.MULTILINE), output
 
 
 # Of the rest, what fails first is the vault, GitHub or the cluster.
-ABOUT_ONE = [line for line in LINES if {IMAGE, PINNED} & {*line} and not {"--vault", "propose", "--deploy"} & {*line}]
+IMAGE_LINES = [line for line in LINES if {IMAGE, PINNED} & {*line} and not {"--vault", "propose", "--deploy"} & {*line}]
 
 
-@pytest.mark.parametrize("argv", ABOUT_ONE, ids=" ".join)
+@pytest.mark.parametrize("argv", IMAGE_LINES, ids=" ".join)
 @pytest.mark.usefixtures("programs")
 def test_the_image_is_named(argv, alone):
-    _, said = ended(argv, alone)
-    assert re.search(r"\(image registry\.example/voting-app\S*; exit", said), said
+    _, output = ended(argv, alone)
+    assert re.search(r"\(image registry\.example/voting-app\S*; exit", output), output
 
 
 def test_no_command_is_forgotten():
@@ -117,13 +117,13 @@ def test_every_command_prints_its_document(name, alone):
 
 @pytest.mark.parametrize("argv", LINES, ids=" ".join)
 def test_without_programs(argv, alone):
-    told(*ended(argv, alone))
+    assert_error(*ended(argv, alone))
 
 
 @pytest.mark.parametrize("argv", [line for line in LINES if line[0] != "programs"], ids=" ".join)
 @pytest.mark.usefixtures("programs")
 def test_with_programs_that_do_not_start(argv, alone):
-    told(*ended(argv, alone))
+    assert_error(*ended(argv, alone))
 
 
 @pytest.mark.parametrize("argv", CHAINS, ids=" ".join)
@@ -147,8 +147,8 @@ def test_every_step_of_a_chain_is_bound_to_what_it_needs(argv, alone, monkeypatc
         raise OutsideError("Every step was tried.")
 
     monkeypatch.setattr(chain, "run", try_each)
-    code, said = ended(argv, alone)
-    assert (code, "Every step was tried." in said) == (Exit.OUTSIDE_FAILED, True), said
+    code, output = ended(argv, alone)
+    assert (code, "Every step was tried." in output) == (Exit.OUTSIDE_FAILED, True), output
     assert {"resolve", "scan"} <= set(tried)
     assert ("sign" in tried) == ("--sign=false" not in argv)
     assert ("patch" in tried) == ("--patch=false" not in argv)
@@ -156,10 +156,10 @@ def test_every_step_of_a_chain_is_bound_to_what_it_needs(argv, alone, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in COMMANDS if any(one.name.endswith("-checksum") for one in load(name).inputs)]
+    "name", [name for name in COMMANDS if any(option.name.endswith("-checksum") for option in load(name).inputs)]
 )
 def test_a_command_that_brings_programs_takes_a_mirror(name):
-    assert "programs-mirror" in [one.name for one in load(name).inputs]
+    assert "programs-mirror" in [option.name for option in load(name).inputs]
 
 
 @pytest.mark.parametrize(
@@ -175,9 +175,9 @@ def test_the_mirror_given_is_the_one_asked(argv, alone, monkeypatch):
         raise OutsideError("asked")
 
     monkeypatch.setattr("s3c_actions.programs.install.releases.download", refused)
-    found = Descriptor(digest=samples.DIGEST, media_type=OCI_MANIFEST, size=1)
-    monkeypatch.setattr(Registry, "resolve", lambda *_asked, **_named: found)
-    code, said = ended((*argv, "--programs-mirror", "https://mirror.example/github"), alone)
-    assert code == Exit.OUTSIDE_FAILED, said
+    descriptor = Descriptor(digest=samples.DIGEST, media_type=OCI_MANIFEST, size=1)
+    monkeypatch.setattr(Registry, "resolve", lambda *_asked, **_named: descriptor)
+    code, output = ended((*argv, "--programs-mirror", "https://mirror.example/github"), alone)
+    assert code == Exit.OUTSIDE_FAILED, output
     assert asked
     assert all(url.startswith("https://mirror.example/github/") for url in asked)

@@ -63,24 +63,24 @@ READ_BY_A_GATE: dict[type, Set[str]] = {
 
 
 def test_one_module_makes_scan_results_and_two_say_what_a_gate_reads() -> None:
-    made, said = set(), set()
+    makers, replacers = set(), set()
     for path in ROOT.rglob("*.py"):
         name = path.relative_to(ROOT).as_posix()
         for node in nodes(path):
             if isinstance(node, ast.Call):
                 called = getattr(node.func, "attr", getattr(node.func, "id", ""))
-                made |= {name} if called == "ScanResult" else set()
-                named = {one.arg for one in node.keywords}
-                said |= {name} if called == "replace" and named & (JUDGED - STATED) else set()
-    assert made == {"steps/assess.py"}
-    assert said == {"steps/merge.py"}
+                makers |= {name} if called == "ScanResult" else set()
+                named = {keyword.arg for keyword in node.keywords}
+                replacers |= {name} if called == "replace" and named & (JUDGED - STATED) else set()
+    assert makers == {"steps/assess.py"}
+    assert replacers == {"steps/merge.py"}
 
 
 @pytest.mark.parametrize("kind", READ_BY_A_GATE, ids=lambda kind: kind.__name__)
 def test_what_a_gate_reads_has_no_default(kind: type) -> None:
     fields, defaults = kind.__struct_fields__, kind.__struct_defaults__  # type: ignore[attr-defined]
     optional = dict(zip(reversed(fields), reversed(defaults), strict=False))
-    required = {one for one in fields if optional.get(one, msgspec.NODEFAULT) is msgspec.NODEFAULT}
+    required = {name for name in fields if optional.get(name, msgspec.NODEFAULT) is msgspec.NODEFAULT}
     assert required >= READ_BY_A_GATE[kind]
 
 
@@ -159,9 +159,9 @@ class World:
 
     def convert(self, given: Path, conversion: Conversion) -> None:
         listed = [
-            {"name": one["Name"], "versionInfo": one["Version"]}
+            {"name": package["Name"], "versionInfo": package["Version"]}
             for result in json.loads(given.read_bytes())["Results"]
-            for one in result.get("Packages", ())
+            for package in result.get("Packages", ())
         ]
         conversion.output.write_text(json.dumps({"packages": listed}))
 
@@ -169,9 +169,9 @@ class World:
 def scanned(report: Path, reference: str = IMAGE) -> str:
     """What a scan of the image leaves, whose report is there."""
     scan = replace(samples.scan(), reference=reference, trivy_json=report, files={})
-    one = ImageOutcome(image=IMAGE, reference=reference, scan=scan)
+    image = ImageOutcome(image=IMAGE, reference=reference, scan=scan)
     return document.render_document(
-        document.build_document(Outcome(command="scan", images=(one,)), datetime.now(UTC), Secrets())
+        document.build_document(Outcome(command="scan", images=(image,)), datetime.now(UTC), Secrets())
     )
 
 
@@ -201,12 +201,12 @@ def ran(tmp_path, identity, monkeypatch) -> Callable[..., tuple[int, str]]:
     monkeypatch.setattr(Notation, "signatures", lambda *_a, **_n: ())
     monkeypatch.setattr(Notation, "sign", _signed)
     monkeypatch.setattr(attaching.Attacher, "attach", lambda *_a: AttachResult(reference=IMAGE, documents=()))
-    monkeypatch.setattr(tracing, "trace_image", _untold)
+    monkeypatch.setattr(tracing, "trace_image", _no_trace)
     return run
 
 
-def _untold(*_arguments: Any) -> None:
-    raise OutsideError("There is nothing to tell.")
+def _no_trace(*_arguments: Any) -> None:
+    raise OutsideError("There is nothing to trace.")
 
 
 GIVEN = [
@@ -229,21 +229,21 @@ SCANNED = [
 
 
 def _named(argv: tuple[str, ...]) -> str:
-    return " ".join(one.removeprefix(IMAGE) for one in argv if one not in KEY)
+    return " ".join(word.removeprefix(IMAGE) for word in argv if word not in KEY)
 
 
 @pytest.mark.parametrize("given", BLIND.values(), ids=BLIND)
 @pytest.mark.parametrize("argv", [*GIVEN, *SCANNED], ids=_named)
 def test_an_image_that_cannot_be_looked_at_gets_through_no_gate(ran, argv, given) -> None:
-    code, said = ran(given, *argv, "--fail-on", "CRITICAL")
-    assert code in {Exit.REFUSED, Exit.WRONG_INPUT, Exit.OUTSIDE_FAILED}, said
-    assert "passed" not in said
+    code, output = ran(given, *argv, "--fail-on", "CRITICAL")
+    assert code in {Exit.REFUSED, Exit.WRONG_INPUT, Exit.OUTSIDE_FAILED}, output
+    assert "passed" not in output
 
 
 @pytest.mark.parametrize("argv", [*GIVEN, *SCANNED], ids=_named)
 def test_packages_that_a_policy_refuses_get_through_no_gate(ran, argv) -> None:
-    code, said = ran(CLEAN, *argv, "--policy", "telnetd.yaml")
-    assert (code, "telnetd" in said) == (Exit.REFUSED, True), said
+    code, output = ran(CLEAN, *argv, "--policy", "telnetd.yaml")
+    assert (code, "telnetd" in output) == (Exit.REFUSED, True), output
 
 
 VULNERABLE: dict[str, Any] = packages(PACKAGE) | {
@@ -305,10 +305,10 @@ def test_rules_on_exploitation_grace_and_base_close_every_gate(ran, tmp_path, ar
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     (tmp_path / "kev.json").write_bytes(exploitation.kev({"CVE-2021-44228": "2021-12-10"}, released=now))
     data = ("--exploited-data", kev, "--epss-data", "none") if kev else ()
-    code, said = ran(given, *argv, "--policy", "rule.yaml", *data)
-    assert code == Exit.REFUSED, said
+    code, output = ran(given, *argv, "--policy", "rule.yaml", *data)
+    assert code == Exit.REFUSED, output
     if why != "CVE-2021-44228":
-        assert why in said
+        assert why in output
 
 
 @pytest.mark.parametrize("of", ["scan", "publication", "base"])
@@ -318,16 +318,16 @@ def test_rules_on_exploitation_grace_and_base_close_every_gate(ran, tmp_path, ar
 def test_a_time_at_the_end_of_all_days_closes_the_gate_that_needs_it(ran, tmp_path, moment, of) -> None:
     rule = "base: {maximum-age: 90d}" if of == "base" else "findings: {refuse: [{LOW: {grace: 14d}}]}"
     (tmp_path / "rule.yaml").write_text(f"version: 1\n{rule}\n")
-    code, said = ran(dated(moment, of=of), "report", "report.json", "--policy", "rule.yaml")
-    assert code == Exit.REFUSED, said
+    code, output = ran(dated(moment, of=of), "report", "report.json", "--policy", "rule.yaml")
+    assert code == Exit.REFUSED, output
 
 
 @pytest.mark.parametrize("given", AGED.values(), ids=AGED)
 @pytest.mark.parametrize("argv", GIVEN, ids=_named)
 def test_a_report_of_another_day_gets_through_no_gate(ran, argv, given) -> None:
-    code, said = ran(given, *argv, "--fail-on", "CRITICAL")
-    assert code == Exit.REFUSED, said
-    assert any(word in said for word in ("older than 1 d", "still to come", "does not say when")), said
+    code, output = ran(given, *argv, "--fail-on", "CRITICAL")
+    assert code == Exit.REFUSED, output
+    assert any(word in output for word in ("older than 1 d", "still to come", "does not say when")), output
 
 
 def test_a_policy_says_how_old_a_report_may_be(ran, tmp_path) -> None:
@@ -335,39 +335,39 @@ def test_a_policy_says_how_old_a_report_may_be(ran, tmp_path) -> None:
     (tmp_path / "hour.yaml").write_text("version: 1\nreport: {maximum-age: 1h}\n")
     argv = ("report", "report.json")
     assert ran(AGED["a day old"], *argv, "--policy", "week.yaml")[0] == Exit.DONE
-    code, said = ran(report(packages(PACKAGE), age=timedelta(hours=2), **ALPINE), *argv, "--policy", "hour.yaml")
-    assert (code, "older than 1 h" in said) == (Exit.REFUSED, True), said
+    code, output = ran(report(packages(PACKAGE), age=timedelta(hours=2), **ALPINE), *argv, "--policy", "hour.yaml")
+    assert (code, "older than 1 h" in output) == (Exit.REFUSED, True), output
 
 
 @pytest.mark.parametrize("given", AGED.values(), ids=AGED)
 def test_without_a_gate_an_old_report_is_a_notice(ran, given) -> None:
-    code, said = ran(given, "report", "report.json")
-    assert code == Exit.DONE, said
-    assert "The report" in said
+    code, output = ran(given, "report", "report.json")
+    assert code == Exit.DONE, output
+    assert "The report" in output
 
 
 @pytest.mark.parametrize("argv", [*GIVEN[:3], GIVEN[-1], *SCANNED[:3]], ids=_named)
 def test_a_clean_image_gets_through(ran, argv) -> None:
-    code, said = ran(CLEAN, *argv, "--fail-on", "LOW")
-    assert code == Exit.DONE, said
+    code, output = ran(CLEAN, *argv, "--fail-on", "LOW")
+    assert code == Exit.DONE, output
 
 
 @pytest.mark.parametrize("attach", ["sarif", "none"])
 def test_a_closed_gate_is_attached_and_not_signed(ran, tmp_path, attach) -> None:
     refused = ("sign", IMAGE, "--results", "result.json", "--policy", "telnetd.yaml", "--attach", attach, *KEY)
-    code, said = ran(CLEAN, *refused)
-    assert (code, "Nothing was signed" in said) == (Exit.REFUSED, True), said
-    (one,) = json.loads((tmp_path / "s3c-out" / "result.json").read_text())["images"]
-    assert (one["verdict"], one["sign"], one["attach"] is not None) == ("refused", None, attach == "sarif")
+    code, output = ran(CLEAN, *refused)
+    assert (code, "Nothing was signed" in output) == (Exit.REFUSED, True), output
+    (image,) = json.loads((tmp_path / "s3c-out" / "result.json").read_text())["images"]
+    assert (image["verdict"], image["sign"], image["attach"] is not None) == ("refused", None, attach == "sarif")
 
 
 def test_results_of_another_digest_are_wrong_input(ran, tmp_path) -> None:
     other = IMAGE.replace("a" * 64, "c" * 64)
     argv = ("sign", IMAGE, "--attach", "true", *KEY, "--results", "result.json")
     (tmp_path / "result.json").write_text(scanned(Path("report.json"), other))
-    code, said = ran(CLEAN, *argv)
-    assert (code, f"results: none of them has a scan of {IMAGE}." in said) == (Exit.WRONG_INPUT, True), said
+    code, output = ran(CLEAN, *argv)
+    assert (code, f"results: none of them has a scan of {IMAGE}." in output) == (Exit.WRONG_INPUT, True), output
     # A result that says so of a report of another digest.
     (tmp_path / "result.json").write_text(scanned(Path("report.json")))
-    code, said = ran(CLEAN.replace(b"a" * 64, b"c" * 64), *argv)
-    assert (code, f"none of the reports is of {IMAGE}" in said) == (Exit.WRONG_INPUT, True), said
+    code, output = ran(CLEAN.replace(b"a" * 64, b"c" * 64), *argv)
+    assert (code, f"none of the reports is of {IMAGE}" in output) == (Exit.WRONG_INPUT, True), output

@@ -97,14 +97,14 @@ def _imports(node: ast.AST, *, inside: bool, late: bool = False) -> Iterator[str
 
 
 def test_what_is_imported_in_a_function_is_listed_with_its_reason():
-    found = {(name, imported) for name, module in _modules() for imported in _imports(module, inside=True)}
-    assert found == set(LATE)
+    imports = {(name, imported) for name, module in _modules() for imported in _imports(module, inside=True)}
+    assert imports == set(LATE)
 
 
 def test_each_heavy_library_has_its_owners():
-    found = {
+    importers = {
         (library, name)
         for name, module in _modules()
         for library in {imported.partition(".")[0] for imported in _imports(module, inside=False)} & set(OWNERS)
     }
-    assert found == {(library, owner) for library, owners in OWNERS.items() for owner in owners}
+    assert importers == {(library, owner) for library, owners in OWNERS.items() for owner in owners}

@@ -259,21 +259,24 @@ def calls(path: Path) -> set[tuple[str, str]]:
 
 def test_files_are_read_and_written_by_the_safe_functions_alone():
     root = Path(reading.__file__).parent.parent
-    found = {str(path.relative_to(root.parent)): calls(path) for path in root.rglob("*.py")}
-    unsafe = {name for name, made in found.items() if {attribute for _, attribute in made} & set(READERS)}
+    calls_by_file = {str(path.relative_to(root.parent)): calls(path) for path in root.rglob("*.py")}
+    unsafe = {name for name, called in calls_by_file.items() if {attribute for _, attribute in called} & set(READERS)}
     assert unsafe <= OURS.keys(), "use s3c_actions.core.reading and s3c_actions.core.writing"
-    assert {name for name, made in found.items() if made & PARSERS} <= PARSED.keys(), "use s3c_actions.core.reading"
+    assert {name for name, called in calls_by_file.items() if called & PARSERS} <= PARSED.keys(), (
+        "use s3c_actions.core.reading"
+    )
 
 
 def test_every_module_that_makes_an_http_client_limits_its_answers():
     makers = {"Session", "Github", "PipelineClient", "RequestsTransport", "new_client_from_config"}
     root = Path(reading.__file__).parent.parent
     for path in root.rglob("*.py"):
-        made = calls(path)
+        called = calls(path)
         names = {node.func.id for node in nodes(path) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
-        if ({attribute for _, attribute in made} | names) & makers or ("requests", "get") in made:
+        if ({attribute for _, attribute in called} | names) & makers or ("requests", "get") in called:
             assert (
-                made & {("response_limits", "install_limits"), ("web", "create_session")} or path.name == "artifact.py"
+                called & {("response_limits", "install_limits"), ("web", "create_session")}
+                or path.name == "artifact.py"
             ), path
 
 
@@ -298,7 +301,7 @@ def test_a_file_is_new_and_replaces_what_had_its_name(workspace):
         assert not (workspace / name).is_symlink()
         assert (workspace / name).read_text() == "text"
     assert (workspace / "other").read_text() == "kept"
-    assert {one.name for one in workspace.iterdir()} == {"other", "link", "fifo", "new"}
+    assert {path.name for path in workspace.iterdir()} == {"other", "link", "fifo", "new"}
 
 
 def test_a_written_file_has_the_mode_of_the_umask(workspace):
@@ -325,7 +328,7 @@ def test_links_that_lead_out_of_the_workspace_are_refused(workspace, link, absol
     with pytest.raises(InputError):
         writing.check_inside(workspace / "out", ("report.json",))
     assert (home / "report.json").read_text() == "kept"
-    assert sorted(one.name for one in home.iterdir()) == ["deep", "report.json"]
+    assert sorted(path.name for path in home.iterdir()) == ["deep", "report.json"]
 
 
 def test_a_chain_of_links_and_a_dangling_one_are_followed_to_their_end(workspace):
@@ -535,8 +538,11 @@ def test_without_a_way_that_we_know_there_is_none(text):
 
 @pytest.mark.parametrize("unit", ["a", 'a="', "a=", "a ", '"', "\\", "a,", 'a="\\', " ", "=", "Bearer a=b, "])
 def test_a_challenge_of_any_size_is_read_to_its_limit_alone(unit):
-    found = challenges.parse(["Bearer " + unit * 1_000_000])
-    assert sum(len(one.scheme) + sum(map(len, one.parameters)) for one in found) <= challenges.MAX_CHARACTERS
+    parsed = challenges.parse(["Bearer " + unit * 1_000_000])
+    assert (
+        sum(len(challenge.scheme) + sum(map(len, challenge.parameters)) for challenge in parsed)
+        <= challenges.MAX_CHARACTERS
+    )
 
 
 # Texts for people
@@ -548,7 +554,7 @@ def test_a_challenge_of_any_size_is_read_to_its_limit_alone(unit):
         *"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180e\u180f\u200b\u200d\u2060\u2800\u3164\ufe00\ufe0f\ufeff",
         *"\uffa0\U00016fe4\U0001d159\U000e0001\U000e0041\U000e0100\U000e01ef",
     ],
-    ids=lambda one: f"U+{ord(one):04X}",
+    ids=lambda character: f"U+{ord(character):04X}",
 )
 def test_what_shows_nothing_is_shown(invisible):
     for name in (f"open{invisible}ssl", f"openssl{invisible}", f"{invisible}openssl"):
@@ -592,8 +598,8 @@ def test_texts_of_the_worlds_languages_stay(text):
 def test_licences_of_every_age_are_matched(refused, says, counts):
     policy = model.parse(f"version: 1\nlicenses: {{refuse: ['{refused}']}}")
     for field in ("licenseConcluded", "licenseDeclared"):
-        found = forbidden_contents(policy, {"packages": [{"name": "a", field: says}]})
-        assert [one.by for one in found] == ([refused] if counts else [])
+        forbidden = forbidden_contents(policy, {"packages": [{"name": "a", field: says}]})
+        assert [content.by for content in forbidden] == ([refused] if counts else [])
 
 
 def test_an_identifier_that_nobody_knows_stands_for_itself():
@@ -635,8 +641,8 @@ def test_an_event_that_is_none_is_wrong_input(tmp_path, event):
 
 @pytest.mark.slow
 def test_a_dockerfile_of_continued_lines_is_no_hang():
-    (one,) = dockerfile_parser.parse_instructions("RUN a " + "\\\n" * 500_000 + "b")
-    assert one.keyword == "RUN"
+    (instruction,) = dockerfile_parser.parse_instructions("RUN a " + "\\\n" * 500_000 + "b")
+    assert instruction.keyword == "RUN"
 
 
 def test_what_ratify_says_is_no_hang():

@@ -24,28 +24,28 @@ ADDRESSES = re.compile(r"(?:href|src|srcset)=[\"']([^\"'\s]+)")
 @cache
 def tokens(page: Path) -> tuple[Token, ...]:
     blocks = MarkdownIt("gfm-like", {"linkify": False, "html": True}).parse(page.read_text())
-    return tuple(one for block in blocks for one in (block, *(block.children or ())))
+    return tuple(token for block in blocks for token in (block, *(block.children or ())))
 
 
 def links(page: Path) -> Iterator[str]:
-    for one in tokens(page):
-        if one.type in {"html_inline", "html_block"}:
-            yield from ADDRESSES.findall(one.content)
+    for token in tokens(page):
+        if token.type in {"html_inline", "html_block"}:
+            yield from ADDRESSES.findall(token.content)
         for name in ("href", "src"):
-            if address := one.attrGet(name):
+            if address := token.attrGet(name):
                 yield str(address)
 
 
 @cache
 def anchors(page: Path) -> set[str]:
     """The anchors that GitHub gives headings: lower case, no punctuation, dashes for blanks, numbered when taken."""
-    found: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     for heading, text in itertools.pairwise(tokens(page)):
         if heading.type == "heading_open":
-            shown = "".join(one.content for one in text.children or () if one.type in {"text", "code_inline"})
+            shown = "".join(token.content for token in text.children or () if token.type in {"text", "code_inline"})
             slug = re.sub(r"[^\w\- ]", "", shown.lower()).replace(" ", "-")
-            found[slug] = found.get(slug, -1) + 1
-    return {slug if not number else f"{slug}-{number}" for slug, last in found.items() for number in range(last + 1)}
+            numbers[slug] = numbers.get(slug, -1) + 1
+    return {slug if not number else f"{slug}-{number}" for slug, last in numbers.items() for number in range(last + 1)}
 
 
 @cache
@@ -59,11 +59,11 @@ def test_there_are_some():
     assert any("#" in link for _, link in relative())
 
 
-def test_every_link_leads_there():
-    assert [f"{page.relative_to(ROOT)}: {link}" for page, link in relative() if not _leads_there(page, link)] == []
+def test_every_link_leads_somewhere():
+    assert [f"{page.relative_to(ROOT)}: {link}" for page, link in relative() if not _leads_somewhere(page, link)] == []
 
 
-def _leads_there(page: Path, link: str) -> bool:
+def _leads_somewhere(page: Path, link: str) -> bool:
     path, _, anchor = link.partition("#")
     target = (page.parent / path).resolve() if path else page
     if not target.is_relative_to(ROOT) or not target.exists():
@@ -84,7 +84,7 @@ def _leads_there(page: Path, link: str) -> bool:
     ],
 )
 def test_a_link_that_leads_nowhere_is_noticed(link, leads):
-    assert _leads_there(ROOT / "CONTRIBUTING.md", link) is leads
+    assert _leads_somewhere(ROOT / "CONTRIBUTING.md", link) is leads
 
 
 def test_every_guide_is_reached_from_the_readme():
@@ -126,10 +126,10 @@ NAMED = [
 
 
 def test_every_file_that_is_named_to_developers_is_there():
-    def is_there(page: Path, name: str) -> bool:
+    def exists(page: Path, name: str) -> bool:
         return any((place / name).is_file() for place in (ROOT, ROOT / "s3c_actions", page.parent))
 
-    assert [f"{page.name}: {name}" for page, name in NAMED if not is_there(page, name)] == []
+    assert [f"{page.name}: {name}" for page, name in NAMED if not exists(page, name)] == []
 
 
 def test_files_are_named():

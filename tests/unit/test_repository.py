@@ -35,16 +35,16 @@ def test_a_form_for_issues_has_what_github_asks_for(path: Path) -> None:
     form = parse_yaml(path.read_text())
     assert form["name"]
     assert form["description"]
-    fields = [one for one in form["body"] if one["type"] != "markdown"]
-    assert len({one["id"] for one in fields}) == len(fields) > 0
-    assert all(one["attributes"]["label"] for one in fields)
-    assert {one["type"] for one in fields} <= {"input", "textarea", "dropdown", "checkboxes"}
-    assert any(one.get("validations", {}).get("required") for one in fields)
+    fields = [field for field in form["body"] if field["type"] != "markdown"]
+    assert len({field["id"] for field in fields}) == len(fields) > 0
+    assert all(field["attributes"]["label"] for field in fields)
+    assert {field["type"] for field in fields} <= {"input", "textarea", "dropdown", "checkboxes"}
+    assert any(field.get("validations", {}).get("required") for field in fields)
 
 
 def test_a_vulnerability_is_not_reported_in_public() -> None:
     config = parse_yaml((ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml").read_text())
-    assert [one["url"] for one in config["contact_links"]] == [
+    assert [link["url"] for link in config["contact_links"]] == [
         f"https://github.com/{REPOSITORY}/security/advisories/new"
     ]
 
@@ -76,21 +76,21 @@ def uses(node: object) -> list[str]:
     """Everything that a workflow or an action uses."""
     if isinstance(node, dict):
         own = [node["uses"]] if isinstance(node.get("uses"), str) else []
-        return own + [one for value in node.values() for one in uses(value)]
-    return [one for value in node for one in uses(value)] if isinstance(node, list) else []
+        return own + [reference for value in node.values() for reference in uses(value)]
+    return [reference for value in node for reference in uses(value)] if isinstance(node, list) else []
 
 
 @pytest.mark.parametrize("path", OWN, ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_we_use_is_this_commit_or_pinned(path: Path) -> None:
     """Whoever pins us by a commit has then pinned everything, and a fork runs its own code."""
-    for one in uses(parse_yaml(path.read_text())):
-        if one.startswith("$/"):
+    for reference in uses(parse_yaml(path.read_text())):
+        if reference.startswith("$/"):
             # The runner refuses `$/` without a path, and one with a version.
-            target = ROOT / one.removeprefix("$/")
-            assert target.is_file() or (target / "action.yml").is_file(), one
-        elif one != "./":
-            assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", one), f"{one} is not pinned by a commit"
-            assert not one.startswith(REPOSITORY), f"{one} is ours: $/"
+            target = ROOT / reference.removeprefix("$/")
+            assert target.is_file() or (target / "action.yml").is_file(), reference
+        elif reference != "./":
+            assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", reference), f"{reference} is not pinned by a commit"
+            assert not reference.startswith(REPOSITORY), f"{reference} is ours: $/"
 
 
 def test_the_root_action_itself_is_used_by_its_own_test_alone() -> None:

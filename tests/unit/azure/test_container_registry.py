@@ -1,4 +1,4 @@
-"""Which hosts are Azure's registries, who logs in to them and how, and what is told when they refuse."""
+"""Which hosts are Azure's registries, who logs in to them and how, and what the error names when they refuse."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ OIDC = {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://oidc.example/?x=1", "ACTIONS_ID
 
 @pytest.fixture
 def net(monkeypatch: pytest.MonkeyPatch) -> Network:
-    made = network(monkeypatch)
-    made.entra.resources.add("https://containerregistry.azure.net")
-    return made
+    net = network(monkeypatch)
+    net.entra.resources.add("https://containerregistry.azure.net")
+    return net
 
 
 def login(choose: Callable[[], Identity]) -> AzureLogin:
@@ -110,7 +110,10 @@ def test_a_token_goes_to_no_other_registry(net: Network, realm: str) -> None:
 
     net.sites.applications |= {host: registry, "evil.example": registry, "another.azurecr.io": registry}
     login(net.identity)(host)
-    assert {one.host for one in net.sites.requests if one.method == "POST"} == {host, "login.microsoftonline.com"}
+    assert {request.host for request in net.sites.requests if request.method == "POST"} == {
+        host,
+        "login.microsoftonline.com",
+    }
 
 
 def test_the_realm_of_a_region_may_be_the_registrys_own(net: Network) -> None:
@@ -133,7 +136,7 @@ def test_a_job_without_an_identity_pulls_as_nobody(environment: dict[str, str], 
     exchange = unidentified(environment)
     assert exchange(f"contoso.{domain}") is None
     assert exchange(f"contoso.{domain}") is None
-    # The registry lets nobody in: then it is told what the job lacks.
+    # The registry lets nobody in: the error names what the job lacks.
     with pytest.raises(InputError) as raised:
         exchange.refusal(f"contoso.{domain}", "team/app", False, "authentication required")
     assert (raised.value.field, raised.value.original) == (field, "authentication required")
@@ -191,8 +194,8 @@ def test_remedies_find_the_registry_by_its_login_server(net: Network, host: str)
         assert f"--role {role} --assignee {net.application.client} --scope" in refusal[1]
         assert LOOK_UP.format("id") in refusal[1]
         assert "acr show" not in refusal[1]
-    said = "client with IP '203.0.113.7' is not allowed access."
-    firewall = exchange.refusal(host, "team/app", False, said)
+    denial = "client with IP '203.0.113.7' is not allowed access."
+    firewall = exchange.refusal(host, "team/app", False, denial)
     assert firewall is not None
     assert LOOK_UP.format("name") in firewall[1]
     assert "acr show" not in firewall[1]

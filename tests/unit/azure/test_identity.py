@@ -1,4 +1,4 @@
-"""Which identity is chosen, and what is told when there is none."""
+"""Which identity is chosen, and what the error names when there is none."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_a_malformed_input_is_named(name: str, text: str) -> None:
     assert caught.value.field == name
 
 
-def test_an_error_that_nobody_knows_is_told_with_its_code() -> None:
+def test_an_error_that_nobody_knows_is_shown_with_its_code() -> None:
     now = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
     error = login_errors.translate_login_error("AADSTS999999: Something new.", LoginAttempt(), now)
     assert "AADSTS999999" in error.cause
@@ -178,12 +178,12 @@ def test_a_subject_that_is_not_of_githubs_default_template_has_no_form(subject: 
     assert login_errors.describe_subject_form(subject) == ""
 
 
-def test_a_clock_that_is_off_is_told() -> None:
+def test_a_clock_that_is_off_is_described() -> None:
     now = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-    said = "AADSTS700024: … Current time: 2026-11-24T11:30:00.1234567Z, assertion valid from …"
-    assert "30 minutes ahead of" in login_errors.describe_clock(said, now)
+    message = "AADSTS700024: … Current time: 2026-11-24T11:30:00.1234567Z, assertion valid from …"
+    assert "30 minutes ahead of" in login_errors.describe_clock(message, now)
     assert "3 hours behind" in login_errors.describe_skew(datetime(2026, 11, 24, 15, 0, tzinfo=UTC), now)
-    assert login_errors.describe_clock(said.replace("11:30", "11:59"), now) == ""
+    assert login_errors.describe_clock(message.replace("11:30", "11:59"), now) == ""
 
 
 def test_claims_of_what_is_no_token_are_empty() -> None:

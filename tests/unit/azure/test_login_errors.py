@@ -59,7 +59,7 @@ def test_a_mismatch_names_what_was_presented_and_both_commands(kind: str) -> Non
 
 
 @pytest.mark.parametrize(("kind", "value"), [("issuer", ISSUER), ("audience", AUDIENCE), ("subject", SUBJECT)])
-def test_what_the_message_names_is_told_although_the_token_is_not_known(kind: str, value: str) -> None:
+def test_what_the_message_names_is_shown_although_the_token_is_not_known(kind: str, value: str) -> None:
     error = translate(MISMATCHES[kind])
     assert value in error.what
     assert value in error.remedy

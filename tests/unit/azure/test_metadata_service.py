@@ -71,7 +71,7 @@ def test_another_machine_is_not_taken_for_azures(net: Network, other: str) -> No
     with pytest.raises(OutsideError, match="az login"):
         identity.choose(IdentitySettings(), {}, Secrets())
     assert sum(net.waits) < 5
-    assert all(one.path == "/metadata/instance" for one in net.sites.requests)
+    assert all(request.path == "/metadata/instance" for request in net.sites.requests)
 
 
 def test_nothing_answers(net: Network) -> None:

@@ -29,7 +29,7 @@ KUBECONFIG = b'{"users": [], "clusters": []}'
 
 @dataclass
 class Service:
-    """Fails as told before it answers."""
+    """Answers with each of `failures` before it gives its answer."""
 
     answer: Answer
     failures: list[Answer] = field(default_factory=list)
@@ -50,20 +50,20 @@ class Posting:
 
 
 def signing(net: Network, identity: Identity) -> Posting:
-    made = stand_in.Vault("kv-voting", net.entra, rights={net.application.object: stand_in.SIGNER})
-    version = made.add("signing", identity)
-    net.sites.applications[made.host] = made
-    vault = Vault(made.host, net.identity(), Silent())
+    key_vault = stand_in.Vault("kv-voting", net.entra, rights={net.application.object: stand_in.SIGNER})
+    version = key_vault.add("signing", identity)
+    net.sites.applications[key_vault.host] = key_vault
+    vault = Vault(key_vault.host, net.identity(), Silent())
     certificate = VaultCertificate(
-        vault=made.host,
+        vault=key_vault.host,
         name="signing",
         version=version.version,
-        key_id=f"{made.url}/keys/signing/{version.version}",
+        key_id=f"{key_vault.url}/keys/signing/{version.version}",
         chain=identity.chain,
     )
     return Posting(
         lambda: vault.sign(certificate, "ES256", bytes(32)),
-        made.failures,
+        key_vault.failures,
         lambda: len(net.asked(f"{version.version}/sign")),
     )
 
@@ -95,8 +95,8 @@ def net(monkeypatch: pytest.MonkeyPatch) -> Network:
 
 @pytest.fixture(params=[signing, logging_in, reaching])
 def posting(request: pytest.FixtureRequest, net: Network, identity: Identity) -> Posting:
-    made: Posting = request.param(net, identity)
-    return made
+    posting: Posting = request.param(net, identity)
+    return posting
 
 
 FAULTS = {
@@ -177,10 +177,10 @@ def test_a_name_that_leads_nowhere_is_given_up_soon(net: Network, identity: Iden
 
 
 def test_reading_a_certificate_waits_as_well(net: Network, identity: Identity) -> None:
-    made = stand_in.Vault("kv-voting", net.entra, rights={net.application.object: stand_in.SIGNER}, throttled=3)
-    made.add("signing", identity)
-    net.sites.applications[made.host] = made
-    assert Vault(made.host, net.identity(), Silent()).certificate("signing").chain == identity.chain
+    key_vault = stand_in.Vault("kv-voting", net.entra, rights={net.application.object: stand_in.SIGNER}, throttled=3)
+    key_vault.add("signing", identity)
+    net.sites.applications[key_vault.host] = key_vault
+    assert Vault(key_vault.host, net.identity(), Silent()).certificate("signing").chain == identity.chain
     assert len(net.waits) == 3
 
 

@@ -35,10 +35,10 @@ def net(monkeypatch: pytest.MonkeyPatch) -> Network:
 def read(
     net: Network, identity: Identity, stored: Sequence[x509.Certificate] = (), content_type: str = PEM, **options: bool
 ) -> tuple[x509.Certificate, ...]:
-    made = stand_in.Vault("kv-voting", net.entra, rights={net.application.object: stand_in.ALL})
-    made.add("signing", identity, stored=tuple(stored), content_type=content_type, **options)
-    net.sites.applications[made.host] = made
-    return Vault(made.host, net.identity(), Silent()).certificate("signing").chain
+    key_vault = stand_in.Vault("kv-voting", net.entra, rights={net.application.object: stand_in.ALL})
+    key_vault.add("signing", identity, stored=tuple(stored), content_type=content_type, **options)
+    net.sites.applications[key_vault.host] = key_vault
+    return Vault(key_vault.host, net.identity(), Silent()).certificate("signing").chain
 
 
 @pytest.mark.parametrize("content_type", [PEM, PKCS12])
@@ -87,14 +87,14 @@ def test_a_chain_ends_where_an_issuer_is_missing(
 
 def test_a_self_signed_certificate_stands_alone_and_its_secret_is_not_read(net: Network, identity: Identity) -> None:
     assert read(net, identity, (TOP, LEAF)) == (identity.certificate,)
-    assert not [one for one in net.sites.requests if one.path.startswith("/secrets")]
+    assert not [request for request in net.sites.requests if request.path.startswith("/secrets")]
 
 
 def test_the_secret_of_an_exportable_certificate_is_not_read(net: Network) -> None:
     with pytest.raises(InputError, match="exportable") as raised:
         read(net, SIGNING, exportable=True)
     assert raised.value.field == "vault-ca-certs"
-    assert not [one for one in net.sites.requests if one.path.startswith("/secrets")]
+    assert not [request for request in net.sites.requests if request.path.startswith("/secrets")]
 
 
 @pytest.mark.parametrize(
@@ -121,9 +121,9 @@ def test_a_secret_that_gives_no_issuers_is_named(
 def test_every_clouds_vault_signs(net: Network, identity: Identity, cloud: Cloud) -> None:
     net.sites.applications[cloud.authority] = net.entra
     net.entra.resources.add(f"https://{cloud.vaults}")
-    made = stand_in.Vault("kv-voting", net.entra, {net.application.object: stand_in.SIGNER}, domain=cloud.vaults)
-    made.add("signing", identity)
-    net.sites.applications[made.host] = made
+    key_vault = stand_in.Vault("kv-voting", net.entra, {net.application.object: stand_in.SIGNER}, domain=cloud.vaults)
+    key_vault.add("signing", identity)
+    net.sites.applications[key_vault.host] = key_vault
     vault = Vault(vault_host("kv-voting", cloud.vaults), net.identity(cloud=cloud), Silent())
     certificate = vault.certificate("signing")
     assert vault.sign(certificate, "ES256", bytes(32))

@@ -42,18 +42,18 @@ def test_every_file_that_is_wrong_is_named(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "text", "told"),
+    ("kind", "name", "text", "message"),
     [
         ("policy", "s3c-policy.yaml", EXCEPTION, "CVE-2023-45853 by security ended on 2020-01-31"),
         ("ignore-files", ".trivyignore", "CVE-2023-45853 exp:2020-01-31\n", "is reported again"),
     ],
 )
-def test_what_has_ended_is_told_and_fails_nothing(folder: Path, kind: str, name: str, text: str, told: str) -> None:
+def test_what_has_ended_is_named_and_fails_nothing(folder: Path, kind: str, name: str, text: str, message: str) -> None:
     (folder / name).write_text(text)
     code, printed = checked(kind, name)
     assert code == 0
     assert printed.startswith(f"{name}: ")
-    assert told in printed
+    assert message in printed
 
 
 def test_an_ignore_file_that_trivy_would_not_understand(folder: Path) -> None:

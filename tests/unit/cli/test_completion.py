@@ -14,7 +14,7 @@ from s3c_actions.options.command import COMMANDS, load
 def test_a_script_has_every_command_and_every_flag(shell) -> None:
     script = completion.script(shell)
     assert all(name in script for name in (*COMMANDS, *WORDS))
-    flags = {one.flag for name in COMMANDS for one in (*load(name).inputs, *COMMON_INPUTS)}
+    flags = {option.flag for name in COMMANDS for option in (*load(name).inputs, *COMMON_INPUTS)}
     assert {flag for flag in flags if flag.removeprefix("--") not in script} == set()
     assert "CRITICAL" in script, "the choices of --fail-on"
 

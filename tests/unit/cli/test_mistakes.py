@@ -1,4 +1,4 @@
-"""Mistakes people make: exit code 2, the field named, what to change said, and nothing left half done."""
+"""Mistakes people make: exit code 2, a message with the field and the change to make, and nothing left half done."""
 
 import os
 import re
@@ -143,22 +143,22 @@ def folder(alone, programs):
 def label(argv: tuple[str, ...], field: str) -> str:
     """How the message names an input that stands on a command line: by its flag, but for a bare argument."""
     inputs = load(argv[0]).inputs if argv[0] in COMMANDS else ()
-    return next((one.flag for one in inputs if one.name == field and not one.positional), field)
+    return next((option.flag for option in inputs if option.name == field and not option.positional), field)
 
 
-def there(folder: Path) -> set[str]:
-    return {str(one.relative_to(folder)) for one in folder.rglob("*")}
+def relative_paths(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
 @pytest.mark.parametrize(("argv", "field", "remedy"), CASES, ids=[" ".join(argv) for argv, _, _ in CASES])
 def test_a_mistake(argv, field, remedy, folder):
-    before = there(folder)
-    code, said = ended(argv, folder)
-    assert code == Exit.WRONG_INPUT, said
-    assert re.search(rf"^s3c ?[a-z ]*: {re.escape(label(argv, field))}: ", said, re.MULTILINE), said
-    assert remedy in said
-    assert "Traceback" not in said
-    assert there(folder) - before <= {"s3c-out", "s3c-out/result.json", "s3c-out/summary.md"}
+    before = relative_paths(folder)
+    code, output = ended(argv, folder)
+    assert code == Exit.WRONG_INPUT, output
+    assert re.search(rf"^s3c ?[a-z ]*: {re.escape(label(argv, field))}: ", output, re.MULTILINE), output
+    assert remedy in output
+    assert "Traceback" not in output
+    assert relative_paths(folder) - before <= {"s3c-out", "s3c-out/result.json", "s3c-out/summary.md"}
 
 
 @pytest.mark.parametrize(
@@ -171,9 +171,9 @@ def test_a_mistake(argv, field, remedy, folder):
     ],
 )
 def test_a_mistake_in_the_environment(variable, value, field, folder):
-    code, said = ended(("scan", IMAGE), folder, **{variable: value})
-    assert code == Exit.WRONG_INPUT, said
-    assert f"s3c scan: {field}: " in said
+    code, output = ended(("scan", IMAGE), folder, **{variable: value})
+    assert code == Exit.WRONG_INPUT, output
+    assert f"s3c scan: {field}: " in output
 
 
 @pytest.mark.parametrize(
@@ -185,26 +185,26 @@ def test_a_mistake_in_the_environment(variable, value, field, folder):
         (("refresh", PINNED, "--issue"), "`issues: write`"),
     ],
 )
-def test_without_a_token_the_permissions_it_needs_are_told(argv, needed, folder):
-    code, said = ended(argv, folder, GITHUB_TOKEN="")
-    assert code == Exit.WRONG_INPUT, said
-    assert "github-token-file: this input is required." in said
-    assert f"The token needs {needed}." in said
+def test_without_a_token_the_permissions_it_needs_are_named(argv, needed, folder):
+    code, output = ended(argv, folder, GITHUB_TOKEN="")
+    assert code == Exit.WRONG_INPUT, output
+    assert "github-token-file: this input is required." in output
+    assert f"The token needs {needed}." in output
 
 
 @pytest.mark.parametrize("variable", ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"])
 def test_a_file_of_the_runner_that_cannot_be_written_is_named(variable, folder):
-    code, said = ended(("scan", IMAGE), folder, GITHUB_ACTIONS="true", **{variable: "/nonexistent/file"})
+    code, output = ended(("scan", IMAGE), folder, GITHUB_ACTIONS="true", **{variable: "/nonexistent/file"})
     assert code == Exit.OUTSIDE_FAILED, "the registry that does not answer is graver"
-    assert f"s3c scan: {variable}: the runner's file /nonexistent/file" in said
+    assert f"s3c scan: {variable}: the runner's file /nonexistent/file" in output
 
 
 def test_a_file_where_the_reports_of_an_image_go(folder):
     (folder / "s3c-out").mkdir()
     (folder / "s3c-out" / "voting-app").touch()
-    code, said = ended(("scan", IMAGE), folder)
-    assert code == Exit.WRONG_INPUT, said
-    assert "s3c scan: --output-dir: s3c-out/voting-app" in said
+    code, output = ended(("scan", IMAGE), folder)
+    assert code == Exit.WRONG_INPUT, output
+    assert "s3c scan: --output-dir: s3c-out/voting-app" in output
 
 
 def test_a_working_folder_that_was_removed(folder):
@@ -212,20 +212,20 @@ def test_a_working_folder_that_was_removed(folder):
     gone.mkdir()
     os.chdir(gone)
     gone.rmdir()
-    code, said = ended(("scan", IMAGE), folder)
+    code, output = ended(("scan", IMAGE), folder)
     os.chdir(folder)
-    assert code == Exit.WRONG_INPUT, said
-    assert "s3c scan: working folder: it was removed." in said
+    assert code == Exit.WRONG_INPUT, output
+    assert "s3c scan: working folder: it was removed." in output
 
 
 @pytest.mark.parametrize(
-    ("manifests", "said"), [("-", "there are no manifests"), ("text.yaml", "no Kubernetes object")]
+    ("manifests", "message"), [("-", "there are no manifests"), ("text.yaml", "no Kubernetes object")]
 )
-def test_standard_input_that_is_closed_is_empty(manifests, said, folder, monkeypatch, capsys):
+def test_standard_input_that_is_closed_is_empty(manifests, message, folder, monkeypatch, capsys):
     monkeypatch.setattr(signal, "signal", lambda *_handler: None)
     monkeypatch.setattr(sys, "stdin", None)
     assert main.main(["deploy", manifests, "--render-only"]) == Exit.WRONG_INPUT
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_output_that_nobody_reads_is_no_verdict(folder, monkeypatch):
@@ -283,5 +283,5 @@ def test_output_that_cannot_be_written_is_no_verdict(folder, monkeypatch, capfd)
 )
 def test_a_variable_that_asks_a_step_to_attach_is_rejected(folder, command, name, text, rejected) -> None:
     """One that only names the key may be there for `sign`, which another step of the job runs."""
-    code, said = ended((command, IMAGE), folder, **{f"S3C_{name}": text})
-    assert ("is not an input of" in said, code == Exit.WRONG_INPUT) == (rejected, rejected), said
+    code, output = ended((command, IMAGE), folder, **{f"S3C_{name}": text})
+    assert ("is not an input of" in output, code == Exit.WRONG_INPUT) == (rejected, rejected), output

@@ -75,9 +75,9 @@ def run(monkeypatch, tmp_path):
         ran = Ran(0, "", "", tmp_path)
 
         def do(options: Inputs, context: Context) -> Outcome:
-            ran.given = {one.name: getattr(options, one.attribute) for one in Inputs.inputs()}
+            ran.given = {option.name: getattr(options, option.attribute) for option in Inputs.inputs()}
             ran.context = context
-            (context.temp / "there").touch()
+            (context.temp / "scratch").touch()
             if isinstance(outcome, BaseException):
                 raise outcome
             return outcome or samples.outcome(samples.chained(), command="scan")
@@ -113,16 +113,16 @@ def runner(tmp_path) -> dict[str, str]:
 
 def outputs_of(path: Path) -> dict[str, str]:
     """As the runner reads the file (FileCommandManager.cs): name<<DELIMITER, lines, DELIMITER."""
-    found, lines = {}, iter(path.read_text().splitlines())
+    outputs, lines = {}, iter(path.read_text().splitlines())
     for line in lines:
         name, _, delimiter = line.partition("<<")
         assert delimiter, line
         value = []
         while (part := next(lines)) != delimiter:
             value.append(part)
-        assert name not in found
-        found[name] = "\n".join(value)
-    return found
+        assert name not in outputs
+        outputs[name] = "\n".join(value)
+    return outputs
 
 
 def test_flags_and_bare_arguments_in_any_order(run) -> None:
@@ -168,7 +168,7 @@ def test_another_tools_name_is_understood_with_a_notice(run, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
         ([], "image: this input is required."),
         (["--only-fixed", "true", "a"], "only-fixed: 'true' stands behind --only-fixed, which takes no value there"),
@@ -185,17 +185,17 @@ def test_another_tools_name_is_understood_with_a_notice(run, tmp_path) -> None:
         (["a", "-x"], "-x is not a flag"),
     ],
 )
-def test_wrong_input_is_named(run, argv, said) -> None:
+def test_wrong_input_is_named(run, argv, message) -> None:
     ran = run(*argv)
     assert ran.code == Exit.WRONG_INPUT
-    assert said in ran.err
+    assert message in ran.err
     assert ran.err.startswith("s3c scan: ")
     assert "exit 2)" in ran.err
     assert "hunter2" not in ran.err
     assert ran.context is None
 
 
-def test_an_unknown_command_is_told_with_a_suggestion(run) -> None:
+def test_an_unknown_command_is_named_with_a_suggestion(run) -> None:
     ran = run(name="scna")
     assert ran.code == Exit.WRONG_INPUT
     assert "'scna' is not a command of s3c.\n  Did you mean `s3c scan`?" in ran.err
@@ -204,8 +204,8 @@ def test_an_unknown_command_is_told_with_a_suggestion(run) -> None:
 def test_help_names_every_input(run) -> None:
     ran = run("--help")
     assert ran.code == Exit.DONE
-    for one in Inputs.inputs():
-        assert one.flag in ran.out or one.name.upper() in ran.out
+    for option in Inputs.inputs():
+        assert option.flag in ran.out or option.name.upper() in ran.out
     assert "--registry-password-file FILE" in ran.out
     assert "100 % fixable" in ran.out
     assert "image-ref" not in ran.out
@@ -263,7 +263,7 @@ def test_results_are_written_before_an_exit_code_other_than_0(run) -> None:
     assert (ran.folder / "s3c-out" / "summary.md").read_text()
 
 
-def test_a_bug_while_it_is_told_is_a_bug_and_no_verdict(run, monkeypatch) -> None:
+def test_a_bug_while_the_result_is_rendered_is_a_bug_and_no_verdict(run, monkeypatch) -> None:
     def broken(*_: object) -> str:
         raise NameError("bug")
 
@@ -319,7 +319,7 @@ def test_a_link_out_of_the_workspace_is_refused_before_anything_is_done(run, tmp
     assert ran.code == Exit.WRONG_INPUT
     assert "leads out of the workspace" in ran.err
     assert ran.given == {}
-    assert {one.name: one.read_text() for one in home.iterdir()} == {"kept": "kept"}
+    assert {path.name: path.read_text() for path in home.iterdir()} == {"kept": "kept"}
 
 
 def test_a_link_that_comes_between_two_runs_is_refused(run, tmp_path) -> None:
@@ -440,10 +440,10 @@ def test_an_answer_is_printed_and_nothing_else(run) -> None:
 def test_a_step_of_a_workflow(run, runner, tmp_path) -> None:
     ran = run(environment=runner)
     assert ran.code == Exit.DONE
-    found = outputs_of(tmp_path / "output")
-    assert found["digest"] == samples.PATCHED
-    assert found["verdict"] == "passed"
-    assert "sarif-folder" not in found
+    outputs = outputs_of(tmp_path / "output")
+    assert outputs["digest"] == samples.PATCHED
+    assert outputs["verdict"] == "passed"
+    assert "sarif-folder" not in outputs
     written = (tmp_path / "s3c-out" / "summary.md").read_text()
     shown = (tmp_path / "summary").read_text()
     # The file lies beside the pages, and links to them; what GitHub shows does not.
@@ -462,7 +462,7 @@ def test_sarif_of_the_last_scan_is_laid_out_for_the_upload(run, runner, tmp_path
     run(environment=runner)
     folder = Path(outputs_of(tmp_path / "output")["sarif-folder"])
     # GitHub would make an open alert of a suppressed result.
-    assert [json.loads(one.read_text()) for one in folder.iterdir()] == [
+    assert [json.loads(path.read_text()) for path in folder.iterdir()] == [
         {"runs": [{"results": [{"ruleId": "out/after"}]}]}
     ]
     runner["S3C_UPLOAD_SARIF"] = "perhaps"
@@ -470,24 +470,24 @@ def test_sarif_of_the_last_scan_is_laid_out_for_the_upload(run, runner, tmp_path
 
 
 def test_the_pages_of_stories_are_laid_out_to_be_kept(run, runner, tmp_path) -> None:
-    told = []
+    images = []
     for name in ("app", "db"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "trace.html").write_text(name)
         trace = TraceResult(reference="", story=stories.patched(), files={"trace": tmp_path / name / "trace.html"})
-        told.append(replace(samples.chained(), image=f"{name}:1", trace=trace))
+        images.append(replace(samples.chained(), image=f"{name}:1", trace=trace))
     names = []
     for job in ("build", "build", "other"):
         (tmp_path / "output").write_text("")
-        run(outcome=samples.outcome(*told, samples.refused()), environment=runner | {"GITHUB_JOB": job})
-        found = outputs_of(tmp_path / "output")
-        kept = {one.name: one.read_text() for one in Path(found["trace-folder"]).iterdir()}
+        run(outcome=samples.outcome(*images, samples.refused()), environment=runner | {"GITHUB_JOB": job})
+        outputs = outputs_of(tmp_path / "output")
+        kept = {path.name: path.read_text() for path in Path(outputs["trace-folder"]).iterdir()}
         assert set(kept) == {"app.html", "db.html"}
         # What is kept is the page without links: nothing lies beside it.
         for name, page in kept.items():
             assert page == story_page.render(stories.patched()).decode()
             assert 'class="related"' in (tmp_path / name.removesuffix(".html") / "trace.html").read_text()
-        names.append(found["trace-artifact"])
+        names.append(outputs["trace-artifact"])
     assert re.fullmatch("s3c-trace-app-[0-9a-f]{8}", names[0])
     assert (names[0] == names[1], names[0] == names[2]) == (True, False)
 
@@ -504,7 +504,7 @@ def test_every_platforms_sarif_is_uploaded(run, runner, tmp_path) -> None:
     after = replace(whole, files=parts[0].files, parts=parts)
     run("a:1", outcome=samples.outcome(replace(image, patch=replace(image.patch, after=after))), environment=runner)
     folder = Path(outputs_of(tmp_path / "output")["sarif-folder"])
-    assert [json.loads(one.read_text())["runs"][0]["results"][0]["ruleId"] for one in sorted(folder.iterdir())] == [
+    assert [json.loads(path.read_text())["runs"][0]["results"][0]["ruleId"] for path in sorted(folder.iterdir())] == [
         "amd64",
         "arm64",
     ]
@@ -530,17 +530,17 @@ def test_hostile_text_through_a_step(run, runner, tmp_path, text) -> None:
     acted = [line for line in commands(ran.out) if not line.startswith("::stop-commands::")]
     tables = ["::group::✔", "::endgroup::", "::group::✘", "::endgroup::"]
     assert [line.partition(" ")[0] for line in acted] == [*tables, "::error", "::error"]
-    found = outputs_of(tmp_path / "output")
-    assert json.loads(found["digest"]) == [samples.PATCHED, samples.DIGEST, None]
-    assert found["verdict"] == "failed"
+    outputs = outputs_of(tmp_path / "output")
+    assert json.loads(outputs["digest"]) == [samples.PATCHED, samples.DIGEST, None]
+    assert outputs["verdict"] == "failed"
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param(one, marks=[pytest.mark.slow] if len(one) > 100_000 else [])
-        for one in HOSTILE.values()
-        if one.strip() and "\x00" not in one
+        pytest.param(text, marks=[pytest.mark.slow] if len(text) > 100_000 else [])
+        for text in HOSTILE.values()
+        if text.strip() and "\x00" not in text
     ],
     ids=lambda t: t[:12],
 )
@@ -562,9 +562,9 @@ def test_a_summary_is_cut_at_whole_lines_within_the_limit(tmp_path) -> None:
     append_summary(
         "<details>\n\n| a | b |\n|---|---|\n" + row * 80_000 + "</details>\n", {"GITHUB_STEP_SUMMARY": str(path)}
     )
-    said = path.read_text()[1000:]
+    appended = path.read_text()[1000:]
     assert SUMMARY_BYTES - 5000 < path.stat().st_size < SUMMARY_BYTES
-    rows, _, ending = said.rpartition(row)
+    rows, _, ending = appended.rpartition(row)
     assert ending.split() == ["</details>", *["_Cut", "here:", "the", "rest", "is", "in", "the", "summary", "file._"]]
     assert set(rows.splitlines()[5:]) == {row.strip()}
     append_summary("one more", {"GITHUB_STEP_SUMMARY": str(path)})

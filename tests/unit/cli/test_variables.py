@@ -61,9 +61,9 @@ def test_no_command_minds_the_inputs_of_the_others(command) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_refuses_before_it_does_anything(command, alone) -> None:
     before = {*alone.rglob("*")}
-    code, said = bare.ended((command,), alone, S3C_FAILON="HIGH")
-    assert code == Exit.WRONG_INPUT, said
-    assert f"s3c {command}: S3C_FAILON: no command has an input of this variable." in said
+    code, output = bare.ended((command,), alone, S3C_FAILON="HIGH")
+    assert code == Exit.WRONG_INPUT, output
+    assert f"s3c {command}: S3C_FAILON: no command has an input of this variable." in output
     assert {*alone.rglob("*")} == before
 
 

@@ -11,7 +11,7 @@ from s3c_actions.core.errors import Exit, InputError
 from s3c_actions.options.command import COMMANDS, load
 
 
-def said(*argv: str) -> tuple[int, str, str]:
+def run_word(*argv: str) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
     return words.run(argv, {}, out, err), out.getvalue(), err.getvalue()
 
@@ -53,7 +53,7 @@ def test_help_of_a_command_is_its_long_help_text_and_h_the_short_one(name, dispa
 
 @pytest.mark.parametrize("word", ["version", "completion"])
 def test_help_of_a_word_says_what_it_does(word) -> None:
-    code, out, _ = said("help", word)
+    code, out, _ = run_word("help", word)
     assert (code, parser.WORDS[word] in out) == (Exit.DONE, True)
 
 
@@ -106,13 +106,13 @@ def _family(monkeypatch):
 @pytest.mark.usefixtures("_family")
 @pytest.mark.parametrize("argv", [("help", "more", "scan"), ("more", "scan", "--help"), ("--help", "more", "scan")])
 def test_help_of_a_command_of_two_words(argv) -> None:
-    assert said(*argv) == (Exit.DONE, help_text.command_help(load("scan")), "")
+    assert run_word(*argv) == (Exit.DONE, help_text.command_help(load("scan")), "")
 
 
 @pytest.mark.usefixtures("_family")
 @pytest.mark.parametrize("argv", [("help", "more"), ("more", "-h"), ("more", "--help")])
 def test_help_of_the_first_word_lists_its_commands(argv) -> None:
-    code, out, _ = said(*argv)
+    code, out, _ = run_word(*argv)
     assert (code, "more scan  Find." in out, "gate" in out) == (Exit.DONE, True, False)
 
 
@@ -126,7 +126,7 @@ def test_help_of_the_first_word_lists_its_commands(argv) -> None:
     ],
 )
 def test_a_wrong_second_word_says_which_there_are(argv, problem, remedy) -> None:
-    code, out, err = said(*argv)
+    code, out, err = run_word(*argv)
     assert (code, out) == (Exit.WRONG_INPUT, "")
     assert problem in err
     assert remedy in err

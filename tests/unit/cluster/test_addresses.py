@@ -223,7 +223,7 @@ def test_a_listener_that_does_not_admit_the_route_gives_it_no_address(allowed, i
     assert find(api, document) == (f"{'https' if is_served else 'http'}://app.example", ())
 
 
-def test_the_first_gateway_that_is_ready_counts_and_the_others_are_told():
+def test_the_first_gateway_that_is_ready_counts_and_the_others_are_reported():
     other = gateway(name="inside", status={"addresses": []})
     document = route(parent("inside"), parent("gone"), parent())
     url, warnings = find(Api(document, gateway(), other), document)
@@ -242,7 +242,7 @@ def test_the_first_gateway_that_is_ready_counts_and_the_others_are_told():
         ("example.com/Other", ""),
     ],
 )
-def test_a_route_that_is_not_accepted_is_told_with_its_reason(reason, remedy):
+def test_a_route_that_is_not_accepted_is_reported_with_its_reason(reason, remedy):
     clock = Clock()
     document = route(parents=answered(reason))
     url, (warning,) = find(Api(document, gateway()), document, clock=clock)
@@ -325,13 +325,13 @@ def test_a_gateway_without_a_route_has_an_address():
     assert find(Api(own), own) == ("http://app.example", ())
 
 
-def test_a_gateway_beside_its_route_is_not_told_twice():
+def test_a_gateway_beside_its_route_is_not_reported_twice():
     own, document = gateway(status={"addresses": []}), route()
     assert len(find(Api(own, document), own, document)[1]) == 1
     assert find(Api(gateway(), document), gateway(), document) == ("http://20.1.2.3", ())
 
 
-def test_a_gateway_that_may_not_be_read_is_told_with_the_role_that_is_missing():
+def test_a_gateway_that_may_not_be_read_is_reported_with_the_role_that_is_missing():
     document = route()
     url, (warning,) = find(Api(document, gateway(), denied=("gateways",)), document)
     assert not url
@@ -388,7 +388,7 @@ def test_services_and_ingresses(document, expected):
     assert find(Api(document), document) == (expected, ())
 
 
-def test_a_load_balancer_that_is_pending_is_waited_for_and_then_told_with_its_last_warning():
+def test_a_load_balancer_that_is_pending_is_waited_for_and_then_reported_with_its_last_warning():
     document = service(points=())
     event = {
         "apiVersion": "v1",
@@ -434,7 +434,7 @@ def test_what_exposes_nothing_is_not_asked_about():
     assert addresses.exposing_targets([change_of(route(), "pruned")]) == []
 
 
-def test_an_object_that_is_gone_is_told():
+def test_an_object_that_is_gone_is_reported():
     assert "was deleted" in find(Api(), service())[1][0]
 
 

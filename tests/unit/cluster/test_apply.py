@@ -82,7 +82,10 @@ def test_a_kind_that_is_defined_in_the_set_is_known_as_such() -> None:
     api = Api({"/apis/apiextensions.k8s.io/v1": kinds(("CustomResourceDefinition", "customresourcedefinitions"))})
     widget = {"apiVersion": "example.test/v1", "kind": "Widget", "metadata": {"name": "w"}}
     planned = apply.plan_targets([(widget, "m.yaml"), (CRD, "m.yaml")], api, "shop")
-    assert [(one.kind, one.undefined) for one in planned] == [("CustomResourceDefinition", False), ("Widget", True)]
+    assert [(target.kind, target.undefined) for target in planned] == [
+        ("CustomResourceDefinition", False),
+        ("Widget", True),
+    ]
     assert planned[1].resource.url(planned[1].namespace, "w") == "/apis/example.test/v1/namespaces/shop/widgets/w"
     for other in ({**widget, "apiVersion": "example.test/v0"}, {**widget, "kind": "Gadget"}):
         with pytest.raises(InputError, match="the cluster knows no"):
@@ -180,9 +183,11 @@ def test_a_job_that_is_gone_is_read_from_its_events() -> None:
     change = ObjectChange(target=job, action="created", before=None, after={"metadata": {"uid": "u"}})
     events = "/api/v1/namespaces/shop/events"
 
-    def wait(answer: Any, one: ObjectChange = change) -> None:
+    def wait(answer: Any, changed_object: ObjectChange = change) -> None:
         noted: list[str] = []
-        rollout.wait_for_rollout(Api({events: answer}), [one], timeout=5, note=noted.append, sleep=lambda _: None)
+        rollout.wait_for_rollout(
+            Api({events: answer}), [changed_object], timeout=5, note=noted.append, sleep=lambda _: None
+        )
         assert noted == ["Job shop/x: complete, and removed by its TTL"]
 
     wait([event("Started"), event("Completed")])

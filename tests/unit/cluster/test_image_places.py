@@ -20,21 +20,21 @@ IMAGES = dict(zip(image_places.PLACES, (A, B, C, D), strict=True))
 
 def spec(images: dict[image_places.ImagePlace, str]) -> dict[str, Any]:
     """A Pod's `spec` with an image in each of these places."""
-    made: dict[str, Any] = {"containers": []}
+    pod_spec: dict[str, Any] = {"containers": []}
     for number, (place, image) in enumerate(images.items()):
         item: Any = image
         for step in reversed(place.path):
             item = {step: item}
-        made.setdefault(place.field, []).append({"name": f"n{number}", **item})
-    return made
+        pod_spec.setdefault(place.field, []).append({"name": f"n{number}", **item})
+    return pod_spec
 
 
-def workload(one: image_places.Workload, pod: dict[str, Any]) -> dict[str, Any]:
-    made: Any = pod
-    for step in reversed(one.template):
-        made = {step: made}
-    version = f"{one.group}/{one.version}" if one.group else one.version
-    return {"apiVersion": version, "kind": one.kind, "metadata": {"name": "x"}, **made}
+def workload_document(workload: image_places.Workload, pod: dict[str, Any]) -> dict[str, Any]:
+    nested: Any = pod
+    for step in reversed(workload.template):
+        nested = {step: nested}
+    version = f"{workload.group}/{workload.version}" if workload.group else workload.version
+    return {"apiVersion": version, "kind": workload.kind, "metadata": {"name": "x"}, **nested}
 
 
 def template() -> tuple[dict[str, Any], str]:
@@ -46,16 +46,16 @@ def template() -> tuple[dict[str, Any], str]:
 
 def test_the_template_of_the_gate_looks_at_every_place_and_every_template():
     _, rego = template()
-    found = re.search(r"^fields := (\[.*\])$", rego, re.MULTILINE)
-    assert found
-    assert set(json.loads(found[1])) == {one.field for one in image_places.PLACES if one.path == ("image",)}
-    for one in image_places.PLACES:
-        if one.path != ("image",):
-            holder = f"pods[_].{one.field}[_]"
+    match = re.search(r"^fields := (\[.*\])$", rego, re.MULTILINE)
+    assert match
+    assert set(json.loads(match[1])) == {place.field for place in image_places.PLACES if place.path == ("image",)}
+    for place in image_places.PLACES:
+        if place.path != ("image",):
+            holder = f"pods[_].{place.field}[_]"
             assert f"volume := {holder}\n" in rego
-            assert f"image := volume.{'.'.join(one.path)}\n" in rego
-            assert f'["{one.field}", image] | image := spec.{one.field}[_].{".".join(one.path)}' in rego
-    looked = {tuple(one.split(".")) for one in re.findall(r"pod := reviewed\.([\w.]+)$", rego, re.MULTILINE)}
+            assert f"image := volume.{'.'.join(place.path)}\n" in rego
+            assert f'["{place.field}", image] | image := spec.{place.field}[_].{".".join(place.path)}' in rego
+    looked = {tuple(path.split(".")) for path in re.findall(r"pod := reviewed\.([\w.]+)$", rego, re.MULTILINE)}
     assert looked == set(image_places.TEMPLATE_PATHS)
 
 
@@ -63,30 +63,30 @@ def test_the_constraint_matches_every_workload_by_its_group():
     (constraint,) = parse_objects((gate_manifests.MANIFESTS / "gatekeeper" / "constraint.yaml").read_text(), "x")
     matched = {
         (group, kind)
-        for one in constraint["spec"]["match"]["kinds"]
-        for group in one["apiGroups"]
-        for kind in one["kinds"]
+        for rule in constraint["spec"]["match"]["kinds"]
+        for group in rule["apiGroups"]
+        for kind in rule["kinds"]
     }
-    assert matched == {(one.group, one.kind) for one in image_places.WORKLOADS}
+    assert matched == {(workload.group, workload.kind) for workload in image_places.WORKLOADS}
 
 
-@pytest.mark.parametrize("one", image_places.WORKLOADS, ids=lambda one: one.kind)
-def test_a_manifest_is_rewritten_in_every_place_of_every_workload(one):
-    document = workload(one, spec(IMAGES))
+@pytest.mark.parametrize("workload", image_places.WORKLOADS, ids=lambda workload: workload.kind)
+def test_a_manifest_is_rewritten_in_every_place_of_every_workload(workload):
+    document = workload_document(workload, spec(IMAGES))
     parsed = manifests.parse(json.dumps(document), source="x.json")
     assert sorted(use.image for use in parsed.uses) == [A, B, C, D]
     (written,) = parse_objects(parsed.rewritten({D: "registry.test/new@sha256:" + 64 * "e"}), "x.json")
     assert json.dumps(written) == json.dumps(document).replace(D, "registry.test/new@sha256:" + 64 * "e")
     assert image_places.creates_pods(document)
-    assert image_places.is_built_in(one.group, one.kind)
+    assert image_places.is_built_in(workload.group, workload.kind)
 
 
 def test_an_image_volume_without_a_reference_is_refused_and_other_volumes_are_none():
     pod = spec({image_places.CONTAINERS: A}) | {"volumes": [{"name": "v", "image": {"pullPolicy": "Always"}}]}
     with pytest.raises(InputError, match="Pod x, image volume v has no image"):
-        manifests.parse(json.dumps(workload(image_places.WORKLOADS[0], pod)), source="x.json")
+        manifests.parse(json.dumps(workload_document(image_places.WORKLOADS[0], pod)), source="x.json")
     pod["volumes"] = [{"name": "v", "emptyDir": {}}, {"name": "w", "image": None}]
-    (use,) = manifests.parse(json.dumps(workload(image_places.WORKLOADS[0], pod)), source="x.json").uses
+    (use,) = manifests.parse(json.dumps(workload_document(image_places.WORKLOADS[0], pod)), source="x.json").uses
     assert use.image == A
 
 
@@ -144,8 +144,8 @@ def test_what_runs_is_listed_from_every_place():
     assert ("registry.test/d:1", False) in deployed._images(pod)
 
 
-@pytest.mark.parametrize("place", image_places.PLACES, ids=lambda one: one.noun)
+@pytest.mark.parametrize("place", image_places.PLACES, ids=lambda place: place.noun)
 def test_a_pod_of_the_proof_has_its_image_in_the_place_that_is_tried(place):
-    made = proof.probe_pod([A], place, B)["spec"]
-    assert sorted(one.image for one in image_places.pod_images(made)) == [A, B]
-    assert B in {one.image for one in image_places.pod_images({place.field: made[place.field]})}
+    pod_spec = proof.probe_pod([A], place, B)["spec"]
+    assert sorted(pod_image.image for pod_image in image_places.pod_images(pod_spec)) == [A, B]
+    assert B in {pod_image.image for pod_image in image_places.pod_images({place.field: pod_spec[place.field]})}

@@ -13,8 +13,8 @@ PINNED = f"localhost:5000/app@{DIGEST}"
 
 
 def chosen(image: str, *given: str) -> str:
-    one = images.find_replacement(image, [images.Replacement.parse(text) for text in given])
-    return str(one.image) if one else ""
+    replacement = images.find_replacement(image, [images.Replacement.parse(text) for text in given])
+    return str(replacement.image) if replacement else ""
 
 
 @pytest.mark.parametrize(

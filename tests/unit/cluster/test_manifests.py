@@ -43,14 +43,14 @@ KINDS = {
 }
 
 
-def found(text: str) -> manifests.ManifestFile:
+def parse(text: str) -> manifests.ManifestFile:
     return manifests.parse(text, source="app.yaml")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_that_makes_pods(kind):
     text = KINDS[kind]
-    manifest = found(text)
+    manifest = parse(text)
     assert [(use.kind, use.name, use.container, use.image) for use in manifest.uses] == [
         (kind, "x", "web", "registry.example:5000/app:1.4")
     ]
@@ -70,7 +70,7 @@ spec:
   ephemeralContainers: [{name: c, image: debug:1}]
   volumes: [{name: d, image: {reference: data:1}}, {name: e, emptyDir: {}}]
 """
-    assert [(use.container, use.image, use.namespace) for use in found(text).uses] == [
+    assert [(use.container, use.image, use.namespace) for use in parse(text).uses] == [
         ("a", "init:1", "shop"),
         ("b", "main:1", "shop"),
         ("c", "debug:1", "shop"),
@@ -81,8 +81,8 @@ spec:
 def test_lists_and_several_documents():
     items = "".join(f"- {line}" if not n else f"  {line}" for n, line in enumerate(KINDS["Pod"].splitlines(True)))
     text = f"# first\n---\n{KINDS['Job']}---\n# nothing here\n---\napiVersion: v1\nkind: List\nitems:\n{items}...\n"
-    assert [use.kind for use in found(text).uses] == ["Job", "Pod"]
-    assert [one["kind"] for one in manifests.parse_objects(text, "app.yaml")] == ["Job", "Pod"]
+    assert [use.kind for use in parse(text).uses] == ["Job", "Pod"]
+    assert [document["kind"] for document in manifests.parse_objects(text, "app.yaml")] == ["Job", "Pod"]
 
 
 ODD = """\
@@ -108,21 +108,23 @@ spec:\r
 def test_everything_else_stays_as_it_was():
     text = ODD % "apiVersion: v1"
     new = f"acr.example/app@{DIGEST}"
-    after = found(text).rewritten({"app:1": new})
+    after = parse(text).rewritten({"app:1": new})
     changed = [(old, now) for old, now in zip(text.splitlines(True), after.splitlines(True), strict=True) if old != now]
     assert changed == [
         (old, old.replace(was, new))
-        for old, was in zip([one[0] for one in changed], ["app:1", "*name", "app:1", "app:1", "app:1"], strict=True)
+        for old, was in zip(
+            [change[0] for change in changed], ["app:1", "*name", "app:1", "app:1", "app:1"], strict=True
+        )
     ]
     (document,) = manifests.parse_objects(after, "app.yaml")
-    assert {one["image"] for one in document["spec"]["containers"]} == {new}
+    assert {container["image"] for container in document["spec"]["containers"]} == {new}
     assert document["x-name"] == "app:1", "what an alias stands for elsewhere is not changed"
     assert after.startswith("# A comment with image: app:1\r\n")
 
 
 def test_a_byte_order_mark_and_line_ends_survive():
     text = "\ufeff" + KINDS["Pod"].replace("\n", "\r\n")
-    manifest = found(text)
+    manifest = parse(text)
     assert manifest.mark + manifest.rewritten({}) == text
     assert manifest.mark + manifest.rewritten({"registry.example:5000/app:1.4": "new:2"}) == text.replace(
         "registry.example:5000/app:1.4", "new:2"
@@ -134,10 +136,10 @@ def test_a_byte_order_mark_and_line_ends_survive():
 def test_a_block_scalar_is_replaced_whole(head, end):
     lines = f"      image: {head}\n        registry.example:5000/app:1.4\n\n      args: [x]\n"
     text = KINDS["Pod"].replace("      image: registry.example:5000/app:1.4\n", lines).replace("\n", end)
-    (use,) = found(text).uses
+    (use,) = parse(text).uses
     assert use.image == "registry.example:5000/app:1.4"
     comment = head.partition("-")[2].lstrip("-") if "#" in head else ""
-    after = found(text).rewritten({use.image: "new:2"})
+    after = parse(text).rewritten({use.image: "new:2"})
     old = lines[: lines.index("\n\n")].replace("\n", end).partition("image: ")[2]
     assert after == text.replace(old, f"new:2{comment}")
     (document,) = manifests.parse_objects(after, "app.yaml")
@@ -148,19 +150,19 @@ def test_a_block_scalar_is_replaced_whole(head, end):
 @pytest.mark.parametrize("kind", ["Deployment", "CronJob", "Rollout"])
 def test_an_image_that_is_filled_in_later_is_left(kind, blank):
     text = KINDS[kind].replace("registry.example:5000/app:1.4", blank)
-    manifest = found(text)
+    manifest = parse(text)
     assert manifest.uses == ()
     assert [(use.image, use.fixed) for use in manifest.candidates] == [("", True)]
     assert manifest.rewritten({"": "new:2"}) == text
 
 
 def test_json_objects_one_after_another():
-    one = (
+    template = (
         '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"NAME","annotations":{"a":"\\ud83d\\ude00"}},'
         '"spec":{"containers":[{"name":"a","image":"app:1"}]}}'
     )
-    text = "\n" + "\n".join(one.replace("NAME", name) for name in "abc") + "\n"
-    manifest = found(text)
+    text = "\n" + "\n".join(template.replace("NAME", name) for name in "abc") + "\n"
+    manifest = parse(text)
     assert [(use.line, use.name) for use in manifest.uses] == [(2, "a"), (3, "b"), (4, "c")]
     assert manifest.rewritten({"app:1": "new:2"}) == text.replace("app:1", "new:2")
     objects = list(manifests.parse_objects(text, "app.json"))
@@ -168,7 +170,7 @@ def test_json_objects_one_after_another():
         {"name": name, "annotations": {"a": "\N{GRINNING FACE}"}} for name in "abc"
     ]
     with pytest.raises(InputError, match=r"app\.yaml, line 3: this Pod has no name"):
-        found(text.replace('"name":"b"', '"label":"b"'))
+        parse(text.replace('"name":"b"', '"label":"b"'))
 
 
 HOOK = (
@@ -195,7 +197,7 @@ HOOK = (
 )
 def test_hooks_of_helm_and_argo(annotation, applied):
     text = HOOK % ("Pod", annotation)
-    manifest = found(KINDS["Job"] + "---\n" + text + "---\n" + KINDS["Pod"])
+    manifest = parse(KINDS["Job"] + "---\n" + text + "---\n" + KINDS["Pod"])
     left_out = applied is False
     assert len(manifest.uses) == 3 - left_out
     assert len(manifest.hook_uses) == len(manifest.left_out) == left_out
@@ -210,18 +212,18 @@ def test_hooks_of_helm_and_argo(annotation, applied):
 
 def test_a_hook_of_a_hostile_name_stays_a_comment():
     text = HOOK % ("Pod", 'helm.sh/hook: "test\\nkind: Secret"')
-    after = found(KINDS["Job"] + "---\n" + text).rewritten({}, without_hooks=True)
+    after = parse(KINDS["Job"] + "---\n" + text).rewritten({}, without_hooks=True)
     assert after.startswith(KINDS["Job"] + "---\n# Pod x (helm.sh/hook: test?kind: Secret) is left out")
 
 
 def test_hooks_in_lists_and_json_are_left_out_too():
     item = "- apiVersion: v1\n  kind: Pod\n  metadata: {name: x, annotations: {helm.sh/hook: test}}\n"
-    manifest = found("apiVersion: v1\nkind: List\nitems:\n" + item + item.replace("test", "pre-install"))
+    manifest = parse("apiVersion: v1\nkind: List\nitems:\n" + item + item.replace("test", "pre-install"))
     assert [hook.line for hook in manifest.left_out] == [4]
     assert manifest.rewritten({}, without_hooks=True) == manifest.text
-    one = '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"x","annotations":{"helm.sh/hook":"HOOK"}}}'
-    manifest = found(one.replace("HOOK", "test") + "\n" + one.replace("HOOK", "pre-install"))
-    assert manifest.rewritten({}, without_hooks=True) == "\n" + one.replace("HOOK", "pre-install")
+    template = '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"x","annotations":{"helm.sh/hook":"HOOK"}}}'
+    manifest = parse(template.replace("HOOK", "test") + "\n" + template.replace("HOOK", "pre-install"))
+    assert manifest.rewritten({}, without_hooks=True) == "\n" + template.replace("HOOK", "pre-install")
 
 
 def test_given_images_are_reported_where_they_stay_by_tag():
@@ -233,8 +235,8 @@ def test_given_images_are_reported_where_they_stay_by_tag():
         "---\n" + HOOK.replace("app:1", "r.test/app:5") % ("Pod", "helm.sh/hook: test")
     )
     names = [Reference.parse("r.test/app"), Reference.parse("nginx")]
-    found_uses = find_mentions(found(text), names)
-    assert [(use.image, use.where) for use in found_uses] == [
+    mentions = find_mentions(parse(text), names)
+    assert [(use.image, use.where) for use in mentions] == [
         ("r.test/app:1", "Pod x, spec.containers[].env[].value"),
         ("r.test/app:2", "Pod x, spec.containers[].args[]"),
         ("r.test/app/other:1", "Pod x, spec.containers[].args[]"),
@@ -242,7 +244,7 @@ def test_given_images_are_reported_where_they_stay_by_tag():
         ("r.test/app:4", "ConfigMap c, data.x"),
     ]
     excluded = image_paths.parse_all(["!ConfigMap=data.*", "!Pod=spec.containers[].env[].value"])
-    assert [use.image for use in find_mentions(found(text), names, excluded)] == [
+    assert [use.image for use in find_mentions(parse(text), names, excluded)] == [
         "r.test/app:2",
         "r.test/app/other:1",
         "x.r.test/app:1",
@@ -268,9 +270,9 @@ def test_given_images_are_reported_where_they_stay_by_tag():
     ],
 )
 def test_images_by_tag_are_reported_where_nothing_is_replaced(place, image):
-    manifest = found(KINDS["Pod"] + f"      {place}\n")
+    manifest = parse(KINDS["Pod"] + f"      {place}\n")
     assert [use.image for use in find_mentions(manifest, [])] == [image] * bool(image)
-    data = found(
+    data = parse(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, annotations: {a: 'r.test/a:1'}}\n"
         "data: {i: 'r.test/a:1'}\n"
     )
@@ -278,13 +280,13 @@ def test_images_by_tag_are_reported_where_nothing_is_replaced(place, image):
 
 
 def test_an_address_in_brackets_is_quoted():
-    after = found(KINDS["Pod"]).rewritten({"registry.example:5000/app:1.4": f"[::1]:5000/app@{DIGEST}"})
+    after = parse(KINDS["Pod"]).rewritten({"registry.example:5000/app:1.4": f"[::1]:5000/app@{DIGEST}"})
     (document,) = manifests.parse_objects(after, "app.yaml")
     assert document["spec"]["containers"][0]["image"] == f"[::1]:5000/app@{DIGEST}"
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "said"),
+    ("text", "line", "message"),
     [
         ("kind: Pod\napiVersion: v1\nmetadata: {name: x}\n spec: {}\n", 4, "not valid YAML"),
         ("a: \x07\n", 1, "not valid YAML"),
@@ -307,16 +309,16 @@ def test_an_address_in_brackets_is_quoted():
         ("- " * 100_000 + "a", 1, "levels deep"),
     ],
 )
-def test_bad_input_names_file_and_line(text, line, said):
+def test_bad_input_names_file_and_line(text, line, message):
     with pytest.raises(InputError) as error:
-        found(text)
+        parse(text)
     assert error.value.field == "manifests"
     assert f"app.yaml, line {line}:" in str(error.value)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 def test_brackets_in_comments_are_no_depth():
-    assert found("# " + "[" * 1000 + "\n" + KINDS["Pod"]).uses
+    assert parse("# " + "[" * 1000 + "\n" + KINDS["Pod"]).uses
 
 
 def test_aliases_of_aliases_end():
@@ -324,7 +326,7 @@ def test_aliases_of_aliases_end():
         f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
     )
     with pytest.raises(InputError, match="larger than any object"):
-        found(bomb)
+        parse(bomb)
     with pytest.raises(InputError, match="larger than any object"):
         list(manifests.parse_objects(bomb, "bomb.yaml"))
 
@@ -332,11 +334,11 @@ def test_aliases_of_aliases_end():
 def test_values_are_those_the_api_server_reads():
     values = "[2024-01-01, 12:30, 0644, 1e3, .5, 1.5, 0x1f, yes, ~, 08, 1_0]"
     text = f"apiVersion: v1\nkind: X\nmetadata: {{name: a}}\nv: {values}\n"
-    (one,) = manifests.parse_objects(text, "x.yaml")
-    assert one["v"] == ["2024-01-01", "12:30", 420, 1000.0, 0.5, 1.5, 31, True, None, 8, 10]
+    (document,) = manifests.parse_objects(text, "x.yaml")
+    assert document["v"] == ["2024-01-01", "12:30", 420, 1000.0, 0.5, 1.5, 31, True, None, 8, 10]
 
 
-def test_a_key_twice_is_told_wherever_it_stands():
+def test_a_key_twice_is_reported_wherever_it_stands():
     with pytest.raises(InputError, match=r"x\.yaml, line 4: .*'a' stands twice"):
         list(manifests.parse_objects("apiVersion: v1\nkind: X\nmetadata: {name: a}\nspec: {a: 1, a: 2}\n", "x.yaml"))
 
@@ -356,8 +358,8 @@ def test_files_folders_globs_and_stdin(tmp_path):
     write(tmp_path, k8s__a_yaml=KINDS["Pod"], k8s__sub__b_yml=KINDS["Job"], k8s__note_txt="no", c_yaml=KINDS["CronJob"])
     write(tmp_path, **{"k8s__.git__d_yaml": "no: manifest"})
     read = manifests.read(["k8s", "*.yaml", "k8s/**/*.yml", "-"], cwd=tmp_path, stdin=KINDS["Pod"].encode)
-    assert [one.source for one in read] == ["k8s/a.yaml", "k8s/sub/b.yml", "c.yaml", "<stdin>"]
-    assert [str(one.relative) for one in read] == ["a.yaml", "sub/b.yml", "c.yaml", "stdin.yaml"]
+    assert [manifest.source for manifest in read] == ["k8s/a.yaml", "k8s/sub/b.yml", "c.yaml", "<stdin>"]
+    assert [str(manifest.relative) for manifest in read] == ["a.yaml", "sub/b.yml", "c.yaml", "stdin.yaml"]
 
 
 @pytest.mark.parametrize(
@@ -397,7 +399,7 @@ def test_links_of_folders_to_themselves_end(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("sources", "said"),
+    ("sources", "message"),
     [
         ([], "there are no manifests"),
         (["absent.yaml"], "is not there"),
@@ -411,11 +413,11 @@ def test_links_of_folders_to_themselves_end(tmp_path):
         (["latin.yaml"], "line 2: it is not UTF-8"),
     ],
 )
-def test_what_cannot_be_read(tmp_path, sources, said):
+def test_what_cannot_be_read(tmp_path, sources, message):
     (tmp_path / "empty").mkdir()
     write(tmp_path, blank_yaml="\n", comments_yaml="# a\n---\n---\n# b\n", base__kustomization_yaml="resources: []\n")
     write(tmp_path, tree__base__kustomization_yaml="resources: [app.yaml]\n", tree__base__app_yaml=KINDS["Pod"])
     (tmp_path / "latin.yaml").write_bytes(b"# one\n# \xe9\n")
     with pytest.raises(InputError, match=r"manifests: ") as error:
         manifests.read(sources, cwd=tmp_path, stdin=nothing)
-    assert said in str(error.value)
+    assert message in str(error.value)

@@ -86,7 +86,7 @@ def test_of_several_fields_the_fixed_one_is_named():
     assert error.what == "The Deployment web exists, and its spec.selector cannot be changed."
 
 
-def test_another_invalid_object_is_told_as_it_is():
+def test_another_invalid_object_is_reported_as_it_is():
     error = translated(
         422, "Invalid", 'Deployment.apps "web" is invalid: spec.replicas: Invalid value: -1: must be >= 0'
     )

@@ -8,7 +8,7 @@ from s3c_actions.cluster import image_places
 from s3c_actions.cluster.client import Cluster, Resource
 from s3c_actions.cluster.used_images import ImageUse, list_used
 
-ONE, TWO = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+INIT_DIGEST, APP_DIGEST = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 
 
 class Served(Cluster):
@@ -20,7 +20,7 @@ class Served(Cluster):
 
     def list(self, resource: Resource, namespace: str = "", **query: str) -> list[dict[str, Any]]:
         listed = self.objects.get(resource.plural, [])
-        return [one for one in listed if namespace in {"", one["metadata"]["namespace"]}]
+        return [document for document in listed if namespace in {"", document["metadata"]["namespace"]}]
 
 
 def pod(name: str, spec: dict[str, Any], status: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def pod(name: str, spec: dict[str, Any], status: dict[str, Any] | None = None, *
 
 
 def template(kind: str, image: str, **metadata: Any) -> dict[str, Any]:
-    (workload,) = (one for one in image_places.WORKLOADS if one.kind == kind)
+    (workload,) = (workload for workload in image_places.WORKLOADS if workload.kind == kind)
     document: dict[str, Any] = {"containers": [{"name": "x", "image": image}]}
     for step in reversed(workload.template):
         document = {step: document}
@@ -38,21 +38,21 @@ def template(kind: str, image: str, **metadata: Any) -> dict[str, Any]:
 def test_every_place_of_a_pod_counts_by_its_name_and_by_what_runs():
     spec = {
         "containers": [{"name": "app", "image": "reg.example/app:1"}],
-        "initContainers": [{"name": "init", "image": f"reg.example/init@{ONE}"}],
+        "initContainers": [{"name": "init", "image": f"reg.example/init@{INIT_DIGEST}"}],
         "ephemeralContainers": [{"name": "debug", "image": "reg.example/debug:2"}],
         "volumes": [{"name": "data", "image": {"reference": "reg.example/data:3"}}, {"name": "none", "emptyDir": {}}],
     }
     status = {
         "phase": "Running",
-        "containerStatuses": [{"name": "app", "imageID": f"docker-pullable://reg.example/app@{TWO}"}],
-        "initContainerStatuses": [{"name": "init", "imageID": f"reg.example/init@{ONE}"}],
+        "containerStatuses": [{"name": "app", "imageID": f"docker-pullable://reg.example/app@{APP_DIGEST}"}],
+        "initContainerStatuses": [{"name": "init", "imageID": f"reg.example/init@{INIT_DIGEST}"}],
         "ephemeralContainerStatuses": [{"name": "debug", "imageID": "sha256:" + "3" * 64}],
     }
     used = list_used(Served(pods=[pod("app-7d", spec, status)]))
     assert {image: uses[0].noun for image, uses in used.items()} == {
         "reg.example/app:1": "container",
-        f"reg.example/app@{TWO}": "container",
-        f"reg.example/init@{ONE}": "init container",
+        f"reg.example/app@{APP_DIGEST}": "container",
+        f"reg.example/init@{INIT_DIGEST}": "init container",
         "reg.example/debug:2": "ephemeral container",
         "reg.example/data:3": "image volume",
     }
@@ -60,18 +60,20 @@ def test_every_place_of_a_pod_counts_by_its_name_and_by_what_runs():
 
 
 def test_templates_count_also_while_nothing_runs_of_them_and_what_they_made_does_not_count_twice():
-    kinds = [one for one in image_places.WORKLOADS if one.kind != "Pod"]
-    served = Served(**{one.plural: [template(one.kind, f"reg.example/{one.kind.lower()}:1")] for one in kinds})
+    kinds = [workload for workload in image_places.WORKLOADS if workload.kind != "Pod"]
+    served = Served(
+        **{workload.plural: [template(workload.kind, f"reg.example/{workload.kind.lower()}:1")] for workload in kinds}
+    )
     used = list_used(served)
-    assert set(used) == {f"reg.example/{one.kind.lower()}:1" for one in kinds}
+    assert set(used) == {f"reg.example/{workload.kind.lower()}:1" for workload in kinds}
     assert not any(use.running for uses in used.values() for use in uses)
     owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"}
     own = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "name": "app"}
-    made = Served(
+    owned = Served(
         replicasets=[template("ReplicaSet", "reg.example/old:1", ownerReferences=[owner])],
         deployments=[template("Deployment", "reg.example/new:1", ownerReferences=[own])],
     )
-    assert list(list_used(made)) == ["reg.example/new:1"]
+    assert list(list_used(owned)) == ["reg.example/new:1"]
 
 
 def test_what_is_over_does_not_count():

@@ -21,8 +21,8 @@ def layouts(alone):
 
 def printed(folder, *argv):
     text = io.StringIO()
-    code, said = bare.ended(("diff", *argv), folder, text)
-    return code, said
+    code, output = bare.ended(("diff", *argv), folder, text)
+    return code, output
 
 
 def test_a_table(layouts):
@@ -47,7 +47,7 @@ def test_json(layouts):
     document = json.loads(text[text.index("{") :])
     assert (code, document["command"], document["diff"]["same"], document["diff"]["proved"]) == (0, "diff", False, True)
     (platform,) = document["diff"]["platforms"]
-    assert [one["name"] for one in platform["packages"]] == ["openssl"]
+    assert [package["name"] for package in platform["packages"]] == ["openssl"]
     assert document["diff"]["unexpected_total"] == 2
 
 
@@ -68,5 +68,5 @@ def test_the_same(layouts):
     ],
 )
 def test_wrong_input(layouts, argv, words):
-    code, said = bare.ended(("diff", *argv), layouts)
-    assert (code, words in said) == (2, True), said
+    code, output = bare.ended(("diff", *argv), layouts)
+    assert (code, words in output) == (2, True), output

@@ -28,7 +28,7 @@ def test_a_line_for_each_check_and_its_remedy():
 
 def test_it_ends_with_3_when_a_check_has_failed_and_changes_nothing(alone):
     before = sorted(alone.rglob("*"))
-    code, said = ended(("doctor", "--trivy-path", "none"), alone)
+    code, output = ended(("doctor", "--trivy-path", "none"), alone)
     assert code == 3
-    assert "✘ trivy" in said
+    assert "✘ trivy" in output
     assert sorted(alone.rglob("*")) == before

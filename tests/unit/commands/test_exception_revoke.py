@@ -10,8 +10,7 @@ from s3c_actions.commands import exception_revoke
 from s3c_actions.core.errors import InputError
 from s3c_actions.policy.break_glass import JudgedException, judge_exceptions
 from s3c_actions.policy.model import Policy
-from tests.support import evidence as made
-from tests.support import exceptions
+from tests.support import evidence, exceptions
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -45,8 +44,10 @@ def test_without_digests_nothing_stays_that_would_count_once_another_is_gone():
     same = [exceptions.document(exceptions.grant(now), number) for number in (1, 2)]
     unread = exceptions.document(None, 3)
     for documents in (same, [*same, unread]):
-        judged = judge_exceptions(policy, documents, made.SUBJECT, now)
+        judged = judge_exceptions(policy, documents, evidence.SUBJECT, now)
         chosen = exception_revoke._choose((), judged)
         assert chosen == (exceptions.digest(1), exceptions.digest(2))
         revoked = exceptions.document(exceptions.revocation(now, *chosen), 4)
-        assert not any(one.counts for one in judge_exceptions(policy, (*same, revoked), made.SUBJECT, now))
+        assert not any(
+            exception.counts for exception in judge_exceptions(policy, (*same, revoked), evidence.SUBJECT, now)
+        )

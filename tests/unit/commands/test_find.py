@@ -26,9 +26,9 @@ POLICY = ("--policy", "policy.yaml")
     ],
 )
 @pytest.mark.usefixtures("programs")
-def test_wrong_input_is_told_before_anything_is_asked(argv, words, alone):
-    code, said = bare.ended(("find", *argv), alone)
-    assert (code, words in said) == (2, True), said
+def test_wrong_input_is_named_before_anything_is_asked(argv, words, alone):
+    code, output = bare.ended(("find", *argv), alone)
+    assert (code, words in output) == (2, True), output
 
 
 @pytest.mark.usefixtures("programs")

@@ -23,8 +23,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ended(*argv: str) -> tuple[int, str]:
-    said = io.StringIO()
-    return run.run("fleet manifests", [*argv], {}, said, said), said.getvalue()
+    output = io.StringIO()
+    return run.run("fleet manifests", [*argv], {}, output, output), output.getvalue()
 
 
 def documents(folder: Path, name: str = "s3c-fleet.yaml") -> list[dict[str, Any]]:
@@ -32,9 +32,9 @@ def documents(folder: Path, name: str = "s3c-fleet.yaml") -> list[dict[str, Any]
 
 
 def test_objects_and_secrets_are_apart_and_the_next_steps_are_shown(repository: Path) -> None:
-    code, said = ended(*NEEDED, *KEY)
-    assert code == 0, said
-    assert "kubectl apply --server-side" in said and "create job --from cronjob/s3c-fleet" in said
+    code, output = ended(*NEEDED, *KEY)
+    assert code == 0, output
+    assert "kubectl apply --server-side" in output and "create job --from cronjob/s3c-fleet" in output
     assert {each["kind"] for each in documents(repository)} >= {"CronJob", "StatefulSet", "NetworkPolicy"}
     assert {each["kind"] for each in documents(repository, "s3c-fleet-secrets.yaml")} == {"Secret"}
     secrets = repository / "k8s/s3c-fleet/s3c-fleet-secrets.yaml"
@@ -59,8 +59,8 @@ def test_certificates_that_end_soon_are_warned_of() -> None:
 
 def test_azure_and_an_issuer_need_no_secret(repository: Path) -> None:
     azure = ("--client-id", "1f2d3c4b-0000-4000-8000-5a6b7c8d9e0f", "--vault", "kv-voting")
-    code, said = ended(*NEEDED, *azure, "--vault-certificate", "signing", "--cluster-issuer", "pool")
-    assert code == 0, said
+    code, output = ended(*NEEDED, *azure, "--vault-certificate", "signing", "--cluster-issuer", "pool")
+    assert code == 0, output
     assert [path.name for path in (repository / "k8s/s3c-fleet").iterdir()] == ["s3c-fleet.yaml"]
     (job,) = [each for each in documents(repository) if each["kind"] == "CronJob"]
     pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
@@ -96,8 +96,8 @@ def test_azure_and_an_issuer_need_no_secret(repository: Path) -> None:
 )
 def test_what_is_wrong_is_named_and_nothing_is_written(repository: Path, argv: tuple[str, ...], named: str) -> None:
     (repository / "signing.key").write_text("-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n")
-    code, said = ended(*argv)
-    assert (code, named in said) == (2, True), said
+    code, output = ended(*argv)
+    assert (code, named in output) == (2, True), output
     assert not (repository / "k8s").exists()
 
 
@@ -105,6 +105,6 @@ def test_a_file_of_somebody_else_is_not_taken_for_certificates(repository: Path)
     folder = repository / "k8s/s3c-fleet"
     folder.mkdir(parents=True)
     (folder / "s3c-fleet-secrets.yaml").write_text("kind: Secret\n")
-    code, said = ended(*NEEDED, *KEY)
-    assert (code, "Move it away" in said) == (2, True), said
+    code, output = ended(*NEEDED, *KEY)
+    assert (code, "Move it away" in output) == (2, True), output
     assert not (folder / "s3c-fleet.yaml").exists()

@@ -55,11 +55,11 @@ def read(folder: Path) -> FleetReport:
 
 
 def test_one_of_everything_is_written(folder: Path) -> None:
-    code, said = report(folder, "--results", "shards")
+    code, output = report(folder, "--results", "shards")
     out = folder / "s3c-out"
     written = read(folder)
     assert (code, written.exit_code) == (3, 3)
-    assert said.splitlines()[1] == f"✘ {written.figures.attention} of 30 images need a decision: " + ", ".join(
+    assert output.splitlines()[1] == f"✘ {written.figures.attention} of 30 images need a decision: " + ", ".join(
         f"{written.figures.states[state]} {state if state != 'unplanned' else 'not planned'}"
         for state in ("failed", "unplanned", "refused")
     )
@@ -76,17 +76,17 @@ def test_one_of_everything_is_written(folder: Path) -> None:
 
 def test_a_shard_without_a_result_is_a_failure(folder: Path) -> None:
     (folder / "shards" / "2" / "result.json").unlink()
-    code, said = report(folder, "--results", "shards")
+    code, output = report(folder, "--results", "shards")
     assert code == 3
-    assert f"{len(PLAN.shard(2))} no result: It has no result: shard 2 did not end." in said
+    assert f"{len(PLAN.shard(2))} no result: It has no result: shard 2 did not end." in output
 
 
 def test_a_fleet_in_order_ends_well(folder: Path) -> None:
     orderly = fleets.plan(6, working=4, shards=1, unplanned=0)
     (folder / "in-order").mkdir()
     write(folder / "in-order", orderly)
-    code, said = ended(("fleet report", "--plan", "in-order/plan.json", "--results", "in-order/shards", "-q"), folder)
-    assert (code, said) == (0, "✔ All 6 images are in order\n" + "\n".join(said.splitlines()[1:]) + "\n")
+    code, output = ended(("fleet report", "--plan", "in-order/plan.json", "--results", "in-order/shards", "-q"), folder)
+    assert (code, output) == (0, "✔ All 6 images are in order\n" + "\n".join(output.splitlines()[1:]) + "\n")
 
 
 def test_the_policies_of_images_that_need_nothing_are_asked_too(folder: Path) -> None:
@@ -100,15 +100,15 @@ def test_the_policies_of_images_that_need_nothing_are_asked_too(folder: Path) ->
 
 def test_json_is_the_result(folder: Path) -> None:
     errors = io.StringIO()
-    code, said = ended(("fleet report", "--plan", "plan.json", "--results", "shards", "--json"), folder, errors)
-    assert json.loads(said)["exit_code"] == code == 3
+    code, output = ended(("fleet report", "--plan", "plan.json", "--results", "shards", "--json"), folder, errors)
+    assert json.loads(output)["exit_code"] == code == 3
 
 
-def test_what_is_no_result_is_left_out_and_told(folder: Path) -> None:
+def test_what_is_no_result_is_left_out_and_named(folder: Path) -> None:
     (folder / "shards" / "3" / "result.json").write_text('{"version": 1, "images": "all passed"}')
-    code, said = report(folder, "--results", "shards")
+    code, output = report(folder, "--results", "shards")
     assert code == 3
-    assert "shards/3/result.json is no result of s3c and is left out." in said
+    assert "shards/3/result.json is no result of s3c and is left out." in output
     missing = [image for image in read(folder).images if image.state == "missing"]
     assert {image.shard for image in missing} == {3}
     assert len(missing) == len(PLAN.shard(3))
@@ -166,9 +166,9 @@ def test_the_trend_of_an_earlier_report_goes_on(folder: Path) -> None:
     ],
 )
 def test_a_wrong_input_is_named_and_nothing_is_written(folder: Path, argv: tuple[str, ...], field: str) -> None:
-    code, said = report(folder, *argv)
-    assert code == 2, said
-    assert f"--{field}" in said
+    code, output = report(folder, *argv)
+    assert code == 2, output
+    assert f"--{field}" in output
     assert not (folder / "s3c-out" / "fleet.html").exists()
 
 
@@ -182,13 +182,13 @@ exceptions: [{id: CVE-2024-0001, until: 2026-11-30, why: it waits, who: web team
     paths = ["team.yaml", "../outside.yaml", "/etc/passwd", "gone.yaml"]
     images = tuple(replace(image, policy=paths[place % 4]) for place, image in enumerate(PLAN.images))
     write(folder, replace(PLAN, images=images))
-    _, said = report(folder, "--results", "shards")
+    _, output = report(folder, "--results", "shards")
     assert [(exception.policy, exception.id) for exception in read(folder).exceptions] == [
         ("team.yaml", "CVE-2024-0001")
     ]
     for path in paths[1:]:
-        assert f"The policy {path} could not be read here" in said
-    assert "abc" not in said
+        assert f"The policy {path} could not be read here" in output
+    assert "abc" not in output
 
 
 def test_outputs_of_an_action(folder: Path) -> None:

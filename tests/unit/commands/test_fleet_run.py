@@ -29,14 +29,14 @@ def process(failures, jobs=1, waits=(0.0, 0.0)):
     """The outcomes of images that fail as listed, one error an attempt, and how often each was tried."""
     tried = dict.fromkeys(NAMES, 0)
 
-    def one(name):
+    def process_image(name):
         planned = failures.get(name, ())
         error = planned[tried[name]] if tried[name] < len(planned) else None
         tried[name] += 1
         return ImageOutcome(image=name, failure=error)
 
     context = SimpleNamespace(progress=Silent(), limits=Limits(jobs=jobs))
-    outcomes = fleet_run.process_with_retries(NAMES, one, context, waits=waits)  # type: ignore[arg-type]
+    outcomes = fleet_run.process_with_retries(NAMES, process_image, context, waits=waits)  # type: ignore[arg-type]
     return {outcome.image: outcome.failure for outcome in outcomes}, list(tried.values())
 
 
@@ -88,7 +88,7 @@ def test_a_bug_in_one_image_fails_that_image_and_the_run_as_a_bug(tmp_path, monk
     (tmp_path / "plan.json").write_bytes(plans.render(plan))
     tried = []
 
-    def one(image):
+    def process_image(image):
         tried.append(image.image)
         if image.image == names[1]:
             raise ZeroDivisionError
@@ -96,7 +96,7 @@ def test_a_bug_in_one_image_fails_that_image_and_the_run_as_a_bug(tmp_path, monk
 
     @contextmanager
     def worker(*_args, **_named):
-        yield SimpleNamespace(process=one)
+        yield SimpleNamespace(process=process_image)
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(fleet_run, "open_worker", worker)

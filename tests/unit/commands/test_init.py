@@ -50,31 +50,33 @@ def test_a_second_run_changes_nothing(name, sample):
     folder = sample(name)
     assert ended()[0] == 0
     once = repositories.contents(folder)
-    code, said, _ = ended()
+    code, output, _ = ended()
     assert (code, repositories.contents(folder)) == (0, once)
-    assert set(words(said).values()) <= {"same", "keep"}
+    assert set(words(output).values()) <= {"same", "keep"}
 
 
 @pytest.mark.parametrize("name", repositories.SAMPLES)
 def test_a_dry_run_shows_what_a_run_writes_and_writes_nothing(name, sample):
     folder = sample(name)
     before = repositories.contents(folder)
-    code, said, _ = ended("--dry-run")
+    code, output, _ = ended("--dry-run")
     assert (code, repositories.contents(folder)) == (0, before)
-    assert "Nothing was written." in said
+    assert "Nothing was written." in output
     assert ended()[0] == 0
     after = repositories.contents(folder)
     changed = {path for path in after if after[path] != before.get(path)}
-    assert {line.removeprefix("+++ b/") for line in said.splitlines() if line.startswith("+++ b/")} == changed != set()
+    assert (
+        {line.removeprefix("+++ b/") for line in output.splitlines() if line.startswith("+++ b/")} == changed != set()
+    )
 
 
 def test_own_files_are_updated_and_changed_ones_are_kept(sample):
     folder = sample("initialised")
     before = repositories.contents(folder)
-    code, said, _ = ended()
+    code, output, _ = ended()
     after = repositories.contents(folder)
     assert code == 0
-    assert words(said) == {
+    assert words(output) == {
         IMAGES: "update",
         COMMENT: "keep",
         "s3c-policy.yaml": "same",
@@ -88,19 +90,19 @@ def test_a_file_of_somebody_else_is_not_overwritten_without_a_terminal(sample):
     folder = sample("plain")
     (folder / "s3c-policy.yaml").write_text("version: 1\n")
     before = repositories.contents(folder)
-    code, _, said = ended()
+    code, _, errors = ended()
     assert (code, repositories.contents(folder)) == (2, before)
-    assert "yes: somebody else wrote s3c-policy.yaml, and there is no terminal to ask at" in said
+    assert "yes: somebody else wrote s3c-policy.yaml, and there is no terminal to ask at" in errors
 
 
 def test_with_yes_it_is_replaced_and_with_keep_it_is_left(sample):
     folder = sample("plain")
     (folder / "s3c-policy.yaml").write_text("version: 1\n")
-    code, said, _ = ended("--keep")
-    assert (code, words(said)["s3c-policy.yaml"]) == (0, "keep")
+    code, output, _ = ended("--keep")
+    assert (code, words(output)["s3c-policy.yaml"]) == (0, "keep")
     assert (folder / "s3c-policy.yaml").read_text() == "version: 1\n"
-    code, said, _ = ended("--yes")
-    assert (code, words(said)["s3c-policy.yaml"]) == (0, "replace")
+    code, output, _ = ended("--yes")
+    assert (code, words(output)["s3c-policy.yaml"]) == (0, "replace")
     assert "refuse: [CRITICAL]" in (folder / "s3c-policy.yaml").read_text()
     assert ended("--yes", "--keep")[0] == 2
 
@@ -145,9 +147,9 @@ def test_it_works_from_a_folder_below_the_top(sample, monkeypatch):
 
 def test_where_nothing_fits_that_is_an_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, _, said = ended()
+    code, _, errors = ended()
     assert (code, [*tmp_path.iterdir()]) == (2, [])
-    assert "there is no Dockerfile, and no manifest with an image" in said
+    assert "there is no Dockerfile, and no manifest with an image" in errors
 
 
 @pytest.mark.parametrize("link", [".github", ".github/workflows", IMAGES, "s3c-policy.yaml"])
@@ -158,15 +160,15 @@ def test_a_link_in_the_way_ends_it_with_nothing_written(sample, tmp_path, link):
     (folder / link).parent.mkdir(parents=True, exist_ok=True)
     (folder / link).symlink_to(outside)
     before = repositories.contents(folder)
-    code, _, said = ended("--yes")
+    code, _, errors = ended("--yes")
     assert (code, repositories.contents(folder), [*outside.iterdir()]) == (2, before, [])
-    assert f"{link} is a link" in said
+    assert f"{link} is a link" in errors
 
 
 def test_a_key_is_created_for_its_owner_alone_and_kept_out_of_git_and_images(sample):
     folder = sample("plain")
     (folder / ".gitignore").write_text("dist")
-    code, said, _ = ended("--key", "--subject", "C=US, ST=WA, O=example, CN=release", "--valid-for", "30d")
+    code, output, _ = ended("--key", "--subject", "C=US, ST=WA, O=example, CN=release", "--valid-for", "30d")
     assert code == 0
     key, certificate = folder / "keys/signing.key", folder / "keys/signing.crt"
     assert key.stat().st_mode & 0o777 == 0o600
@@ -175,8 +177,8 @@ def test_a_key_is_created_for_its_owner_alone_and_kept_out_of_git_and_images(sam
     assert certificates.subject(chain[0]) == "CN=release,O=example,ST=WA,C=US"
     assert (folder / ".gitignore").read_text() == "dist\n/keys/signing.key\n"
     assert (folder / ".dockerignore").read_text() == "keys/signing.key\n"
-    assert "gh secret set SIGNING_KEY --env signing --repo acme/shop < keys/signing.key" in said
-    assert not any(line in said for line in key.read_text().splitlines())
+    assert "gh secret set SIGNING_KEY --env signing --repo acme/shop < keys/signing.key" in output
+    assert not any(line in output for line in key.read_text().splitlines())
     assert (folder / ".github/workflows/s3c-release.yml").exists()
     assert "certificate: keys/signing.crt" in (folder / "s3c-policy.yaml").read_text()
 
@@ -189,19 +191,19 @@ def test_a_certificate_that_was_there_makes_the_workflows_of_one_that_is_created
     """Which tests/e2e/test_hosted_workflows.py runs up to the signature."""
     created = sample("plain")
     assert ended("--key")[0] == 0
-    found = repositories.write("plain", tmp_path / "found")
-    (found / "keys").mkdir()
-    (found / "keys" / "signing.crt").write_bytes((created / "keys" / "signing.crt").read_bytes())
-    monkeypatch.chdir(found)
+    existing = repositories.write("plain", tmp_path / "existing")
+    (existing / "keys").mkdir()
+    (existing / "keys" / "signing.crt").write_bytes((created / "keys" / "signing.crt").read_bytes())
+    monkeypatch.chdir(existing)
     assert ended()[0] == 0
-    assert workflows(found) == workflows(created)
-    assert ".github/workflows/s3c-release.yml" in workflows(found)
+    assert workflows(existing) == workflows(created)
+    assert ".github/workflows/s3c-release.yml" in workflows(existing)
 
 
 def test_what_is_left_to_do_outside_of_the_repository_is_a_step(sample):
     sample("ecr")
-    _, said, _ = ended("--key")
-    steps = said.partition("Next:")[2]
+    _, output, _ = ended("--key")
+    steps = output.partition("Next:")[2]
     assert "repo:acme/shop:environment:signing" in steps
     assert "AWS_ROLE" in steps
     assert "Next:" not in ended()[1]
@@ -213,9 +215,9 @@ def test_a_key_is_never_overwritten(sample, present):
     (folder / "keys").mkdir()
     (folder / present).write_text("mine\n")
     before = repositories.contents(folder)
-    code, _, said = ended("--key", "--yes")
+    code, _, errors = ended("--key", "--yes")
     assert (code, repositories.contents(folder)) == (2, before)
-    assert f"key: {present} is there already, and is not overwritten." in said
+    assert f"key: {present} is there already, and is not overwritten." in errors
 
 
 def test_a_key_alone_in_an_empty_folder(tmp_path, monkeypatch):
@@ -227,18 +229,18 @@ def test_a_key_alone_in_an_empty_folder(tmp_path, monkeypatch):
 def test_a_dry_run_creates_no_key(sample):
     folder = sample("plain")
     before = repositories.contents(folder)
-    code, said, _ = ended("--key", "--dry-run")
+    code, output, _ = ended("--key", "--dry-run")
     assert (code, repositories.contents(folder)) == (0, before)
-    assert words(said)["keys/signing.key"] == "new"
-    assert "PRIVATE KEY" not in said
+    assert words(output)["keys/signing.key"] == "new"
+    assert "PRIVATE KEY" not in output
 
 
 def test_with_a_vault_it_prints_the_command_and_creates_no_key(sample):
     folder = sample("plain")
-    code, said, _ = ended("--key", "--vault", "kv-shop", "--vault-certificate", "signing")
+    code, output, _ = ended("--key", "--vault", "kv-shop", "--vault-certificate", "signing")
     assert code == 0
     assert not (folder / "keys").exists()
-    (line,) = [line.strip() for line in said.splitlines() if "az keyvault" in line]
+    (line,) = [line.strip() for line in output.splitlines() if "az keyvault" in line]
     head, _, policy = line.partition(" --policy ")
     assert head == "az keyvault certificate create --vault-name kv-shop --name signing"
     properties = json.loads(policy.strip("'"))["x509CertificateProperties"]
@@ -249,8 +251,8 @@ def test_with_a_vault_it_prints_the_command_and_creates_no_key(sample):
 
 def test_a_vault_needs_its_certificate(sample):
     sample("plain")
-    code, _, said = ended("--vault", "kv-shop")
-    assert (code, "vault-certificate: it is missing" in said) == (2, True)
+    code, _, errors = ended("--vault", "kv-shop")
+    assert (code, "vault-certificate: it is missing" in errors) == (2, True)
 
 
 SCAN = ".github/workflows/scan.yml"
@@ -259,15 +261,15 @@ SCAN = ".github/workflows/scan.yml"
 def test_a_workflow_is_migrated_where_it_is_confirmed(sample):
     folder = sample("trivy-action")
     before = repositories.contents(folder)
-    code, said, _ = ended("--from-trivy-action", SCAN, "--dry-run")
+    code, output, _ = ended("--from-trivy-action", SCAN, "--dry-run")
     assert (code, repositories.contents(folder)) == (0, before)
-    assert "+          fail-on: HIGH" in said
-    code, _, said = ended("--from-trivy-action", SCAN)
+    assert "+          fail-on: HIGH" in output
+    code, _, _ = ended("--from-trivy-action", SCAN)
     assert (code, repositories.contents(folder)) == (2, before)
-    code, said, _ = ended("--from-trivy-action", SCAN, "--yes")
+    code, output, _ = ended("--from-trivy-action", SCAN, "--yes")
     assert code == 0
-    assert "changed  line 15: `exit-code: 1` is `fail-on: HIGH`." in said
-    assert "by hand  line 30: scan-type is fs" in said
+    assert "changed  line 15: `exit-code: 1` is `fail-on: HIGH`." in output
+    assert "by hand  line 30: scan-type is fs" in output
     after = repositories.contents(folder)
     assert {path for path in after if after[path] != before.get(path)} == {SCAN}
     assert parse_yaml(after[SCAN].decode())["jobs"]["scan"]["steps"][2]["with"]["fail-on"] == "HIGH"
@@ -292,9 +294,9 @@ def test_a_file_that_cannot_be_migrated_is_named(sample, file, problem):
     (folder / "binary.yml").write_bytes(b"\xff")
     (folder / "link.yml").symlink_to("/etc/passwd")
     (folder / "folder").mkdir()
-    code, _, said = ended("--from-trivy-action", file, "--yes")
+    code, _, errors = ended("--from-trivy-action", file, "--yes")
     assert code == 2
-    assert problem in said
+    assert problem in errors
 
 
 @pytest.fixture
@@ -325,7 +327,7 @@ def test_the_commit_is_the_one_that_github_names(sample, github):
     assert f"@{'2' * 40} # v" in (folder / IMAGES).read_text()
 
 
-def test_where_github_does_not_answer_the_commit_of_the_workflows_is_kept_and_that_is_told(sample, github):
+def test_where_github_does_not_answer_the_commit_of_the_workflows_is_kept_and_that_is_shown(sample, github):
     folder = sample("initialised")
     github()
     assert f"The workflows keep the commit {'1' * 40}, which was not checked; --pin COMMIT names another." in unpinned()
@@ -362,8 +364,8 @@ def test_the_root_is_that_of_the_checkout(tmp_path):
 
 def test_no_credentials_of_a_remote_are_shown_or_written(sample):
     folder = sample("hostile")
-    code, said, noted = ended("--key")
+    code, output, errors = ended("--key")
     assert code == 0
     written = repositories.contents(folder)
-    assert "hunter2" not in said + noted
-    assert not [path for path in words(said) if b"hunter2" in written[path]]
+    assert "hunter2" not in output + errors
+    assert not [path for path in words(output) if b"hunter2" in written[path]]

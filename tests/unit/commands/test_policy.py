@@ -25,13 +25,13 @@ POLICIES = {
 
 
 @pytest.mark.parametrize("text", POLICIES)
-def test_every_rule_is_said(text, tmp_path, monkeypatch) -> None:
+def test_every_rule_is_described(text, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rules.yaml").write_text(f"version: 1\n{text}\n")
-    code, said = ended(("policy", "check", "--policy", "rules.yaml"), tmp_path)
-    assert code == 0, said
+    code, output = ended(("policy", "check", "--policy", "rules.yaml"), tmp_path)
+    assert code == 0, output
     for line in POLICIES[text]:
-        assert line in said
+        assert line in output
 
 
 @pytest.mark.parametrize(
@@ -40,5 +40,5 @@ def test_every_rule_is_said(text, tmp_path, monkeypatch) -> None:
 def test_a_forecast_needs_an_image_and_a_day(at, why, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rules.yaml").write_text("version: 1\n")
-    code, said = ended(("policy", "check", "--policy", "rules.yaml", "--at", at), tmp_path)
-    assert (code, why in said) == (2, True), said
+    code, output = ended(("policy", "check", "--policy", "rules.yaml", "--at", at), tmp_path)
+    assert (code, why in output) == (2, True), output

@@ -1,4 +1,4 @@
-"""`s3c smoke`: two images, resolved once, and what became of them."""
+"""`s3c smoke`: two images, resolved once, and the verdict on them."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -65,7 +65,7 @@ def test_two_images_that_do_the_same_pass(run: Any) -> None:
 def test_a_refusal_keeps_what_was_seen(run: Any, verdict: SmokeVerdict) -> None:
     (image,) = run(verdict).images
     assert image.failure.exit_code is Exit.REFUSED and image.smoke.verdict is verdict
-    (output,) = [one for one in outputs.OUTPUTS if one.name == "smoke"]
+    (output,) = [output for output in outputs.OUTPUTS if output.name == "smoke"]
     assert output.of is not None and output.of(image) == verdict.value
 
 

@@ -27,7 +27,7 @@ def every(kind):
         OutsideError("a"),
         Refused("a"),
         ProgramFailed(COMPLETED),
-        ProgramTimedOut(["trivy"], 3, "said"),
+        ProgramTimedOut(["trivy"], 3, "stderr"),
         RegistryUnreachable("a"),
     ],
     ids=lambda error: type(error).__name__,

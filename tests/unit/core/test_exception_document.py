@@ -16,14 +16,14 @@ GRANT = exceptions.grant(NOW, "CVE-2024-1", "all", why="Größe, 壞 (quoted)")
 REVOCATION = exceptions.revocation(NOW, exceptions.digest(1), exceptions.digest(2))
 
 
-@pytest.mark.parametrize("said", [GRANT, REVOCATION], ids=["exception", "revocation"])
-def test_it_is_read_as_it_was_written(said: exception.ExceptionGrant | exception.Revocation) -> None:
-    assert exception.decode(said.encode()) == said
+@pytest.mark.parametrize("document", [GRANT, REVOCATION], ids=["exception", "revocation"])
+def test_it_is_read_as_it_was_written(document: exception.ExceptionGrant | exception.Revocation) -> None:
+    assert exception.decode(document.encode()) == document
 
 
-@pytest.mark.parametrize("said", [GRANT, REVOCATION], ids=["exception", "revocation"])
-def test_each_key_is_needed_and_no_other_is_known(said: exception.ExceptionGrant | exception.Revocation) -> None:
-    whole = json.loads(said.encode())
+@pytest.mark.parametrize("document", [GRANT, REVOCATION], ids=["exception", "revocation"])
+def test_each_key_is_needed_and_no_other_is_known(document: exception.ExceptionGrant | exception.Revocation) -> None:
+    whole = json.loads(document.encode())
     for key in whole:
         assert (
             exception.decode(json.dumps({name: value for name, value in whole.items() if name != key}).encode()) is None

@@ -90,7 +90,9 @@ def test_every_declared_secret_is_known() -> None:
     for module in pkgutil.iter_modules(options.__path__):
         for group in vars(importlib.import_module(f"s3c_actions.options.{module.name}")).values():
             if isinstance(group, type) and issubclass(group, Group):
-                declared |= {name for one in group.inputs() if one.secret for name in (one.name, *one.aliases)}
+                declared |= {
+                    name for option in group.inputs() if option.secret for name in (option.name, *option.aliases)
+                }
     declared |= {other.name for name in COMMANDS for other in load(name).others if other.secret}
     assert declared == set(folders.SECRET_INPUTS)
 
@@ -140,11 +142,11 @@ def test_the_state_folder_is_private_and_follows_the_account(tmp_path: Path, own
     assert state_folder({"XDG_STATE_HOME": "/x"}) == Path("/x/s3c")
     assert state_folder({"XDG_STATE_HOME": "relative"}) == own_records / ".local" / "state" / "s3c"
     assert state_folder({"S3C_STATE": str(tmp_path / "s"), "XDG_STATE_HOME": "/x"}) == tmp_path / "s"
-    made = make_private(tmp_path / "s")
-    assert made.stat().st_mode & 0o777 == 0o700
-    made.chmod(0o770)
+    folder = make_private(tmp_path / "s")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o770)
     with pytest.raises(folders.UnsafeFolder, match="is not private: other users may write to it"):
-        make_private(made)
+        make_private(folder)
     assert shared_reason(tmp_path / "missing") == ""
 
 

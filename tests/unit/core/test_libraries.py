@@ -57,16 +57,16 @@ def test_libraries_that_import_each_other_are_imported_by_one_thread_at_a_time(t
     (package / "one.py").write_text(CIRCLE.format(other="two"))
     (package / "two.py").write_text(CIRCLE.format(other="one"))
     monkeypatch.syspath_prepend(tmp_path)
-    found = []
+    values = []
     threads = [
-        threading.Thread(target=lambda name=name: found.append(libraries.late(f"test_circle.{name}").NAME))
+        threading.Thread(target=lambda name=name: values.append(libraries.late(f"test_circle.{name}").NAME))
         for name in ("one", "two")
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [1, 1]
+    assert values == [1, 1]
 
 
 def test_a_name_that_is_missing_is_the_error_of_the_module():

@@ -1,4 +1,4 @@
-"""Errors of disks and rights are told as that, and no other error is."""
+"""Errors of disks and rights are named as such, and no other error is."""
 
 import errno
 

@@ -35,8 +35,8 @@ def test_refuses_a_tag_that_becomes_too_long():
 
 def test_finds_its_own_tags_and_no_others():
     tags = ["15.0", "15.0-1", "15.0-10", "15.0-9", "15.0-01", "15.0-1-amd64", "15x0-2", "15.0-0", "16.0-1", "15.0-1-1"]
-    found = TagTemplate.parse("{tag}-{n}").taken(TAGGED, tags)
-    assert list(found.items()) == [(10, "15.0-10"), (9, "15.0-9"), (1, "15.0-1")]
+    taken = TagTemplate.parse("{tag}-{n}").taken(TAGGED, tags)
+    assert list(taken.items()) == [(10, "15.0-10"), (9, "15.0-9"), (1, "15.0-1")]
 
 
 def test_a_fixed_tag_is_there_or_not():

@@ -11,6 +11,6 @@ def test_a_digest_is_cut_off_and_an_empty_one_stays():
     assert (short_digest(""), short_digest("sha256:8db819c8739f")) == ("", "sha256:8db819c8739f")
 
 
-def test_of_many_names_the_first_are_told_and_the_others_counted():
+def test_of_many_names_the_first_are_shown_and_the_others_counted():
     assert (first_names([]), first_names("ab"), first_names("abcde")) == ("", "a, b", "a, b, c, d, e")
     assert first_names(iter("abcdefgh")) == "a, b, c, d, e and 3 more"

@@ -44,7 +44,7 @@ def asked(table, monkeypatch, tmp_path, **named):
         session.mount("https://", answers)
         session.mount("http://", answers)
         session.request("GET", next(iter(table)), **named)
-    return {one.url: one.headers.get("Authorization") for one in answers.sent}
+    return {request.url: request.headers.get("Authorization") for request in answers.sent}
 
 
 ELSEWHERE = {"https://api.example/a": (307, "https://storage.example/b"), "https://storage.example/b": (200, "")}
@@ -101,12 +101,12 @@ def _makes_a_session(node, path):
     if isinstance(node, ast.Attribute):
         return isinstance(node.value, ast.Name) and node.value.id == "requests" and node.attr in MAKES
     if isinstance(node, ast.Import | ast.ImportFrom):
-        module, names = getattr(node, "module", None) or "", {one.name for one in node.names}
+        module, names = getattr(node, "module", None) or "", {alias.name for alias in node.names}
         if module in {"requests", "requests.sessions", "requests.api"} and MAKES & names:
             return not _only_types(tree(path), node)
         return bool({"urllib.request", "http.client", "httpx", "aiohttp"} & {*names, module})
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        given, name = {one.arg for one in node.keywords}, node.func.id
+        given, name = {keyword.arg for keyword in node.keywords}, node.func.id
         if name == "RequestsTransport":
             return "session" not in given
         if name.endswith(("Credential", "Client")) and _of_azure(tree(path), name):
@@ -115,7 +115,7 @@ def _makes_a_session(node, path):
 
 
 @pytest.mark.parametrize(
-    ("code", "made"),
+    ("code", "makes_session"),
     [
         ("requests.get('https://api.example/')", True),
         ("requests.RequestException", False),
@@ -124,32 +124,32 @@ def _makes_a_session(node, path):
         ("import http.client", True),
         ("from urllib.request import urlopen", True),
         ("from azure.core.pipeline.transport import RequestsTransport\nRequestsTransport()", True),
-        ("from azure.core.pipeline.transport import RequestsTransport\nRequestsTransport(session=made)", False),
+        ("from azure.core.pipeline.transport import RequestsTransport\nRequestsTransport(session=session)", False),
         ("from azure.identity import ClientSecretCredential\nClientSecretCredential()", True),
-        ("from azure.identity import ClientSecretCredential\nClientSecretCredential(transport=made)", False),
+        ("from azure.identity import ClientSecretCredential\nClientSecretCredential(transport=transport)", False),
         ("from azure.identity import AzureCliCredential\nAzureCliCredential()", False),
     ],
 )
-def test_a_session_that_is_made_elsewhere_is_noticed(code, made, tmp_path):
+def test_a_session_that_is_made_elsewhere_is_noticed(code, makes_session, tmp_path):
     path = tmp_path / "module.py"
     path.write_text(code)
-    assert any(_makes_a_session(node, path) for node in nodes(path)) is made
+    assert any(_makes_a_session(node, path) for node in nodes(path)) is makes_session
 
 
 def _only_types(tree, node):
     return any(
-        isinstance(one, ast.If)
-        and isinstance(one.test, ast.Name)
-        and one.test.id == "TYPE_CHECKING"
-        and node in one.body
-        for one in ast.walk(tree)
+        isinstance(statement, ast.If)
+        and isinstance(statement.test, ast.Name)
+        and statement.test.id == "TYPE_CHECKING"
+        and node in statement.body
+        for statement in ast.walk(tree)
     )
 
 
 def _of_azure(tree, name):
     return any(
-        isinstance(one, ast.ImportFrom)
-        and (one.module or "").startswith("azure")
-        and name in {n.name for n in one.names}
-        for one in ast.walk(tree)
+        isinstance(statement, ast.ImportFrom)
+        and (statement.module or "").startswith("azure")
+        and name in {alias.name for alias in statement.names}
+        for statement in ast.walk(tree)
     )

@@ -51,7 +51,7 @@ def test_a_report_of_everything_leaves_nothing_open():
         ),
     ],
 )
-def test_what_is_left_open_is_said(stated, field, clause):
+def test_what_is_left_open_is_named(stated, field, clause):
     left = assess(**stated)
     assert getattr(left, field) == (clause,)
 

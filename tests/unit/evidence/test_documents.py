@@ -38,7 +38,7 @@ def test_an_estimate_is_a_number_from_0_to_1(stated: object, read_as: float | No
     assert read(epss=stated).epss == read_as
 
 
-def test_when_it_is_due_is_told_of_what_is_exploited_alone() -> None:
+def test_when_it_is_due_is_shown_of_what_is_exploited_alone() -> None:
     finding = read(exploitedSince="2021-12-10", exploitedDue="2021-12-24", knownRansomware=True)
     assert (finding.exploited_since, finding.exploited_due, finding.ransomware) == ("2021-12-10", "2021-12-24", True)
     finding = read(exploitedSince="2021-02-30", exploitedDue="2021-12-24", knownRansomware=True)

@@ -17,7 +17,7 @@ from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severit
 from s3c_actions.findings.threshold import Threshold
 from s3c_actions.report.formats import sarif
 from s3c_actions.report.rendering import Rendering
-from tests.support import evidence as made
+from tests.support import evidence
 from tests.support.outcomes import LOOKED_AT
 
 DAY = timedelta(days=1)
@@ -28,32 +28,32 @@ GATE = Threshold(None, refuse=frozenset(), graces=((Severity.HIGH, 14 * DAY),), 
 def vulnerability(fixed="", **changes):
     facts = {"kind": FindingKind.VULNERABILITY, "id": "CVE-2026-1", "severity": Severity.HIGH, "package": "libssl3"}
     return Finding(
-        **{**facts, "result_class": "os-pkgs", "published": made.stamp(PUBLISHED), "fixed": fixed, **changes}
+        **{**facts, "result_class": "os-pkgs", "published": evidence.stamp(PUBLISHED), "fixed": fixed, **changes}
     )
 
 
 def report(day, *findings, os="debian 12.5", database=None, image="registry.example/team/app"):
     created = PUBLISHED + day * DAY
     return ScanReport(
-        image=f"{image}@{made.SUBJECT}",
-        digest=made.SUBJECT,
+        image=f"{image}@{evidence.SUBJECT}",
+        digest=evidence.SUBJECT,
         findings=findings,
-        created=made.stamp(created),
-        database=made.stamp(PUBLISHED + (day if database is None else database) * DAY),
+        created=evidence.stamp(created),
+        database=evidence.stamp(PUBLISHED + (day if database is None else database) * DAY),
         os=os,
     )
 
 
 def attached(scan):
     """The runs of the report that is signed of a scan."""
-    stated = Statement(subject=made.SUBJECT, gate=GATE, blind="", policy="", scope=LOOKED_AT, uncovered=0)
+    stated = Statement(subject=evidence.SUBJECT, gate=GATE, blind="", policy="", scope=LOOKED_AT, uncovered=0)
     return json.loads(sarif.render_evidence([(scan, stated)], Rendering()))["runs"]
 
 
 def day_of(scan, runs):
     """The day from which the grace of a scan's only finding counts."""
-    (found,) = read_history(runs).apply(scan).findings
-    start = grace_start(found)
+    (finding,) = read_history(runs).apply(scan).findings
+    start = grace_start(finding)
     return None if start is None else (start - PUBLISHED) / DAY
 
 
@@ -137,7 +137,7 @@ def test_damaged_facts_prove_nothing():
         assert day_of(report(10, vulnerability("2")), [{**run, "results": results}]) == 0
     (run,) = attached(report(9, vulnerability("2")))
     for since in ("", None, "2026-11-05", "2026-11-05T00:00:00+01:00", 5):
-        results = [{**one, "properties": {**one["properties"], "since": since}} for one in run["results"]]
+        results = [{**result, "properties": {**result["properties"], "since": since}} for result in run["results"]]
         assert day_of(report(10, vulnerability("2")), [{**run, "results": results}]) == 0
 
 

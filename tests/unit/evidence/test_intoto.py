@@ -114,12 +114,12 @@ def test_a_summary_without_a_policy_file_names_the_threshold() -> None:
 
 
 def test_a_vulnerability_report_lists_everything_with_what_it_is_judged_by() -> None:
-    found = report(
+    scan = report(
         finding(1, score=9.8, vector="CVSS:3.1/AV:N", source="debian"),
         finding(2, kind=FindingKind.SECRET),
         suppressed=(finding(3, suppressed="VEX: not reached"),),
     )
-    predicate = intoto.vulnerability_report([found])
+    predicate = intoto.vulnerability_report([scan])
     assert predicate is not None
     judged(intoto.render_statement("intoto-vulns", SUBJECT, predicate))
     # Required by spec/predicates/vulns_02.md of in-toto/attestation.
@@ -158,8 +158,8 @@ def test_a_report_without_the_date_of_its_database_states_nothing() -> None:
 
 @TEXTS
 def test_hostile_text_is_one_printable_line(text: str) -> None:
-    found = report(finding(1, package=text, installed=text, fixed=text, purl=text, suppressed=text, source=text))
-    predicate = intoto.vulnerability_report([found])
+    scan = report(finding(1, package=text, installed=text, fixed=text, purl=text, suppressed=text, source=text))
+    predicate = intoto.vulnerability_report([scan])
     assert predicate is not None
     content = intoto.render_statement("intoto-vulns", SUBJECT, predicate)
     judged(content)

@@ -1,4 +1,4 @@
-"""Statements of s3c and of other tools are described, and anything else is told as that."""
+"""Statements of s3c and of other tools are described, and anything else is named as what it is."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SUMMARY = {"verificationResult": "FAILED", "verifier": {"id": "https://v"}, "pol
 
 
 @pytest.mark.parametrize(
-    ("kind", "predicate", "told"),
+    ("kind", "predicate", "description"),
     [
         ("intoto-vulns", VULNERABILITIES, "1 vulnerability, by trivy 0.74.0"),
         ("intoto-vex", {"@context": "https://openvex.dev/ns/v0.2.0", "statements": []}, "0 statements, 0 fixed"),
@@ -33,13 +33,13 @@ SUMMARY = {"verificationResult": "FAILED", "verifier": {"id": "https://v"}, "pol
 )
 @pytest.mark.parametrize("enveloped", [False, True])
 def test_statements_are_described_bare_and_in_an_envelope(
-    kind: str, predicate: dict[str, Any], told: str, enveloped: bool
+    kind: str, predicate: dict[str, Any], description: str, enveloped: bool
 ) -> None:
     content = intoto.render_statement(kind, SUBJECT, predicate)
     if enveloped:
         content = json.dumps({"payloadType": IN_TOTO, "payload": base64.b64encode(content).decode()}).encode()
     described = describe_statement(content, DIGEST)
-    assert (described.predicate_type, described.told) == (PREDICATES[kind], told)
+    assert (described.predicate_type, described.told) == (PREDICATES[kind], description)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_statements_are_described_bare_and_in_an_envelope(
         (intoto.render_statement("intoto-vex", SUBJECT, {}), "it is no OpenVEX document"),
     ],
 )
-def test_what_is_no_statement_about_the_image_is_told_as_that(content: bytes, why: str) -> None:
+def test_what_is_no_statement_about_the_image_is_named_as_such(content: bytes, why: str) -> None:
     with pytest.raises(UnusableDocument) as raised:
         describe_statement(content, DIGEST)
     assert str(raised.value) == why
@@ -82,7 +82,7 @@ _JSON = st.recursive(
 
 
 @given(_JSON, st.sampled_from(list(PREDICATES)))
-def test_any_predicate_is_described_or_told_as_unusable(predicate: Any, kind: str) -> None:
+def test_any_predicate_is_described_or_named_as_unusable(predicate: Any, kind: str) -> None:
     content = intoto.render_statement(kind, SUBJECT, {"scanner": predicate, "runDetails": predicate, "x": predicate})
     for attempt in (content, json.dumps(predicate).encode()):
         try:

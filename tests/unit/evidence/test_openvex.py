@@ -22,7 +22,7 @@ def test_states_each_vulnerability_once_with_all_its_packages():
     assert statement["vulnerability"] == {"name": "CVE-1"} and statement["status"] == "fixed"
     (product,) = statement["products"]
     assert product["@id"] == ("pkg:oci/app@sha256%3A" + "a" * 64 + "?repository_url=localhost%3A5000%2Fteam%2Fapp")
-    assert [one["@id"] for one in product["subcomponents"]] == ["pkg:deb/a@1", "pkg:deb/b@1"]
+    assert [component["@id"] for component in product["subcomponents"]] == ["pkg:deb/a@1", "pkg:deb/b@1"]
 
 
 def test_states_vulnerabilities_only():

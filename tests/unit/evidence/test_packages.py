@@ -25,7 +25,10 @@ def component(**facts):
 def test_trivys_documents(name):
     bill = read_bill((DATA / name).read_bytes())
     assert bill.created.startswith("2026-")
-    assert {(one.ecosystem, one.full_name, one.version, one.source, one.source_version) for one in bill.packages} == {
+    assert {
+        (package.ecosystem, package.full_name, package.version, package.source, package.source_version)
+        for package in bill.packages
+    } == {
         ("npm", "@types/node", "20.1.0", "", ""),
         ("deb", "bash", "5.2.15-2+b8", "bash", "5.2.15-2"),
         ("deb", "libc6", "2.36-9+deb12u14", "glibc", "2.36-9+deb12u14"),
@@ -79,7 +82,7 @@ def test_the_image_and_its_system_are_no_packages():
 def test_components_within_components():
     inner = {"type": "library", "name": "b", "version": "2", "purl": "pkg:npm/b@2"}
     bill = read_bill(component(name="a", version="1", purl="pkg:npm/a@1", components=[inner, "text"]))
-    assert [one.name for one in bill.packages] == ["a", "b"]
+    assert [package.name for package in bill.packages] == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +117,7 @@ def test_the_full_name_is_the_ecosystems():
         (b'{"bomFormat": "CycloneDX", "components": {}}', "it is no CycloneDX document: its components are no list"),
     ],
 )
-def test_what_is_no_bill_is_said(content, reason):
+def test_what_is_no_bill_is_named(content, reason):
     with pytest.raises(UnusableDocument, match=reason):
         read_bill(content)
 

@@ -6,17 +6,17 @@ from s3c_actions.evidence.rest import describe_rest
 from s3c_actions.findings.model import Exploitation, Finding, FindingKind, Severity
 
 
-def one(number, severity=Severity.HIGH, kind=FindingKind.VULNERABILITY, **facts):
+def finding(number, severity=Severity.HIGH, kind=FindingKind.VULNERABILITY, **facts):
     return Finding(kind=kind, id=f"CVE-2026-{number}", severity=severity, package="p", **facts)
 
 
 def test_each_severity_with_a_fix_and_without_has_a_group_of_its_own():
     rest = describe_rest(
         [
-            one(1, fixed="2", exploitation=Exploitation(known_exploited=False, since="", epss=0.02)),
-            one(2, fixed="2", exploitation=Exploitation(known_exploited=True, since="2026-01-01", epss=0.9)),
-            one(3, exploitation=Exploitation(known_exploited=False, since="", epss=None)),
-            one(4, Severity.CRITICAL, FindingKind.SECRET),
+            finding(1, fixed="2", exploitation=Exploitation(known_exploited=False, since="", epss=0.02)),
+            finding(2, fixed="2", exploitation=Exploitation(known_exploited=True, since="2026-01-01", epss=0.9)),
+            finding(3, exploitation=Exploitation(known_exploited=False, since="", epss=None)),
+            finding(4, Severity.CRITICAL, FindingKind.SECRET),
         ],
         {"CVE-2026-3"},
     )
@@ -29,5 +29,5 @@ def test_each_severity_with_a_fix_and_without_has_a_group_of_its_own():
 
 
 def test_what_is_not_known_counts_as_the_worst():
-    (group,) = describe_rest([one(1)], set())
+    (group,) = describe_rest([finding(1)], set())
     assert (group["exploited"], group["epss"]) == (1, "1.00000")

@@ -45,8 +45,8 @@ def ends(monkeypatch: pytest.MonkeyPatch, *beside: Envelope | ValueError) -> dic
 
     monkeypatch.setattr(signatures, "read", read)
     registry: Any = SimpleNamespace(referrers=lambda _reference, _kind: beside)
-    found = signatures.find_ends(cast(Registry, registry), REFERENCE)
-    return {signer: None if end is None else (end - NOW).days for signer, end in found.items()}
+    end_of_signer = signatures.find_ends(cast(Registry, registry), REFERENCE)
+    return {signer: None if end is None else (end - NOW).days for signer, end in end_of_signer.items()}
 
 
 def test_a_signature_ends_with_its_certificate_or_its_own_expiry(monkeypatch: pytest.MonkeyPatch) -> None:

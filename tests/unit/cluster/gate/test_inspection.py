@@ -22,9 +22,9 @@ FACTS = RECORDED | {"templates": [manifests.template()], "mutating": [], "mutate
 WANTED = [("apps", "Deployment", "default")]
 
 
-def said(name: str) -> denials.Denial:
-    (one,) = denials.parse((DATA / f"{name}.txt").read_text().strip())
-    return one
+def recorded_denial(name: str) -> denials.Denial:
+    (denial,) = denials.parse((DATA / f"{name}.txt").read_text().strip())
+    return denial
 
 
 @pytest.mark.parametrize(
@@ -40,27 +40,27 @@ def said(name: str) -> denials.Denial:
     ],
 )
 def test_recorded_denials(name, reason, remedy, unavailable):
-    one = said(name)
-    assert reason in one.reason
-    assert remedy in one.remedy
-    assert one.unavailable is unavailable
-    assert re.match(r"[a-z0-9.:]+/dep/\w+[@:]", one.image)
-    assert one.image in one.what
-    assert "{" not in one.what, "what Go prints of its structures helps nobody"
+    denial = recorded_denial(name)
+    assert reason in denial.reason
+    assert remedy in denial.remedy
+    assert denial.unavailable is unavailable
+    assert re.match(r"[a-z0-9.:]+/dep/\w+[@:]", denial.image)
+    assert denial.image in denial.what
+    assert "{" not in denial.what, "what Go prints of its structures helps nobody"
     if name != "absent-tag":
-        assert one.constraint == "ratify-verification"
-        assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", one.trace)
+        assert denial.constraint == "ratify-verification"
+        assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", denial.trace)
 
 
 def test_a_ratify_that_is_stopped():
-    one = said("ratify-stopped")
-    assert one.reason == "Ratify could not be asked: dial tcp 10.96.133.229:6001: connect: connection refused"
-    assert one.unavailable
-    assert "gatekeeper-system" in one.remedy
+    denial = recorded_denial("ratify-stopped")
+    assert denial.reason == "Ratify could not be asked: dial tcp 10.96.133.229:6001: connect: connection refused"
+    assert denial.unavailable
+    assert "gatekeeper-system" in denial.remedy
 
 
 def test_ratifys_log_says_what_its_verdict_does_not():
-    log, vague = (DATA / "out-of-reach.log").read_text(), said("out-of-reach")
+    log, vague = (DATA / "out-of-reach.log").read_text(), recorded_denial("out-of-reach")
     assert "finds it in no registry" in vague.reason
     clear = denials.add_logged_reason(vague, log)
     assert clear.reason == "its registry could not be asked (Ratify's log: EOF)"
@@ -80,8 +80,11 @@ def test_ratifys_log_says_what_its_verdict_does_not():
 
 def test_several_denials_in_one_message():
     unsigned, stranger = ((DATA / f"{name}.txt").read_text().strip() for name in ("unsigned", "stranger"))
-    found = denials.parse(unsigned + "\n" + stranger.partition("the request: ")[2])
-    assert [one.reason for one in found] == [said("unsigned").reason, said("stranger").reason]
+    parsed = denials.parse(unsigned + "\n" + stranger.partition("the request: ")[2])
+    assert [denial.reason for denial in parsed] == [
+        recorded_denial("unsigned").reason,
+        recorded_denial("stranger").reason,
+    ]
 
 
 def test_a_webhook_that_cannot_be_asked_is_no_verdict():
@@ -90,14 +93,14 @@ def test_a_webhook_that_cannot_be_asked_is_no_verdict():
         '"https://gatekeeper-webhook-service.gatekeeper-system.svc:443/v1/admit?timeout=7s": dial tcp 10.96.0.9:443: '
         "connect: connection refused"
     )
-    (one,) = denials.parse(message)
-    assert one.unavailable
-    assert "Gatekeeper" in one.what
+    (denial,) = denials.parse(message)
+    assert denial.unavailable
+    assert "Gatekeeper" in denial.what
 
 
 def test_other_webhooks_and_other_messages():
-    (one,) = denials.parse('admission webhook "policy.example" denied the request: no team label')
-    assert (one.webhook, one.reason, one.constraint) == ("policy.example", "no team label", "")
+    (denial,) = denials.parse('admission webhook "policy.example" denied the request: no team label')
+    assert (denial.webhook, denial.reason, denial.constraint) == ("policy.example", "no team label", "")
     assert denials.parse('deployments.apps "web" not found') == ()
     assert denials.parse("") == ()
 
@@ -124,8 +127,8 @@ def facts(**changes: Any) -> inspection.GateObjects:
 def changed(kind: str, path: str, value: object) -> inspection.GateObjects:
     """The recorded facts with one field of every object of a kind changed; `None` takes it away."""
     objects = copy.deepcopy(FACTS[kind])
-    for one in objects:
-        places = one.get("webhooks", []) if path.startswith("webhook.") else [one]
+    for document in objects:
+        places = document.get("webhooks", []) if path.startswith("webhook.") else [document]
         *way, last = path.removeprefix("webhook.").split(".")
         for place in places:
             inner = place
@@ -136,21 +139,21 @@ def changed(kind: str, path: str, value: object) -> inspection.GateObjects:
 
 
 def test_the_recorded_gate_is_closed():
-    found = inspection.inspect(facts(), WANTED)
-    assert found.holes == ()
-    assert found.constraints == ("ratify-verification",)
-    assert set(found.exempt) == {"kube-system", "gatekeeper-system"}
+    gate = inspection.inspect(facts(), WANTED)
+    assert gate.holes == ()
+    assert gate.constraints == ("ratify-verification",)
+    assert set(gate.exempt) == {"kube-system", "gatekeeper-system"}
 
 
 @pytest.mark.parametrize(
-    ("made", "what"),
+    ("objects", "what"),
     [
         (facts(webhooks=[]), "webhook is not there"),
         (facts(templates=[]), "No ConstraintTemplate"),
         (facts(constraints=[]), "No constraint of the kind RatifyVerification"),
         (facts(providers=[]), "Ratify is not there"),
         (facts(ready=[]), "Gatekeeper does not run"),
-        (facts(ready=[one for one in FACTS["ready"] if "ratify" not in one]), "Ratify does not run"),
+        (facts(ready=[service for service in FACTS["ready"] if "ratify" not in service]), "Ratify does not run"),
         (changed("webhooks", "webhook.failurePolicy", "Ignore"), "fails open"),
         (changed("webhooks", "webhook.rules", []), "does not look at Pods"),
         (changed("webhooks", "webhook.objectSelector", {"matchLabels": {"a": "b"}}), "certain labels"),
@@ -169,10 +172,10 @@ def test_the_recorded_gate_is_closed():
         ),
     ],
 )
-def test_each_hole_is_found(made, what):
-    found = inspection.inspect(made, WANTED)
-    assert any(what in hole.what for hole in found.holes), found.holes
-    assert all(hole.remedy for hole in found.holes)
+def test_each_hole_is_found(objects, what):
+    gate = inspection.inspect(objects, WANTED)
+    assert any(what in hole.what for hole in gate.holes), gate.holes
+    assert all(hole.remedy for hole in gate.holes)
 
 
 def paused(since: timedelta, until: timedelta) -> dict[str, str]:
@@ -187,11 +190,11 @@ def test_a_pause_of_a_constraint_that_looks_elsewhere_is_none_of_these_objects()
     other["metadata"]["name"] = "elsewhere"
     other["spec"]["match"]["namespaces"] = ["shop"]
     other["spec"]["parameters"] = {"pause": paused(timedelta(minutes=-1), timedelta(minutes=5))}
-    found = inspection.inspect(facts(constraints=[own, other]), WANTED)
-    assert (found.pauses, found.active_pauses, found.holes) == ((), (), ())
-    found = inspection.inspect(facts(constraints=[own, other]), [("apps", "Deployment", "shop")])
-    assert [pause.constraint for pause in found.active_pauses] == ["elsewhere"]
-    assert "is paused from" in inspection.pause_error(found).what
+    gate = inspection.inspect(facts(constraints=[own, other]), WANTED)
+    assert (gate.pauses, gate.active_pauses, gate.holes) == ((), (), ())
+    gate = inspection.inspect(facts(constraints=[own, other]), [("apps", "Deployment", "shop")])
+    assert [pause.constraint for pause in gate.active_pauses] == ["elsewhere"]
+    assert "is paused from" in inspection.pause_error(gate).what
     later = inspection.inspect(
         facts(constraints=[own, other]), [("", "Pod", "shop")], now=datetime.now(UTC) + timedelta(minutes=6)
     )
@@ -206,8 +209,8 @@ POD_RULE = {
 }
 
 
-def rules(*made: dict[str, Any]) -> inspection.GateObjects:
-    return changed("webhooks", "webhook.rules", [POD_RULE | one for one in made])
+def rules(*changes: dict[str, Any]) -> inspection.GateObjects:
+    return changed("webhooks", "webhook.rules", [POD_RULE | change for change in changes])
 
 
 ALL = ["pods", "podtemplates", "replicationcontrollers", "deployments", "statefulsets", "daemonsets", "replicasets"]
@@ -215,7 +218,7 @@ ALL += ["jobs", "cronjobs", "pods/ephemeralcontainers"]
 
 
 @pytest.mark.parametrize(
-    ("made", "gaps"),
+    ("objects", "gaps"),
     [
         (rules({}), []),
         (rules({"resources": ["*/*"]}), []),
@@ -236,7 +239,7 @@ ALL += ["jobs", "cronjobs", "pods/ephemeralcontainers"]
                 "ephemeral",
             ],
         ),
-        (rules({"resources": [one for one in ALL if one != "cronjobs"]}), ["CronJobs:"]),
+        (rules({"resources": [resource for resource in ALL if resource != "cronjobs"]}), ["CronJobs:"]),
         (
             rules({"resources": ALL, "apiGroups": ["", "batch"]}),
             ["Deployments, StatefulSets, DaemonSets, ReplicaSets:"],
@@ -249,8 +252,8 @@ ALL += ["jobs", "cronjobs", "pods/ephemeralcontainers"]
         (rules({"resources": ["*/ephemeralcontainers"]}), ["Pods that are created or updated", "PodTemplates"]),
     ],
 )
-def test_the_webhook_looks_at_pods_what_changes_them_and_what_makes_them(made, gaps):
-    holes = [hole.what for hole in inspection.inspect(made, WANTED).holes]
+def test_the_webhook_looks_at_pods_what_changes_them_and_what_makes_them(objects, gaps):
+    holes = [hole.what for hole in inspection.inspect(objects, WANTED).holes]
     assert len(holes) == len(gaps)
     for hole, gap in zip(holes, gaps, strict=True):
         assert f"does not look at {gap}" in hole
@@ -292,15 +295,15 @@ SCOPED = {"spec.enforcementAction": "scoped"}
     ],
 )
 def test_a_constraint_has_to_deny_what_is_asked_of_the_webhook(fields, what):
-    made = copy.deepcopy(FACTS["constraints"])
+    constraints = copy.deepcopy(FACTS["constraints"])
     for path, value in fields.items():
         *way, last = path.split(".")
-        for one in made:
-            inner = one
+        for constraint in constraints:
+            inner = constraint
             for step in way:
                 inner = inner[step]
             inner[last] = value
-    holes = [hole.what for hole in inspection.inspect(facts(constraints=made), WANTED).holes]
+    holes = [hole.what for hole in inspection.inspect(facts(constraints=constraints), WANTED).holes]
     assert [what in hole for hole in holes] == [True] * len(holes)
     assert bool(holes) is bool(what)
 
@@ -322,10 +325,10 @@ def test_a_pod_with_a_tag_is_denied_with_the_digest_to_write():
         "localhost:5000/app:1.4 has no digest: what is pulled later may be another image. "
         f"Write localhost:5000/app:1.4@{digest}."
     )
-    (one,) = denials.parse(message)
-    assert (one.image, one.unavailable) == ("localhost:5000/app:1.4", False)
-    assert one.reason == "it has no digest: what is pulled later may be another image"
-    assert one.remedy == f"Write localhost:5000/app:1.4@{digest}."
+    (denial,) = denials.parse(message)
+    assert (denial.image, denial.unavailable) == ("localhost:5000/app:1.4", False)
+    assert denial.reason == "it has no digest: what is pulled later may be another image"
+    assert denial.remedy == f"Write localhost:5000/app:1.4@{digest}."
 
 
 def test_selectors():

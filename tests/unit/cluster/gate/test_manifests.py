@@ -31,12 +31,12 @@ def test_todays_template_is_this_versions_with_and_without_a_policy():
         assert document["metadata"]["annotations"][manifests.VERSION_ANNOTATION] == __version__
 
 
-def test_a_template_of_an_earlier_version_is_told_and_is_no_hole_by_itself():
+def test_a_template_of_an_earlier_version_is_reported_and_is_no_hole_by_itself():
     (old,) = RECORDED["templates"]
     assert "s3c gate install" in manifests.describe_template(old)
-    found = inspection.inspect(facts(templates=[old]), WANTED)
-    assert found.holes == ()
-    assert manifests.describe_template(old) in found.warnings
+    gate = inspection.inspect(facts(templates=[old]), WANTED)
+    assert gate.holes == ()
+    assert manifests.describe_template(old) in gate.warnings
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_template_of_an_earlier_version_is_told_and_is_no_hole_by_itself():
         ("ranks :=", "ranks_ :="),
     ],
 )
-def test_what_was_changed_is_told_whatever_its_annotations_say(was, becomes):
+def test_what_was_changed_is_reported_whatever_its_annotations_say(was, becomes):
     ours = manifests.template()
     for document in (ours, export.constraint_template(POLICY, ours)):
         live = served(document)
@@ -64,7 +64,7 @@ def test_what_was_changed_is_told_whatever_its_annotations_say(was, becomes):
 
 
 @pytest.mark.parametrize(
-    ("version", "told"),
+    ("version", "remedy"),
     [
         ("999.0.0", "update s3c"),
         ("0.9.0", "s3c gate install"),
@@ -72,11 +72,11 @@ def test_what_was_changed_is_told_whatever_its_annotations_say(was, becomes):
         ("x" * 500, "s3c gate install"),
     ],
 )
-def test_the_version_says_in_which_direction(version, told):
+def test_the_version_says_in_which_direction(version, remedy):
     live = served(manifests.template())
     live["spec"]["targets"][0]["rego"] += "\n"
     live["metadata"]["annotations"][manifests.VERSION_ANNOTATION] = version
-    assert told in manifests.describe_template(live)
+    assert remedy in manifests.describe_template(live)
 
 
 def test_another_template_is_not_the_gates():

@@ -23,16 +23,16 @@ from s3c_actions.steps import deploy
 from tests.unit.cluster.gate.test_inspection import DATA, FACTS, facts, paused
 
 CONSTRAINT = "ratify-verification"
-APP, OTHER, SIGNATURE = (f"registry.test/app@sha256:{one * 64}" for one in "abc")
+APP, OTHER, SIGNATURE = (f"registry.test/app@sha256:{digit * 64}" for digit in "abc")
 SIGNED = {APP: [SIGNATURE.partition("@")[2]], OTHER: [SIGNATURE.partition("@")[2]]}
-CREATABLE = [one for one in image_places.PLACES if one.creatable]
+CREATABLE = [place for place in image_places.PLACES if place.creatable]
 
 
 def recorded(name: str, image: str) -> str:
     """A recorded denial, of this image."""
     message = (DATA / f"{name}.txt").read_text().strip()
-    (one,) = denials.parse(message)
-    return message.replace(one.image, image)
+    (denial,) = denials.parse(message)
+    return message.replace(denial.image, image)
 
 
 def entry(name: str, image: str) -> str:
@@ -58,11 +58,11 @@ class Answers(Cluster):
 
     def create(self, resource: Resource, document: dict[str, Any], namespace: str = "", *, dry_run: bool) -> Any:
         assert (resource, dry_run) == (proof.PODS, True)
-        found: dict[image_places.ImagePlace, list[str]] = {}
-        for one in image_places.pod_images(document["spec"]):
-            found.setdefault(one.place, []).append(one.image)
-        self.tried.append((namespace, found))
-        if (error := self.answer(found)) is not None:
+        images: dict[image_places.ImagePlace, list[str]] = {}
+        for pod_image in image_places.pod_images(document["spec"]):
+            images.setdefault(pod_image.place, []).append(pod_image.image)
+        self.tried.append((namespace, images))
+        if (error := self.answer(images)) is not None:
             raise error
         return document
 
@@ -74,9 +74,9 @@ class Answers(Cluster):
 def closed(*, but: image_places.ImagePlace | None = None, bad: frozenset[str] = frozenset({SIGNATURE})) -> Answers:
     """A gate that looks at every place but one and trusts what is not bad; Ratify does not find `localhost:1`."""
 
-    def answer(found: dict[image_places.ImagePlace, list[str]]) -> S3CError | None:
+    def answer(images_by_place: dict[image_places.ImagePlace, list[str]]) -> S3CError | None:
         entries = []
-        for place, images in found.items():
+        for place, images in images_by_place.items():
             for image in images:
                 if place != but and image in bad:
                     entries.append(entry("unsigned", image))
@@ -94,11 +94,11 @@ def test_an_unsigned_image_is_tried_in_every_place_that_a_new_pod_has(beside):
     assert closed_by.places == (*CREATABLE,)
     assert closed_by.told == "as a container, an init container and an image volume"
     assert "it has no signature" in closed_by.what
-    assert [found.get(place) for place, (_, found) in zip(CREATABLE, cluster.tried, strict=True)] == [[SIGNATURE]] * 3
-    assert all(found[image_places.CONTAINERS] == [beside] for _, found in cluster.tried[1:])
+    assert [images.get(place) for place, (_, images) in zip(CREATABLE, cluster.tried, strict=True)] == [[SIGNATURE]] * 3
+    assert all(images[image_places.CONTAINERS] == [beside] for _, images in cluster.tried[1:])
 
 
-@pytest.mark.parametrize("place", CREATABLE, ids=lambda one: one.noun)
+@pytest.mark.parametrize("place", CREATABLE, ids=lambda place: place.noun)
 def test_a_gate_that_leaves_out_a_place_is_open(place):
     with pytest.raises(Refused, match=rf"The gate is open: .* nobody signed, {place.phrase}") as raised:
         proof.prove_closed(closed(but=place), SIGNATURE, "shop", [CONSTRAINT], APP)
@@ -109,7 +109,7 @@ def test_a_gate_that_leaves_out_a_place_is_open(place):
 def in_place(place: image_places.ImagePlace, error: S3CError | None) -> Answers:
     """As `closed`, but for a Pod that has the unsigned image there."""
     rest = closed()
-    return Answers(lambda found: error if SIGNATURE in found.get(place, []) else rest.answer(found))
+    return Answers(lambda images: error if SIGNATURE in images.get(place, []) else rest.answer(images))
 
 
 VOLUME = image_places.PLACES[-1]
@@ -128,7 +128,7 @@ SECURITY = 'pods "x" is forbidden: violates PodSecurity "restricted:latest": res
 RIGHT = 'pods is forbidden: User "ci" cannot create resource "pods" in API group "" in the namespace "shop"'
 
 
-@pytest.mark.parametrize("place", CREATABLE, ids=lambda one: one.noun)
+@pytest.mark.parametrize("place", CREATABLE, ids=lambda place: place.noun)
 @pytest.mark.parametrize("message", [QUOTA, SECURITY, RIGHT])
 def test_what_refuses_without_the_gate_proves_nothing(place, message):
     with pytest.raises(ApiError):
@@ -145,7 +145,7 @@ def test_the_first_place_has_to_be_there():
 LABELS = 'admission webhook "policy.example" denied the request: no team label'
 
 
-@pytest.mark.parametrize("place", CREATABLE, ids=lambda one: one.noun)
+@pytest.mark.parametrize("place", CREATABLE, ids=lambda place: place.noun)
 @pytest.mark.parametrize(
     "error",
     [
@@ -162,7 +162,7 @@ def test_a_denial_for_another_reason_proves_nothing(place, error):
         proof.prove_closed(in_place(place, error), SIGNATURE, "shop", [CONSTRAINT], APP)
 
 
-@pytest.mark.parametrize("place", CREATABLE[1:], ids=lambda one: one.noun)
+@pytest.mark.parametrize("place", CREATABLE[1:], ids=lambda place: place.noun)
 @pytest.mark.parametrize("beside", [APP, proof._BESIDE])
 def test_a_denial_of_the_image_beside_it_shows_that_the_place_is_left_out(place, beside):
     with pytest.raises(Refused, match=f"The gate is open: .*{place.phrase}"):
@@ -228,8 +228,8 @@ def deployed(
     accept: bool = False,
     pause: dict[str, str] | None = None,
 ) -> tuple[DeployResult, list[str]]:
-    """The result after the step of the gate, and what the step said."""
-    said: list[str] = []
+    """The result after the step of the gate, and the sentences of the step."""
+    sentences: list[str] = []
 
     class Step:
         def __enter__(self) -> Step:
@@ -239,7 +239,7 @@ def deployed(
             return None
 
         def done(self, sentence: str) -> None:
-            said.append(sentence)
+            sentences.append(sentence)
 
     class Progress(Silent):
         def step(self, name: str) -> StepContext:
@@ -252,10 +252,15 @@ def deployed(
     monkeypatch.setattr(
         inspection, "read_gate_objects", lambda _: facts(namespaces=namespaces, constraints=[constraint])
     )
-    references = [Reference.parse(one) for one in images]
-    used = [deploy._Image(text=str(one), reference=one, platforms=(), places=("m.yaml, line 1",)) for one in references]
-    admissions = tuple(Admission(image=str(one), reference=one.pinned, verdict="unknown") for one in references)
-    found = deploy._State(DeployResult(admissions=admissions))
+    references = [Reference.parse(image) for image in images]
+    used = [
+        deploy._Image(text=str(reference), reference=reference, platforms=(), places=("m.yaml, line 1",))
+        for reference in references
+    ]
+    admissions = tuple(
+        Admission(image=str(reference), reference=reference.pinned, verdict="unknown") for reference in references
+    )
+    state = deploy._State(DeployResult(admissions=admissions))
     settings = deploy.DeploySettings(
         manifests=(), replacements=(), output=Path("x"), require_gate=require, accept_paused_gate=accept
     )
@@ -266,35 +271,37 @@ def deployed(
         cluster=lambda: cluster,
         progress=Progress(),
     )
-    deploy._pass_gate(settings, tools, cluster, found, used=used, targets=targets)
-    assert accept or not require or found.result.unsigned_denied == SIGNATURE
-    assert {one.verdict for one in found.result.admissions} == {"unknown" if accept else "admitted"}
-    return replace(found.result, warnings=tuple(found.warnings)), said
+    deploy._pass_gate(settings, tools, cluster, state, used=used, targets=targets)
+    assert accept or not require or state.result.unsigned_denied == SIGNATURE
+    assert {admission.verdict for admission in state.result.admissions} == {"unknown" if accept else "admitted"}
+    return replace(state.result, warnings=tuple(state.warnings)), sentences
 
 
-EVERY = [target(one.kind, f"{one.group}/{one.version}".lstrip("/")) for one in image_places.WORKLOADS]
+EVERY = [
+    target(workload.kind, f"{workload.group}/{workload.version}".lstrip("/")) for workload in image_places.WORKLOADS
+]
 
 
-@pytest.mark.parametrize("one", [*EVERY, ROLLOUT, KNATIVE, DATABASE, BARE], ids=lambda one: one.kind)
-def test_the_gate_is_proved_for_every_kind_that_gets_images(one, monkeypatch):
+@pytest.mark.parametrize("workload", [*EVERY, ROLLOUT, KNATIVE, DATABASE, BARE], ids=lambda workload: workload.kind)
+def test_the_gate_is_proved_for_every_kind_that_gets_images(workload, monkeypatch):
     cluster = closed()
-    result, said = deployed(cluster, one, SERVICE, MONITOR, monkeypatch=monkeypatch)
+    result, sentences = deployed(cluster, workload, SERVICE, MONITOR, monkeypatch=monkeypatch)
     assert "it has no signature" in result.denial
-    assert said == [
+    assert sentences == [
         "an unsigned image is denied as a container, an init container and an image volume; 1 signed admitted"
     ]
     where = {namespace for namespace, _ in cluster.tried}
-    assert where == ({"shop"} if one is not BARE else {"shop", "other", "monitoring"})
+    assert where == ({"shop"} if workload is not BARE else {"shop", "other", "monitoring"})
 
 
-@pytest.mark.parametrize("one", [*EVERY, ROLLOUT, KNATIVE, DATABASE, BARE], ids=lambda one: one.kind)
+@pytest.mark.parametrize("workload", [*EVERY, ROLLOUT, KNATIVE, DATABASE, BARE], ids=lambda workload: workload.kind)
 @pytest.mark.parametrize("signatures", [SIGNED, {}], ids=["signed", "unsigned"])
-def test_an_open_gate_is_refused_for_every_kind_that_gets_images(one, signatures, monkeypatch):
+def test_an_open_gate_is_refused_for_every_kind_that_gets_images(workload, signatures, monkeypatch):
     with pytest.raises(Refused, match="The gate is open"):
-        deployed(Answers(lambda _: None), one, signatures=signatures, monkeypatch=monkeypatch)
+        deployed(Answers(lambda _: None), workload, signatures=signatures, monkeypatch=monkeypatch)
 
 
-@pytest.mark.parametrize("place", CREATABLE, ids=lambda one: one.noun)
+@pytest.mark.parametrize("place", CREATABLE, ids=lambda place: place.noun)
 def test_a_place_that_the_gate_leaves_out_is_refused(place, monkeypatch):
     with pytest.raises(Refused, match=place.noun):
         deployed(closed(but=place), DEPLOYMENT, monkeypatch=monkeypatch)
@@ -304,7 +311,7 @@ def test_it_is_proved_in_each_namespace_that_gets_images(monkeypatch):
     cluster = closed()
     second = target("CronJob", "batch/v1", "second")
     deployed(cluster, DEPLOYMENT, second, SERVICE, monkeypatch=monkeypatch)
-    assert {namespace for namespace, found in cluster.tried if SIGNATURE in found[image_places.CONTAINERS]} == {
+    assert {namespace for namespace, images in cluster.tried if SIGNATURE in images[image_places.CONTAINERS]} == {
         "shop",
         "second",
     }
@@ -325,7 +332,7 @@ def test_one_unsigned_image_that_is_admitted_beside_a_signed_one_is_refused(monk
     assert raised.value.image == OTHER
 
 
-def test_an_unsigned_image_that_is_denied_is_told_as_such(monkeypatch):
+def test_an_unsigned_image_that_is_denied_is_reported_as_such(monkeypatch):
     with pytest.raises(AdmissionDenied, match="it has no signature"):
         deployed(closed(bad=frozenset({APP})), DEPLOYMENT, signatures={}, monkeypatch=monkeypatch)
 
@@ -351,17 +358,17 @@ def test_a_paused_gate_is_refused_unless_it_is_accepted(require, monkeypatch):
     with pytest.raises(Refused, match=r"is paused from .* until .*: registry down\.") as raised:
         deployed(open_gate, DEPLOYMENT, monkeypatch=monkeypatch, pause=pause, require=require)
     assert "accept-paused-gate" in raised.value.remedy
-    result, (said,) = deployed(
+    result, (sentence,) = deployed(
         open_gate, DEPLOYMENT, monkeypatch=monkeypatch, pause=pause, accept=True, require=require
     )
-    assert "paused" in said
-    assert [one.reason for one in result.pauses] == ["registry down"]
+    assert "paused" in sentence
+    assert [pause.reason for pause in result.pauses] == ["registry down"]
     assert any("is paused from" in warning for warning in result.warnings)
     assert open_gate.tried == []
 
 
 @pytest.mark.parametrize(
-    ("since", "until", "told"),
+    ("since", "until", "warned"),
     [
         (timedelta(hours=-1), timedelta(minutes=-1), False),
         (timedelta(minutes=1), timedelta(hours=1), True),
@@ -369,19 +376,19 @@ def test_a_paused_gate_is_refused_unless_it_is_accepted(require, monkeypatch):
     ],
     ids=["over", "to come", "too long"],
 )
-def test_a_pause_that_is_not_in_force_is_proved_to_be_none(since, until, told, monkeypatch):
+def test_a_pause_that_is_not_in_force_is_proved_to_be_none(since, until, warned, monkeypatch):
     pause = paused(since, until)
     with pytest.raises(Refused, match="The gate is open"):
         deployed(Answers(lambda _: None), DEPLOYMENT, monkeypatch=monkeypatch, pause=pause)
     result, _ = deployed(closed(), DEPLOYMENT, monkeypatch=monkeypatch, pause=pause)
-    assert any("pause" in warning for warning in result.warnings) is told
+    assert any("pause" in warning for warning in result.warnings) is warned
     assert len(result.pauses) == 1
 
 
 def test_changed_objects_of_custom_kinds_are_watched():
     changes = [
-        apply.ObjectChange(target=one, action=action, before=None, after={})
-        for one, action in (
+        apply.ObjectChange(target=target, action=action, before=None, after={})
+        for target, action in (
             (DEPLOYMENT, "created"),
             (ROLLOUT, "created"),
             (KNATIVE, "unchanged"),
@@ -393,6 +400,6 @@ def test_changed_objects_of_custom_kinds_are_watched():
     assert rollout.custom_targets(changes) == [ROLLOUT, DATABASE]
     # A kind of the same name in another group has another status.
     assert not rollout._watched(target("Job", "batch.volcano.sh/v1alpha1", **POD))
-    assert json.dumps([one.kind for one in EVERY if rollout._watched(one)]) == json.dumps(
-        [one.kind for one in image_places.WORKLOADS if one.kind not in {"PodTemplate", "CronJob"}]
+    assert json.dumps([workload.kind for workload in EVERY if rollout._watched(workload)]) == json.dumps(
+        [workload.kind for workload in image_places.WORKLOADS if workload.kind not in {"PodTemplate", "CronJob"}]
     )

@@ -27,11 +27,11 @@ def constraints(mode: GateStages) -> list[dict[str, Any]]:
 
 
 def inspected(mode: GateStages, *targets: str, accept: Stage = Stage.AUDIT, policy: str = "") -> Any:
-    made = copy.deepcopy(FACTS["webhooks"])
-    for webhook in made[0]["webhooks"]:
+    webhooks = copy.deepcopy(FACTS["webhooks"])
+    for webhook in webhooks[0]["webhooks"]:
         if policy:
             webhook["failurePolicy"] = policy
-    known = facts(constraints=constraints(mode), namespaces=NAMESPACES, webhooks=made)
+    known = facts(constraints=constraints(mode), namespaces=NAMESPACES, webhooks=webhooks)
     return inspection.inspect(known, [("apps", "Deployment", name) for name in targets], accept=accept)
 
 
@@ -48,8 +48,8 @@ def test_each_namespace_is_in_the_stage_that_is_asked_for(mode):
     assert looked.stages == {name: mode.of(name) for name in ("default", "pay", "shop")}
     assert set(looked.exempt) == {"kube-system"}
     assert any(map(stages.is_preview, written)) == (mode.stages != {Stage.DENY})
-    live = [{key: value for key, value in one.items() if key != "apiVersion"} for one in written]
-    (base,) = (one for one in live if one["metadata"]["name"] == stages.BASE)
+    live = [{key: value for key, value in constraint.items() if key != "apiVersion"} for constraint in written]
+    (base,) = (constraint for constraint in live if constraint["metadata"]["name"] == stages.BASE)
     whole = stages.whole_constraint(base, mode)
     for other in EVERY:
         assert list(stages.staged_constraints(whole, other)) == constraints(other)
@@ -70,9 +70,11 @@ def test_a_webhook_may_fail_open_where_nothing_is_denied():
         assert any(
             "fails open" in hole.what for hole in inspected(mode, *targets, accept=accept, policy="Ignore").holes
         )
-    (sentence,) = (one for one in inspected(parse_mode("audit"), "default").warnings if "fails closed" in one)
+    (sentence,) = (
+        warning for warning in inspected(parse_mode("audit"), "default").warnings if "fails closed" in warning
+    )
     assert "in no namespace in the stage deny" in sentence
-    assert not any("fails closed" in one for one in inspected(mode, "default").warnings)
+    assert not any("fails closed" in warning for warning in inspected(mode, "default").warnings)
 
 
 @pytest.mark.parametrize("mode", EVERY, ids=GateStages.describe)

@@ -33,10 +33,10 @@ class Watching(Cluster):
     def create(self, resource: Resource, document: dict[str, Any], namespace: str = "", *, dry_run: bool) -> Any:
         assert (resource, dry_run) == (proof.PODS, True)
         preview = stages.PREVIEW_LABEL in document["metadata"]["labels"]
-        images = {one["image"] for one in document["spec"]["containers"]}
+        images = {container["image"] for container in document["spec"]["containers"]}
         if (preview and self.tells) or self.stages.of(namespace) is Stage.DENY:
-            images |= {one["image"] for one in document["spec"].get("initContainers", [])}
-            images |= {one["image"]["reference"] for one in document["spec"].get("volumes", [])}
+            images |= {container["image"] for container in document["spec"].get("initContainers", [])}
+            images |= {volume["image"]["reference"] for volume in document["spec"].get("volumes", [])}
             for image in sorted(images & self.bad):
                 base = stages.BASE if self.stages.default is Stage.DENY else stages.constraint_name(Stage.DENY)
                 name = stages.PREVIEW if preview else base
@@ -53,9 +53,14 @@ def deployed(
     namespaces: dict[str, dict[str, str]] = {"shop": {}, "default": {}}
     known = facts(constraints=constraints, namespaces=namespaces)
     monkeypatch.setattr(inspection, "read_gate_objects", lambda _: known)
-    references = [Reference.parse(one) for one in (APP, OTHER)]
-    used = [deploy._Image(text=str(one), reference=one, platforms=(), places=("m.yaml",)) for one in references]
-    admissions = tuple(Admission(image=str(one), reference=one.pinned, verdict="unknown") for one in references)
+    references = [Reference.parse(image) for image in (APP, OTHER)]
+    used = [
+        deploy._Image(text=str(reference), reference=reference, platforms=(), places=("m.yaml",))
+        for reference in references
+    ]
+    admissions = tuple(
+        Admission(image=str(reference), reference=reference.pinned, verdict="unknown") for reference in references
+    )
     state = deploy._State(DeployResult(admissions=admissions))
     settings = deploy.DeploySettings(
         manifests=(), replacements=(), output=Path("x"), require_gate=require, accept_stage=accept
@@ -78,8 +83,8 @@ def test_a_gate_that_only_watches_is_refused_and_named(mode, monkeypatch):
         deployed(Watching(mode), monkeypatch)
     assert f"`accept-stage: {stage}`" in raised.value.remedy
     state = deployed(Watching(mode), monkeypatch, require=False)
-    assert any(f"stage {stage}" in one for one in state.warnings)
-    assert {one.verdict for one in state.result.admissions} == {"unknown"}
+    assert any(f"stage {stage}" in warning for warning in state.warnings)
+    assert {admission.verdict for admission in state.result.admissions} == {"unknown"}
 
 
 def test_a_stage_that_is_weaker_than_what_is_accepted_is_refused(monkeypatch):
@@ -91,9 +96,11 @@ def test_a_stage_that_is_weaker_than_what_is_accepted_is_refused(monkeypatch):
 def test_an_accepted_stage_deploys_and_says_what_deny_would_refuse(monkeypatch):
     state = deployed(Watching("deny,shop=warn", OTHER), monkeypatch, accept=Stage.WARN)
     assert state.result.stages == {"shop": Stage.WARN}
-    assert any("In shop the gate admits every image" in one for one in state.warnings)
-    (told,) = (one for one in state.warnings if "would refuse" in one and "In shop the gate" not in one)
-    assert told == f"The stage deny would refuse {OTHER} in shop: it has no signature."
+    assert any("In shop the gate admits every image" in warning for warning in state.warnings)
+    (sentence,) = (
+        warning for warning in state.warnings if "would refuse" in warning and "In shop the gate" not in warning
+    )
+    assert sentence == f"The stage deny would refuse {OTHER} in shop: it has no signature."
     good, bad = state.result.admissions
     assert (good.verdict, good.reason) == ("admitted", "")
     assert (bad.verdict, bad.reason) == ("admitted", "stage warn; deny would refuse it: it has no signature")
@@ -102,8 +109,8 @@ def test_an_accepted_stage_deploys_and_says_what_deny_would_refuse(monkeypatch):
 
 def test_a_gate_that_does_not_tell_is_not_claimed_to_admit_by_its_policy(monkeypatch):
     state = deployed(Watching("warn", OTHER, tells=False), monkeypatch, accept=Stage.WARN)
-    assert any("is not known" in one for one in state.warnings)
-    assert not any("would refuse registry" in one for one in state.warnings)
+    assert any("is not known" in warning for warning in state.warnings)
+    assert not any("would refuse registry" in warning for warning in state.warnings)
 
 
 def test_where_it_denies_it_has_to_be_proved_whatever_is_accepted(monkeypatch):

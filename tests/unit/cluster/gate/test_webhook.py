@@ -60,10 +60,10 @@ def test_nothing_else_depends_on_gatekeeper(group, resource, namespaced):
         assert not webhook.looks_at({"rules": NARROW}, group, "*", resource, operation, namespaced=namespaced)
 
 
-def test_the_narrow_webhook_is_closed_and_the_charts_own_is_told_to_be_wide():
+def test_the_narrow_webhook_is_closed_and_the_charts_own_is_reported_as_wide():
     narrow = changed("webhooks", "webhook.rules", NARROW)
-    found = inspection.inspect(narrow, WANTED)
-    assert (found.holes, found.warnings) == ((), ())
+    gate = inspection.inspect(narrow, WANTED)
+    assert (gate.holes, gate.warnings) == ((), ())
     wide = inspection.inspect(facts(), WANTED)
     assert wide.holes == ()
     (warning,) = wide.warnings
@@ -93,9 +93,9 @@ def test_what_is_asked_about_besides_is_a_warning_and_no_hole(rule: dict[str, An
     base = {"apiGroups": [""], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "scope": "*"}
     added = [*NARROW, base | rule]
     assert webhook.excess({"rules": added}, KINDS) == nouns
-    found = inspection.inspect(changed("webhooks", "webhook.rules", added), WANTED)
-    assert found.holes == ()
-    assert len(found.warnings) == 1
+    gate = inspection.inspect(changed("webhooks", "webhook.rules", added), WANTED)
+    assert gate.holes == ()
+    assert len(gate.warnings) == 1
 
 
 @pytest.mark.parametrize("left_out", range(len(NARROW)))
@@ -103,7 +103,7 @@ def test_less_is_a_hole(left_out):
     rules = [rule for number, rule in enumerate(NARROW) if number != left_out]
     assert inspection.inspect(changed("webhooks", "webhook.rules", rules), WANTED).holes
     for resource in NARROW[left_out]["resources"]:
-        resources = [one for one in NARROW[left_out]["resources"] if one != resource]
+        resources = [other for other in NARROW[left_out]["resources"] if other != resource]
         rules = copy.deepcopy(NARROW)
         rules[left_out]["resources"] = resources
         assert inspection.inspect(changed("webhooks", "webhook.rules", rules), WANTED).holes, resource
@@ -174,11 +174,11 @@ WIDE = [
 def test_the_mutating_webhook_is_asked_about_no_more_either(fields, noun, effect):
     """It fails open, unless somebody changed that: then it ties the cluster to Gatekeeper as the other one would."""
     own = changed("webhooks", "webhook.rules", NARROW).webhooks
-    found = inspection.inspect(facts(webhooks=own, mutating=[mutating(**fields)]), WANTED)
-    assert found.holes == ()
-    assert found.excess == found.warnings
-    assert len(found.excess) == bool(noun)
-    for sentence in found.excess:
+    gate = inspection.inspect(facts(webhooks=own, mutating=[mutating(**fields)]), WANTED)
+    assert gate.holes == ()
+    assert gate.excess == gate.warnings
+    assert len(gate.excess) == bool(noun)
+    for sentence in gate.excess:
         assert sentence.startswith("gatekeeper-mutating is asked about more")
         assert noun in sentence
         assert effect in sentence
@@ -197,9 +197,9 @@ def test_what_other_mutations_change_is_no_excess_and_azure_policys_webhook_is_n
 
 def test_a_role_that_may_not_list_mutations_is_a_warning():
     own = changed("webhooks", "webhook.rules", NARROW).webhooks
-    found = inspection.inspect(facts(webhooks=own, mutating=None), WANTED)
-    assert (found.holes, found.excess) == ((), ())
-    (warning,) = found.warnings
+    gate = inspection.inspect(facts(webhooks=own, mutating=None), WANTED)
+    assert (gate.holes, gate.excess) == ((), ())
+    (warning,) = gate.warnings
     assert "gate-reader.yaml" in warning
 
 
@@ -223,10 +223,12 @@ def test_an_exempt_namespace_that_still_waits_for_gatekeeper():
     # Another policy may look there, so that the webhook has to be asked.
     other = {"kind": "Labels", "metadata": {"name": "team"}, "spec": {}}
     known = facts(webhooks=own, constraints=[constraint, other], namespaces=namespaces)
-    assert not [one for one in inspection.inspect(known, WANTED).excess if "calico-system" in one]
+    assert not [warning for warning in inspection.inspect(known, WANTED).excess if "calico-system" in warning]
     exempted = copy.deepcopy(own)
     expressions = exempted[0]["webhooks"][0]["namespaceSelector"]["matchExpressions"]
-    (names,) = (one["values"] for one in expressions if one["key"] == "kubernetes.io/metadata.name")
+    (names,) = (
+        expression["values"] for expression in expressions if expression["key"] == "kubernetes.io/metadata.name"
+    )
     names.append("calico-system")
     known = facts(webhooks=exempted, constraints=[constraint], namespaces=namespaces)
     assert inspection.inspect(known, WANTED).excess == ()
@@ -242,8 +244,8 @@ def test_a_sound_webhook_is_enough_beside_azure_policys_own():
     own = copy.deepcopy(FACTS["webhooks"])
     own[0]["webhooks"][0]["rules"] = NARROW
     for webhooks in ([*own, AZURE], [AZURE, *own]):
-        found = inspection.inspect(facts(webhooks=webhooks), WANTED)
-        assert (found.holes, found.warnings) == ((), ())
+        gate = inspection.inspect(facts(webhooks=webhooks), WANTED)
+        assert (gate.holes, gate.warnings) == ((), ())
     own[0]["webhooks"][0]["failurePolicy"] = "Ignore"
     (hole,) = inspection.inspect(facts(webhooks=[AZURE, *own]), WANTED).holes
     assert "gatekeeper-validating-webhook-configuration is Ignore" in hole.what
@@ -251,7 +253,7 @@ def test_a_sound_webhook_is_enough_beside_azure_policys_own():
     assert any("azure-policy-validating-webhook-configuration is Ignore" in hole.what for hole in holes)
 
 
-def test_the_labels_by_which_aks_leaves_out_namespaces_are_told():
+def test_the_labels_by_which_aks_leaves_out_namespaces_are_reported():
     own = copy.deepcopy(FACTS["webhooks"])
     hook = own[0]["webhooks"][0]
     hook["rules"] = NARROW
@@ -260,10 +262,10 @@ def test_the_labels_by_which_aks_leaves_out_namespaces_are_told():
         {"key": "control-plane", "operator": "NotIn", "values": ["true"]},
         {"key": "kubernetes.azure.com/managedby", "operator": "NotIn", "values": ["aks"]},
     ]
-    found = inspection.inspect(facts(webhooks=own), WANTED)
-    assert found.holes == ()
-    (warning,) = found.warnings
+    gate = inspection.inspect(facts(webhooks=own), WANTED)
+    assert gate.holes == ()
+    (warning,) = gate.warnings
     assert "control-plane, kubernetes.azure.com/managedby" in warning
     namespaces = {"default": {"control-plane": "true"}}
-    found = inspection.inspect(facts(webhooks=own, namespaces=namespaces), WANTED)
-    assert any("namespaceSelector leaves it out" in hole.what for hole in found.holes)
+    gate = inspection.inspect(facts(webhooks=own, namespaces=namespaces), WANTED)
+    assert any("namespaceSelector leaves it out" in hole.what for hole in gate.holes)
