@@ -88,8 +88,8 @@ def test_a_known_release_that_the_database_lacks_is_blind():
 
 
 def test_findings_show_that_there_are_advisories():
-    found = os_packages(("openssl", ""), findings=[FINDING])
-    assert judged(report("debian", "99", found), None).blind == ""
+    packages = os_packages(("openssl", ""), findings=[FINDING])
+    assert judged(report("debian", "99", packages), None).blind == ""
 
 
 def test_an_empty_database_is_blind():
@@ -112,7 +112,9 @@ def test_packages_of_other_repositories_are_counted():
     )
     seen = judged(data, FULL)
     assert seen.blind == ""
-    assert [(one.source, one.number) for one in seen.uncovered] == [("other repositories than debian's", 2)]
+    assert [(packages.source, packages.number) for packages in seen.uncovered] == [
+        ("other repositories than debian's", 2)
+    ]
     assert "2 packages of other repositories" in seen.warnings[0]
 
 
@@ -120,7 +122,7 @@ def test_packages_of_other_repositories_are_counted():
 def test_libraries_without_advisories_are_counted(kind):
     seen = judged(report("debian", "12.5", OPENSSL, library(kind, 3), library("python-pkg", 2)), FULL)
     assert seen.blind == ""
-    assert [one.number for one in seen.uncovered] == [3]
+    assert [packages.number for packages in seen.uncovered] == [3]
 
 
 def test_nothing_covered_is_blind():
@@ -162,24 +164,24 @@ def test_an_old_database_is_outdated():
     ],
 )
 def test_what_trivy_warns_of_is_judged(message, scanner, meaning):
-    found = judge_warnings([message], [scanner])
-    assert bool(found.blind) == (meaning is WarningMeaning.BLIND)
-    assert bool(found.uncovered) == (meaning is WarningMeaning.UNCOVERED)
-    assert bool(found.shown) == (meaning is WarningMeaning.SHOWN)
+    assessment = judge_warnings([message], [scanner])
+    assert bool(assessment.blind) == (meaning is WarningMeaning.BLIND)
+    assert bool(assessment.uncovered) == (meaning is WarningMeaning.UNCOVERED)
+    assert bool(assessment.shown) == (meaning is WarningMeaning.SHOWN)
 
 
-def test_what_the_report_shows_as_well_is_not_told_twice():
-    said = [
+def test_what_the_report_shows_as_well_is_not_reported_twice():
+    warnings = [
         "This OS version is not on the EOL list   version=99",
         "No OS package is detected. Make sure",
         'e.g. files under "/lib/apk/db/"',
     ]
-    assert judge_warnings(said, ["secret"]) == judge_warnings(said, ["vuln"]) == judge_warnings([], ["vuln"])
+    assert judge_warnings(warnings, ["secret"]) == judge_warnings(warnings, ["vuln"]) == judge_warnings([], ["vuln"])
 
 
 def test_a_warning_about_what_nobody_asked_for_is_only_shown():
-    found = judge_warnings(["[secret] Failed to read content during streaming"], ["vuln"])
-    assert found == WarningAssessment(
+    assessment = judge_warnings(["[secret] Failed to read content during streaming"], ["vuln"])
+    assert assessment == WarningAssessment(
         blind="", uncovered=(), shown=("Trivy: [secret] Failed to read content during streaming",)
     )
 

@@ -40,26 +40,26 @@ def test_a_base_is_where_the_image_begins(layers: tuple[str, ...], of_base: tupl
 
 
 def test_findings_of_the_lowest_layers_are_the_bases() -> None:
-    told = attribute(report(finding(A), finding(B), finding(C), finding("")), base(A, B))
-    assert [one.from_base for one in told.findings] == [True, True, False, False]
-    assert (len(told.own), told.inherited and len(told.inherited)) == (2, 2)
+    attributed = attribute(report(finding(A), finding(B), finding(C), finding("")), base(A, B))
+    assert [finding.from_base for finding in attributed.findings] == [True, True, False, False]
+    assert (len(attributed.own), attributed.inherited and len(attributed.inherited)) == (2, 2)
 
 
 def test_a_layer_that_comes_again_above_the_base_is_the_images_own() -> None:
     """The base may have repaired in B what A brought, and A on top undoes it."""
-    told = attribute(report(finding(A), finding(B), layers=(A, B, A)), base(A, B))
-    assert [one.from_base for one in told.findings] == [False, True]
+    attributed = attribute(report(finding(A), finding(B), layers=(A, B, A)), base(A, B))
+    assert [finding.from_base for finding in attributed.findings] == [False, True]
 
 
 def test_what_is_set_aside_says_whose_it_is_too() -> None:
-    told = attribute(
+    attributed = attribute(
         ScanReport(
             image="app", digest="", findings=(), suppressed=(finding(A),), created="", database="", diff_ids=(A, C)
         ),
         base(A),
     )
-    assert told.suppressed[0].from_base is True
-    assert told.total_inherited == 0
+    assert attributed.suppressed[0].from_base is True
+    assert attributed.total_inherited == 0
 
 
 def test_a_base_that_the_image_does_not_begin_with_is_never_taken() -> None:
@@ -73,10 +73,10 @@ def test_where_the_base_is_not_known_every_finding_is_its_own() -> None:
 
 
 def test_the_gate_counts_what_is_its_own_and_what_is_denied_by_id() -> None:
-    told = attribute(report(finding(A, "CVE-1"), finding(A, "CVE-2"), finding(C, "CVE-3")), base(A, B))
+    attributed = attribute(report(finding(A, "CVE-1"), finding(A, "CVE-2"), finding(C, "CVE-3")), base(A, B))
     own = Threshold(Severity.HIGH, own_only=True, deny=frozenset({"CVE-2"}))
-    assert [one.id for one in own.refused(told.findings)] == ["CVE-2", "CVE-3"]
-    assert len(Threshold(Severity.HIGH).refused(told.findings)) == 3
+    assert [finding.id for finding in own.refused(attributed.findings)] == ["CVE-2", "CVE-3"]
+    assert len(Threshold(Severity.HIGH).refused(attributed.findings)) == 3
     assert len(own.refused(report(finding(A, "CVE-1")).findings)) == 1
 
 

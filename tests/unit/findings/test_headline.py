@@ -14,7 +14,7 @@ from s3c_actions.findings.selection import Selection, mark_uncounted, select
 from tests.support import outcomes
 
 
-def made(numbers: list[tuple[Severity, bool]]) -> ScanReport:
+def report_of(numbers: list[tuple[Severity, bool]]) -> ScanReport:
     return outcomes.report(
         *(
             outcomes.vulnerability(number, severity, fixed="2" if fixed else "")
@@ -42,19 +42,19 @@ def made(numbers: list[tuple[Severity, bool]]) -> ScanReport:
     ],
 )
 def test_the_headline(numbers: dict[Severity, int], selection: Selection, sentence: str) -> None:
-    report = made([(severity, True) for severity, number in numbers.items() for _ in range(number)])
+    report = report_of([(severity, True) for severity, number in numbers.items() for _ in range(number)])
     assert headline.describe_findings(headline.tally(select(report, selection))) == sentence
 
 
 def test_unfixed_findings_that_are_left_out_are_named() -> None:
-    report = made([(Severity.HIGH, False), (Severity.HIGH, False), (Severity.LOW, True)])
+    report = report_of([(Severity.HIGH, False), (Severity.HIGH, False), (Severity.LOW, True)])
     shown = select(report, Selection(fixed_only=True))
     assert shown.counts[Severity.HIGH] is None
     assert headline.describe_findings(headline.tally(shown)) == "1 finding (1 low; 2 high without a fix not shown)"
 
 
 def test_a_given_report_is_not_known_to_be_complete() -> None:
-    empty, some = mark_uncounted(made([])), mark_uncounted(made([(Severity.HIGH, True)]))
+    empty, some = mark_uncounted(report_of([])), mark_uncounted(report_of([(Severity.HIGH, True)]))
     assert headline.describe_findings(headline.tally(empty)) == "its findings are not known"
     assert headline.describe_findings(headline.tally(some)) == "1 finding (1 high; critical, medium and low not known)"
     assert set(empty.counts.values()) == {None}
@@ -84,7 +84,7 @@ def test_the_limits_of_a_scan(changes: dict[str, Any], sentence: str) -> None:
         (1200, 1, "1,200 exploited today (1 not shown)"),
     ],
 )
-def test_what_is_exploited_is_said_where_something_is(exploited: int | None, hidden: int, text: str) -> None:
+def test_what_is_exploited_is_counted_where_something_is(exploited: int | None, hidden: int, text: str) -> None:
     counts: dict[Severity, int | None] = dict.fromkeys(Severity, 0)
     numbers = Tally(counts=counts, total=0, fixable=0, hidden=Hidden(exploited=hidden), exploited=exploited)
     assert describe_exploited(numbers) == text

@@ -176,28 +176,28 @@ def test_a_new_tag_a_rebuild_and_shifted_lines_change_no_identity(kind: str) -> 
 
 @pytest.mark.parametrize("kind", builds.KINDS)
 def test_another_rule_package_and_file_is_another_finding(kind: str) -> None:
-    one = Occurrence(kind=kind, rule=0, subject=0, file=0)
-    found = {
-        identify(scanned([Occurrence(**(one.__dict__ | change))]).findings[0])
+    occurrence = Occurrence(kind=kind, rule=0, subject=0, file=0)
+    identities = {
+        identify(scanned([Occurrence(**(occurrence.__dict__ | change))]).findings[0])
         for change in ({}, {"rule": 1}, {"subject": 1}, {"file": 1})
     }
     whole = {"config-check": 2, "config-secret": 3, "whole-file-check": 3, "os": 3, "os-license": 3}
-    assert len(found) == whole.get(kind, 4)
+    assert len(identities) == whole.get(kind, 4)
 
 
 @given(OCCURRENCES, BUILDS, BUILDS)
-def test_nothing_is_new_in_a_rebuild(occurrences: list[Occurrence], one: Build, other: Build) -> None:
-    difference = compare_scans(scanned(occurrences, one), scanned(occurrences, other))
+def test_nothing_is_new_in_a_rebuild(occurrences: list[Occurrence], first: Build, second: Build) -> None:
+    difference = compare_scans(scanned(occurrences, first), scanned(occurrences, second))
     assert (len(difference.new), len(difference.fixed), len(difference.left)) == (0, 0, len(occurrences))
 
 
 @given(OCCURRENCES, OCCURRENCES, OCCURRENCES, BUILDS, BUILDS)
 def test_what_is_added_is_new_and_what_is_removed_is_fixed(
-    kept: list[Occurrence], removed: list[Occurrence], added: list[Occurrence], one: Build, other: Build
+    kept: list[Occurrence], removed: list[Occurrence], added: list[Occurrence], first: Build, second: Build
 ) -> None:
     earlier, later = Counter(removed), Counter(added)
     removed, added = list((earlier - later).elements()), list((later - earlier).elements())
-    before, after = scanned([*kept, *removed], one), scanned([*kept, *added], other)
+    before, after = scanned([*kept, *removed], first), scanned([*kept, *added], second)
     same = Counter(map(identify, scanned(removed).findings)) & Counter(map(identify, scanned(added).findings))
     difference = compare_scans(before, after)
     assert len(difference.new) == len(added) - same.total()
@@ -272,10 +272,10 @@ def test_images_have_identities_and_references_of_their_own(report: ScanReport, 
 def test_the_configuration_of_an_image_has_a_fixed_name() -> None:
     by_tag, by_digest = (
         trivy_report.parse(
-            reports.image([{"Target": name, "Class": class_, **found}], name="x:1", ArtifactName=name)
+            reports.image([{"Target": name, "Class": class_, **section}], name="x:1", ArtifactName=name)
         )
         for name in ("a.example/b:1", f"a.example/b@{DIGEST}")
-        for class_, found in [("secret", {"Secrets": [
+        for class_, section in [("secret", {"Secrets": [
             {"RuleID": "aws", "Severity": "HIGH", "StartLine": 3, "EndLine": 3, "Match": "ENV KEY=****"}]})]
     )  # fmt: skip
     assert by_tag.findings[0].target == by_digest.findings[0].target == IMAGE_CONFIGURATION
@@ -283,9 +283,9 @@ def test_the_configuration_of_an_image_has_a_fixed_name() -> None:
 
 
 def test_a_file_named_like_a_folder_that_was_scanned_stays_a_file() -> None:
-    found = {"Secrets": [{"RuleID": "aws", "Severity": "HIGH", "StartLine": 3, "EndLine": 3, "Match": "K=****"}]}
+    section = {"Secrets": [{"RuleID": "aws", "Severity": "HIGH", "StartLine": 3, "EndLine": 3, "Match": "K=****"}]}
     report = reports.image(
-        [{"Target": "app", "Class": "secret", **found}], ArtifactName="app", ArtifactType="filesystem"
+        [{"Target": "app", "Class": "secret", **section}], ArtifactName="app", ArtifactType="filesystem"
     )
     assert trivy_report.parse(report).findings[0].target == "app"
 

@@ -18,14 +18,14 @@ from s3c_actions.result.model import ImageOutcome, Outcome
 from tests.support import ROOT, outcomes
 
 REPORT = (ROOT / "tests" / "data" / "trivy" / "debian.json").read_bytes()
-FOUND = outcomes.report(outcomes.vulnerability(1, Severity.HIGH))
+SCANNED = outcomes.report(outcomes.vulnerability(1, Severity.HIGH))
 EVERY = frozenset(Severity)
 
 
 def record(path: Path, of: bytes, **changes: object) -> None:
     """Write the result of a scan that left this report."""
-    scan = outcomes.scan(FOUND, report_sha256=scan_record.checksum(of), **changes)
-    outcome = Outcome(command="scan", images=(ImageOutcome(image=FOUND.image, scan=scan),))
+    scan = outcomes.scan(SCANNED, report_sha256=scan_record.checksum(of), **changes)
+    outcome = Outcome(command="scan", images=(ImageOutcome(image=SCANNED.image, scan=scan),))
     path.write_text(json.dumps(to_builtins(outcomes.document(outcome))))
 
 
@@ -44,12 +44,12 @@ def test_every_severity_of_our_own_report_was_counted(report: Path, folder: str)
 
 
 def test_what_the_scan_did_not_count_stays_unknown(report: Path) -> None:
-    record(report.with_name("result.json"), REPORT, report=mark_uncounted(FOUND))
+    record(report.with_name("result.json"), REPORT, report=mark_uncounted(SCANNED))
     assert scan_record.counted_severities(report, REPORT) == {Severity.HIGH}
 
 
 def test_a_platforms_report_and_one_after_a_patch_are_known_as_well(report: Path) -> None:
-    own = outcomes.scan(FOUND, report_sha256=scan_record.checksum(REPORT))
+    own = outcomes.scan(SCANNED, report_sha256=scan_record.checksum(REPORT))
     index = replace(own, report_sha256="", parts=(own,))
     chain = outcomes.chain()
     assert chain.patch is not None

@@ -76,15 +76,15 @@ def test_an_image_with_nothing_to_scan_has_no_results_member() -> None:
 
 def test_score_is_the_vendors_whose_severity_was_taken() -> None:
     cvss = {"nvd": {"V3Score": 9.8, "V3Vector": "nvd"}, "ghsa": {"V3Score": 5.3, "V3Vector": "ghsa"}}
-    one = vulnerability(CVSS=cvss, SeveritySource="ghsa")
-    [finding] = trivy_report.parse(report(Results=[{"Target": "t", "Vulnerabilities": [one]}])).findings
+    scored = vulnerability(CVSS=cvss, SeveritySource="ghsa")
+    [finding] = trivy_report.parse(report(Results=[{"Target": "t", "Vulnerabilities": [scored]}])).findings
     assert (finding.score, finding.vector) == (5.3, "ghsa")
 
 
 def test_passed_checks_are_no_findings_but_every_other_status_is() -> None:
     checks = [{"ID": f"DS-{status}", "Severity": "LOW", "Status": status} for status in ("PASS", "FAIL", "", "ODD")]
-    found = trivy_report.parse(report(Results=result(Misconfigurations=checks))).findings
-    assert {finding.id for finding in found} == {"DS-FAIL", "DS-", "DS-ODD"}
+    failed = trivy_report.parse(report(Results=result(Misconfigurations=checks))).findings
+    assert {finding.id for finding in failed} == {"DS-FAIL", "DS-", "DS-ODD"}
 
 
 @pytest.mark.parametrize(
@@ -118,13 +118,13 @@ def test_vex_that_nobody_verified_sets_nothing_aside(source: str, verified: bool
 
 
 def test_the_most_severe_and_fixable_come_first() -> None:
-    found = [
+    listed = [
         vulnerability(VulnerabilityID="low", Severity="LOW"),
         vulnerability(VulnerabilityID="unfixed", Severity="CRITICAL", FixedVersion=""),
         vulnerability(VulnerabilityID="fixed", Severity="CRITICAL"),
         vulnerability(VulnerabilityID="none", Severity=""),
     ]
-    read = trivy_report.parse(report(Results=[{"Target": "t", "Vulnerabilities": found}]))
+    read = trivy_report.parse(report(Results=[{"Target": "t", "Vulnerabilities": listed}]))
     assert [finding.id for finding in read.findings] == ["fixed", "unfixed", "low", "none"]
     assert read.findings[-1].severity is Severity.UNKNOWN
 
@@ -174,12 +174,12 @@ UNINTELLIGIBLE = {
 
 @pytest.mark.parametrize("name", UNINTELLIGIBLE)
 def test_unintelligible_reports_are_refused_and_named(name: str, tmp_path: Any) -> None:
-    data, said = UNINTELLIGIBLE[name]
+    data, reason = UNINTELLIGIBLE[name]
     path = tmp_path / "report.json"
     path.write_bytes(data)
     with pytest.raises(InputError, match=r"report: .*report\.json") as caught:
         trivy_report.read(path)
-    assert said in str(caught.value)
+    assert reason in str(caught.value)
     with pytest.raises(OutsideError, match=r"report\.json"):
         trivy_report.read_output(path, image="app")
 

@@ -39,7 +39,7 @@ def listed(*exceptions: ExceptionEntry, created: str = "2026-11-24T00:00:00Z", c
 
 def test_one_that_counts_is_in_report_summary_and_issue_and_of_the_image() -> None:
     report = summarize.join(PLAN, [RESULT, listed(GRANTED)], now=outcomes.NOW).report
-    assert [(one.id, one.who, one.why, one.images) for one in report.exceptions] == [
+    assert [(exception.id, exception.who, exception.why, exception.images) for exception in report.exceptions] == [
         (f"CVE-2024-1 (break-glass until {END})", "Ada of platform", "checkout is down, INC-7", 1)
     ]
     (image,) = report.images

@@ -44,12 +44,12 @@ def test_a_young_signed_report_with_nothing_refused_is_enough() -> None:
     assert verdict.counts == {"CRITICAL": 0, "HIGH": 0, "MEDIUM": 0, "LOW": 1, "UNKNOWN": 0}
 
 
-def test_what_makes_an_older_report_do_is_told_with_the_day_of_the_database() -> None:
+def test_what_makes_an_older_report_do_is_named_with_the_day_of_the_database() -> None:
     verdict = judged(document(run(YOUNG)))
     assert isinstance(verdict, Current)
-    told = with_match(verdict, Unchanged(database="2026-11-29T06:00:00Z"))
-    assert replace(told, reason=verdict.reason) == verdict
-    assert told.reason == (
+    matched = with_match(verdict, Unchanged(database="2026-11-29T06:00:00Z"))
+    assert replace(matched, reason=verdict.reason) == verdict
+    assert matched.reason == (
         "its signed report of 2026-11-29T11:00:00Z has nothing to fix, and its SBOM matched against the database of "
         "2026-11-29T06:00:00Z shows nothing new"
     )

@@ -30,9 +30,9 @@ def taken(*contents: bytes, image: PlannedImage = APP) -> dict[str, str]:
     return {name: str(reference) for name, reference in take_digests([image], contents).items()}
 
 
-def test_the_digest_is_taken_and_nothing_else_of_what_is_said() -> None:
-    said = entry(reference=f"evil.example/x@{OTHER}", patch={"tag": "evil"})
-    assert taken(result(said)) == {APP.image: f"registry.example/app@{PATCHED}"}
+def test_the_digest_is_taken_and_nothing_else_of_the_entry() -> None:
+    claimed = entry(reference=f"evil.example/x@{OTHER}", patch={"tag": "evil"})
+    assert taken(result(claimed)) == {APP.image: f"registry.example/app@{PATCHED}"}
 
 
 def test_an_image_with_a_target_is_there_whether_it_was_patched_or_not() -> None:

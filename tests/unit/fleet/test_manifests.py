@@ -26,13 +26,15 @@ def written(settings: FleetSettings) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(yaml_text.render(manifests.objects(settings))))
 
 
-def one(documents: list[dict[str, Any]], kind: str, name: str = manifests.NAME) -> dict[str, Any]:
-    (found,) = [each for each in documents if (each["kind"], each["metadata"]["name"]) == (kind, name)]
-    return found
+def object_of(documents: list[dict[str, Any]], kind: str, name: str = manifests.NAME) -> dict[str, Any]:
+    (manifest,) = [
+        document for document in documents if (document["kind"], document["metadata"]["name"]) == (kind, name)
+    ]
+    return manifest
 
 
 def job(settings: FleetSettings) -> dict[str, Any]:
-    spec: dict[str, Any] = one(written(settings), "CronJob")["spec"]["jobTemplate"]["spec"]
+    spec: dict[str, Any] = object_of(written(settings), "CronJob")["spec"]["jobTemplate"]["spec"]
     return spec
 
 
@@ -48,7 +50,7 @@ def variables(settings: FleetSettings) -> dict[str, str]:
 @pytest.mark.parametrize("settings", FORMS.values(), ids=FORMS)
 def test_workers_keep_to_pod_securitys_restricted(settings: FleetSettings) -> None:
     """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted."""
-    namespace = one(written(settings), "Namespace", settings.namespace)
+    namespace = object_of(written(settings), "Namespace", settings.namespace)
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     spec = pod(settings)
     assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
@@ -115,7 +117,7 @@ def test_what_a_second_try_does_not_change_is_not_tried_again() -> None:
 
 def test_files_have_the_paths_that_they_had() -> None:
     documents = written(SETTINGS)
-    data = one(documents, "ConfigMap")["data"]
+    data = object_of(documents, "ConfigMap")["data"]
     (volume,) = [volume for volume in pod(SETTINGS)["volumes"] if volume["name"] == "files"]
     assert {item["path"]: data[item["key"]] for item in volume["configMap"]["items"]} == FLEET
     assert variables(SETTINGS)["FLEET_FILE"] == "ops/fleet.yaml"
@@ -123,7 +125,7 @@ def test_files_have_the_paths_that_they_had() -> None:
 
 def test_workload_identity_is_the_service_accounts() -> None:
     settings = FORMS["azure"]
-    account = one(written(settings), "ServiceAccount")
+    account = object_of(written(settings), "ServiceAccount")
     assert account["metadata"]["annotations"] == {"azure.workload.identity/client-id": settings.client_id}
     assert job(settings)["template"]["metadata"]["labels"]["azure.workload.identity/use"] == "true"
     assert "azure.workload.identity/use" not in job(SETTINGS)["template"]["metadata"]["labels"]

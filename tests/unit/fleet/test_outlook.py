@@ -28,13 +28,13 @@ REFUSED = Change(at=NOW, objections=(Objection("unsigned", "it is not signed: si
 LATER = Change(at=NOW + timedelta(days=3), objections=(Objection("finding", f"the grace of {HOSTILE} ends: patch it"),))
 
 
-def joined(found: Mapping[int, Outlook], *, policy: str = "s3c-policy.yaml") -> tuple[FleetReport, list[Subject]]:
+def joined(outlooks: Mapping[int, Outlook], *, policy: str = "s3c-policy.yaml") -> tuple[FleetReport, list[Subject]]:
     """The report on PLAN, where the policy says so of the images of these numbers, and what it was asked."""
     asked: list[Subject] = []
 
     def look(subjects: Sequence[Subject]) -> Mapping[str, Outlook]:
         asked.extend(subjects)
-        by_name = {fleets.name(number): outlook for number, outlook in found.items()}
+        by_name = {fleets.name(number): outlook for number, outlook in outlooks.items()}
         return {
             subject.image: by_name[name]
             for subject in subjects
@@ -65,7 +65,7 @@ def test_the_policy_is_asked_about_what_is_deployed() -> None:
 
 def test_the_patch_of_a_current_image_is_what_is_deployed() -> None:
     patch = f"{fleets.name(9)}@{fleets.digest(9, patched=True)}"
-    current = tuple(replace(one, patch=patch if fleets.name(9) in one.image else "") for one in PLAN.current)
+    current = tuple(replace(image, patch=patch if fleets.name(9) in image.image else "") for image in PLAN.current)
     report = summarize.join(replace(PLAN, current=current), fleets.results(PLAN), now=NOW).report
     assert (of(report, 9).reference, of(report, 9).state) == (patch, "current")
     assert of(report, 10).reference == f"{fleets.name(10)}@{fleets.digest(10)}"
@@ -88,7 +88,7 @@ def test_what_is_refused_is_in_every_form_and_changes_no_verdict() -> None:
     assert "What the policy will refuse" in text.render_issue(report)
     assert "What the policy will refuse" not in text.render_issue(without)
     families = text_string_to_metric_families(prometheus.render(report).decode())
-    figures = {family.name: [(one.labels, one.value) for one in family.samples] for family in families}
+    figures = {family.name: [(sample.labels, sample.value) for sample in family.samples] for family in families}
     assert figures["s3c_fleet_losing_images"] == [({"from": "now"}, 1.0), ({"from": "later"}, 1.0)]
     assert figures["s3c_fleet_next_loss_timestamp_seconds"] == [({}, (NOW + timedelta(days=3)).timestamp())]
     assert "s3c_fleet_losing_images" not in prometheus.render(without).decode(), "0 would be a figure"
@@ -103,7 +103,7 @@ def test_a_fleet_in_order_that_loses_images_keeps_its_issue_open() -> None:
     assert not text.has_issue(replace(orderly, images=()))
 
 
-def test_an_image_that_could_not_be_asked_about_is_not_known_and_told() -> None:
+def test_an_image_that_could_not_be_asked_about_is_not_known_and_is_reported() -> None:
     report, _ = joined({1: Outlook(problem="registry.example did not answer."), 9: Outlook(changes=(LATER,))})
     assert of(report, 1).losses is None
     assert report.notes[-1] == ("What the policy will refuse is not known of 1 image: registry.example did not answer.")

@@ -81,7 +81,7 @@ def test_the_number_of_shards_follows_from_the_work(count: int, seconds: float, 
 
 
 def test_more_platforms_and_bytes_take_longer() -> None:
-    one = packing.estimate_seconds(ImageFacts(), 0)
+    seconds = packing.estimate_seconds(ImageFacts(), 0)
     assert packing.estimate_seconds(ImageFacts(platforms=3), 0) > packing.estimate_seconds(ImageFacts(platforms=3), 1)
-    assert packing.estimate_seconds(ImageFacts(size=1_000_000_000), 0) > one
-    assert packing.estimate_seconds(ImageFacts(), 5) == one
+    assert packing.estimate_seconds(ImageFacts(size=1_000_000_000), 0) > seconds
+    assert packing.estimate_seconds(ImageFacts(), 5) == seconds

@@ -20,9 +20,9 @@ SOURCE = page.render(REPORT).decode()
 
 
 def data(source: str) -> dict[str, Any]:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', source, re.DOTALL)
-    assert found is not None
-    read: dict[str, Any] = json.loads(found[1])
+    script = re.search(r'<script type="application/json" id="data">(.*?)</script>', source, re.DOTALL)
+    assert script is not None
+    read: dict[str, Any] = json.loads(script[1])
     return read
 
 

@@ -162,12 +162,12 @@ def test_what_was_deleted_in_between_is_not_planned_and_what_does_not_answer_is(
         f"r.example/app1@{digest(1)}": ImageFacts(),
         f"r.example/app2@{digest(2)}": ImageFacts(base="sha256:b", platforms=2),
     }
-    plan = made(Assessed(work=work, current=()), known)
+    plan = plan_of(Assessed(work=work, current=()), known)
     assert [image.reference.repository for image in plan.images] == ["app2", "app1"]
     assert [entry.image for entry in plan.unplanned] == ["r.example/app0:1"]
 
 
-def made(assessed: Assessed, known: WorkFacts, **more: Any) -> Plan:
+def plan_of(assessed: Assessed, known: WorkFacts, **more: Any) -> Plan:
     arguments: dict[str, Any] = {"measured": {}, "shards": 2, "fleet": "0" * 64, "now": NOW, **more}
     return planning.make_plan(assessed, known, (), **arguments)
 
@@ -175,7 +175,7 @@ def made(assessed: Assessed, known: WorkFacts, **more: Any) -> Plan:
 def test_what_an_image_took_last_is_what_it_is_expected_to_take() -> None:
     work = tuple(Work(group=group, reason="why") for group in groups(3))
     known = planning.look_up_facts(work, Registries({}))
-    plan = made(
+    plan = plan_of(
         Assessed(work=work, current=()),
         known,
         measured={"r.example/app0": 7.0, "r.example/app1:1": 600.0, "r.example/app1": 1.0},
@@ -194,7 +194,7 @@ def test_what_images_took_is_kept_for_the_next_plan_also_of_those_that_are_curre
         (work.group, current.group), lambda group: CURRENT if "app1" in group.image else "why", per_registry=1
     )
     measured = {"r.example/app0:1": 90.04, "r.example/app1": 600.0, "r.example/app1:1": 20.0, "r.example/gone": 5.0}
-    plan = made(assessed, planning.look_up_facts(assessed.work, Registries({})), measured=measured)
+    plan = plan_of(assessed, planning.look_up_facts(assessed.work, Registries({})), measured=measured)
     assert [image.image for image in plan.current] == [current.group.image]
     assert plan.measured == {"r.example/app0:1": 90.0, "r.example/app1": 600.0, "r.example/app1:1": 20.0}
 
@@ -221,7 +221,7 @@ def test_the_same_images_in_any_order_give_the_same_plan(count: int, shards: int
         shuffled = list(assessed.work)
         random.shuffle(shuffled)
         assessed = replace(assessed, work=tuple(shuffled))
-        plan = made(assessed, planning.look_up_facts(assessed.work, source), shards=shards)
+        plan = plan_of(assessed, planning.look_up_facts(assessed.work, source), shards=shards)
         rendered.append(plans.render(plan))
         entries = [image.image for image in plan.images] + [image.image for image in plan.current]
         assert sorted(Reference.parse(image).digest for image in entries) == sorted(set(digests.values()))

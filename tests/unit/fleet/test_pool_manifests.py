@@ -11,13 +11,13 @@ from s3c_actions.fleet.pool_manifests import PoolSettings
 from tests.support.fleet_manifests import LIFE, NOW, POOL
 
 
-def one(pool: PoolSettings, kind: str) -> dict[str, Any]:
-    (found,) = [each for each in pool_manifests.objects(pool, LABELS) if each["kind"] == kind]
-    return found
+def object_of(pool: PoolSettings, kind: str) -> dict[str, Any]:
+    (manifest,) = [document for document in pool_manifests.objects(pool, LABELS) if document["kind"] == kind]
+    return manifest
 
 
 def pod(pool: PoolSettings) -> dict[str, Any]:
-    template: dict[str, Any] = one(pool, "StatefulSet")["spec"]["template"]
+    template: dict[str, Any] = object_of(pool, "StatefulSet")["spec"]["template"]
     return template
 
 
@@ -51,15 +51,15 @@ def test_the_only_way_in_by_network_wants_a_certificate() -> None:
 
 
 def test_each_has_the_name_that_workers_call_it_by() -> None:
-    assert one(POOL, "Service")["spec"]["clusterIP"] == "None"
-    assert one(POOL, "StatefulSet")["spec"]["serviceName"] == one(POOL, "Service")["metadata"]["name"]
+    assert object_of(POOL, "Service")["spec"]["clusterIP"] == "None"
+    assert object_of(POOL, "StatefulSet")["spec"]["serviceName"] == object_of(POOL, "Service")["metadata"]["name"]
     for address in pool_manifests.addresses(POOL.namespace, 3):
         host = address.removeprefix("tcp://").partition(":")[0]
         assert f"*.{host.partition('.')[2]}" in pool_manifests.dns_names(POOL.namespace)
 
 
 def test_only_workers_of_the_fleet_may_connect() -> None:
-    (rule,) = one(POOL, "NetworkPolicy")["spec"]["ingress"]
+    (rule,) = object_of(POOL, "NetworkPolicy")["spec"]["ingress"]
     (peer,) = rule["from"]
     assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "fleet"}
     assert peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "worker"

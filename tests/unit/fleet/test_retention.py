@@ -36,11 +36,11 @@ class Registry:
             document["subject"] = {"digest": own}
         content = json.dumps(document | {"number": len(self.manifests)}).encode()
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        found = Descriptor(digest=digest, media_type="", size=len(content), artifact_type=kind)
-        self.manifests[digest] = Manifest(descriptor=found, document=document, content=content)
+        descriptor = Descriptor(digest=digest, media_type="", size=len(content), artifact_type=kind)
+        self.manifests[digest] = Manifest(descriptor=descriptor, document=document, content=content)
         self.tagged |= dict.fromkeys(tags, digest)
         if subject:
-            self.listed.setdefault(subject, []).append(found)
+            self.listed.setdefault(subject, []).append(descriptor)
         return digest
 
     def plan(self, days: int, *tags: str) -> str:
@@ -73,11 +73,11 @@ def ago(days: int) -> str:
 @pytest.fixture
 def registry() -> Registry:
     """With a plan of today, one of yesterday, and an old one."""
-    made = Registry()
-    made.plan(0, "today")
-    made.plan(1, f"today-20261128T120000Z-{1:08x}")
-    made.plan(40, f"today-20261020T120000Z-{2:08x}")
-    return made
+    filled = Registry()
+    filled.plan(0, "today")
+    filled.plan(1, f"today-20261128T120000Z-{1:08x}")
+    filled.plan(40, f"today-20261020T120000Z-{2:08x}")
+    return filled
 
 
 @pytest.mark.parametrize(
@@ -172,4 +172,4 @@ def test_what_is_dated_at_an_end_of_the_calendar_tells_no_age(registry: Registry
     assert registry.prune(registry.tagged["today"]).plans == 1
     assert undated in registry.manifests
     listed = retention.list_stored(cast("Any", registry), PLACE)
-    assert [one.created for one in listed][-1] is None
+    assert [stored.created for stored in listed][-1] is None

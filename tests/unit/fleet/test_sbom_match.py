@@ -109,8 +109,8 @@ def test_what_the_report_lists_or_the_policy_does_not_ask_about_is_not_new() -> 
 
 
 def test_what_is_new_is_named() -> None:
-    said = find_news(policy(), run(), match(HIGH, replace(HIGH, id="CVE-2024-0009")), NOW)
-    assert said.startswith(f"its SBOM shows 2 new findings, {HIGH.id} (HIGH, {HIGH.package}, fixed in {HIGH.fixed})")
+    news = find_news(policy(), run(), match(HIGH, replace(HIGH, id="CVE-2024-0009")), NOW)
+    assert news.startswith(f"its SBOM shows 2 new findings, {HIGH.id} (HIGH, {HIGH.package}, fixed in {HIGH.fixed})")
 
 
 def test_a_fix_or_another_severity_is_new() -> None:
@@ -157,5 +157,5 @@ def test_a_match_that_shows_less_than_a_scan_proves_nothing(changes: dict[str, A
 
 
 def test_a_match_has_to_find_what_the_scan_found() -> None:
-    said = find_news(policy(), run(listed(HIGH)), match(), NOW)
-    assert said == f"the match of its SBOM does not find what its report lists, {HIGH.id}"
+    news = find_news(policy(), run(listed(HIGH)), match(), NOW)
+    assert news == f"the match of its SBOM does not find what its report lists, {HIGH.id}"

@@ -11,7 +11,7 @@ from s3c_actions.fleet import store
 DIGEST = "sha256:" + "0" * 64
 
 
-def test_a_place_is_told_from_a_path() -> None:
+def test_a_place_is_distinguished_from_a_path() -> None:
     assert store.is_stored("oci://registry.example/fleet:today")
     assert not store.is_stored("plan.json")
     assert not store.is_stored("./oci:/plan.json")

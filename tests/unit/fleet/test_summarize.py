@@ -20,8 +20,8 @@ from s3c_actions.result.model import Outcome
 from tests.support import fleets, outcomes
 from tests.support.hostile import TEXTS
 
-ONE = fleets.plan(1, working=1, shards=1, unplanned=0)
-PATCHED = replace(ONE, images=(fleets.planned(1, 1),))
+ONE_IMAGE = fleets.plan(1, working=1, shards=1, unplanned=0)
+PATCHED = replace(ONE_IMAGE, images=(fleets.planned(1, 1),))
 
 
 def join(plan: Plan, results: list[ShardResult], **changes: Any) -> summarize.Joined:
@@ -120,7 +120,7 @@ def test_a_target_of_the_plan_is_no_other_repository() -> None:
 
 
 def test_a_refusal_is_no_failure() -> None:
-    plan = replace(ONE, images=(fleets.planned(19, 1),))
+    plan = replace(ONE_IMAGE, images=(fleets.planned(19, 1),))
     image = only(join(plan, [result_of(plan)]).report)
     assert (image.state, image.exit_code, image.remedy) == ("refused", 1, "Build the image on a newer base.")
 
@@ -151,8 +151,8 @@ def test_the_newest_result_of_an_image_counts_in_whatever_order_they_come() -> N
         assert only(join(PATCHED, results).report).state == "patched"
 
 
-def test_an_image_of_another_plan_is_told_and_left_out() -> None:
-    other = replace(ONE, images=(fleets.planned(4, 1),))
+def test_an_image_of_another_plan_is_noted_and_left_out() -> None:
+    other = replace(ONE_IMAGE, images=(fleets.planned(4, 1),))
     report = join(PATCHED, [result_of(PATCHED), result_of(other)]).report
     assert only(report).state == "patched"
     assert report.notes == ("1 image in the results is not in the plan.",)
@@ -227,7 +227,7 @@ def test_an_earlier_report_from_the_future_is_no_trend() -> None:
 
 
 def test_exceptions_that_end_soon_are_listed_with_the_images_that_rely_on_them() -> None:
-    plan = replace(ONE, images=(fleets.planned(0, 1),))
+    plan = replace(ONE_IMAGE, images=(fleets.planned(0, 1),))
     result = result_of(plan)
     remaining = (
         outcomes.document(Outcome(command="scan", images=(fleets.looked_at(fleets.planned(1, 1), 1),)))

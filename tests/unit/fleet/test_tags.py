@@ -17,7 +17,7 @@ TAG = st.from_regex(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,30}\Z")
 
 
 @pytest.mark.parametrize(
-    ("there", "expected"),
+    ("listed", "expected"),
     [
         (["1.9.0", "1.10.0", "1.2.0"], "1.10.0"),
         (["v1.2.3", "1.2.2"], "v1.2.3"),
@@ -34,13 +34,13 @@ TAG = st.from_regex(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,30}\Z")
         (["٣.0.0", "1.0.0"], "1.0.0"),
     ],
 )
-def test_latest_is_the_highest_version_without_a_suffix(there: list[str], expected: str | None) -> None:
-    assert tags.select(there, LATEST) == ((expected,) if expected else ())
+def test_latest_is_the_highest_version_without_a_suffix(listed: list[str], expected: str | None) -> None:
+    assert tags.select(listed, LATEST) == ((expected,) if expected else ())
 
 
 def test_latest_with_a_pattern_is_the_highest_that_matches() -> None:
-    there = ["3.19.0-alpine", "3.20.0-alpine", "3.21.0", "3.20.0-debian"]
-    assert tags.select(there, TagSelection(strategy="latest", pattern="-alpine$")) == ("3.20.0-alpine",)
+    listed = ["3.19.0-alpine", "3.20.0-alpine", "3.21.0", "3.20.0-debian"]
+    assert tags.select(listed, TagSelection(strategy="latest", pattern="-alpine$")) == ("3.20.0-alpine",)
 
 
 def test_suffixes_are_ordered_as_semantic_versioning_has_it() -> None:
@@ -58,10 +58,10 @@ def test_suffixes_are_ordered_as_semantic_versioning_has_it() -> None:
 
 
 def test_a_pattern_takes_what_matches_anywhere_and_the_highest_of_it() -> None:
-    there = ["1.20.0", "1.21.0", "1.22.0", "1.23.0", "2.0.0", "nightly"]
+    listed = ["1.20.0", "1.21.0", "1.22.0", "1.23.0", "2.0.0", "nightly"]
     selection = TagSelection(strategy="pattern", pattern=r"^1\.2[0-9]\.[0-9]+$", max_tags=2, exclude=("1.23.*",))
-    assert tags.select(there, selection) == ("1.21.0", "1.22.0")
-    assert tags.select(there, TagSelection(strategy="pattern", pattern="night")) == ("nightly",)
+    assert tags.select(listed, selection) == ("1.21.0", "1.22.0")
+    assert tags.select(listed, TagSelection(strategy="pattern", pattern="night")) == ("nightly",)
 
 
 def test_a_list_is_taken_as_it_is_and_needs_no_tags() -> None:
@@ -70,20 +70,20 @@ def test_a_list_is_taken_as_it_is_and_needs_no_tags() -> None:
 
 
 def test_a_hostile_pattern_takes_no_time() -> None:
-    there = ["a" * 127 + str(number % 10) for number in range(1000)]
+    listed = ["a" * 127 + str(number % 10) for number in range(1000)]
     started = time.process_time()
-    assert tags.select(there, TagSelection(strategy="pattern", pattern="^(a+)+$")) == ()
+    assert tags.select(listed, TagSelection(strategy="pattern", pattern="^(a+)+$")) == ()
     assert time.process_time() - started < 5  # an engine that backtracks needs longer than the sun will shine
 
 
 @given(st.lists(TAG, max_size=20), st.randoms())
-def test_the_order_in_which_a_registry_lists_tags_does_not_matter(there: list[str], random: Random) -> None:
-    shuffled = list(there)
+def test_the_order_in_which_a_registry_lists_tags_does_not_matter(listed: list[str], random: Random) -> None:
+    shuffled = list(listed)
     random.shuffle(shuffled)
     for selection in (LATEST, TagSelection(strategy="pattern", pattern=".", max_tags=3)):
-        selected = tags.select(there, selection)
+        selected = tags.select(listed, selection)
         assert selected == tags.select(shuffled, selection)
-        assert set(selected) <= set(there)
+        assert set(selected) <= set(listed)
 
 
 @pytest.mark.parametrize(

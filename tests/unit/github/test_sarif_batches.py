@@ -41,34 +41,36 @@ def runs_of(file: SarifFile) -> list[str]:
 def test_twenty_runs_are_one_upload_and_code_scanning_takes_each() -> None:
     files = [sarif(number) for number in range(45)]
     batches = list(batch(files))
-    assert [len(runs_of(one)) for one in batches] == [20, 20, 5]
-    assert [name for one in batches for name in runs_of(one)] == [name for file in files for name in runs_of(file)]
-    assert sum(one.results for one in batches) == 45
+    assert [len(runs_of(upload)) for upload in batches] == [20, 20, 5]
+    assert [name for upload in batches for name in runs_of(upload)] == [
+        name for file in files for name in runs_of(file)
+    ]
+    assert sum(upload.results for upload in batches) == 45
     alerts: tuple[code_scanning.Alert, ...] = ()
-    for one in batches:
-        alerts = code_scanning.ingest(alerts, one.data, ref="refs/heads/main")
+    for upload in batches:
+        alerts = code_scanning.ingest(alerts, upload.data, ref="refs/heads/main")
     assert sum(alert.state("refs/heads/main") == "open" for alert in alerts) == 45
     assert len({category for alert in alerts for _, category in alert.places}) == 45
 
 
 def test_runs_of_a_file_stay_together() -> None:
     batches = list(batch([sarif(number, runs=7) for number in range(5)]))
-    assert [len(runs_of(one)) for one in batches] == [14, 14, 7]
+    assert [len(runs_of(upload)) for upload in batches] == [14, 14, 7]
 
 
 def test_a_category_is_in_one_upload_once_and_so_is_a_tool() -> None:
     """Of two tags of one repository the later one counts, as when they are uploaded one by one."""
     same = [sarif(1, category="s3c/app"), sarif(2), sarif(3, category="s3c/app")]
-    assert [len(runs_of(one)) for one in batch(same)] == [2, 1]
+    assert [len(runs_of(upload)) for upload in batch(same)] == [2, 1]
     tools = [sarif(1), sarif(2, tool="trivy"), sarif(3, tool="trivy")]
-    assert [(one.tool, len(runs_of(one))) for one in batch(tools)] == [("s3c", 1), ("trivy", 2)]
+    assert [(upload.tool, len(runs_of(upload))) for upload in batch(tools)] == [("s3c", 1), ("trivy", 2)]
 
 
 def test_an_upload_stays_below_the_limit_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sarif_batches, "_FULL", 20_000)
     noise = random.Random(1)
     files = [sarif(number, text=noise.randbytes(6_000).hex()) for number in range(6)]
-    assert [len(runs_of(one)) for one in batch(files)] == [2, 2, 2]
+    assert [len(runs_of(upload)) for upload in batch(files)] == [2, 2, 2]
 
 
 def test_a_file_alone_is_as_it_was_and_none_is_none() -> None:

@@ -9,7 +9,7 @@ READS = "accepted: reads octo/shop; what else a job's token may do stands in its
 
 
 @pytest.mark.parametrize(
-    ("repository", "headers", "answer", "said"),
+    ("repository", "headers", "answer", "description"),
     [
         ("octo/shop", {}, {"permissions": {"admin": False, "push": True, "pull": True}}, "accepted: push on octo/shop"),
         ("octo/shop", {"x-oauth-scopes": "repo, read:org"}, {"permissions": {"admin": True}},
@@ -21,6 +21,6 @@ READS = "accepted: reads octo/shop; what else a job's token may do stands in its
         ("", {}, {}, "accepted; no repository is given"),
     ],
 )  # fmt: skip
-def test_what_github_says(monkeypatch, repository, headers, answer, said):
+def test_what_github_says(monkeypatch, repository, headers, answer, description):
     monkeypatch.setattr(Requester, "requestJsonAndCheck", lambda *_arguments, **_named: (headers, answer))
-    assert token_check.describe("token", repository, {}) == said
+    assert token_check.describe("token", repository, {}) == description

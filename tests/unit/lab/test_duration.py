@@ -38,14 +38,14 @@ def test_every_time_is_of_a_program_that_a_demo_needs():
 
 def test_on_a_new_machine_minutes_and_reasons_are_named(machine, hosts):
     hosts["https://github.com"] = "no connection within 3 s"
-    told = duration.expect(machine, cluster=True)
-    minutes = round(sum(told.seconds.values()) / 60)
-    assert told.sentence.startswith(f"This takes about {minutes} minutes on two idle cores. ")
-    assert "Downloaded: helm. " in told.reason
-    assert "because of github.com (no connection within 3 s): trivy, notation, runc. " in told.reason
-    assert "because no checksum of a release is pinned: copa, buildkitd, trivy-db, containerd, " in told.reason
-    assert f"In the cache or on PATH: 0 of {5 + len(NODE) + len(GATE)} programs." in told.reason
-    assert "after Ctrl-C or a lost network, the same command goes on" in told.sentence
+    expected = duration.expect(machine, cluster=True)
+    minutes = round(sum(expected.seconds.values()) / 60)
+    assert expected.sentence.startswith(f"This takes about {minutes} minutes on two idle cores. ")
+    assert "Downloaded: helm. " in expected.reason
+    assert "because of github.com (no connection within 3 s): trivy, notation, runc. " in expected.reason
+    assert "because no checksum of a release is pinned: copa, buildkitd, trivy-db, containerd, " in expected.reason
+    assert f"In the cache or on PATH: 0 of {5 + len(NODE) + len(GATE)} programs." in expected.reason
+    assert "after Ctrl-C or a lost network, the same command goes on" in expected.sentence
 
 
 def test_what_is_downloaded_takes_seconds_and_what_is_built_minutes(machine, hosts):
@@ -72,15 +72,24 @@ def test_a_host_that_does_not_answer_is_not_asked_again(machine, hosts):
 def test_a_mirror_is_asked_in_place_of_the_publishers(machine, hosts):
     hosts["https://mirror.example/x"] = "down"
     environment = {**machine.environment, "S3C_PROGRAMS_MIRROR": "https://mirror.example/x"}
-    there = Machine(runner=Runner(environment=environment), progress=Silent(), cache=machine.cache)
-    reason = duration.expect(there, cluster=True).reason
+    mirrored = Machine(runner=Runner(environment=environment), progress=Silent(), cache=machine.cache)
+    reason = duration.expect(mirrored, cluster=True).reason
     assert "because of mirror.example (down): trivy, notation, runc, helm. " in reason
 
 
 def test_without_a_cluster_nothing_of_it_is_counted(machine):
-    told = duration.expect(machine, cluster=False)
-    assert told.seconds.keys() == {"trivy", "copa", "notation", "buildkitd", "trivy-db", "images", "database", "chain"}
-    assert " of 5 programs." in told.reason
+    expected = duration.expect(machine, cluster=False)
+    assert expected.seconds.keys() == {
+        "trivy",
+        "copa",
+        "notation",
+        "buildkitd",
+        "trivy-db",
+        "images",
+        "database",
+        "chain",
+    }
+    assert " of 5 programs." in expected.reason
 
 
 def test_a_docker_that_has_to_be_installed_takes_time(machine, tmp_path):
@@ -99,10 +108,10 @@ def test_what_is_there_takes_no_time(machine, monkeypatch):
     for module in (images, vulnerabilities):
         monkeypatch.setattr(module, "is_kept", lambda _: True)
     monkeypatch.setattr(type(NODE_IMAGE), "is_kept", lambda *_: True)
-    told = duration.expect(machine, cluster=True)
-    assert told.seconds.keys() == {"helm", "chain", "cluster"}
+    expected = duration.expect(machine, cluster=True)
+    assert expected.seconds.keys() == {"helm", "chain", "cluster"}
     wanted = len(duration.CHAIN) + len(NODE) + len(GATE)
-    assert told.sentence == (
+    assert expected.sentence == (
         f"This takes about 2 minutes. Downloaded: helm. In the cache or on PATH: {wanted - 1} of {wanted} programs, "
         "the images, the database, the node image."
     )

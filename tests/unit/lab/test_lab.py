@@ -58,13 +58,13 @@ def machine(folder: Path) -> Machine:
     return Machine(runner=Runner(environment={"PATH": str(folder)}), progress=Silent(), cache=folder)
 
 
-def found() -> dict[str, Advisory]:
+def advisories() -> dict[str, Advisory]:
     installed = Installed(package="libdemo", source="demo", version="1.1-1")
-    return {one.cve: one for one in fixes(CHANGELOG, installed, lambda first, second: first > second)}
+    return {advisory.cve: advisory for advisory in fixes(CHANGELOG, installed, lambda first, second: first > second)}
 
 
 def test_entries_are_read_newest_first() -> None:
-    assert [(one.version, one.urgency) for one in entries(CHANGELOG)] == [
+    assert [(entry.version, entry.urgency) for entry in entries(CHANGELOG)] == [
         ("1.3-1", "high"),
         ("1.2-1", "medium"),
         ("1.1-1", "low"),
@@ -72,11 +72,11 @@ def test_entries_are_read_newest_first() -> None:
 
 
 def test_what_is_installed_already_is_no_finding() -> None:
-    assert set(found()) == {"CVE-2026-0001", "CVE-2026-0002", "CVE-2026-0003", "CVE-2026-0004"}
+    assert set(advisories()) == {"CVE-2026-0001", "CVE-2026-0002", "CVE-2026-0003", "CVE-2026-0004"}
 
 
 def test_the_first_version_that_names_a_cve_fixes_it() -> None:
-    assert found()["CVE-2026-0001"] == Advisory(
+    assert advisories()["CVE-2026-0001"] == Advisory(
         cve="CVE-2026-0001",
         source="demo",
         version="1.3-1",
@@ -84,7 +84,7 @@ def test_the_first_version_that_names_a_cve_fixes_it() -> None:
         urgency="high",
         title="demo: fixed in 1.3-1",
     )
-    early = found()["CVE-2026-0002"]
+    early = advisories()["CVE-2026-0002"]
     assert (early.version, early.newest, early.urgency) == ("1.2-1", "1.3-1", "medium")
 
 
@@ -97,7 +97,7 @@ def test_the_first_version_that_names_a_cve_fixes_it() -> None:
     ],
 )
 def test_titles_are_the_changelogs_words(cve: str, title: str) -> None:
-    assert found()[cve].title == title
+    assert advisories()[cve].title == title
 
 
 def test_an_item_without_words_takes_those_above_it() -> None:
@@ -124,7 +124,7 @@ def test_installed_packages() -> None:
 
 
 def test_the_tracker_has_the_severity_before_the_release(tmp_path: Path) -> None:
-    write_tracker(found().values(), tmp_path, codename="bookworm", release="12")
+    write_tracker(advisories().values(), tmp_path, codename="bookworm", release="12")
     root = tmp_path / "vuln-list-debian" / "tracker"
     assert json.loads((root / "distributions.json").read_text())["bookworm"]["major-version"] == "12"
     cve = json.loads((root / "CVE" / "CVE-2026-0003.json").read_text())
@@ -135,8 +135,8 @@ def test_the_tracker_has_the_severity_before_the_release(tmp_path: Path) -> None
     assert (root / "DSA").is_dir()
 
 
-def test_the_tracker_tells_the_version_the_archive_has(tmp_path: Path) -> None:
-    write_tracker(found().values(), tmp_path, codename="bookworm", release="12")
+def test_the_tracker_has_the_version_the_archive_has(tmp_path: Path) -> None:
+    write_tracker(advisories().values(), tmp_path, codename="bookworm", release="12")
     for kind in ("source", "updates-source"):
         path = tmp_path / "vuln-list-debian" / "tracker" / kind / "bookworm" / "main" / "d" / "demo.json"
         assert json.loads(path.read_text()) == {"Package": ["demo"], "Version": ["1.3-1"]}
@@ -149,7 +149,7 @@ def test_one_cve_in_two_packages_is_one_file(tmp_path: Path) -> None:
     ]
     write_tracker(same, tmp_path, codename="bookworm", release="12")
     (file,) = (tmp_path / "vuln-list-debian" / "tracker" / "CVE").iterdir()
-    assert [one["Package"] for one in json.loads(file.read_text())["Annotations"]] == ["a", "a", "b", "b"]
+    assert [annotation["Package"] for annotation in json.loads(file.read_text())["Annotations"]] == ["a", "a", "b", "b"]
 
 
 def test_the_machines_mirror_is_taken() -> None:
@@ -182,14 +182,14 @@ def test_the_system_folders_are_added_behind_the_path() -> None:
     }
 
 
-def test_neither_root_nor_sudo_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_neither_root_nor_sudo_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(OutsideError, match=r"needs root.*sudo is not installed.*Run it as root"):
         machine(tmp_path).require_root()
     assert machine(tmp_path).as_root(["kill", "1"])[:2] == ["sudo", "-n"]
 
 
-def test_missing_programs_without_apt_are_told(tmp_path: Path) -> None:
+def test_missing_programs_without_apt_are_named(tmp_path: Path) -> None:
     with pytest.raises(OutsideError, match=r"debootstrap must be installed, and there is no apt-get"):
         machine(tmp_path).install({"debootstrap": "debootstrap"})
 
@@ -236,7 +236,7 @@ def test_a_broken_pid_file_is_nobodys(tmp_path: Path, text: str) -> None:
     assert daemons.running(tmp_path / "missing.pid") is None
 
 
-def test_buildkit_is_told_of_the_registry() -> None:
+def test_buildkits_configuration_names_the_registry() -> None:
     import tomllib
 
     read_back = tomllib.loads(buildkit_server.configuration("localhost:5001"))
@@ -247,7 +247,7 @@ def test_buildkit_is_told_of_the_registry() -> None:
     }
 
 
-def test_a_path_too_long_for_a_socket_is_told(tmp_path: Path) -> None:
+def test_a_path_too_long_for_a_socket_is_an_error(tmp_path: Path) -> None:
     folder = tmp_path / ("long" * 30)
     with pytest.raises(InputError, match=r"S3C_CACHE: .*too long"):
         buildkit_server.start(folder, "localhost:5000", machine(tmp_path))
@@ -295,29 +295,29 @@ def test_a_broken_state_is_no_lab(tmp_path: Path, text: str) -> None:
 def test_the_flags_are_inputs_of_the_chain(tmp_path: Path) -> None:
     from s3c_actions.options.command import load
 
-    known = {f"--{one.name}" for one in load("chain").inputs}
+    known = {f"--{declared.name}" for declared in load("chain").inputs}
     assert {flag for flag in a_lab(tmp_path).flags() if flag.startswith("--")} <= known
 
 
-def test_a_shell_is_told_the_same_as_the_flags(tmp_path: Path) -> None:
+def test_a_shell_gets_the_same_as_the_flags(tmp_path: Path) -> None:
     from s3c_actions.options.command import load
 
     lab = replace(a_lab(tmp_path), kubeconfig="/kubeconfig")
-    known = {one.variable for one in load("chain").inputs}
-    told = lab.variables()
-    assert {name for name in told if name.startswith("S3C_")} <= known
-    assert set(lab.flags()) - set(told.values()) == {
+    known = {declared.variable for declared in load("chain").inputs}
+    variables = lab.variables()
+    assert {name for name in variables if name.startswith("S3C_")} <= known
+    assert set(lab.flags()) - set(variables.values()) == {
         "--buildkit-addr",
         "--trivy-cache-dir",
         "--offline",
         "--key",
         "--certificate",
     }
-    assert told["KUBECONFIG"] == "/kubeconfig"
+    assert variables["KUBECONFIG"] == "/kubeconfig"
     assert "KUBECONFIG" not in a_lab(tmp_path).variables(), "without a cluster, the user's own stays"
 
 
-def test_a_shell_takes_what_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+def test_a_shell_takes_the_variables(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
     monkeypatch.setenv("S3C_CACHE", str(tmp_path))
     monkeypatch.setattr("signal.signal", lambda *_handler: None)
     folder = folder_of("x", machine(tmp_path))
@@ -331,7 +331,7 @@ def test_a_shell_takes_what_it_is_told(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
         (["up", "--port", "65536"], "'65536' is not a port: give 0 to 65535"),
         (["up", "--port", "-1"], "'-1' is not a port"),
@@ -342,7 +342,7 @@ def test_a_shell_takes_what_it_is_told(tmp_path: Path, capsys: pytest.CaptureFix
     ],
 )
 def test_a_mistake_is_wrong_input_and_starts_nothing(
-    argv: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+    argv: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
     monkeypatch.setenv("S3C_CACHE", str(tmp_path))
     monkeypatch.setattr("signal.signal", lambda *_handler: None)
@@ -351,19 +351,19 @@ def test_a_mistake_is_wrong_input_and_starts_nothing(
     except SystemExit as ended:  # argparse's own way
         code = int(str(ended.code))
     assert code == Exit.WRONG_INPUT
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
-def test_a_shell_is_told_of_no_lab_that_is_not_there(
+def test_a_shell_gets_no_lab_that_does_not_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
     monkeypatch.setenv("S3C_CACHE", str(tmp_path))
     monkeypatch.setattr("signal.signal", lambda *_handler: None)
     assert lab_command(["env", "--name", "two"]) == Exit.WRONG_INPUT
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "Run `s3c-lab up --name two`." in said.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "Run `s3c-lab up --name two`." in printed.err
 
 
 def test_the_summary_is_shown_without_html_and_diagram() -> None:
@@ -382,12 +382,12 @@ def test_what_is_folded_and_long_is_only_named() -> None:
 
 def test_the_example_is_deployed_from_this_labs_registry() -> None:
     text = "a: localhost:5000/x\n        - image: localhost:5000/voting-app:1.4.0\n          image: localhost:5000/db\n"
-    made = voting.rendered(text, "localhost:40123")
-    assert made == text.replace("image: localhost:5000/", "image: localhost:40123/")
+    rendered = voting.rendered(text, "localhost:40123")
+    assert rendered == text.replace("image: localhost:5000/", "image: localhost:40123/")
     assert (voting.MANIFESTS / "overlays" / "lab" / "kustomization.yaml").is_file()
 
 
-def test_the_demo_tells_what_became_of_each_image(tmp_path: Path) -> None:
+def test_the_demo_shows_how_each_image_ended(tmp_path: Path) -> None:
     step = {"reference": f"r/app@sha256:{'a' * 64}", "signature_digest": f"sha256:{'c' * 64}", "verdict": "admitted"}
     image = {"image": "r/app:1", "scan": step, "patch": None, "sign": step, "admission": step}
     (tmp_path / "result.json").write_text(json.dumps({"images": [image, {**image, "admission": None}]}))

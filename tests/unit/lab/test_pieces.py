@@ -62,17 +62,17 @@ def test_a_note_reports_the_share_of_the_piece_it_is_in():
 
 
 def test_events_arrive_in_another_process_as_they_were_sent():
-    stream, there = io.StringIO(), Recorded()
+    stream, receiver = io.StringIO(), Recorded()
     work(EventProgress(stream))
-    with piece(there, "of its own"):
+    with piece(receiver, "of its own"):
         for line in stream.getvalue().splitlines():
-            read_event(line, there)
-    there.seen = [event for event in there.seen if event[1] != "of its own"]
-    here = Recorded()
-    work(here)
-    sent = [event for event in here.seen if event[0] != "note"]
-    assert [event for event in there.seen if event[0] != "note"] == sent
-    assert ("note", "no share") in there.seen
+            read_event(line, receiver)
+    receiver.seen = [event for event in receiver.seen if event[1] != "of its own"]
+    sender = Recorded()
+    work(sender)
+    sent = [event for event in sender.seen if event[0] != "note"]
+    assert [event for event in receiver.seen if event[0] != "note"] == sent
+    assert ("note", "no share") in receiver.seen
 
 
 def test_a_step_and_a_notice_of_the_other_process_are_notes():

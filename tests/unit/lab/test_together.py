@@ -19,20 +19,20 @@ KUBERNETES = tuple(pin for pin in NODE if pin.shared == "kubernetes")
 @pytest.fixture
 def commands(monkeypatch):
     """The programs of each build, in order."""
-    made = []
+    built = []
 
     def build(pin, into, **_):
-        made.append([pin.name])
+        built.append([pin.name])
         Path(into).write_text(pin.name)
 
     def build_together(pins, folder, **_):
-        made.append([pin.name for pin in pins])
+        built.append([pin.name for pin in pins])
         for pin in pins:
             (folder / pin.name).write_text(pin.name)
 
     monkeypatch.setattr(gobuild, "build", build)
     monkeypatch.setattr(gobuild, "build_together", build_together)
-    return made
+    return built
 
 
 def test_a_compiler_of_c_is_installed_for_what_needs_it_alone(tmp_path, commands):

@@ -42,8 +42,8 @@ def test_the_app_is_in_one_namespace_and_the_gateways_is_the_one_that_is_exempt(
     (exempt,) = re.findall(r"--exempt-namespaces (\S+)", workshop)
     assert gateway in exempt.split(",")
     assert NAMESPACE not in exempt.split(",")
-    made = {YAML.load(path)["metadata"]["name"] for path in (AKS / "gateway").glob("*namespace.yaml")}
-    assert made == {NAMESPACE, gateway}
+    declared = {YAML.load(path)["metadata"]["name"] for path in (AKS / "gateway").glob("*namespace.yaml")}
+    assert declared == {NAMESPACE, gateway}
     assert set(re.findall(r"--namespace ([a-z][\w-]*)", workshop)) <= {NAMESPACE, gateway, "gatekeeper-system"}
     variables = (ROOT / "infra" / "terraform" / "variables.tf").read_text()
     assert re.search(rf'variable "namespaces" {{[^}}]*default += \["{NAMESPACE}"\]', variables)

@@ -68,7 +68,7 @@ def test_what_failed_may_begin_again_and_ends_once(clock):
     assert whole.share() == 0.5
 
 
-def test_the_rest_is_told_at_the_pace_so_far(clock):
+def test_the_rest_is_estimated_at_the_pace_so_far(clock):
     whole = Whole({"one": 60, "two": 60}, clock)
     assert whole.left() == 120
     clock.now += 240  # four times as slow as expected

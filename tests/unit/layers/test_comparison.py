@@ -45,7 +45,7 @@ def reasons(platform: PlatformComparison) -> dict[str, str]:
 
 def test_an_upgrade_alone_is_proved():
     platform = compared(upgrade())
-    assert [(one.name, one.action, one.before, one.after) for one in platform.packages] == [
+    assert [(package.name, package.action, package.before, package.after) for package in platform.packages] == [
         ("openssl", PackageAction.UPGRADED, "3.0.11-1", "3.0.13-1")
     ]
     assert (platform.files, platform.configuration, platform.privileges, platform.unexpected) == ((), (), (), ())
@@ -128,8 +128,8 @@ def test_a_licence_that_is_not_known_is_no_change_of_it():
 
     def change(old: str, new: str, version: str) -> list[tuple[str, str, str]]:
         first = layer("1-r0", old).raw()
-        made = compare_images(MadeImage([first]), MadeImage([first, layer(version, new).raw()])).platforms[0]
-        return [(one.action.value, one.licence_before, one.licence_after) for one in made.packages]
+        platform = compare_images(MadeImage([first]), MadeImage([first, layer(version, new).raw()])).platforms[0]
+        return [(package.action.value, package.licence_before, package.licence_after) for package in platform.packages]
 
     assert change("", "MIT", "1-r1") == [("upgraded", "", "")]
     assert change("MIT", "GPL-2.0", "1-r1") == [("upgraded", "MIT", "GPL-2.0")]
@@ -145,7 +145,7 @@ def test_rights_that_the_package_does_not_state():
     )
     layer.file(STATUS, deb_status(NEW, OTHER))
     platform = compared(layer)
-    assert [(one.path, one.before, one.after) for one in platform.privileges] == [
+    assert [(gained.path, gained.before, gained.after) for gained in platform.privileges] == [
         ("usr/bin/openssl", "", "set-user-ID")
     ]
     assert reasons(platform)["usr/bin/openssl"] == "it has set-user-ID now, which its package does not state"
@@ -156,7 +156,7 @@ def test_a_file_capability_is_a_right():
         "usr/bin/app", "app", 0o755, pax_headers={"SCHILY.xattr.security.capability": "\x01\x00\x00\x02"}
     )
     platform = compared(layer)
-    assert [(one.path, one.after) for one in platform.privileges] == [("usr/bin/app", "capabilities 01000002")]
+    assert [(gained.path, gained.after) for gained in platform.privileges] == [("usr/bin/app", "capabilities 01000002")]
     assert "usr/bin/app" in reasons(platform)
 
 
@@ -178,7 +178,7 @@ def test_a_renamed_folder_is_a_removal_and_an_addition():
     (platform,) = compare_images(
         MadeImage([first]), MadeImage([first, Layer().without("a").file("b/one", "1").raw()])
     ).platforms
-    assert [(one.path, one.action) for one in platform.files] == [
+    assert [(file.path, file.action) for file in platform.files] == [
         ("a", "removed"),
         ("a/one", "removed"),
         ("b", "added"),
@@ -212,7 +212,10 @@ def layer_of(version: str) -> Layer:
 def test_packages_that_come_and_go():
     layer = Layer().file(STATUS, deb_status(OLD, ("curl", "8.0-1")))
     platform = compared(layer)
-    assert [(one.name, one.action.value) for one in platform.packages] == [("curl", "added"), ("zlib1g", "removed")]
+    assert [(package.name, package.action.value) for package in platform.packages] == [
+        ("curl", "added"),
+        ("zlib1g", "removed"),
+    ]
     assert "deb:zlib1g was removed" in platform.unexpected
     assert not any("curl" in clause for clause in platform.unexpected)
 
@@ -229,7 +232,7 @@ def test_how_it_runs():
             "Healthcheck": {"Test": ["NONE"]},
         },
     )
-    assert {one.field: (one.before, one.after) for one in platform.configuration} == {
+    assert {setting.field: (setting.before, setting.after) for setting in platform.configuration} == {
         "entrypoint": (None, '["/app"]'),
         "user": (None, "0"),
         "env PATH": ("/bin", "/evil:/bin"),
@@ -248,7 +251,10 @@ def test_platform_by_platform():
         MadeImage([base(), upgrade().raw()]), MadeImage([base(), upgrade().file("x", "x").raw()], architecture="arm64")
     )
     comparison = compare_images(old, new)
-    assert [(one.platform, len(one.files)) for one in comparison.platforms] == [("linux/amd64", 0), ("linux/arm64", 1)]
+    assert [(platform.platform, len(platform.files)) for platform in comparison.platforms] == [
+        ("linux/amd64", 0),
+        ("linux/arm64", 1),
+    ]
     assert comparison.unexpected == ("linux/arm64: /x was added: no package owns it",)
     fewer = compare_images(old, MadeImage.index(MadeImage([base(), upgrade().raw()])))
     assert fewer.removed == ("linux/arm64",)
@@ -273,7 +279,7 @@ def test_an_index_that_a_runtime_may_read_differently():
 
 def test_the_same_image_is_not_read():
     image = MadeImage([base()])
-    for digest in [one["digest"] for one in json.loads(image.top)["layers"]]:
+    for digest in [layer["digest"] for layer in json.loads(image.top)["layers"]]:
         del image.blobs[digest]
     comparison = compare_images(image, image)
     assert comparison.same
@@ -403,14 +409,14 @@ def many_files(number: int) -> bytes:
     template.size, template.mtime = 8, 1_700_000_000
     header = template.tobuf(tarfile.USTAR_FORMAT)
     unnamed = sum(header[40:148]) + sum(header[156:]) + 8 * 32
-    made = []
+    members = []
     for index in range(number):
         name = b"usr/share/folder-%04d/file-%06d.txt" % (index // 100, index)
         name = name.ljust(40, b"\0")
-        made.append(
+        members.append(
             name + header[40:148] + b"%06o\0 " % (unnamed + sum(name)) + header[156:] + b"%08d" % index + bytes(504)
         )
-    return b"".join(made)
+    return b"".join(members)
 
 
 @pytest.mark.slow
@@ -433,4 +439,4 @@ def test_images_of_a_hundred_thousand_files(capsys):
 def test_both_may_be_nothing_alike():
     comparison = compare_images(MadeImage([Layer().file("a", "1").raw()]), MadeImage([Layer().file("b", "2").raw()]))
     assert isinstance(comparison, ImageComparison)
-    assert [(one.path, one.action) for one in comparison.platforms[0].files] == [("a", "removed"), ("b", "added")]
+    assert [(file.path, file.action) for file in comparison.platforms[0].files] == [("a", "removed"), ("b", "added")]

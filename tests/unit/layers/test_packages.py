@@ -84,26 +84,26 @@ def fedora(version: str, content: bytes, mode: int = 0o755, stated: int = 0o755)
 
 def compared(old: Layer, *new: Layer) -> PlatformComparison:
     base = old.raw()
-    (one,) = compare_images(MadeImage([base]), MadeImage([base, *(layer.raw() for layer in new)])).platforms
-    return one
+    (platform,) = compare_images(MadeImage([base]), MadeImage([base, *(layer.raw() for layer in new)])).platforms
+    return platform
 
 
 def test_alpine():
     packages = inventory(alpine("1.2.5-r0", b"old")).packages
-    assert [(one.name, one.version, one.licences) for one in packages] == [
+    assert [(package.name, package.version, package.licences) for package in packages] == [
         ("musl", "1.2.5-r0", "MIT"),
         ("zlib", "1.3-r0", "Zlib"),
     ]
     assert packages[0].files["lib/ld-musl.so"].mode == 0o755
     upgraded = compared(alpine("1.2.5-r0", b"old"), alpine("1.2.5-r1", b"new"))
     assert upgraded.unexpected == ()
-    assert [(one.name, one.action.value) for one in upgraded.packages] == [("musl", "upgraded")]
+    assert [(package.name, package.action.value) for package in upgraded.packages] == [("musl", "upgraded")]
     other = compared(
         alpine("1.2.5-r0", b"old"), alpine("1.2.5-r1", b"new"), Layer().file("lib/ld-musl.so", "evil", 0o755)
     )
-    assert [one.reason for one in other.files] == ["it is not what its package installed"]
+    assert [file.reason for file in other.files] == ["it is not what its package installed"]
     mode = compared(alpine("1.2.5-r0", b"old"), alpine("1.2.5-r1", b"new", 0o4755))
-    assert [one.reason for one in mode.files] == ["it has set-user-ID now, which its package does not state"]
+    assert [file.reason for file in mode.files] == ["it has set-user-ID now, which its package does not state"]
 
 
 def test_busybox_makes_links_of_itself():
@@ -113,7 +113,7 @@ def test_busybox_makes_links_of_itself():
     platform = compared(
         layer("1-r0"), layer("2-r0").symlink("bin/new-applet", "/bin/busybox").symlink("bin/x", "/bin/y")
     )
-    assert [one.path for one in platform.files] == ["bin/x"]
+    assert [file.path for file in platform.files] == ["bin/x"]
 
 
 def test_rpm():
@@ -123,15 +123,15 @@ def test_rpm():
     assert package.files["usr/bin/bash.log"].algorithm == ""
     upgraded = compared(fedora("5.2", b"old"), fedora("5.3", b"new"))
     assert upgraded.unexpected == ()
-    assert [one.action.value for one in upgraded.packages] == ["upgraded"]
-    assert [one.action.value for one in compared(fedora("5.2", b"old"), fedora("5.1", b"new")).packages] == [
+    assert [changed.action.value for changed in upgraded.packages] == ["upgraded"]
+    assert [changed.action.value for changed in compared(fedora("5.2", b"old"), fedora("5.1", b"new")).packages] == [
         "downgraded"
     ]
     other = compared(fedora("5.2", b"old"), fedora("5.3", b"new"), Layer().file("usr/bin/bash", "evil", 0o755))
-    assert [one.reason for one in other.files] == ["it is not what its package installed"]
+    assert [file.reason for file in other.files] == ["it is not what its package installed"]
     setuid = compared(fedora("5.2", b"old"), fedora("5.3", b"new", 0o4755, 0o4755))
     assert setuid.files == ()
-    assert [(one.path, one.after) for one in setuid.privileges] == [("usr/bin/bash", "set-user-ID")]
+    assert [(gained.path, gained.after) for gained in setuid.privileges] == [("usr/bin/bash", "set-user-ID")]
 
 
 @pytest.mark.parametrize(
@@ -157,9 +157,9 @@ def test_a_hostile_header_of_rpm():
         "INSERT INTO Packages VALUES (1, ?)", (struct.pack(">IIIIII", 1, 8, 1000, 4, 0, 1 << 31) + bytes(8),)
     )
     database.commit()
-    found = inventory(Layer().file("var/lib/rpm/rpmdb.sqlite", database.serialize()))
-    assert found.packages == ()
-    assert "malformed" in found.unread[0]
+    contents = inventory(Layer().file("var/lib/rpm/rpmdb.sqlite", database.serialize()))
+    assert contents.packages == ()
+    assert "malformed" in contents.unread[0]
 
 
 def test_distroless():
@@ -176,7 +176,7 @@ def test_only_installed_packages_of_debian_count():
         "Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n\nPackage: here\nStatus: install ok installed\n"
     )
     packages = inventory(Layer().file("var/lib/dpkg/status", text + "Version: 2\n")).packages
-    assert [one.name for one in packages] == ["here"]
+    assert [package.name for package in packages] == ["here"]
 
 
 def test_licences_of_debian():
@@ -205,9 +205,9 @@ def test_python():
     cache = "usr/lib/python3/site-packages/pkg/__pycache__"
     platform = compared(python("1.0", b"old"), new.file(f"{cache}/__init__.cpython-311.pyc", "code"))
     assert platform.files == ()
-    assert [(one.name, one.action.value) for one in platform.packages] == [("pkg", "upgraded")]
+    assert [(changed.name, changed.action.value) for changed in platform.packages] == [("pkg", "upgraded")]
     stray = compared(python("1.0", b"old"), Layer().file(f"{cache}/__init__.cpython-311.pyc", "code"))
-    assert [one.path.rpartition("/")[2] for one in stray.files] == ["__pycache__", "__init__.cpython-311.pyc"]
+    assert [file.path.rpartition("/")[2] for file in stray.files] == ["__pycache__", "__init__.cpython-311.pyc"]
 
 
 def test_npm():
@@ -217,12 +217,12 @@ def test_npm():
         return Layer().file(f"{folder}/package.json", text).file(f"{folder}/index.js", version)
 
     platform = compared(layer("4.17.20"), layer("4.17.21"))
-    assert [(one.name, one.before, one.after, one.action.value) for one in platform.packages] == [
+    assert [(changed.name, changed.before, changed.after, changed.action.value) for changed in platform.packages] == [
         ("lodash", "4.17.20", "4.17.21", "upgraded")
     ]
     assert platform.unexpected == ()
     same = compared(layer("4.17.20"), Layer().file("app/node_modules/lodash/index.js", "evil"))
-    assert [one.reason for one in same.files] == ["its package did not change"]
+    assert [file.reason for file in same.files] == ["its package did not change"]
 
 
 def test_a_certificate_store_changes_with_its_package():
@@ -232,4 +232,4 @@ def test_a_certificate_store_changes_with_its_package():
 
     assert compared(layer("1"), layer("2")).unexpected == ()
     alone = compared(layer("1"), Layer().file("etc/ssl/certs/ca-certificates.crt", "other"))
-    assert [one.path for one in alone.files] == ["etc/ssl/certs/ca-certificates.crt"]
+    assert [file.path for file in alone.files] == ["etc/ssl/certs/ca-certificates.crt"]

@@ -27,10 +27,10 @@ def archive(form: int, *entries: tarfile.TarInfo, content: bytes = b"text") -> b
 
 
 def entry(name: str, **fields: object) -> tarfile.TarInfo:
-    made = tarfile.TarInfo(name)
+    member = tarfile.TarInfo(name)
     for field, value in fields.items():
-        setattr(made, field, value)
-    return made
+        setattr(member, field, value)
+    return member
 
 
 @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
@@ -61,8 +61,8 @@ def test_a_name_with_a_prefix() -> None:
     ],
 )
 def test_every_type(kind: bytes, expected: EntryType) -> None:
-    made = entry("a", type=kind, linkname="b" if kind == tarfile.SYMTYPE else "", devmajor=8, devminor=1)
-    (member,) = members(archive(tarfile.PAX_FORMAT, made))
+    special = entry("a", type=kind, linkname="b" if kind == tarfile.SYMTYPE else "", devmajor=8, devminor=1)
+    (member,) = members(archive(tarfile.PAX_FORMAT, special))
     assert member.entry is not None
     assert member.entry.type is expected
     assert member.entry.device == ((8, 1) if kind in {tarfile.CHRTYPE, tarfile.BLKTYPE} else (0, 0))
@@ -91,7 +91,7 @@ def test_a_large_number_of_gnu_tar() -> None:
 def test_what_follows_the_end_means_nothing() -> None:
     content = archive(tarfile.PAX_FORMAT, entry("a"))
     stream = LayerStream([content, archive(tarfile.PAX_FORMAT, entry("b"))], 1 << 30)
-    assert [one.path for one in read_members(stream, lambda _path, _size: False, checksums=False)] == ["a"]
+    assert [member.path for member in read_members(stream, lambda _path, _size: False, checksums=False)] == ["a"]
     assert stream.size > len(content)
 
 
@@ -99,17 +99,17 @@ def test_what_follows_the_end_means_nothing() -> None:
 def test_an_end_that_runtimes_reject_is_none(after: bytes) -> None:
     content = archive(tarfile.PAX_FORMAT, entry("a"))
     whole = content.rstrip(b"\0")
-    one = whole + bytes(-len(whole) % 512) + bytes(512)
-    assert len(members(one)) == 1
+    ended = whole + bytes(-len(whole) % 512) + bytes(512)
+    assert len(members(ended)) == 1
     with pytest.raises(UnreadableLayer, match="its end"):
-        members(one + after)
+        members(ended + after)
 
 
 def test_a_global_header_is_about_no_entry() -> None:
     raw = io.BytesIO()
     with tarfile.TarFile(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT, pax_headers={"path": "evil"}) as tar:
         tar.addfile(entry("a"))
-    assert [one.path for one in members(raw.getvalue())] == ["a"]
+    assert [member.path for member in members(raw.getvalue())] == ["a"]
 
 
 @pytest.mark.parametrize(

@@ -52,21 +52,21 @@ def test_what_a_person_gave_is_known():
 
 
 def test_inputs_stand_in_the_order_of_bases_and_body_or_in_their_own():
-    assert [one.name for one in Both.inputs()] == ["time-limit", "image", "label"]
+    assert [declared.name for declared in Both.inputs()] == ["time-limit", "image", "label"]
 
     class Ordered(Limits, Images):
         label = Both.label
         order = (label, Images, Limits.time_limit)
 
-    assert [one.name for one in Ordered.inputs()] == ["label", "image", "time-limit"]
-    assert [one.name for one in Ordered.own()] == ["label"]
+    assert [declared.name for declared in Ordered.inputs()] == ["label", "image", "time-limit"]
+    assert [declared.name for declared in Ordered.own()] == ["label"]
 
 
 def test_an_input_that_is_declared_anew_keeps_its_place():
     class Patient(Both):
         time_limit = Input(name="time-limit", help="Limit.", parse=integer(1, 9), default="9", absent=9)
 
-    assert [one.name for one in Patient.inputs()] == ["time-limit", "image", "label"]
+    assert [declared.name for declared in Patient.inputs()] == ["time-limit", "image", "label"]
     assert given(Patient).time_limit == 9
 
 
@@ -111,5 +111,5 @@ def test_a_required_input_is_named():
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_input_of_a_command_is_an_attribute(name):
     group = load(name).options
-    assert [getattr(group, one.attribute) for one in group.inputs()] == list(group.inputs())
-    assert len({one.name for one in group.inputs()}) == len(group.inputs())
+    assert [getattr(group, declared.attribute) for declared in group.inputs()] == list(group.inputs())
+    assert len({declared.name for declared in group.inputs()}) == len(group.inputs())

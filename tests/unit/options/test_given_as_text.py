@@ -42,10 +42,10 @@ def written(folder):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_certificate(form, alone, pem):
-    code, said = ended(("trust", "export", "--certificate", "signing.crt", "--output-dir", "by-path"), alone)
-    assert code == Exit.DONE, said
-    code, said = ended(("trust", "export", "--output-dir", "by-text"), alone, S3C_CERTIFICATE=FORMS[form](pem))
-    assert code == Exit.DONE, said
+    code, output = ended(("trust", "export", "--certificate", "signing.crt", "--output-dir", "by-path"), alone)
+    assert code == Exit.DONE, output
+    code, output = ended(("trust", "export", "--output-dir", "by-text"), alone, S3C_CERTIFICATE=FORMS[form](pem))
+    assert code == Exit.DONE, output
     assert written(alone / "by-text") == written(alone / "by-path")
 
 
@@ -86,8 +86,8 @@ def test_a_file_for_it_is_this_user_s_alone_and_goes_with_the_run(alone, pem, mo
         return Outcome(command="verify", images=())
 
     monkeypatch.setattr(run, "load", lambda _name: with_function(verify, look))
-    code, said = ended(("verify", IMAGE), alone, S3C_TRUST_STORE=pem)
-    assert code == Exit.DONE, said
+    code, output = ended(("verify", IMAGE), alone, S3C_TRUST_STORE=pem)
+    assert code == Exit.DONE, output
     assert (seen["mode"], seen["folder"]) == (0o600, 0o700)
     assert not seen["path"].exists()
 
@@ -112,17 +112,17 @@ def test_a_file_for_it_is_this_user_s_alone_and_goes_with_the_run(alone, pem, mo
 @pytest.mark.usefixtures("programs")
 def test_a_kubeconfig(form, text, alone):
     (alone / "kubeconfig").unlink()
-    code, said = ended(("refresh",), alone, S3C_KUBECONFIG=form(text))
-    assert code == Exit.OUTSIDE_FAILED, said
-    assert "The cluster at http://cluster.example:8080" in said
-    assert "abcdef" not in said
+    code, output = ended(("refresh",), alone, S3C_KUBECONFIG=form(text))
+    assert code == Exit.OUTSIDE_FAILED, output
+    assert "The cluster at http://cluster.example:8080" in output
+    assert "abcdef" not in output
 
 
 def test_a_kubeconfig_in_the_variable_of_kubectl_is_named(alone):
-    code, said = ended(("refresh",), alone, KUBECONFIG=KUBECONFIG)
+    code, output = ended(("refresh",), alone, KUBECONFIG=KUBECONFIG)
     assert code == Exit.WRONG_INPUT
-    assert "the variable KUBECONFIG holds a kubeconfig, not a path." in said
-    assert "cluster.example" not in said
+    assert "the variable KUBECONFIG holds a kubeconfig, not a path." in output
+    assert "cluster.example" not in output
 
 
 def test_a_policy_whose_certificate_is_relative_to_the_working_folder(alone):
@@ -139,15 +139,15 @@ def test_a_policy_with_its_certificates_in_it(alone, pem):
 
 
 @pytest.mark.usefixtures("programs")
-def test_what_is_wrong_with_a_text_is_told_without_a_path_that_nobody_gave(alone):
-    code, said = ended(("policy", "check", PINNED), alone, S3C_POLICY="version: 1\nsignrs: []\n")
+def test_what_is_wrong_with_a_text_is_named_without_a_path_that_nobody_gave(alone):
+    code, output = ended(("policy", "check", PINNED), alone, S3C_POLICY="version: 1\nsignrs: []\n")
     assert code == Exit.WRONG_INPUT
-    assert "S3C_POLICY: the text given, line 2: at the top" in said
+    assert "S3C_POLICY: the text given, line 2: at the top" in output
     broken = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
     for argv, variable in ((("verify", IMAGE), "S3C_TRUST_STORE"), (("trust", "export"), "S3C_CERTIFICATE")):
-        code, said = ended(argv, alone, **{variable: broken})
-        assert code == Exit.WRONG_INPUT, said
-        assert "s3c-given-as-text" not in said
+        code, output = ended(argv, alone, **{variable: broken})
+        assert code == Exit.WRONG_INPUT, output
+        assert "s3c-given-as-text" not in output
 
 
 @pytest.mark.parametrize(
@@ -155,6 +155,6 @@ def test_what_is_wrong_with_a_text_is_told_without_a_path_that_nobody_gave(alone
 )
 def test_a_key_beside_the_certificate_is_refused(variable, command, alone, pem):
     both = (alone / "signing.key").read_text() + pem
-    code, said = ended((command, IMAGE), alone, **{variable: both})
+    code, output = ended((command, IMAGE), alone, **{variable: both})
     assert code == Exit.WRONG_INPUT
-    assert f"{variable}: it holds a private key, not a path." in said
+    assert f"{variable}: it holds a private key, not a path." in output

@@ -10,7 +10,9 @@ from s3c_actions.options.input_groups import GROUPS, MANY, grouped
 def test_every_input_has_a_group(name) -> None:
     inputs = load(name).inputs
     groups = grouped(inputs)
-    assert sorted(one.name for _, members in groups for one in members) == sorted(one.name for one in inputs)
+    assert sorted(declared.name for _, members in groups for declared in members) == sorted(
+        declared.name for declared in inputs
+    )
     headings = [heading for heading, _ in groups]
     assert headings == ([heading for heading, _ in GROUPS if heading in headings] if len(inputs) >= MANY else [""])
 

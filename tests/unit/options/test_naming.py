@@ -64,7 +64,7 @@ def test_notices_and_steps_are_named_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("around", "argv", "shown"),
+    ("environment", "argv", "shown"),
     [
         ({}, ("--key", "signing.key"), "s3c sign: --certificate: it is missing, and `--key`"),
         ({"S3C_KEY": "signing.key"}, (), "s3c sign: --certificate: it is missing, and `S3C_KEY`"),
@@ -85,14 +85,14 @@ def test_notices_and_steps_are_named_too() -> None:
         ),
     ],
 )
-def test_each_way_to_give_an_input_has_its_own_name(around, argv, shown, alone) -> None:
+def test_each_way_to_give_an_input_has_its_own_name(environment, argv, shown, alone) -> None:
     """In an action's step, on a command line, in a step that runs a command, and in another CI system."""
     bare_image = {} if argv else {variable("image"): bare.PINNED}
-    code, said = bare.ended(("sign", *((bare.PINNED, *argv) if argv else ())), alone, **around, **bare_image)
-    assert (code, shown in said) == (2, True), said
+    code, output = bare.ended(("sign", *((bare.PINNED, *argv) if argv else ())), alone, **environment, **bare_image)
+    assert (code, shown in output) == (2, True), output
 
 
-FLAGS = {one.flag for command in COMMANDS for one in load(command).inputs}
+FLAGS = {declared.flag for command in COMMANDS for declared in load(command).inputs}
 COMMAND_LINE = re.compile(
     r"\b(?:s3c|trivy|notation|docker|helm|kubectl|az|cosign)\b [a-z|…]|--(?:scanners|pkg-types) \w"
 )

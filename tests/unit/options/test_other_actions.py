@@ -48,19 +48,23 @@ def test_an_input_of_theirs(theirs: str, name: str, case: dict[str, Any]) -> Non
         assert raised.value.remedy
         return
     translated = translate(command, given, same)
-    becomes = {same[one]: text for one, text in given.items() if one in same} | dict(translated.values)
-    becomes = {one: text for one, text in becomes.items() if text}
+    becomes = {same[key]: text for key, text in given.items() if key in same} | dict(translated.values)
+    becomes = {own_name: text for own_name, text in becomes.items() if text}
     if case.get("no effect"):
-        [notice] = [one for one in translated.notices if one.startswith(f"`{name}` is ")]
+        [notice] = [notice for notice in translated.notices if notice.startswith(f"`{name}` is ")]
         assert "has no effect here: " in notice
         assert not translated.values
         return
     assert {**becomes, **case.get("with", {})} == {**case.get("becomes", {}), **case.get("with", {})}
     assert translated.variables == case.get("variables", {})
-    # What becomes of it is understood, too.
-    texts = {one: text for one, text in becomes.items() if one not in {option.name for option in docs.OF_THE_FILE}}
+    # The translated inputs are understood, too.
+    texts = {
+        own_name: text
+        for own_name, text in becomes.items()
+        if own_name not in {option.name for option in docs.OF_THE_FILE}
+    }
     texts.setdefault("image", "registry.example/app:1")
-    environment = {declare.variable(one): text for one, text in texts.items()}
+    environment = {declare.variable(own_name): text for own_name, text in texts.items()}
     declare.read(command.options, {}, environment, pytest.fail)
 
 

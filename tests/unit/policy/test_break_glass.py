@@ -13,8 +13,7 @@ from s3c_actions.policy.break_glass import ExceptionDocument, describe, describe
 from s3c_actions.policy.finding_rules import FindingRules
 from s3c_actions.policy.judge import Evidence, SignerStatus, judge_evidence
 from s3c_actions.policy.model import BreakGlassRules, Policy
-from tests.support import evidence as made
-from tests.support import exceptions
+from tests.support import evidence, exceptions
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 POLICY = Policy(
@@ -27,26 +26,26 @@ HOUR = timedelta(hours=1)
 
 
 def reason(*documents: ExceptionDocument, now: datetime = NOW, policy: Policy = POLICY) -> list[str]:
-    return [one.ignored for one in judge_exceptions(policy, documents, made.SUBJECT, now)]
+    return [judged.ignored for judged in judge_exceptions(policy, documents, evidence.SUBJECT, now)]
 
 
 def beside(*documents: ExceptionDocument, findings: tuple[str, ...] = ("CVE-2024-1",), **stated: object) -> Evidence:
     severities = ["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN"]
     policy = {"refuse": severities, "deny": ["CVE-2021-44228"], "fixable-only": False, "packages": [], "licenses": []}
-    run = made.run(NOW - HOUR, tuple(made.finding(name) for name in findings), **{"policy": policy, **stated})
-    return replace(made.beside(reports=(made.document(made.sarif(run)),)), exceptions=documents)
+    run = evidence.run(NOW - HOUR, tuple(evidence.finding(name) for name in findings), **{"policy": policy, **stated})
+    return replace(evidence.beside(reports=(evidence.document(evidence.sarif(run)),)), exceptions=documents)
 
 
-def codes(evidence: Evidence, now: datetime = NOW, policy: Policy = POLICY) -> set[str]:
-    return {one.code for one in judge_evidence(policy, evidence, now)}
+def codes(attached: Evidence, now: datetime = NOW, policy: Policy = POLICY) -> set[str]:
+    return {objection.code for objection in judge_evidence(policy, attached, now)}
 
 
 def test_it_excuses_what_it_names_until_its_end_and_then_by_itself_nothing() -> None:
     grant = exceptions.grant(NOW, "CVE-2024-1", hours=24)
-    evidence = beside(exceptions.document(grant))
-    assert codes(evidence) == set()
-    assert codes(evidence, grant.until - timedelta(seconds=1)) == set()
-    assert codes(evidence, grant.until) == {"finding", "ignored-exception"}
+    attached = beside(exceptions.document(grant))
+    assert codes(attached) == set()
+    assert codes(attached, grant.until - timedelta(seconds=1)) == set()
+    assert codes(attached, grant.until) == {"finding", "ignored-exception"}
     assert codes(beside(exceptions.document(grant), findings=("CVE-2024-1", "CVE-2024-2"))) == {"finding"}
     assert codes(beside(exceptions.document(exceptions.grant(NOW, "all")), findings=("CVE-2024-2",))) == set()
 
@@ -65,7 +64,7 @@ def test_the_clock_of_the_judge_moved_either_way_makes_no_exception_longer() -> 
     [
         (exceptions.document(exceptions.grant(NOW, hours=48)), ""),
         (exceptions.document(exceptions.grant(NOW, hours=48.001)), "it lasts longer than 48h"),
-        (exceptions.document(exceptions.grant(NOW, subject=made.OTHER)), "it is for another image"),
+        (exceptions.document(exceptions.grant(NOW, subject=evidence.OTHER)), "it is for another image"),
         (exceptions.document(exceptions.grant(NOW), signed=False), "it is not signed"),
         (
             exceptions.document(exceptions.grant(NOW), granter=""),
@@ -84,7 +83,7 @@ def test_without_a_signer_who_may_none_counts() -> None:
     policy = replace(POLICY, signers=POLICY.signers[:1])
     document = exceptions.document(exceptions.grant(NOW))
     assert reason(document, policy=policy) == ["the policy lets nobody grant exceptions"]
-    assert to_verify(policy, (document,), made.SUBJECT, NOW) == frozenset()
+    assert to_verify(policy, (document,), evidence.SUBJECT, NOW) == frozenset()
 
 
 def test_a_revocation_counts_by_whom_an_exception_would_and_for_this_image() -> None:
@@ -93,7 +92,7 @@ def test_a_revocation_counts_by_whom_an_exception_would_and_for_this_image() -> 
     assert reason(grant, exceptions.document(revocation, 2)) == ["it was revoked"]
     assert reason(grant, exceptions.document(revocation, 2, granter="")) == [""]
     assert reason(grant, exceptions.document(revocation, 2, signed=False)) == [""]
-    assert reason(grant, exceptions.document(replace(revocation, subject=made.OTHER), 2)) == [""]
+    assert reason(grant, exceptions.document(replace(revocation, subject=evidence.OTHER), 2)) == [""]
     assert reason(grant, exceptions.document(replace(revocation, revokes=(exceptions.digest(3),)), 2)) == [""]
 
 
@@ -104,7 +103,7 @@ def test_what_a_granter_signed_and_nobody_can_read_may_be_a_revocation() -> None
         unread = exceptions.document(content, 2)
         assert reason(grant, unread) == ["another one cannot be read, and may revoke it", "it cannot be read"]
         assert codes(beside(grant, unread)) == {"finding", "ignored-exception"}
-        assert to_verify(POLICY, (grant, unread), made.SUBJECT, NOW) == {exceptions.digest(1), exceptions.digest(2)}
+        assert to_verify(POLICY, (grant, unread), evidence.SUBJECT, NOW) == {exceptions.digest(1), exceptions.digest(2)}
         for stranger in (exceptions.document(content, 2, granter=""), exceptions.document(content, 2, signed=False)):
             assert reason(grant, stranger) == ["", "it cannot be read"]
 
@@ -151,23 +150,23 @@ def test_only_what_can_count_has_its_signature_verified() -> None:
         exceptions.document(exceptions.revocation(NOW, exceptions.digest(1)), 4),
         exceptions.document(exceptions.revocation(NOW, exceptions.digest(2)), 5),
     )
-    assert to_verify(POLICY, documents, made.SUBJECT, NOW) == {
+    assert to_verify(POLICY, documents, evidence.SUBJECT, NOW) == {
         exceptions.digest(1),
         exceptions.digest(3),
         exceptions.digest(4),
     }
-    assert to_verify(POLICY, documents[1:], made.SUBJECT, NOW) == frozenset()
+    assert to_verify(POLICY, documents[1:], evidence.SUBJECT, NOW) == frozenset()
 
 
 def test_people_are_shown_what_it_excuses_how_long_still_and_by_whom() -> None:
-    (one,) = judge_exceptions(
-        POLICY, [exceptions.document(exceptions.grant(NOW, "CVE-2024-1", "CVE-2024-2"))], made.SUBJECT, NOW
+    (excused,) = judge_exceptions(
+        POLICY, [exceptions.document(exceptions.grant(NOW, "CVE-2024-1", "CVE-2024-2"))], evidence.SUBJECT, NOW
     )
-    assert describe(one, NOW) == (
+    assert describe(excused, NOW) == (
         "exception sha256:000000000000 excuses CVE-2024-1, CVE-2024-2, 23 h 59 min left (until 2026-11-25T11:59:00Z), "
         "by Ada of platform (signer oncall): checkout is down, INC-7"
     )
-    assert describe(replace(one, ignored="it was revoked"), NOW).endswith("does not count: it was revoked")
+    assert describe(replace(excused, ignored="it was revoked"), NOW).endswith("does not count: it was revoked")
     assert [describe_left(timedelta(seconds=left)) for left in (-5, 59, 61, 3600)] == [
         "0 s",
         "59 s",
@@ -182,8 +181,8 @@ def test_people_are_shown_what_it_excuses_how_long_still_and_by_whom() -> None:
 def test_a_signer_signs_images_unless_the_policy_says_otherwise() -> None:
     text = "version: 1\nsigners: [{name: a, certificate: x}, {name: b, certificate: y, may: [grant-exceptions]}]"
     policy = model.parse(text)
-    assert [one.name for one in policy.image_signers] == ["a"]
-    assert [one.name for one in policy.granters] == ["b"]
+    assert [signer.name for signer in policy.image_signers] == ["a"]
+    assert [signer.name for signer in policy.granters] == ["b"]
     assert policy.longest_grant == 72 * HOUR
     assert export.verifier_names(policy) == ("verifier-notation",)
     assert export.granter_names(policy) == ("verifier-notation-b",)

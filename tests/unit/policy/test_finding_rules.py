@@ -18,9 +18,9 @@ def rules(text):
 
 
 def test_severities_graces_and_a_likelihood_are_apart():
-    found = rules('{deny-exploited: true, refuse: [CRITICAL, {HIGH: {grace: 14d}}, {epss: ">= 0.1"}]}')
-    assert (found.severities, found.graces, found.epss) == (("CRITICAL",), {"HIGH": "14d"}, "0.10000")
-    assert found.asks_exploitation == (True, True)
+    parsed = rules('{deny-exploited: true, refuse: [CRITICAL, {HIGH: {grace: 14d}}, {epss: ">= 0.1"}]}')
+    assert (parsed.severities, parsed.graces, parsed.epss) == (("CRITICAL",), {"HIGH": "14d"}, "0.10000")
+    assert parsed.asks_exploitation == (True, True)
     assert rules("{}").asks_exploitation == (False, False)
 
 
@@ -77,9 +77,9 @@ def test_other_parts_name_their_place_too(text, place):
 
 
 def test_without_graces_everything_is_refused_at_once():
-    found = rules('{refuse: [CRITICAL, {HIGH: {grace: 14d}}, {epss: ">=0.1"}], fixable-only: true}').without_graces()
-    assert (found.severities, found.graces, found.epss) == (("CRITICAL", "HIGH"), {}, "0.10000")
-    assert found.fixable_only
+    parsed = rules('{refuse: [CRITICAL, {HIGH: {grace: 14d}}, {epss: ">=0.1"}], fixable-only: true}').without_graces()
+    assert (parsed.severities, parsed.graces, parsed.epss) == (("CRITICAL", "HIGH"), {}, "0.10000")
+    assert parsed.fixable_only
 
 
 def test_a_severity_named_twice_in_the_same_way_is_no_fault():

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from s3c_actions.policy import model
 from s3c_actions.policy.forecast import describe_changes, forecast
 from s3c_actions.policy.judge import judge_evidence
-from tests.support import evidence as made
+from tests.support import evidence
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 SCANNED = NOW - timedelta(hours=1)
@@ -23,22 +23,22 @@ base: {maximum-age: 90d}
 """
 
 
-def evidence():
+def attached():
     findings = (
-        made.finding("CVE-2026-1", since=made.stamp(NOW - timedelta(days=4))),
-        made.finding("CVE-2026-2", "CRITICAL"),
-        made.finding("CVE-2026-3", "LOW"),
+        evidence.finding("CVE-2026-1", since=evidence.stamp(NOW - timedelta(days=4))),
+        evidence.finding("CVE-2026-2", "CRITICAL"),
+        evidence.finding("CVE-2026-3", "LOW"),
     )
-    run = made.run(SCANNED, findings, **{"base-created": made.stamp(NOW - timedelta(days=65))})
-    return made.beside((made.document(made.sarif(run)),))
+    run = evidence.run(SCANNED, findings, **{"base-created": evidence.stamp(NOW - timedelta(days=65))})
+    return evidence.beside((evidence.document(evidence.sarif(run)),))
 
 
 def coming(days, ends=None, policy=POLICY):
-    changes = forecast(model.parse(policy), evidence(), NOW, NOW + timedelta(days=days), ends or {})
-    return [(change.at, [one.code for one in change.objections]) for change in changes]
+    changes = forecast(model.parse(policy), attached(), NOW, NOW + timedelta(days=days), ends or {})
+    return [(change.at, [objection.code for objection in change.objections]) for change in changes]
 
 
-def test_every_end_is_told_with_its_moment():
+def test_every_end_is_named_with_its_moment():
     assert coming(60) == [
         (NOW + timedelta(days=10), ["finding"]),
         (datetime(2026, 12, 21, tzinfo=UTC), ["expired-exception", "finding"]),
@@ -49,10 +49,10 @@ def test_every_end_is_told_with_its_moment():
     assert coming(10) == [(NOW + timedelta(days=10), ["finding"])]
 
 
-def test_a_signature_that_ends_is_told_of_the_image_and_of_what_is_attached():
-    report = evidence().reports[0].digest
-    ends = {made.SUBJECT: NOW + timedelta(days=3), report: NOW + timedelta(days=4)}
-    changes = forecast(model.parse(POLICY), evidence(), NOW, NOW + timedelta(days=5), ends)
+def test_a_signature_that_ends_is_named_with_the_image_or_document_it_is_of():
+    report = attached().reports[0].digest
+    ends = {evidence.SUBJECT: NOW + timedelta(days=3), report: NOW + timedelta(days=4)}
+    changes = forecast(model.parse(POLICY), attached(), NOW, NOW + timedelta(days=5), ends)
     assert [text.partition(": ")[2] for text in describe_changes(changes)] == [
         "the signature of the image ends: sign again, with a certificate that is valid for longer",
         f"the signature of its report ({report[:19]}) ends: sign again, with a certificate that is valid for longer",
@@ -64,12 +64,14 @@ def test_a_signature_that_ends_is_told_of_the_image_and_of_what_is_attached():
 def test_the_forecast_is_what_the_judge_says_then(days):
     """Whatever is forecast up to a moment, the judge has against the image at that moment, and the other way round."""
     policy, then = model.parse(POLICY), NOW + timedelta(days=days)
-    foreseen = {one.code for change in forecast(policy, evidence(), NOW, then, {}) for one in change.objections}
-    assert foreseen == {one.code for one in judge_evidence(policy, evidence(), then)}
+    foreseen = {
+        objection.code for change in forecast(policy, attached(), NOW, then, {}) for objection in change.objections
+    }
+    assert foreseen == {objection.code for objection in judge_evidence(policy, attached(), then)}
 
 
 def test_reports_that_cannot_be_read_have_no_future():
-    broken = replace(evidence(), reports=(made.document(b"{}"),))
+    broken = replace(attached(), reports=(evidence.document(b"{}"),))
     assert forecast(model.parse(POLICY), broken, NOW, NOW + timedelta(days=60), {}) == ()
 
 

@@ -8,19 +8,22 @@ import pytest
 
 from s3c_actions.policy import model
 from s3c_actions.policy.judge import judge_evidence
-from tests.support import evidence as made
+from tests.support import evidence
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 SCANNED = NOW - timedelta(hours=1)
 
 
 def codes(policy, /, **stated):
-    report = made.document(made.sarif(made.run(SCANNED, **stated)))
-    return [one.code for one in judge_evidence(model.parse(f"version: 1\n{policy}"), made.beside((report,)), NOW)]
+    report = evidence.document(evidence.sarif(evidence.run(SCANNED, **stated)))
+    return [
+        objection.code
+        for objection in judge_evidence(model.parse(f"version: 1\n{policy}"), evidence.beside((report,)), NOW)
+    ]
 
 
 def days_before(days):
-    return made.stamp(SCANNED - timedelta(days=days))
+    return evidence.stamp(SCANNED - timedelta(days=days))
 
 
 KEV = "findings: {deny-exploited: true}"
@@ -41,16 +44,16 @@ def test_data_that_rules_depend_on_has_to_be_there_and_new(policy):
 def test_a_database_or_a_fix_of_days_to_come_is_none_of_today():
     policy = "report: {maximum-database-age: 3d}"
     assert codes(policy, database=days_before(3)) == []
-    for database in (days_before(4), made.stamp(SCANNED + timedelta(minutes=6)), "2099-01-01T00:00:00Z"):
+    for database in (days_before(4), evidence.stamp(SCANNED + timedelta(minutes=6)), "2099-01-01T00:00:00Z"):
         assert codes(policy, database=database) == ["stale-database"]
     graced = "findings: {refuse: [{CRITICAL: {grace: 7d}}]}"
     run = {"policy": {"refuse": ["CRITICAL"], "deny": [], "fixable-only": False, "packages": [], "licenses": []}}
     for since, refused in ((days_before(6), []), (days_before(8), ["finding"]), ("2099-01-01T00:00:00Z", ["finding"])):
-        report = made.document(
-            made.sarif(made.run(SCANNED, (made.finding("CVE-2024-1", "CRITICAL", since=since),), **run))
+        report = evidence.document(
+            evidence.sarif(evidence.run(SCANNED, (evidence.finding("CVE-2024-1", "CRITICAL", since=since),), **run))
         )
-        judged = judge_evidence(model.parse(f"version: 1\n{graced}"), made.beside((report,)), NOW)
-        assert [one.code for one in judged] == refused
+        judged = judge_evidence(model.parse(f"version: 1\n{graced}"), evidence.beside((report,)), NOW)
+        assert [objection.code for objection in judged] == refused
 
 
 def test_without_rules_that_depend_on_it_no_data_is_needed():

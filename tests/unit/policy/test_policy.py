@@ -1,4 +1,4 @@
-"""The policy file: what it may say, and what is told of what it may not."""
+"""The policy file: what it may say, and the message on what it may not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from s3c_actions.findings.threshold import Threshold
 from s3c_actions.policy import export, model
 from s3c_actions.policy.judge import SignerStatus, content_objections, forbidden_contents, judge_evidence
 from s3c_lab.certificates import make, make_authority
-from tests.support import evidence as made
+from tests.support import evidence
 from tests.support.hostile import TEXTS
 
 SCHEMA = Path(model.__file__).parent.parent / "schemas" / model.SCHEMA
@@ -59,7 +59,7 @@ def test_the_published_schema_takes_what_we_take():
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "holds no mapping"),
         ("- 1", "holds no mapping"),
@@ -81,11 +81,11 @@ def test_the_published_schema_takes_what_we_take():
         ),
     ],
 )
-def test_what_it_may_not_say_is_told_by_its_place(text, told):
+def test_what_it_may_not_say_is_named_by_its_place(text, message):
     with pytest.raises(InputError) as error:
         model.parse(text)
     assert error.value.field == "policy"
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 def test_certificates_are_read_beside_the_policy(tmp_path):
@@ -159,19 +159,19 @@ def test_a_signers_time_stamps_are_trusted_by_the_judge_and_the_cluster(tmp_path
         (statement,) = parameters["trustPolicyDoc"]["trustPolicies"]
         assert statement["trustStores"] == ["ca:s3c-release", "tsa:s3c-release-tsa"]
         assert statement["signatureVerification"] == {"level": "strict", "verifyTimestamp": check}
-    for wrong, told in (
+    for wrong, message in (
         ("[missing.crt]", "cannot be read"),
         ("[release.crt]", "not the root certificate"),
         ("[], verify-timestamp: afterCertExpiry", "timestamp-roots is missing"),
         ("[tsa.crt], verify-timestamp: never", "at signers"),
     ):
         path.write_text(text.replace("[tsa.crt]MORE", wrong))
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=message):
             model.read(path)
 
 
 @pytest.mark.parametrize(
-    ("finding", "refused"),
+    ("fields", "refused"),
     [
         ({"severity": Severity.HIGH, "fixed": "2"}, True),
         ({"severity": Severity.HIGH}, False),
@@ -181,18 +181,18 @@ def test_a_signers_time_stamps_are_trusted_by_the_judge_and_the_cluster(tmp_path
         ({"severity": Severity.HIGH, "fixed": "2", "id": "CVE-2023-45853", "package": "other"}, True),
     ],
 )
-def test_the_gate_is_the_policys(finding, refused):
-    one = Finding(**{"kind": FindingKind.VULNERABILITY, "id": "CVE-1", "package": "p", **finding})
-    assert model.parse(WHOLE).gate(NOW).rejects(one) is refused
+def test_the_gate_is_the_policys(fields, refused):
+    finding = Finding(**{"kind": FindingKind.VULNERABILITY, "id": "CVE-1", "package": "p", **fields})
+    assert model.parse(WHOLE).gate(NOW).rejects(finding) is refused
 
 
 def test_an_exception_counts_to_the_end_of_its_last_day():
-    one = Finding(
+    excepted = Finding(
         kind=FindingKind.VULNERABILITY, id="CVE-2023-45853", package="zlib1g", severity=Severity.HIGH, fixed="2"
     )
     last = datetime(2027, 1, 31, 23, 59, 59, tzinfo=UTC)
-    assert not model.parse(WHOLE).gate(last).rejects(one)
-    assert model.parse(WHOLE).gate(last + timedelta(seconds=1)).rejects(one)
+    assert not model.parse(WHOLE).gate(last).rejects(excepted)
+    assert model.parse(WHOLE).gate(last + timedelta(seconds=1)).rejects(excepted)
 
 
 def test_licences_are_found_in_expressions_and_behind_references():
@@ -212,18 +212,23 @@ def test_licences_are_found_in_expressions_and_behind_references():
         ForbiddenContent("license", "AGPL-3.0-only", "b (AGPL-3.0-only)"),
         ForbiddenContent("package", "xz-utils@5.6.0", "xz-utils 5.6.0"),
     )
-    assert [one.code for one in content_objections(forbidden_contents(policy, document))] == ["package", "license"]
+    assert [objection.code for objection in content_objections(forbidden_contents(policy, document))] == [
+        "package",
+        "license",
+    ]
 
 
 def test_of_several_reports_the_newest_decides_whoever_made_it():
     policy = model.parse("version: 1\nreport: {maximum-age: 24h}\n")
-    clean = made.document(made.sarif(made.run(NOW - timedelta(hours=2))), number=1)
-    dirty = made.document(made.sarif(made.run(NOW - timedelta(hours=1), (made.finding("CVE-1"),))), number=2)
-    foreign = made.document(made.sarif(made.run(NOW)), SignerStatus.UNSIGNED, number=3)
-    timeless = made.document(b"{}", SignerStatus.STRANGER, number=4)
+    clean = evidence.document(evidence.sarif(evidence.run(NOW - timedelta(hours=2))), number=1)
+    dirty = evidence.document(
+        evidence.sarif(evidence.run(NOW - timedelta(hours=1), (evidence.finding("CVE-1"),))), number=2
+    )
+    foreign = evidence.document(evidence.sarif(evidence.run(NOW)), SignerStatus.UNSIGNED, number=3)
+    timeless = evidence.document(b"{}", SignerStatus.STRANGER, number=4)
 
     def codes(*reports):
-        return {one.code for one in judge_evidence(policy, made.beside(reports), NOW)}
+        return {objection.code for objection in judge_evidence(policy, evidence.beside(reports), NOW)}
 
     assert codes(clean) == set()
     assert codes(clean, dirty) == {"finding"}
@@ -235,7 +240,7 @@ def test_the_clusters_objects_hold_the_policy(tmp_path):
     _, certificate = make("release").write(tmp_path, "release")
     policy = model.parse(WHOLE.replace("keys/release.crt", str(certificate)))
     objects = manifests.objects_for_policy(policy)
-    kinds = [one["kind"] for one in objects]
+    kinds = [manifest["kind"] for manifest in objects]
     assert kinds == [
         "KeyManagementProvider",
         "Verifier",
@@ -268,19 +273,19 @@ def signers(folder, **identities):
 
 def test_what_one_signer_is_trusted_for_does_not_count_below_anothers_authority(tmp_path):
     """The cluster's verifiers, and the trust policies of s3c itself, are apart; e2e/test_signers.py tries both."""
-    one, two = "C=US, ST=WA, O=one, CN=release", "C=US, ST=WA, O=two, CN=release"
-    policy = signers(tmp_path, first=[one], second=[two], third=["*"])
+    first, second = "C=US, ST=WA, O=one, CN=release", "C=US, ST=WA, O=two, CN=release"
+    policy = signers(tmp_path, first=[first], second=[second], third=["*"])
     documents = export.trust_policies(policy)
     statements = [statement for document in documents for statement in document["trustPolicies"]]
-    assert [(one["trustStores"], one["trustedIdentities"]) for one in statements] == [
-        (["ca:s3c-first"], [f"x509.subject: {one}"]),
-        (["ca:s3c-second"], [f"x509.subject: {two}"]),
+    assert [(statement["trustStores"], statement["trustedIdentities"]) for statement in statements] == [
+        (["ca:s3c-first"], [f"x509.subject: {first}"]),
+        (["ca:s3c-second"], [f"x509.subject: {second}"]),
         (["ca:s3c-third"], ["*"]),
     ]
     verifiers = {
-        made["metadata"]["name"]: made["spec"]["parameters"]
-        for made in export.ratify_objects(policy)
-        if made["kind"] == "Verifier" and made["spec"]["name"] == "notation"
+        verifier["metadata"]["name"]: verifier["spec"]["parameters"]
+        for verifier in export.ratify_objects(policy)
+        if verifier["kind"] == "Verifier" and verifier["spec"]["name"] == "notation"
     }
     assert tuple(verifiers) == export.verifier_names(policy)
     for parameters, document, signer in zip(verifiers.values(), documents, policy.signers, strict=True):
@@ -324,16 +329,17 @@ def test_an_identity_that_notation_cannot_read_is_refused_where_it_stands(identi
 
 
 def test_what_the_policy_says_comes_out_of_a_denial_whole():
-    image = f"{made.REFERENCE}@{made.SUBJECT}"
-    said = "; ".join(
-        one.text for one in judge_evidence(model.parse("version: 1"), made.beside(trust=SignerStatus.UNSIGNED), NOW)
+    image = f"{evidence.REFERENCE}@{evidence.SUBJECT}"
+    reasons = "; ".join(
+        objection.text
+        for objection in judge_evidence(model.parse("version: 1"), evidence.beside(trust=SignerStatus.UNSIGNED), NOW)
     )
     message = (
         'admission webhook "validation.gatekeeper.sh" denied the request: '
-        f"[ratify-verification] {image} is not trusted: {said} (trace 1234-abcd)"
+        f"[ratify-verification] {image} is not trusted: {reasons} (trace 1234-abcd)"
     )
     (denial,) = denials.parse(message)
-    assert (denial.image, denial.reason, denial.trace) == (image, said, "1234-abcd")
+    assert (denial.image, denial.reason, denial.trace) == (image, reasons, "1234-abcd")
     assert "s3c policy check" in denial.remedy
 
 
@@ -341,7 +347,7 @@ def test_what_the_policy_says_comes_out_of_a_denial_whole():
 def test_hostile_names_are_in_a_statement_as_one_line(text):
     from s3c_actions.evidence.statement import Statement
 
-    one = Finding(kind=FindingKind.VULNERABILITY, id=text or "x", package=text, severity=Severity.HIGH, fixed=text)
-    facts = Statement(subject=made.SUBJECT, gate=Threshold(None), blind="", policy="").finding(one)
+    hostile = Finding(kind=FindingKind.VULNERABILITY, id=text or "x", package=text, severity=Severity.HIGH, fixed=text)
+    facts = Statement(subject=evidence.SUBJECT, gate=Threshold(None), blind="", policy="").finding(hostile)
     for value in facts.values():
         assert not isinstance(value, str) or (value.isprintable() and "\n" not in value)

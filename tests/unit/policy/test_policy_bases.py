@@ -14,7 +14,7 @@ from s3c_actions.findings.model import Finding, FindingKind, Severity
 from s3c_actions.policy.finding_rules import FindingRules
 from s3c_actions.policy.judge import judge_evidence
 from s3c_actions.policy.model import Policy, parse
-from tests.support import evidence as made
+from tests.support import evidence
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 BASES = ("docker.io/library/*",)
@@ -24,24 +24,29 @@ ALL = Policy(version=1)
 
 def refusals(policy: Policy, *findings: Any, **stated: Any) -> list[str]:
     given = {"refuse": ["CRITICAL", "HIGH"], "deny": ["CVE-2024-9"], "fixable-only": False, "packages": []}
-    run = made.run(NOW - timedelta(hours=1), findings, policy={**given, "licenses": [], "bases": [*BASES], **stated})
-    return [one.code for one in judge_evidence(policy, made.beside(reports=(made.document(made.sarif(run)),)), NOW)]
+    run = evidence.run(
+        NOW - timedelta(hours=1), findings, policy={**given, "licenses": [], "bases": [*BASES], **stated}
+    )
+    return [
+        objection.code
+        for objection in judge_evidence(policy, evidence.beside(reports=(evidence.document(evidence.sarif(run)),)), NOW)
+    ]
 
 
 def test_a_finding_of_the_base_passes_where_its_own_are_asked_for() -> None:
-    inherited = made.finding("CVE-2024-1", base=True)
+    inherited = evidence.finding("CVE-2024-1", base=True)
     assert refusals(OWN, inherited) == []
     assert refusals(ALL, inherited) == ["finding"]
-    assert refusals(OWN, inherited, made.finding("CVE-2024-2")) == ["finding"]
+    assert refusals(OWN, inherited, evidence.finding("CVE-2024-2")) == ["finding"]
 
 
 @pytest.mark.parametrize("claim", [False, None, "true", 1, [True]])
 def test_what_does_not_say_that_it_is_the_bases_is_its_own(claim: Any) -> None:
-    assert refusals(OWN, made.finding("CVE-2024-1", base=claim)) == ["finding"]
+    assert refusals(OWN, evidence.finding("CVE-2024-1", base=claim)) == ["finding"]
 
 
 def test_what_is_denied_by_name_is_refused_in_the_base_too() -> None:
-    assert refusals(OWN, made.finding("CVE-2024-9", base=True)) == ["denied-finding"]
+    assert refusals(OWN, evidence.finding("CVE-2024-9", base=True)) == ["denied-finding"]
 
 
 def test_a_report_that_leaves_the_bases_findings_out_is_laxer_than_a_policy_for_all() -> None:
@@ -57,7 +62,7 @@ def test_other_bases_than_the_policys_make_a_report_laxer(bases: list[Any]) -> N
 
 
 def test_a_report_of_an_s3c_that_knew_no_bases_counts_everything() -> None:
-    assert refusals(OWN, made.finding("CVE-2024-1"), bases=None) == ["finding"]
+    assert refusals(OWN, evidence.finding("CVE-2024-1"), bases=None) == ["finding"]
     assert refusals(OWN, bases=None) == []
 
 

@@ -13,15 +13,15 @@ from s3c_actions.policy.judge import judge_evidence
 from s3c_actions.policy.model import Policy, ReportRules, parse
 from s3c_actions.report.formats import sarif
 from s3c_actions.report.rendering import Rendering
-from tests.support import evidence as made
+from tests.support import evidence
 from tests.support.outcomes import LOOKED_AT
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
 def refusals(policy, **stated):
-    report = made.document(made.sarif(made.run(NOW - timedelta(hours=1), **stated)))
-    return [one.code for one in judge_evidence(policy, made.beside(reports=(report,)), NOW)]
+    report = evidence.document(evidence.sarif(evidence.run(NOW - timedelta(hours=1), **stated)))
+    return [objection.code for objection in judge_evidence(policy, evidence.beside(reports=(report,)), NOW)]
 
 
 def policy(**report):
@@ -35,11 +35,11 @@ def test_a_full_report_passes_the_default_policy():
 @pytest.mark.parametrize(
     "scope",
     [
-        made.scope(scanners=["secret"]),
-        made.scope(**{"pkg-types": ["library"]}),
-        made.scope(**{"pkg-types": ["os"]}),
-        made.scope(**{"skip-dirs": ["usr"]}),
-        made.scope(**{"skip-files": ["**/*.jar"]}),
+        evidence.scope(scanners=["secret"]),
+        evidence.scope(**{"pkg-types": ["library"]}),
+        evidence.scope(**{"pkg-types": ["os"]}),
+        evidence.scope(**{"skip-dirs": ["usr"]}),
+        evidence.scope(**{"skip-files": ["**/*.jar"]}),
     ],
 )
 def test_a_report_that_looked_at_less_is_refused(scope):
@@ -48,10 +48,10 @@ def test_a_report_that_looked_at_less_is_refused(scope):
 
 def test_a_policy_may_ask_for_more_scanners_and_for_fewer_packages():
     assert refusals(policy(scanners=("vuln", "license"))) == ["narrow-report"]
-    assert refusals(policy(pkg_types=("os",)), scope=made.scope(**{"pkg-types": ["os"]})) == []
-    assert refusals(policy(allow_skipped=True), scope=made.scope(**{"skip-dirs": ["usr"]}, stated=False)) == []
-    assert refusals(policy(require_stated=True), scope=made.scope(stated=False)) == ["narrow-report"]
-    assert refusals(policy(), scope=made.scope(stated=False)) == []
+    assert refusals(policy(pkg_types=("os",)), scope=evidence.scope(**{"pkg-types": ["os"]})) == []
+    assert refusals(policy(allow_skipped=True), scope=evidence.scope(**{"skip-dirs": ["usr"]}, stated=False)) == []
+    assert refusals(policy(require_stated=True), scope=evidence.scope(stated=False)) == ["narrow-report"]
+    assert refusals(policy(), scope=evidence.scope(stated=False)) == []
 
 
 def test_a_statement_without_a_scope_cannot_be_read():
@@ -63,8 +63,8 @@ def test_a_statement_without_a_scope_cannot_be_read():
 @pytest.mark.parametrize(("until", "counts"), [(None, False), (-1, False), (0, True), (30, True)])
 def test_the_previous_version_counts_for_as_long_as_the_policy_says(until, counts):
     day = None if until is None else (NOW + timedelta(days=until)).date()
-    found = refusals(policy(accept_previous_until=day), version=1, scope=None, uncovered=None, unscanned=None)
-    assert found == ([] if counts else ["previous-report"])
+    codes = refusals(policy(accept_previous_until=day), version=1, scope=None, uncovered=None, unscanned=None)
+    assert codes == ([] if counts else ["previous-report"])
 
 
 def test_packages_without_advisories_are_refused_where_the_policy_asks_for_it():
@@ -97,17 +97,22 @@ def test_the_gate_asks_for_the_same_scope(report, skipped, stated):
 
 
 def test_what_is_stated_is_what_is_judged():
-    digest = made.SUBJECT
+    digest = evidence.SUBJECT
     report = ScanReport(
-        image="x", digest=digest, platform="linux/amd64", findings=(), created=made.stamp(NOW), database=made.stamp(NOW)
+        image="x",
+        digest=digest,
+        platform="linux/amd64",
+        findings=(),
+        created=evidence.stamp(NOW),
+        database=evidence.stamp(NOW),
     )
     file = SettingsFile(kind="ignore-files", path=".trivyignore", sha256="ab" * 32)
 
     def judged(scope):
         stated = Statement(subject=digest, gate=policy().gate(NOW), blind="", policy="", scope=scope, uncovered=0)
         content = sarif.render_evidence([(report, stated)], Rendering())
-        found = judge_evidence(policy(), made.beside(reports=(made.document(content),)), NOW)
-        return content.decode(), [one.code for one in found]
+        objections = judge_evidence(policy(), evidence.beside(reports=(evidence.document(content),)), NOW)
+        return content.decode(), [objection.code for objection in objections]
 
     assert judged(None)[1] == ["narrow-report"]
     content, codes = judged(replace(LOOKED_AT, files=(file,)))

@@ -29,25 +29,25 @@ def refused(path: Path, wanted: str = "") -> InputError:
 
 def read(archive: ArchiveSource) -> dict[str, bytes]:
     """Every blob of the image, by digest."""
-    found: dict[str, bytes] = {}
+    blobs: dict[str, bytes] = {}
     todo = [archive.image()]
     while todo:
         manifest = todo.pop()
-        found[manifest.descriptor.digest] = manifest.content
-        todo += [archive.manifest(one.digest) for one in manifest.descriptor.manifests]
-        for one in manifest.document.get("layers", []):
-            found[one["digest"]] = b"".join(archive.layer(one["digest"], one["size"]))
+        blobs[manifest.descriptor.digest] = manifest.content
+        todo += [archive.manifest(entry.digest) for entry in manifest.descriptor.manifests]
+        for layer in manifest.document.get("layers", []):
+            blobs[layer["digest"]] = b"".join(archive.layer(layer["digest"], layer["size"]))
         if "config" in manifest.document:
-            found[manifest.document["config"]["digest"]] = archive.blob(manifest.document["config"]["digest"])
-    return found
+            blobs[manifest.document["config"]["digest"]] = archive.blob(manifest.document["config"]["digest"])
+    return blobs
 
 
 @pytest.fixture
 def layout() -> Layout:
     """One image of two platforms, under two names."""
-    made = Layout()
-    made.named(made.index(made.image(), made.image(architecture="arm64")), "1.4", "latest")
-    return made
+    filled = Layout()
+    filled.named(filled.index(filled.image(), filled.image(architecture="arm64")), "1.4", "latest")
+    return filled
 
 
 @pytest.mark.parametrize("prefix", ["", "./"])
@@ -82,8 +82,8 @@ def test_of_several_images_one_is_named(tmp_path: Path) -> None:
 
 def test_a_name_that_two_images_have_names_neither(tmp_path: Path) -> None:
     layout = Layout()
-    for about in (b"1", b"2"):
-        layout.named(layout.image(about), "1.4")
+    for content in (b"1", b"2"):
+        layout.named(layout.image(content), "1.4")
     assert "several images" in str(refused(layout.write(tmp_path / "image.tar"), "1.4"))
 
 
@@ -94,8 +94,8 @@ def test_what_refers_to_an_image_is_none_and_is_found_by_its_subject(tmp_path: P
     signature = layout.referrer(report, "application/vnd.cncf.notary.signature")
     with ArchiveSource(layout.write(tmp_path / "image.tar")) as archive:
         assert archive.image().descriptor.digest == image["digest"]
-        assert [one.digest for one in archive.referrers(image["digest"])] == [report["digest"]]
-        assert [one.digest for one in archive.referrers(report["digest"])] == [signature["digest"]]
+        assert [referrer.digest for referrer in archive.referrers(image["digest"])] == [report["digest"]]
+        assert [referrer.digest for referrer in archive.referrers(report["digest"])] == [signature["digest"]]
         assert archive.referrers(signature["digest"]) == ()
 
 
@@ -259,7 +259,7 @@ def test_a_name_may_be_a_path_far_down_a_chain_of_headers(layout: Layout, tmp_pa
     assert "cannot be read as a tar archive" in str(refused(path))
 
 
-def test_what_is_no_such_archive_is_told(layout: Layout, tmp_path: Path) -> None:
+def test_what_is_no_such_archive_is_an_error(layout: Layout, tmp_path: Path) -> None:
     path = layout.write(tmp_path / "image.tar")
     squeezed = tmp_path / "image.tar.gz"
     squeezed.write_bytes(gzip.compress(path.read_bytes()))
@@ -299,5 +299,5 @@ def test_no_file_stays_open_after_a_refusal(layout: Layout, tmp_path: Path) -> N
         (".hidden/app", False),
     ],
 )
-def test_an_archive_is_told_from_a_reference(source: str, archive: bool) -> None:
+def test_an_archive_is_distinguished_from_a_reference(source: str, archive: bool) -> None:
     assert _is_archive(source) is archive

@@ -71,7 +71,7 @@ class Store:
             "os": "linux",
             "architecture": "amd64",
             "rootfs": {"diff_ids": list(diff_ids)},
-            "made": manifest.pop("made", 0),
+            "number": manifest.pop("number", 0),
         }
         document = {
             "schemaVersion": 2,
@@ -145,12 +145,12 @@ def finder(store: Store, monkeypatch: pytest.MonkeyPatch) -> BaseFinder:
 
 
 def attributed(finder: BaseFinder, image: str, **more: Any) -> tuple[list[bool | None], str, str]:
-    """Whose findings are the base's, what was found, and what is said of it."""
-    told, notices = finder.attribute(report(**more), image)
-    found = told.base_image
+    """Whose findings are the base's, which base and source that is, and the notices."""
+    attributed_report, notices = finder.attribute(report(**more), image)
+    base = attributed_report.base_image
     return (
-        [one.from_base for one in told.findings],
-        f"{found.name} by {found.source}" if found else "",
+        [finding.from_base for finding in attributed_report.findings],
+        f"{base.name} by {base.source}" if base else "",
         " ".join(notices),
     )
 
@@ -162,16 +162,16 @@ UNKNOWN = [None, None, None]
 def test_the_annotation_of_the_image_names_its_base_by_digest(store: Store, finder: BaseFinder) -> None:
     digest = store.image("b.example/base", BASE)
     image = store.image("r.example/app", IMAGE, annotations={NAME: "b.example/base:1", DIGEST: digest})
-    whose, found, notices = attributed(finder, f"r.example/app@{image}")
+    whose, base, notices = attributed(finder, f"r.example/app@{image}")
     assert (whose, notices) == (OURS, "")
-    assert found == f"b.example/base:1 by the image's annotation {NAME}"
+    assert base == f"b.example/base:1 by the image's annotation {NAME}"
 
 
 def test_an_allowed_reference_is_looked_up_by_itself(store: Store, finder: BaseFinder) -> None:
     store.image("b.example/base", BASE, tag="1")
     finder = replace(finder, allowed=("b.example/base:1",))
-    whose, found, _ = attributed(finder, "image.tar")
-    assert (whose, found) == (OURS, "b.example/base:1 by the input `base-image`")
+    whose, base, _ = attributed(finder, "image.tar")
+    assert (whose, base) == (OURS, "b.example/base:1 by the input `base-image`")
     assert attributed(finder, "image.tar")[0] == OURS
     assert len([path for path in store.asked if "/manifests/1" in path]) == 1, "once for all images of a run"
 
@@ -181,9 +181,9 @@ def test_labels_and_the_dockerfile_name_it(store: Store, finder: BaseFinder, pla
     store.image("b.example/base", BASE, tag="1")
     labels = {NAME: "b.example/base:1"} if place == "label" else {}
     finder = replace(finder, written=("b.example/base:1",) if place == "Dockerfile" else ())
-    whose, found, _ = attributed(finder, "image.tar", labels=labels)
+    whose, base, _ = attributed(finder, "image.tar", labels=labels)
     assert whose == OURS
-    assert place in found
+    assert place in base
 
 
 STATEMENTS = {
@@ -209,8 +209,8 @@ def test_the_builds_provenance_names_it(store: Store, finder: BaseFinder, versio
     if through == "entry":
         document = json.loads(store.content[f"r.example/v2/app/manifests/{index}"][0])
         finder, image = finder.within(image), f"r.example/app@{document['manifests'][0]['digest']}"
-    whose, found, _ = attributed(finder, image)
-    assert (whose, found) == (OURS, "b.example/team/base:1 by the build's provenance")
+    whose, base, _ = attributed(finder, image)
+    assert (whose, base) == (OURS, "b.example/team/base:1 by the build's provenance")
     assert not [path for path in store.asked if path.startswith("docker.io")], "no host that is not allowed"
 
 
@@ -275,7 +275,7 @@ def test_a_stranger_may_not_choose_the_base_nor_the_host(store: Store, finder: B
 
 
 def test_an_earlier_build_of_the_image_is_no_base(store: Store, finder: BaseFinder) -> None:
-    earlier = store.image("r.example/app", IMAGE, tag="0", made=1)
+    earlier = store.image("r.example/app", IMAGE, tag="0", number=1)
     image = store.image("r.example/app", IMAGE, annotations={NAME: "r.example/app:0", DIGEST: earlier})
     everything = replace(finder, allowed=("*",))
     assert attributed(everything, f"r.example/app@{image}")[0] == UNKNOWN
@@ -342,7 +342,7 @@ def test_what_counts_as_a_base(named: str, allowed: str, looked_up: str | None) 
 
 def test_the_image_of_the_same_platform_is_compared(store: Store, finder: BaseFinder) -> None:
     entries = [
-        entry(store.image("b.example/base", layers, made=number), "linux", architecture)
+        entry(store.image("b.example/base", layers, number=number), "linux", architecture)
         for number, (architecture, layers) in enumerate({"arm64": ("sha256:8",), "amd64": BASE}.items())
     ]
     store.index("b.example/base", *entries, tag="1")
@@ -376,7 +376,9 @@ def paged(monkeypatch: pytest.MonkeyPatch, page_of: Any) -> Registry:
 
 def test_a_hundred_thousand_tags_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     def page(number: int, _path: str) -> tuple[list[str], str]:
-        return [f"{number}.{one}" for one in range(1000)], f"/v2/base/tags/list?last={number}" if number < 99 else ""
+        return [
+            f"{number}.{minor}" for minor in range(1000)
+        ], f"/v2/base/tags/list?last={number}" if number < 99 else ""
 
     assert len(paged(monkeypatch, page).tags(Reference.parse("b.example/base"))) == 100_000
 

@@ -16,7 +16,7 @@ PYTHON = (
 
 
 def chosen(tag: str, tags: tuple[str, ...], most: int = 20) -> list[str]:
-    return [f"{one.tag}: {one.change}" for one in choose_tags(tag, tags, most)]
+    return [f"{chosen_tag.tag}: {chosen_tag.change}" for chosen_tag in choose_tags(tag, tags, most)]
 
 
 def test_a_moving_tag_is_compared_with_its_patch_levels_and_newer_versions() -> None:
@@ -75,7 +75,10 @@ def test_the_same_tag_is_compared_even_where_the_list_lacks_it() -> None:
 
 
 def test_the_number_is_bounded_and_the_smallest_change_comes_first() -> None:
-    assert [one.change for one in choose_tags("3.12-slim-bookworm", PYTHON, 2)] == [TagChange.REFRESH, TagChange.PATCH]
+    assert [chosen_tag.change for chosen_tag in choose_tags("3.12-slim-bookworm", PYTHON, 2)] == [
+        TagChange.REFRESH,
+        TagChange.PATCH,
+    ]
 
 
 @pytest.mark.slow

@@ -41,8 +41,8 @@ class Docker:
         return Logins(environment=self.environment, warn=self.warnings.append, **more)
 
     def of(self, registry: str = "reg.test") -> tuple[str, str] | None:
-        found = self.logins().of(registry)
-        return (found.username, found.password) if found else None
+        login = self.logins().of(registry)
+        return (login.username, login.password) if login else None
 
     def programs(self, *registries: str, **more: Any) -> tuple[dict[str, str], dict[str, Any]]:
         """The variables of a program, and the configuration that it then reads; empty where it is the user's."""
@@ -79,8 +79,8 @@ def test_a_helper_that_is_not_installed_is_a_warning(
     docker = Docker(tmp_path, {"credsStore": helper, "auths": auths})
     logins = docker.logins()
     for _ in range(2):
-        found = logins.of("reg.test")
-        assert ((found.username, found.password) if found else None) == login
+        credentials = logins.of("reg.test")
+        assert ((credentials.username, credentials.password) if credentials else None) == login
     assert [f"docker-credential-{helper}" in text for text in docker.warnings] == [True]
 
 

@@ -69,8 +69,8 @@ def test_what_a_patch_rewrites_is_no_difference(patched):
     ],
 )
 def test_everything_else_is(patched, field):
-    found = patch_detection.configuration_difference(patched, config(ORIGINAL))
-    assert found and (not field or found == field)
+    difference = patch_detection.configuration_difference(patched, config(ORIGINAL))
+    assert difference and (not field or difference == field)
 
 
 def test_layers_on_top_are_counted():

@@ -37,13 +37,13 @@ def report(name: str = NAME, *, known: bool = True) -> ScanReport:
     return attribute(plain, base) if known else plain
 
 
-def outcome(found: ScanReport) -> Outcome:
-    image = ImageOutcome(image="app", scan=outcomes.scan(found))
+def outcome(scanned: ScanReport) -> Outcome:
+    image = ImageOutcome(image="app", scan=outcomes.scan(scanned))
     return Outcome(command="scan", images=(image,))
 
 
-def document(found: ScanReport) -> Any:
-    return outcomes.document(outcome(found)).images[0]
+def document(scanned: ScanReport) -> Any:
+    return outcomes.document(outcome(scanned)).images[0]
 
 
 def test_the_table_has_two_parts() -> None:
@@ -81,18 +81,18 @@ def test_the_comment_says_whose_they_are_and_the_result_has_both_parts() -> None
 
 @pytest.mark.parametrize(("known", "values"), [(True, ("1", "2")), (False, ("3", ""))])
 def test_outputs_count_both(known: bool, values: tuple[str, str]) -> None:
-    found = outputs.output_values(outcome(report(known=known)))
-    assert (found["findings-own"], found["findings-base"]) == values
+    counts = outputs.output_values(outcome(report(known=known)))
+    assert (counts["findings-own"], counts["findings-base"]) == values
 
 
 @TEXTS
 def test_a_hostile_name_of_a_base_stays_text(text: str) -> None:
-    found = report(text)
-    assert "<script>alert" not in html_page.render(found, Rendering()).decode()
-    origin = str(view(document(found))["origin"])
+    hostile = report(text)
+    assert "<script>alert" not in html_page.render(hostile, Rendering()).decode()
+    origin = str(view(document(hostile))["origin"])
     assert "\n" not in origin
     assert origin.startswith("Of these, **1 of its own (1 high)** and 2 of its base (1 high, 1 low), ")
-    table = text_table.render(found, Rendering()).decode()
+    table = text_table.render(hostile, Rendering()).decode()
     assert all(character.isprintable() or character == "\n" for character in table)
 
 
@@ -105,9 +105,9 @@ def test_csv_has_a_column_for_it() -> None:
 def test_junit_has_a_property_of_each_case_and_the_numbers_of_all() -> None:
     suite = ElementTree.fromstring(junit.render(report(), Rendering())).find("testsuite")
     assert suite is not None
-    numbers = {one.get("name"): one.get("value") for one in suite.findall("properties/property")}
+    numbers = {element.get("name"): element.get("value") for element in suite.findall("properties/property")}
     assert (numbers["base-image"], numbers["own"], numbers["inherited"]) == (NAME, "1", "2")
-    origins = [one.get("value") for one in suite.findall("testcase/properties/property")]
+    origins = [element.get("value") for element in suite.findall("testcase/properties/property")]
     assert sorted(filter(None, origins)) == ["base", "base", "own"]
     assert b"origin" not in junit.render(report(known=False), Rendering())
 
@@ -116,9 +116,9 @@ def test_junit_has_a_property_of_each_case_and_the_numbers_of_all() -> None:
 def test_gitlab_has_a_detail_of_each_vulnerability(text: str) -> None:
     document = json.loads(gitlab.render(report(text), Rendering()))
     gitlab_schema.CONTAINER_SCANNING.validate(document)
-    origins = [one["details"]["origin"]["value"] for one in document["vulnerabilities"]]
+    origins = [vulnerability["details"]["origin"]["value"] for vulnerability in document["vulnerabilities"]]
     assert origins.count("the image's own") == 1
     assert sum(origin.startswith("its base image") for origin in origins) == 2
-    (message,) = [one["value"] for one in document["scan"]["messages"] if "of its base" in one["value"]]
+    (message,) = [entry["value"] for entry in document["scan"]["messages"] if "of its base" in entry["value"]]
     assert message.startswith("1 of its own (1 high), 2 of its base (1 high, 1 low)")
     assert "details" not in gitlab.render(report(known=False), Rendering()).decode()

@@ -90,8 +90,8 @@ def document() -> dict[str, Any]:
         settings=outcomes.settings("x"),
         gate_changes=outcomes.changes("x"),
     )
-    made = result.build_document(outcome, outcomes.NOW, Secrets(), OutsideError("x"))
-    return json.loads(result.render_document(made))  # type: ignore[no-any-return]
+    built = result.build_document(outcome, outcomes.NOW, Secrets(), OutsideError("x"))
+    return json.loads(result.render_document(built))  # type: ignore[no-any-return]
 
 
 WHOLE = document()
@@ -172,8 +172,8 @@ def test_half_a_character_in_any_text_is_no_bug(path: Path) -> None:
 
 @pytest.mark.parametrize("name", situations())
 def test_what_is_written_is_read_and_written_the_same(name: str) -> None:
-    for made in situations()[name]:
-        text = result.render_document(made)
+    for document in situations()[name]:
+        text = result.render_document(document)
         SCHEMA.validate(json.loads(text))
         assert result.render_document(artifact.decode_result(text.encode())) == text
 

@@ -38,15 +38,15 @@ def executed(path: Path) -> dict[str, Any]:
     return runpy.run_path(str(path))
 
 
-def help_of(one: Input[Any]) -> str:
-    options = type("Options", (Group,), {"format": one})
+def help_of(declared: Input[Any]) -> str:
+    options = type("Options", (Group,), {"format": declared})
     return help_text.command_help(Command(name="report", help="Reports.", options=options, implementation=""))
 
 
 @pytest.mark.usefixtures("xunit")
 def test_it_is_a_word_of_the_input_and_of_its_help() -> None:
     given = executed(OPTIONS)["FormatOptions"].format
-    (before,) = (one for one in load("report").inputs if one.name == "format")
+    (before,) = (declared for declared in load("report").inputs if declared.name == "format")
     assert given.parse("xunit\ncsv") == ("xunit", "csv")
     assert "xunit" not in help_of(before)
     assert "xunit" in help_of(given)

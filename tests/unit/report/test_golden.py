@@ -20,13 +20,13 @@ GOLDEN = ROOT / "tests" / "data" / "golden"
 SITUATIONS = situations()
 
 
-def check(name: str, made: str) -> None:
+def check(name: str, text: str) -> None:
     path = GOLDEN / name
     if os.environ.get("S3C_GOLDEN") == "write":
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(made, encoding="utf-8", newline="")
+        path.write_text(text, encoding="utf-8", newline="")
     with path.open(encoding="utf-8", newline="") as kept:
-        assert made == kept.read()
+        assert text == kept.read()
 
 
 @pytest.mark.parametrize("name", SITUATIONS)

@@ -73,7 +73,7 @@ def report(text: str) -> ScanReport:
         "category": text,
         "layer": text,
     }
-    found = [
+    findings = [
         Finding(kind=kind, severity=severity, result_class=result_class, **common)
         for severity in (Severity.CRITICAL, Severity.LOW)
         for kind, result_class in (
@@ -91,7 +91,7 @@ def report(text: str) -> ScanReport:
         platform=text or "x",
         os=text or "x",
         os_end_of_life=True,
-        findings=rank_findings(found),
+        findings=rank_findings(findings),
         suppressed=(aside,),
         created=text or "x",
         scanner_version=text or "x",
@@ -113,7 +113,7 @@ def rendering(of: ScanReport, text: str) -> Rendering:
 
 
 def unprintable(text: str) -> list[str]:
-    return [one for one in text if not one.isprintable() and one not in "\n\r"]
+    return [character for character in text if not character.isprintable() and character not in "\n\r"]
 
 
 # CSV
@@ -365,7 +365,7 @@ RENDERERS = {
 }
 
 
-MADE: tuple[Callable[[str], Outcome], ...] = (
+MAKERS: tuple[Callable[[str], Outcome], ...] = (
     lambda text: outcome(text, several=False),
     lambda text: outcome(text, several=True),
     lambda text: outcomes.deployed(text if text.strip() else "x"),
@@ -374,18 +374,18 @@ MADE: tuple[Callable[[str], Outcome], ...] = (
 
 
 @cache
-def harmless_markdown(made: Callable[[str], Outcome], name: str) -> tuple[str, list[str]]:
+def harmless_markdown(make: Callable[[str], Outcome], name: str) -> tuple[str, list[str]]:
     """What a renderer makes of a harmless text, and the structure of its blocks."""
-    source = RENDERERS[name](outcomes.document(made("no harm")))
+    source = RENDERERS[name](outcomes.document(make("no harm")))
     return source, skeleton(check_inline(source))
 
 
 def check_markdown(text: str) -> None:
-    for made in MADE:
-        document = outcomes.document(made(text))
+    for make in MAKERS:
+        document = outcomes.document(make(text))
         for name, render in RENDERERS.items():
             source = render(document)
-            harmless, blocks = harmless_markdown(made, name)
+            harmless, blocks = harmless_markdown(make, name)
             assert skeleton(check_inline(source)) == blocks
             assert not [line for line in source.splitlines() if line.lstrip().startswith(("::", "##["))]
             assert not unprintable(source.replace("\N{WORD JOINER}", ""))

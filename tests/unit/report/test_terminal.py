@@ -35,9 +35,9 @@ def test_the_rest_is_counted_with_its_place() -> None:
 
 @TEXTS
 def test_hostile_text(text: str) -> None:
-    found = outcomes.vulnerability(
+    finding = outcomes.vulnerability(
         1, Severity.HIGH, id=text, package=text, installed=text, fixed=text, title=text, target=text, status=text
     )
-    rows = finding_rows(outcomes.report(found, found), width=80, most=1, more=Path("x"))
+    rows = finding_rows(outcomes.report(finding, finding), width=80, most=1, more=Path("x"))
     assert len(rows) == 2
     assert all(row.isprintable() for row in rows)

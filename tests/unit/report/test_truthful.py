@@ -37,7 +37,7 @@ selections = st.builds(
 thresholds = st.sampled_from([None, Severity.LOW, Severity.HIGH, Severity.CRITICAL])
 
 
-def made(numbers: list[tuple[Severity, bool]]) -> ScanReport:
+def report_of(numbers: list[tuple[Severity, bool]]) -> ScanReport:
     return outcomes.report(
         *(
             outcomes.vulnerability(number + 1, severity, fixed="2" if fixed else "", package="lib", installed="1")
@@ -89,7 +89,7 @@ def texts(result: ScanResult, fail_on: Severity | None) -> dict[str, str]:
 
 def unknown(report: ScanReport, severity: Severity) -> bool:
     """Whether 0 would be a lie of the severity: there are findings, or nobody counted."""
-    return severity in report.hidden.uncounted or any(found.severity is severity for found in report.findings)
+    return severity in report.hidden.uncounted or any(finding.severity is severity for finding in report.findings)
 
 
 def columns(markdown: str) -> list[list[str]]:
@@ -103,9 +103,9 @@ def columns(markdown: str) -> list[list[str]]:
 def test_nothing_is_reported_as_nothing(
     numbers: list[tuple[Severity, bool]], selection: Selection, fail_on: Severity | None, given_report: bool
 ) -> None:
-    report = mark_uncounted(made(numbers)) if given_report else made(numbers)
+    report = mark_uncounted(report_of(numbers)) if given_report else report_of(numbers)
     result = scanned(report, selection, fail_on)
-    shown = {severity: any(found.severity is severity for found in result.shown.findings) for severity in Severity}
+    shown = {severity: any(finding.severity is severity for finding in result.shown.findings) for severity in Severity}
     known_everywhere = headline.tally(report).counted
     any_unknown = any(unknown(report, severity) for severity in Severity)
     for name, text in texts(result, fail_on).items():
@@ -122,11 +122,11 @@ def test_nothing_is_reported_as_nothing(
     (image,) = document.images
     assert image.findings is not None
     for severity, cell in zip(headline.RATED, row, strict=True):
-        said = [cell, outputs[severity.name.lower()], image.findings.of(severity.name.lower())]
+        cells = [cell, outputs[severity.name.lower()], image.findings.of(severity.name.lower())]
         if unknown(report, severity) and not shown[severity]:
-            assert said == ["–", "", None]
+            assert cells == ["–", "", None]
         if severity not in selection.severities:
-            assert said == ["–", "", None]
+            assert cells == ["–", "", None]
     for total in ("total", "fixable"):
         if outputs[total] == "0":
             assert total == "fixable" or not any_unknown
@@ -136,7 +136,7 @@ def test_nothing_is_reported_as_nothing(
 
 @given(findings, selections)
 def test_a_table_says_what_it_does_not_list(numbers: list[tuple[Severity, bool]], selection: Selection) -> None:
-    result = scanned(made(numbers), selection, None)
+    result = scanned(report_of(numbers), selection, None)
     rows = list(csv.DictReader(io.StringIO(csv_file.render(result.shown, Rendering()).decode())))
     listed = [row for row in rows if row["kind"] != csv_file.HIDDEN]
     noted = [row for row in rows if row["kind"] == csv_file.HIDDEN]
@@ -148,11 +148,11 @@ def test_a_table_says_what_it_does_not_list(numbers: list[tuple[Severity, bool]]
 def test_before_and_after_a_patch(
     before: list[tuple[Severity, bool]], after: list[tuple[Severity, bool]], selection: Selection
 ) -> None:
-    scans = [scanned(mark_uncounted(made(before)), selection, None), scanned(made(after), selection, None)]
+    scans = [scanned(mark_uncounted(report_of(before)), selection, None), scanned(report_of(after), selection, None)]
     text = summary.render(outcomes.document(patched(*scans)))
     for result, row in zip(scans, columns(text), strict=True):
         for severity, cell in zip(headline.RATED, row, strict=True):
-            number = sum(found.severity is severity for found in result.shown.findings)
+            number = sum(finding.severity is severity for finding in result.shown.findings)
             assert cell == ("–" if severity not in selection.severities else cell)
             assert cell != "0" or not unknown(result.report, severity)
             assert cell in {"–", str(number)}
@@ -161,7 +161,7 @@ def test_before_and_after_a_patch(
 
 def test_the_limits_of_a_scan_stand_in_the_headline() -> None:
     scope = replace(outcomes.LOOKED_AT, scanners=("vuln",), pkg_types=("os",), skip_dirs=("usr/share",))
-    result = outcomes.scan(made([]), scope=scope)
+    result = outcomes.scan(report_of([]), scope=scope)
     sentence = "packages of programming languages not looked at, secrets not looked for, 1 path skipped"
     for name, text in texts(result, Severity.HIGH).items():
         assert sentence in " ".join(text.split()), name
@@ -174,7 +174,7 @@ def read_again(document: ResultDocument) -> ResultDocument:
 
 
 def test_the_document_states_what_is_hidden_and_an_unfiltered_one_is_what_it_was() -> None:
-    report = made([(Severity.HIGH, True), (Severity.LOW, False)])
+    report = report_of([(Severity.HIGH, True), (Severity.LOW, False)])
     filtered = outcomes.document(outcome(scanned(report, Selection(severities=(Severity.HIGH,)), None), None))
     (image,) = read_again(filtered).images
     assert image.findings is not None
@@ -183,8 +183,8 @@ def test_the_document_states_what_is_hidden_and_an_unfiltered_one_is_what_it_was
     assert '"hidden"' not in render_document(outcomes.document(outcome(scanned(report, Selection(), None), None)))
 
 
-def worst_marks(found: Finding) -> str:
-    result = outcomes.scan(outcomes.report(found), gated=False)
+def worst_marks(finding: Finding) -> str:
+    result = outcomes.scan(outcomes.report(finding), gated=False)
     return summary.render(outcomes.document(outcome(result, None))).splitlines()[0]
 
 

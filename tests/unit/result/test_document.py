@@ -26,8 +26,8 @@ SCHEMA = json.loads((Path(result.__file__).parent.parent / "schemas" / "result-1
 
 def rendered(outcome: Outcome, error: S3CError | None = None, *secret: str) -> dict[str, Any]:
     secrets = Secrets()
-    for one in secret:
-        secrets.add(one)
+    for hidden in secret:
+        secrets.add(hidden)
     text = result.render_document(result.build_document(outcome, NOW, secrets, error))
     assert text.isascii()
     document = json.loads(text)
@@ -42,10 +42,10 @@ def test_the_schema_is_one() -> None:
 @pytest.mark.parametrize("text", ["\ud800", "\x7f", "\u202e", '\x00\n"\\', "\U0001f600"])
 def test_the_text_is_ascii_whatever_stands_in_it(text) -> None:
     document = {text: [{"a": text, "b": [text], "c": {}}, {"a": 1.5, "b": None, "c": []}]}
-    told = result.render_document(document)
-    assert told.isascii()
-    assert "\x7f" not in told
-    assert json.loads(told) == document
+    written = result.render_document(document)
+    assert written.isascii()
+    assert "\x7f" not in written
+    assert json.loads(written) == document
 
 
 def test_what_has_no_parts_of_its_own_is_one_line() -> None:
@@ -66,9 +66,9 @@ _ROW: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 
 @given(st.lists(_ROW, min_size=1, max_size=4))
 def test_like_objects_are_one_a_line_whatever_stands_in_them(rows) -> None:
-    told = result.render_document({"rows": rows})
-    assert json.loads(told) == {"rows": rows}
-    assert [json.loads(line.rstrip(",")) for line in told.splitlines()[2:-2]] == rows
+    written = result.render_document({"rows": rows})
+    assert json.loads(written) == {"rows": rows}
+    assert [json.loads(line.rstrip(",")) for line in written.splitlines()[2:-2]] == rows
 
 
 @given(st.text(min_size=4), st.text(), st.text())
@@ -87,7 +87,7 @@ def test_everything_of_a_chain() -> None:
     assert image["findings"] == {
         "critical": 0, "high": 0, "medium": 0, "low": 1, "unknown": 0, "total": 1, "fixable": 0,
     }  # fmt: skip
-    assert [one["id"] for one in image["patch"]["fixed"]] == ["CVE-2026-0001", "CVE-2026-0002"]
+    assert [finding["id"] for finding in image["patch"]["fixed"]] == ["CVE-2026-0001", "CVE-2026-0002"]
     assert image["patch"]["left"][0]["reason"] == "openssl"
     assert image["patch"]["before"]["high"] == 1
     assert image["sign"]["signature_digest"] == samples.SIGNATURE
@@ -128,8 +128,8 @@ def test_the_gravest_failure_is_the_exit_code() -> None:
 
 
 def test_outputs_of_one_image_are_plain() -> None:
-    found = outputs.output_values(samples.outcome(samples.chained()), Path("out/result.json"), Path("out/summary.md"))
-    assert found == {
+    values = outputs.output_values(samples.outcome(samples.chained()), Path("out/result.json"), Path("out/summary.md"))
+    assert values == {
         "verdict": "passed",
         "references": f"{samples.NAME}@{samples.PATCHED}",
         "reference": f"{samples.NAME}@{samples.PATCHED}",
@@ -214,19 +214,19 @@ def test_what_is_new_is_an_output_where_there_is_a_baseline() -> None:
 
 
 def test_outputs_of_several_images_are_lists_and_only_what_passed_goes_on() -> None:
-    found = outputs.output_values(samples.outcome(samples.chained(), samples.refused()))
-    assert json.loads(found["digest"]) == [samples.PATCHED, samples.DIGEST]
-    assert json.loads(found["critical"]) == [0, 1]
-    assert json.loads(found["patched"]) == [True, None]
-    assert found["references"] == f"{samples.NAME}@{samples.PATCHED}"
-    assert found["verdict"] == "refused"
+    values = outputs.output_values(samples.outcome(samples.chained(), samples.refused()))
+    assert json.loads(values["digest"]) == [samples.PATCHED, samples.DIGEST]
+    assert json.loads(values["critical"]) == [0, 1]
+    assert json.loads(values["patched"]) == [True, None]
+    assert values["references"] == f"{samples.NAME}@{samples.PATCHED}"
+    assert values["verdict"] == "refused"
 
 
 def test_what_is_not_known_is_empty_never_nothing_found() -> None:
     for images in ((), (ImageOutcome(image="x", failure=OutsideError("down")),)):
-        found = outputs.output_values(Outcome(command="scan", images=images, exit_code=3))
-        assert found.pop("verdict") == "failed"
-        assert set(found.values()) == {""}
+        values = outputs.output_values(Outcome(command="scan", images=images, exit_code=3))
+        assert values.pop("verdict") == "failed"
+        assert set(values.values()) == {""}
 
 
 def test_each_command_sets_outputs_of_its_own() -> None:

@@ -52,8 +52,8 @@ def related(page: Path) -> tuple[str, dict[str, Path]]:
     """The title of the page itself, and where each link of it leads."""
     (navigation,) = re.findall(r'<nav class="related".*?</nav>', page.read_text(), re.DOTALL)
     (own,) = re.findall(r'<span aria-current="page">(.*?)</span>', navigation)
-    found = re.findall(r'<a href="(.*?)">(.*?)</a>', navigation)
-    return own, {title: (page.parent / unquote(address)).resolve() for address, title in found}
+    links = re.findall(r'<a href="(.*?)">(.*?)</a>', navigation)
+    return own, {title: (page.parent / unquote(address)).resolve() for address, title in links}
 
 
 def test_every_page_links_to_the_others(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_the_worst_platform_decides(platforms: tuple[PlatformSmoke, ...], senten
         (NOT_TRIED, "Whether r/a@sha256:2 still works was not tried."),
     ],
 )
-def test_a_refusal_tells_what_and_keeps_the_comparison(platform: PlatformSmoke, what: str) -> None:
+def test_a_refusal_names_what_and_keeps_the_comparison(platform: PlatformSmoke, what: str) -> None:
     error = SmokeRefused(result(platform))
     assert (error.what, error.exit_code, error.result) == (what, Exit.REFUSED, result(platform))
     assert error.cause == result(platform).sentence and "`report`" in error.remedy

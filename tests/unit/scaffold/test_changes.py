@@ -62,7 +62,7 @@ def test_a_link_is_not_followed(tmp_path, link):
     with writing.guard_links(root), pytest.raises(InputError, match=f"{path}: {link} is a link"):
         changes.write_all(root, [new("a"), new(path)])
     assert [*outside.iterdir()] == []
-    assert sorted(one.name for one in root.iterdir()) == [link]
+    assert sorted(entry.name for entry in root.iterdir()) == [link]
 
 
 def test_a_folder_or_fifo_in_the_way_is_named(tmp_path):

@@ -1,4 +1,4 @@
-"""What is found in the sample repositories, and that nothing hostile in one has an effect."""
+"""What the inspection finds in the sample repositories, and that nothing hostile in one has an effect."""
 
 import os
 
@@ -32,7 +32,7 @@ def inspect(name, tmp_path):
     ],
 )
 def test_dockerfiles_and_what_they_are_built_from(name, dockerfiles, tmp_path):
-    assert {one.path: one.context for one in inspect(name, tmp_path).dockerfiles} == dockerfiles
+    assert {dockerfile.path: dockerfile.context for dockerfile in inspect(name, tmp_path).dockerfiles} == dockerfiles
 
 
 def test_what_is_deployed_is_named_by_manifests_charts_and_compose_files(tmp_path):
@@ -45,35 +45,35 @@ def test_what_is_deployed_is_named_by_manifests_charts_and_compose_files(tmp_pat
 
 
 def test_kinds_of_files(tmp_path):
-    found = inspect("kustomize", tmp_path)
-    assert (found.kustomizations, found.manifests) == (("base", "overlays/production"), ("base/web.yaml",))
+    repository = inspect("kustomize", tmp_path)
+    assert (repository.kustomizations, repository.manifests) == (("base", "overlays/production"), ("base/web.yaml",))
     assert inspect("chart", tmp_path).charts == ("chart",)
     assert inspect("compose", tmp_path).compose_files == ("compose.yaml",)
 
 
 def test_an_image_for_windows_is_known_by_its_base(tmp_path):
-    assert {one.path: one.windows for one in inspect("windows", tmp_path).dockerfiles} == {
+    assert {dockerfile.path: dockerfile.windows for dockerfile in inspect("windows", tmp_path).dockerfiles} == {
         "linux/Dockerfile": False,
         "windows/Dockerfile": True,
     }
 
 
 def test_actions_of_workflows_with_their_inputs(tmp_path):
-    found = inspect("copa-notation", tmp_path)
-    assert [one.action for one in found.actions] == [
+    repository = inspect("copa-notation", tmp_path)
+    assert [action.action for action in repository.actions] == [
         "anchore/scan-action",
         "project-copacetic/copa-action",
         "notaryproject/notation-action/sign",
     ]
-    assert found.actions[0].inputs == {"image": "ghcr.io/acme/shop:1.0"}
+    assert repository.actions[0].inputs == {"image": "ghcr.io/acme/shop:1.0"}
 
 
 def test_links_bombs_and_tags_of_a_hostile_repository_have_no_effect(tmp_path):
-    found = inspect("hostile", tmp_path)
-    assert found.deployed == ("redis:7",)
-    assert (found.manifests, found.actions, found.incomplete) == ((), (), False)
-    assert "etc/Dockerfile" not in {one.path for one in found.dockerfiles}
-    assert all(one.context == os.path.dirname(one.path) for one in found.dockerfiles)  # noqa: PTH120
+    repository = inspect("hostile", tmp_path)
+    assert repository.deployed == ("redis:7",)
+    assert (repository.manifests, repository.actions, repository.incomplete) == ((), (), False)
+    assert "etc/Dockerfile" not in {dockerfile.path for dockerfile in repository.dockerfiles}
+    assert all(dockerfile.context == os.path.dirname(dockerfile.path) for dockerfile in repository.dockerfiles)  # noqa: PTH120
 
 
 def test_what_is_called_dockerfile_and_is_none_is_left_out(tmp_path):
@@ -83,7 +83,7 @@ def test_what_is_called_dockerfile_and_is_none_is_left_out(tmp_path):
     for name in ("Dockerfile.j2", "Dockerfile.dockerignore", "Dockerfile.md", "web.Dockerfile.tmpl"):
         (tmp_path / "a" / name).write_text("FROM scratch\n")
     (tmp_path / "a" / "Dockerfile.api").write_text("FROM scratch\n")
-    assert [one.path for one in inspection.inspect(tmp_path).dockerfiles] == ["a/Dockerfile.api"]
+    assert [dockerfile.path for dockerfile in inspection.inspect(tmp_path).dockerfiles] == ["a/Dockerfile.api"]
 
 
 def test_a_fifo_and_a_huge_file_are_left_out(tmp_path):
@@ -91,8 +91,8 @@ def test_a_fifo_and_a_huge_file_are_left_out(tmp_path):
     with (tmp_path / "app.yaml").open("wb") as file:
         file.write(b"apiVersion: v1\nkind: Pod\n")
         file.truncate(inspection.MAX_FILE_BYTES + 1)
-    found = inspection.inspect(tmp_path)
-    assert (found.compose_files, found.manifests) == ((), ())
+    repository = inspection.inspect(tmp_path)
+    assert (repository.compose_files, repository.manifests) == ((), ())
 
 
 @pytest.mark.parametrize("limit", ["MAX_ENTRIES", "MAX_FILES", "MAX_TOTAL_BYTES"])

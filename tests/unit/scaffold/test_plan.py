@@ -29,8 +29,8 @@ class Planned:
 
 
 def planned(name, tmp_path, signer=Signer(), **given):  # noqa: B008
-    made = plan.make_plan(inspection.inspect(repositories.write(name, tmp_path / name)), signer, PIN, **given)
-    return Planned({file.path: file.text for file in made.files}, made.notes, made.steps)
+    proposal = plan.make_plan(inspection.inspect(repositories.write(name, tmp_path / name)), signer, PIN, **given)
+    return Planned({file.path: file.text for file in proposal.files}, proposal.notes, proposal.steps)
 
 
 SETTINGS = {"s3c-policy.yaml", ".trivyignore.yaml"}
@@ -55,24 +55,27 @@ SETTINGS = {"s3c-policy.yaml", ".trivyignore.yaml"}
 def test_the_workflows_that_fit(name, signer, names, tmp_path):
     settings = SETTINGS if "images" in names else {"s3c-policy.yaml"}
     assert (
-        planned(name, tmp_path, signer).files.keys() == {f".github/workflows/s3c-{one}.yml" for one in names} | settings
+        planned(name, tmp_path, signer).files.keys()
+        == {f".github/workflows/s3c-{workflow}.yml" for workflow in names} | settings
     )
 
 
 def test_the_branch_and_the_images_are_the_repositorys(tmp_path):
-    made = planned("develop", tmp_path / "first")
-    assert made.workflow("s3c-images")["on"]["push"]["branches"] == ["develop"]
-    made = planned("develop", tmp_path, KEY, prefix="registry.example/shop")
-    assert made.workflow("s3c-images")["on"] == {"pull_request": None}
-    assert made.workflow("s3c-release")["on"]["push"]["branches"] == ["develop"]
-    assert made.workflow("s3c-release")["jobs"]["image"]["strategy"]["matrix"]["include"] == [
+    proposal = planned("develop", tmp_path / "first")
+    assert proposal.workflow("s3c-images")["on"]["push"]["branches"] == ["develop"]
+    proposal = planned("develop", tmp_path, KEY, prefix="registry.example/shop")
+    assert proposal.workflow("s3c-images")["on"] == {"pull_request": None}
+    assert proposal.workflow("s3c-release")["on"]["push"]["branches"] == ["develop"]
+    assert proposal.workflow("s3c-release")["jobs"]["image"]["strategy"]["matrix"]["include"] == [
         {"name": "shop", "image": "registry.example/shop", "context": ".", "file": "./Containerfile"}
     ]
 
 
 def test_images_of_a_monorepo_have_a_repository_each(tmp_path):
-    made = planned("monorepo", tmp_path, KEY)
-    assert {one["image"] for one in made.workflow("s3c-release")["jobs"]["image"]["strategy"]["matrix"]["include"]} == {
+    proposal = planned("monorepo", tmp_path, KEY)
+    assert {
+        entry["image"] for entry in proposal.workflow("s3c-release")["jobs"]["image"]["strategy"]["matrix"]["include"]
+    } == {
         "ghcr.io/acme/shop/api",
         "ghcr.io/acme/shop/web",
         "ghcr.io/acme/shop/worker-worker",
@@ -86,21 +89,21 @@ def test_an_image_that_is_built_here_is_not_refreshed(tmp_path):
 
 def test_a_vault_signs_without_a_secret_and_the_policy_trusts_it(tmp_path):
     signer = Signer(vault="kv-shop", vault_certificate="signing")
-    made = planned("plain", tmp_path, signer, prefix="shop.azurecr.io/shop")
-    job = made.workflow("s3c-release")["jobs"]["image"]
+    proposal = planned("plain", tmp_path, signer, prefix="shop.azurecr.io/shop")
+    job = proposal.workflow("s3c-release")["jobs"]["image"]
     assert (job["with"]["vault"], job["with"]["vault-certificate"], "secrets" in job) == ("kv-shop", "signing", False)
-    (trusted,) = model.parse(made.files["s3c-policy.yaml"]).signers
+    (trusted,) = model.parse(proposal.files["s3c-policy.yaml"]).signers
     assert trusted.certificate == "https://kv-shop.vault.azure.net/certificates/signing"
     names = "AZURE_TENANT_ID, AZURE_CLIENT_ID_SIGN and AZURE_CLIENT_ID_PUSH"
-    assert made.steps == (f"Set the variables {names} of the repository.",)
+    assert proposal.steps == (f"Set the variables {names} of the repository.",)
 
 
 ECR = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 
 
 def test_amazons_registry_is_pushed_to_by_a_role_and_not_by_a_stored_password(tmp_path):
-    made = planned("ecr", tmp_path, KEY)
-    jobs = made.workflow("s3c-release")["jobs"]
+    proposal = planned("ecr", tmp_path, KEY)
+    jobs = proposal.workflow("s3c-release")["jobs"]
     assert jobs["build"]["permissions"] == {"contents": "read"}
     assert jobs["image"]["environment"] == "signing"
     steps = {step["uses"].partition("@")[0]: step.get("with", {}) for step in jobs["image"]["steps"]}
@@ -110,11 +113,11 @@ def test_amazons_registry_is_pushed_to_by_a_role_and_not_by_a_stored_password(tm
     }
     assert steps["aws-actions/amazon-ecr-login"] == {"registries": "123456789012"}
     assert jobs["image"]["strategy"]["matrix"]["include"][0]["image"] == f"{ECR}/shop"
-    assert "REGISTRY_PASSWORD" not in made.files[".github/workflows/s3c-release.yml"]
-    (step,) = made.steps
+    assert "REGISTRY_PASSWORD" not in proposal.files[".github/workflows/s3c-release.yml"]
+    (step,) = proposal.steps
     assert "repo:acme/shop:environment:signing" in step
     assert "may push to shop," in step
-    assert not [note for note in made.notes if "image-prefix" in note]
+    assert not [note for note in proposal.notes if "image-prefix" in note]
 
 
 @pytest.mark.parametrize(
@@ -140,11 +143,11 @@ def test_amazons_registry_is_known_by_its_whole_name(prefix, region, tmp_path):
 
 def test_a_vault_signs_for_amazons_registry(tmp_path):
     signer = Signer(vault="kv-shop", vault_certificate="signing")
-    made = planned("ecr", tmp_path, signer)
-    inputs = made.workflow("s3c-release")["jobs"]["image"]["steps"][-1]["with"]
+    proposal = planned("ecr", tmp_path, signer)
+    inputs = proposal.workflow("s3c-release")["jobs"]["image"]["steps"][-1]["with"]
     assert (inputs["vault"], inputs["client-id"]) == ("kv-shop", "${{ vars.AZURE_CLIENT_ID_SIGN }}")
     assert not {"key-pem", "certificate"} & set(inputs)
-    azure, aws = made.steps
+    azure, aws = proposal.steps
     assert azure == "Set the variables AZURE_TENANT_ID and AZURE_CLIENT_ID_SIGN of the repository."
     assert "AWS_ROLE" in aws
 
@@ -161,9 +164,9 @@ def test_where_a_workflow_pushes_is_not_guessed(tags, tmp_path):
     folder = repositories.write("ecr", tmp_path / "ecr")
     workflow = folder / ".github" / "workflows" / "build.yml"
     workflow.write_text(re.sub(r'tags: "[^"]*"', f'tags: "{tags}"', workflow.read_text()))
-    made = plan.make_plan(inspection.inspect(folder), KEY, PIN)
-    assert not any(file.path.endswith("s3c-release.yml") for file in made.files)
-    assert any("give `image-prefix`" in note for note in made.notes)
+    proposal = plan.make_plan(inspection.inspect(folder), KEY, PIN)
+    assert not any(file.path.endswith("s3c-release.yml") for file in proposal.files)
+    assert any("give `image-prefix`" in note for note in proposal.notes)
 
 
 @pytest.mark.parametrize("signer", [Signer(), KEY])
@@ -171,7 +174,7 @@ def test_the_policy_is_one(signer, tmp_path):
     text = planned("plain", tmp_path, signer).files["s3c-policy.yaml"]
     policy = model.parse(text)
     assert policy.findings == FindingRules(refuse=("CRITICAL",), fixable_only=True)
-    assert [one.certificate for one in policy.signers] == ([signer.certificate] if signer.certificate else [])
+    assert [trusted.certificate for trusted in policy.signers] == ([signer.certificate] if signer.certificate else [])
     assert text.startswith(f"# yaml-language-server: $schema={plan.SCHEMA_URL}\n")
     # The example is one, too.
     example = re.sub(r"(?m)^# (?=exceptions:|  )", "", text)
@@ -179,28 +182,30 @@ def test_the_policy_is_one(signer, tmp_path):
 
 
 def test_an_ignore_file_that_is_there_is_used(tmp_path):
-    made = planned("plain", tmp_path, ignore_file=".trivyignore")
-    assert ".trivyignore.yaml" not in made.files
-    assert made.workflow("s3c-images")["jobs"]["scan"]["steps"][-1]["with"]["ignore-files"] == ".trivyignore"
+    proposal = planned("plain", tmp_path, ignore_file=".trivyignore")
+    assert ".trivyignore.yaml" not in proposal.files
+    assert proposal.workflow("s3c-images")["jobs"]["scan"]["steps"][-1]["with"]["ignore-files"] == ".trivyignore"
 
 
 def test_the_workflow_that_comments_names_the_one_that_scans(tmp_path):
-    made = planned("plain", tmp_path)
-    assert made.workflow("s3c-comment")["on"]["workflow_run"]["workflows"] == [made.workflow("s3c-images")["name"]]
+    proposal = planned("plain", tmp_path)
+    assert proposal.workflow("s3c-comment")["on"]["workflow_run"]["workflows"] == [
+        proposal.workflow("s3c-images")["name"]
+    ]
 
 
 def test_what_a_stranger_named_is_no_expression_and_no_line_of_its_own(tmp_path):
-    made = planned("hostile", tmp_path, KEY)
-    for path, text in made.files.items():
+    proposal = planned("hostile", tmp_path, KEY)
+    for path, text in proposal.files.items():
         assert "github.token" not in text.replace("secrets.GITHUB_TOKEN", ""), path
         assert "hunter2" not in text
-    include = made.workflow("s3c-images")["jobs"]["build"]["strategy"]["matrix"]["include"]
-    files = {one["file"] for one in include}
+    include = proposal.workflow("s3c-images")["jobs"]["build"]["strategy"]["matrix"]["include"]
+    files = {entry["file"] for entry in include}
     assert {'./say "hi"/Dockerfile', "./it's/Dockerfile", "./a: b # c/Dockerfile", "./true/Dockerfile"} <= files
-    assert all(re.fullmatch(r"[a-z0-9-]+", one["name"]) for one in include)
-    assert len({one["name"] for one in include}) == len(include)
-    assert all(one["context"].startswith("./") or one["context"] == "." for one in include)
-    assert "hunter2" not in "".join(made.notes)
+    assert all(re.fullmatch(r"[a-z0-9-]+", entry["name"]) for entry in include)
+    assert len({entry["name"] for entry in include}) == len(include)
+    assert all(entry["context"].startswith("./") or entry["context"] == "." for entry in include)
+    assert "hunter2" not in "".join(proposal.notes)
 
 
 @pytest.mark.parametrize(

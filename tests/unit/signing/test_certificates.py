@@ -65,7 +65,7 @@ def test_a_chain_is_good(chained: Identity) -> None:
 
 
 @pytest.mark.parametrize(
-    ("identity", "rule", "told"),
+    ("identity", "rule", "phrase"),
     [
         (make("old", start=NOW - 3 * DAY, end=NOW - DAY), "expired", "expired on"),
         (make("young", start=NOW + DAY, end=NOW + 2 * DAY), "not-yet-valid", "is valid only from"),
@@ -85,10 +85,10 @@ def test_a_chain_is_good(chained: Identity) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_broken_rule_is_named(identity: Identity, rule: str, told: str) -> None:
+def test_a_broken_rule_is_named(identity: Identity, rule: str, phrase: str) -> None:
     error = broken(identity)
     assert error.rule == rule
-    assert told in error.what
+    assert phrase in error.what
     assert error.remedy
 
 
@@ -186,7 +186,7 @@ def test_facts() -> None:
         (subject("a=#b"), ""),
         (
             x509.Name(
-                [*subject("", CN=""), *(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, one) for one in "ab")]
+                [*subject("", CN=""), *(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit) for unit in "ab")]
             ),
             "",
         ),

@@ -51,7 +51,7 @@ def test_an_rsa_key_whose_numbers_do_not_fit_is_damaged(name: str) -> None:
     key = make_key("RSA-2048")
     assert isinstance(key, rsa.RSAPrivateKey)
     numbers = key.private_numbers()
-    parts = {one: getattr(numbers, one) for one in ("p", "q", "d", "dmp1", "dmq1", "iqmp")}
+    parts = {part: getattr(numbers, part) for part in ("p", "q", "d", "dmp1", "dmq1", "iqmp")}
     parts[name] += 2
     changed = rsa.RSAPrivateNumbers(**parts, public_numbers=numbers.public_numbers)
     damaged = Identity(changed.private_key(unsafe_skip_rsa_key_validation=True), ())

@@ -35,7 +35,7 @@ ANY = Threshold(Severity.UNKNOWN)
 FAILED = {"ID": "DS-0001", "Severity": "LOW", "Status": "FAIL"}
 CONFIG = {"Target": "Dockerfile", "Class": "config", "Type": "dockerfile", "MisconfSummary": {"Successes": 27}}
 LICENCE = {"Target": "OS Packages", "Class": "license"}
-FOUND = {
+VULNERABILITY = {
     "VulnerabilityID": "CVE-2026-1",
     "PkgName": "a",
     "InstalledVersion": "1",
@@ -74,7 +74,7 @@ USUAL_ONES = {
     "packages": CLEAN,
     "packages and libraries": report(packages(PACKAGE), NODE, **ALPINE),
     "libraries of an image without a distribution": report(NODE),
-    "findings, and no packages listed": report(packages() | {"Vulnerabilities": [FOUND]}, **ALPINE),
+    "findings, and no packages listed": report(packages() | {"Vulnerabilities": [VULNERABILITY]}, **ALPINE),
 }
 
 
@@ -115,13 +115,13 @@ def test_what_trivy_recorded_is_inferred_as_it_was_made() -> None:
     assert [missing_parts(shown[name], DEFAULT_SCOPE) for name in ("deb", "debian", "secret")] == [(), (), ()]
     assert missing_parts(shown["nopkg"], DEFAULT_SCOPE) == ("os",)
     assert shown["deb"].platforms == ("linux/amd64",)
-    assert not any(one.stated for one in shown.values())
+    assert not any(scope.stated for scope in shown.values())
 
 
-def test_our_own_scan_is_narrow_as_it_was_told_to_be(tmp_path) -> None:
+def test_our_own_scan_is_narrow_as_it_was_asked_to_be(tmp_path) -> None:
     path = tmp_path / "trivy.json"
     path.write_bytes(report({"Target": "a.env", "Class": "secret"}, **ALPINE))
-    told = assess.assess_scan(
+    result = assess.assess_scan(
         path,
         trivy_report.read(path),
         image="app",
@@ -132,15 +132,15 @@ def test_our_own_scan_is_narrow_as_it_was_told_to_be(tmp_path) -> None:
         database=None,
         warned=None,
     )
-    assert told.warnings == ("Not looked at, as the inputs ask: vulnerabilities.",)
-    assert closed_gate_error(told, ANY) is None
+    assert result.warnings == ("Not looked at, as the inputs ask: vulnerabilities.",)
+    assert closed_gate_error(result, ANY) is None
 
 
 @pytest.mark.parametrize(("kept", "closed"), [(True, True), (False, False)])
 def test_a_kept_report_ages_and_a_new_scan_does_not(kept, closed, tmp_path) -> None:
     path = tmp_path / "trivy.json"
     path.write_bytes(report(packages(PACKAGE), age=timedelta(hours=25), **ALPINE))
-    found = assess.assess_scan(
+    result = assess.assess_scan(
         path,
         trivy_report.read(path),
         image="app",
@@ -151,8 +151,8 @@ def test_a_kept_report_ages_and_a_new_scan_does_not(kept, closed, tmp_path) -> N
         database=None,
         warned=None,
     )
-    assert (closed_gate_error(found, ANY) is not None) is closed
-    assert found.reused is kept
+    assert (closed_gate_error(result, ANY) is not None) is closed
+    assert result.reused is kept
 
 
 @pytest.mark.parametrize(
@@ -160,12 +160,12 @@ def test_a_kept_report_ages_and_a_new_scan_does_not(kept, closed, tmp_path) -> N
 )
 def test_a_time_that_nobody_set_is_none(created, tmp_path) -> None:
     document = json.loads(report(packages(PACKAGE), **ALPINE)) | {"CreatedAt": created}
-    document["Results"][0]["Vulnerabilities"] = [FOUND | {"PublishedDate": created}]
+    document["Results"][0]["Vulnerabilities"] = [VULNERABILITY | {"PublishedDate": created}]
     document["Results"][0]["Vulnerabilities"][0]["FixedVersion"] = "2"
     policy = model.parse("version: 1\nfindings: {refuse: [{LOW: {grace: 9d}}]}\n")
-    found = judged(json.dumps(document).encode(), tmp_path, criteria(policy=policy))
-    assert found.outdated == "The report does not say when the scan was made."
-    assert [finding.id for finding in found.refused] == ["CVE-2026-1"]
+    result = judged(json.dumps(document).encode(), tmp_path, criteria(policy=policy))
+    assert result.outdated == "The report does not say when the scan was made."
+    assert [finding.id for finding in result.refused] == ["CVE-2026-1"]
 
 
 def test_who_accepts_a_blind_scan_has_it_on_record(tmp_path) -> None:
@@ -191,7 +191,7 @@ def exploited(added: dict[str, str]) -> ExploitationFacts:
 
 def test_a_report_is_judged_with_todays_facts_and_the_same_one_later_with_those_of_then(tmp_path: Path) -> None:
     """Facts are no part of a report that is kept or given: a CVE that enters the catalogue tonight counts tonight."""
-    data = report(packages(PACKAGE) | {"Vulnerabilities": [FOUND | {"VulnerabilityID": CVE}]}, **ALPINE)
+    data = report(packages(PACKAGE) | {"Vulnerabilities": [VULNERABILITY | {"VulnerabilityID": CVE}]}, **ALPINE)
     before = judged(data, tmp_path, criteria(exploitation=exploited({"CVE-2014-0160": "2022-05-04"})))
     after = judged(data, tmp_path, criteria(exploitation=exploited({CVE: "2026-11-23"})))
     unknown = judged(data, tmp_path, criteria())

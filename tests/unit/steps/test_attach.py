@@ -45,7 +45,7 @@ class Registry:
     def add(self, content: bytes, **changes: object) -> str:
         digest = attach._digest(content)
         document = json.loads(content)
-        found = Descriptor(
+        descriptor = Descriptor(
             digest=digest,
             media_type=document["mediaType"],
             size=len(content),
@@ -53,7 +53,7 @@ class Registry:
             annotations=document["annotations"],
         )
         self.manifests[digest] = content
-        self.listed.append(replace(found, **changes))
+        self.listed.append(replace(descriptor, **changes))
         return digest
 
     def resolve(self, _reference: Reference) -> Descriptor:
@@ -62,7 +62,7 @@ class Registry:
     def referrers(self, reference: Reference, artifact_type: str = "") -> tuple[Descriptor, ...]:
         if reference.digest != SUBJECT.digest:
             return ()
-        return tuple(one for one in self.listed if artifact_type in ("", one.artifact_type))
+        return tuple(descriptor for descriptor in self.listed if artifact_type in ("", descriptor.artifact_type))
 
     def manifest(self, reference: Reference) -> Manifest:
         content = self.manifests[reference.digest]
@@ -184,11 +184,11 @@ def evidence_of(*findings: Finding, gate: Threshold) -> dict[str, Any]:
     report = ScanReport(
         image="app", digest=SUBJECT.digest, findings=findings, created="2026-11-24T12:00:00.5+01:00", database=""
     )
-    made = sarif.render_evidence(
+    content = sarif.render_evidence(
         [(report, Statement(subject=SUBJECT.digest, gate=gate, blind="", policy=""))], Rendering()
     )
-    assert len(json.dumps(made.decode())) < 64 * 1024 - 2048, "Ratify takes no more, with what it says itself"
-    (run,) = json.loads(made)["runs"]
+    assert len(json.dumps(content.decode())) < 64 * 1024 - 2048, "Ratify takes no more, with what it says itself"
+    (run,) = json.loads(content)["runs"]
     return dict(run)
 
 
@@ -203,14 +203,14 @@ def test_a_report_lists_what_the_policy_minds_and_no_more():
     )
     gate = Threshold(None, refuse=frozenset({Severity.HIGH}), fixable_only=True, exemptions=(accepted,))
     run = evidence_of(finding(1), finding(2), finding(3, Severity.LOW), finding(4, fixed=""), gate=gate)
-    assert [one["properties"]["id"] for one in run["results"]] == ["CVE-2026-1", "CVE-2026-2"]
+    assert [result["properties"]["id"] for result in run["results"]] == ["CVE-2026-1", "CVE-2026-2"]
     assert "Accepted until 2098-12-31 by security" in run["results"][1]["suppressions"][0]["justification"]
     statement = run["properties"]["s3c"]
     assert statement["created"] == "2026-11-24T11:00:00Z"
     assert (statement["verdict"], statement["refused"], statement["omitted"]) == ("refused", 1, 0)
 
 
-def test_a_report_stays_small_and_tells_how_much_it_leaves_out():
+def test_a_report_stays_small_and_counts_what_it_leaves_out():
     run = evidence_of(
         *(finding(number) for number in range(2000)), gate=Threshold(None, refuse=frozenset({Severity.HIGH}))
     )
@@ -231,13 +231,13 @@ def test_boms_of_one_scan_are_the_same_and_those_of_an_index_stand_together():
         }
         return json.dumps(document).encode()
 
-    one = sbom.render_spdx([("linux/amd64", trivys(1))], REFERENCE.pinned, DOCUMENT.created)
-    assert one == sbom.render_spdx([("linux/amd64", trivys(2))], REFERENCE.pinned, DOCUMENT.created)
+    single = sbom.render_spdx([("linux/amd64", trivys(1))], REFERENCE.pinned, DOCUMENT.created)
+    assert single == sbom.render_spdx([("linux/amd64", trivys(2))], REFERENCE.pinned, DOCUMENT.created)
     both = json.loads(
         sbom.render_spdx([("linux/amd64", trivys(1)), ("linux/arm64", trivys(2))], REFERENCE.pinned, DOCUMENT.created)
     )
     assert [package["SPDXID"] for package in both["packages"]] == ["SPDXRef-a-linux-amd64", "SPDXRef-a-linux-arm64"]
-    assert [one["relatedSpdxElement"] for one in both["relationships"]] == [
+    assert [relationship["relatedSpdxElement"] for relationship in both["relationships"]] == [
         "SPDXRef-a-linux-amd64",
         "SPDXRef-a-linux-arm64",
     ]
@@ -255,7 +255,7 @@ def test_references_in_cyclonedx_are_the_same_for_the_same_scan():
         ]
         document = {
             "metadata": {"component": {"bom-ref": "pkg:oci/app", "name": "app"}},
-            "components": sorted(components, key=lambda one: one["bom-ref"]),
+            "components": sorted(components, key=lambda component: component["bom-ref"]),
             "dependencies": [
                 {"ref": "pkg:oci/app", "dependsOn": sorted(references)},
                 {"ref": system, "dependsOn": ["pkg:deb/debian/zlib1g@1"]},
@@ -264,9 +264,9 @@ def test_references_in_cyclonedx_are_the_same_for_the_same_scan():
         return json.dumps(document).encode()
 
     names = [f"{digit * 8}-0000-4000-8000-{digit * 12}" for digit in "123456"]
-    one = sbom.render_cyclonedx(trivys(*names[:3]), REFERENCE.pinned, DOCUMENT.created)
-    assert one == sbom.render_cyclonedx(trivys(*reversed(names[3:])), REFERENCE.pinned, DOCUMENT.created)
-    document = json.loads(one)
+    rendered = sbom.render_cyclonedx(trivys(*names[:3]), REFERENCE.pinned, DOCUMENT.created)
+    assert rendered == sbom.render_cyclonedx(trivys(*reversed(names[3:])), REFERENCE.pinned, DOCUMENT.created)
+    document = json.loads(rendered)
     references = [component["bom-ref"] for component in document["components"]]
     assert len(set(references)) == 4
     assert set(document["dependencies"][-1]["dependsOn"]) | {"pkg:deb/debian/zlib1g@1"} == set(references)

@@ -24,7 +24,7 @@ from tests.support import outcomes
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 NAME = "b.example/python"
 DIGESTS = {tag: f"sha256:{number:064x}" for number, tag in enumerate(("used", "now", "patch", "minor", "broken"))}
-FOUND = {"used": (1, 2, 3), "now": (2, 3), "patch": (3,), "minor": (4,), "broken": ()}
+FINDINGS = {"used": (1, 2, 3), "now": (2, 3), "patch": (3,), "minor": (4,), "broken": ()}
 
 
 class Bases:
@@ -68,7 +68,7 @@ class Bases:
         self.scanned.append(kind)
         if kind == "broken":
             raise OutsideError("Trivy failed.", remedy="Again.")
-        findings = [outcomes.vulnerability(number, Severity.HIGH) for number in FOUND[kind]]
+        findings = [outcomes.vulnerability(number, Severity.HIGH) for number in FINDINGS[kind]]
         return outcomes.scan(outcomes.report(*findings, digest=image.rpartition("@")[2]))
 
 
@@ -93,7 +93,7 @@ def test_each_tag_is_counted_against_the_base_in_use() -> None:
     assert (advice.current.tag, advice.current.days, advice.current.size) == ("3.12-slim", 10, 1_000_000)
     assert advice.current.counts is not None
     assert advice.current.counts[Severity.HIGH] == 3
-    assert [(one.tag, one.change, one.fixed, one.new) for one in advice.options] == [
+    assert [(option.tag, option.change, option.fixed, option.new) for option in advice.options] == [
         ("3.12-slim", "same tag", 1, 0),
         ("3.12.9-slim", "patch", 2, 0),
         ("3.13-slim", "minor version", 3, 1),
@@ -103,7 +103,7 @@ def test_each_tag_is_counted_against_the_base_in_use() -> None:
 def test_the_same_image_by_another_tag_is_scanned_once() -> None:
     bases = Bases({"3.12-slim": "used", "3.12.9-slim": "used", "3.13-slim": "minor", "3.14-slim": "minor"})
     advice = advise(bases)
-    assert [(one.tag, one.same_as, one.fixed, one.new) for one in advice.options] == [
+    assert [(option.tag, option.same_as, option.fixed, option.new) for option in advice.options] == [
         ("3.12-slim", "3.12-slim", 0, 0),
         ("3.12.9-slim", "3.12-slim", 0, 0),
         ("3.14-slim", "", 3, 1),
@@ -114,7 +114,7 @@ def test_the_same_image_by_another_tag_is_scanned_once() -> None:
 
 def test_a_tag_that_vanished_or_fails_stops_no_other() -> None:
     advice = advise(Bases({"3.12-slim": "broken", "3.13-slim": "minor"}, ("3.12-slim", "3.12.9-slim", "3.13-slim")))
-    assert [(one.tag, one.problem, one.counts is None) for one in advice.options] == [
+    assert [(option.tag, option.problem, option.counts is None) for option in advice.options] == [
         ("3.12-slim", "Trivy failed", True),
         ("3.12.9-slim", "base-image: tag 3.12.9-slim does not exist", True),
         ("3.13-slim", "", False),
@@ -140,7 +140,7 @@ def test_a_base_that_could_not_be_checked_is_compared_with_nothing() -> None:
 
 def test_where_tags_cannot_be_listed_the_same_tag_is_compared() -> None:
     advice = advise(Bases(TAGS, OutsideError("its list of tags has more than 100 pages.", remedy="")))
-    assert [one.tag for one in advice.options] == ["3.12-slim"]
+    assert [option.tag for option in advice.options] == ["3.12-slim"]
     assert advice.notices == (
         f"The tags of {NAME} could not be listed, so only the same tag is compared: "
         "its list of tags has more than 100 pages.",

@@ -215,7 +215,7 @@ def denied(admission):
 
 
 def deployed(outcomes, *admissions, failure=None):
-    """What becomes of the images when the deploy step answers with these admissions, and what it was given."""
+    """The images after a deploy step that answers with these admissions, and what the step was given."""
     given = []
 
     def step(images):
@@ -233,7 +233,7 @@ def test_what_came_out_is_deployed_and_each_image_has_the_gates_word():
     admission = Admission(image="localhost:5000/app:1", reference=PATCHED, verdict="admitted")
     other = Admission(image="redis", reference="docker.io/library/redis@sha256:" + "d" * 64, verdict="admitted")
     (image,), result, given = deployed(outcomes, other, admission)
-    assert [one.reference for one in given] == [PATCHED]
+    assert [entry.reference for entry in given] == [PATCHED]
     assert (image.admission, image.failure) == (admission, None)
     assert result is not None and result.admissions == (other, admission)
 
@@ -271,12 +271,12 @@ def test_a_deployment_that_could_not_begin_does_not_hide_what_was_signed():
     ],
 )
 def test_an_image_replaces_all_of_its_repository_and_of_two_each_its_tag(images, names):
-    found = _replacements(dict.fromkeys(images, PATCHED))
-    assert tuple(str(one.name) for one in found) == names
-    assert {one.image.pinned for one in found} == {PATCHED}
+    replacements = _replacements(dict.fromkeys(images, PATCHED))
+    assert tuple(str(replacement.name) for replacement in replacements) == names
+    assert {replacement.image.pinned for replacement in replacements} == {PATCHED}
 
 
-class Told(Silent):
+class RecordedWarnings(Silent):
     """Keeps the warnings."""
 
     def __init__(self):
@@ -287,12 +287,12 @@ class Told(Silent):
 
 
 @pytest.mark.parametrize("error", [OutsideError("The registry did not answer."), OSError(28, "No space left")])
-def test_a_page_that_cannot_be_written_is_told_and_changes_nothing(monkeypatch, tmp_path, error):
-    def tell(_image, _tools, _folder):
+def test_a_page_that_cannot_be_written_is_a_warning_and_changes_nothing(monkeypatch, tmp_path, error):
+    def fail(_image, _tools, _folder):
         raise error
 
-    monkeypatch.setattr(tracing, "trace_image", tell)
-    context = SimpleNamespace(output=tmp_path, now=datetime.now(UTC), progress=Told(), limits=Limits())
+    monkeypatch.setattr(tracing, "trace_image", fail)
+    context = SimpleNamespace(output=tmp_path, now=datetime.now(UTC), progress=RecordedWarnings(), limits=Limits())
     options = read(ChainInputs, {"image": "app:1,gone:1"}, {}, lambda _notice: None)
     outcomes = (
         ImageOutcome(image="app:1", reference=PATCHED),

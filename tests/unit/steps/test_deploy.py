@@ -33,7 +33,9 @@ def render(folder: Path, text: str, *images: str, paths: tuple[str, ...] = (), d
         resolve=None, verify=lambda _: None, signatures=lambda _: (), cluster=None, progress=Silent()
     )
     result = deploy.run(settings, tools)[0]
-    return replace(result, warnings=tuple(one for one in result.warnings if not one.startswith("Whose signature")))
+    return replace(
+        result, warnings=tuple(warning for warning in result.warnings if not warning.startswith("Whose signature"))
+    )
 
 
 def written(result: DeployResult) -> str:
@@ -67,7 +69,7 @@ BY_TAG = {
 @pytest.mark.parametrize(("text", "sentence"), BY_TAG.values(), ids=BY_TAG)
 def test_what_stays_without_a_digest_is_reported_or_refused(tmp_path, text, sentence):
     result = render(tmp_path, text, APP)
-    (warning,) = [one for one in result.warnings if "deployed nowhere" not in one]
+    (warning,) = [warning for warning in result.warnings if "deployed nowhere" not in warning]
     assert warning.startswith("app.yaml, line ")
     assert sentence in warning
     with pytest.raises(InputError, match=r"manifests: app\.yaml, line") as error:

@@ -30,7 +30,7 @@ def test_results_stand_in_the_order_of_the_checks():
         ],
         10,
     )
-    assert [(one.name, one.status, one.text, one.remedy) for one in results] == [
+    assert [(result.name, result.status, result.text, result.remedy) for result in results] == [
         ("a", Status.PASSED, "x", ""),
         ("b", Status.FAILED, "y", "do z"),
         ("c", Status.NOT_CONFIGURED, "w", ""),
@@ -40,7 +40,7 @@ def test_results_stand_in_the_order_of_the_checks():
 def test_an_error_is_the_result_of_its_check_alone():
     error = OutsideError("It did not answer.", cause="It is down.", remedy="Start it.", original="secret words")
     results = doctor.run([check("a", raising(error)), check("b", lambda: passed("x"))], 10)
-    assert [(one.status, one.text, one.remedy) for one in results] == [
+    assert [(result.status, result.text, result.remedy) for result in results] == [
         (Status.FAILED, "It did not answer. It is down.", "Start it."),
         (Status.PASSED, "x", ""),
     ]
@@ -51,7 +51,7 @@ def test_a_bug_in_a_check_shows_its_kind_and_nothing_of_its_text():
     assert (result.status, result.text) == (Status.FAILED, "could not be checked: RuntimeError")
 
 
-def test_one_that_hangs_is_cut_and_the_others_are_told():
+def test_one_that_hangs_is_cut_and_the_others_are_shown():
     never = threading.Event()
     started = time.monotonic()
     try:
@@ -61,7 +61,7 @@ def test_one_that_hangs_is_cut_and_the_others_are_told():
     finally:
         never.set()
     assert time.monotonic() - started < 5
-    assert [(one.status, one.text) for one in results] == [
+    assert [(result.status, result.text) for result in results] == [
         (Status.FAILED, "no result within 0.2 s"),
         (Status.PASSED, "x"),
     ]

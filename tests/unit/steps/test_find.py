@@ -93,7 +93,7 @@ class Registry:
         if self.down:
             raise OutsideError("The registry is down.")
         listed = self.listed.get(reference.digest, [])
-        return tuple(one for one in listed if wanted_type in ("", one.artifact_type))
+        return tuple(descriptor for descriptor in listed if wanted_type in ("", descriptor.artifact_type))
 
     def manifest(self, reference: Reference) -> Manifest:
         if reference.digest in self.signers:

@@ -74,7 +74,7 @@ def certificate(tmp_path):
 
 
 def kinds(objects):
-    return [one["kind"] for one in objects]
+    return [document["kind"] for document in objects]
 
 
 def test_everything_a_gate_is_made_of_in_the_order_it_is_needed(context, certificate):
@@ -135,10 +135,14 @@ def test_issuers_that_the_vault_does_not_have_are_trusted_beside_it(context, tmp
     authority = make_authority("root").chain_pem()
     (tmp_path / "ca.pem").write_bytes(authority)
     objects = install_gate._objects(given(**VAULT, vault_ca_certs=str(tmp_path / "ca.pem")), context)
-    providers = {one["metadata"]["name"]: one["spec"] for one in objects if one["kind"] == "KeyManagementProvider"}
+    providers = {
+        document["metadata"]["name"]: document["spec"]
+        for document in objects
+        if document["kind"] == "KeyManagementProvider"
+    }
     assert set(providers) == {manifests.TRUST_STORE_NAME, manifests.ISSUERS_STORE_NAME}
     assert providers[manifests.ISSUERS_STORE_NAME]["parameters"]["value"].encode() == authority
-    (verifier,) = (one for one in objects if one["kind"] == "Verifier")
+    (verifier,) = (document for document in objects if document["kind"] == "Verifier")
     stores = verifier["spec"]["parameters"]["verificationCertStores"]["ca"]
     assert stores == {manifests.TRUST_STORE_NAME: [manifests.TRUST_STORE_NAME, manifests.ISSUERS_STORE_NAME]}
 
@@ -152,9 +156,9 @@ def test_time_stamps_are_trusted_beside_the_signers(context, certificate, tmp_pa
         )
         order = ["KeyManagementProvider", "KeyManagementProvider", "Verifier", "Policy", "ConstraintTemplate"]
         assert kinds(objects)[:5] == order
-        store = next(one for one in objects if one["metadata"]["name"] == manifests.TIMESTAMP_STORE_NAME)
+        store = next(document for document in objects if document["metadata"]["name"] == manifests.TIMESTAMP_STORE_NAME)
         assert store["spec"]["parameters"]["value"] == root.read_text()
-        (verifier,) = (one for one in objects if one["kind"] == "Verifier")
+        (verifier,) = (document for document in objects if document["kind"] == "Verifier")
         parameters = verifier["spec"]["parameters"]
         assert parameters["verificationCertStores"]["tsa"] == {
             manifests.TIMESTAMP_STORE_NAME: [manifests.TIMESTAMP_STORE_NAME]
@@ -264,8 +268,8 @@ def test_signers_and_exempt_namespaces(context, certificate):
     assert policy["trustedIdentities"] == ["x509.subject: C=US, ST=WA, O=x"]
     excluded = ["kube-system", "gatekeeper-system", "app-routing-system", "azure-*"]
     assert constraint["spec"]["match"]["excludedNamespaces"] == excluded
-    made = manifests.ratify_values("", values.exempt_namespaces)
-    assert made == {"provider": {"mutationExcludedNamespaces": excluded}}
+    helm_values = manifests.ratify_values("", values.exempt_namespaces)
+    assert helm_values == {"provider": {"mutationExcludedNamespaces": excluded}}
 
 
 def test_a_users_manifests_take_the_place_of_ours(context, certificate, tmp_path):
@@ -274,11 +278,11 @@ def test_a_users_manifests_take_the_place_of_ours(context, certificate, tmp_path
     (tmp_path / "own.yaml").write_text(text)
     objects = install_gate._objects(given(trust_store=str(certificate), manifests="own.yaml"), context)
     assert kinds(objects)[:4] == ["KeyManagementProvider", "Store", "Verifier", "Policy"]
-    assert [one["spec"]["type"] for one in objects if one["kind"] == "Policy"] == ["mine"]
+    assert [document["spec"]["type"] for document in objects if document["kind"] == "Policy"] == ["mine"]
 
 
 def identities(objects):
-    (verifier,) = (one for one in objects if one["kind"] == "Verifier")
+    (verifier,) = (document for document in objects if document["kind"] == "Verifier")
     (statement,) = verifier["spec"]["parameters"]["trustPolicyDoc"]["trustPolicies"]
     return statement["trustedIdentities"]
 
@@ -294,12 +298,12 @@ def test_everyone_is_admitted_only_below_the_signers_own_certificates_or_when_th
             install_gate._objects(given(trust_store=store), context)
         assert raised.value.field == "trusted-identity"
         assert identities(install_gate._objects(given(trust_store=store, trusted_identity="*"), context)) == ["*"]
-    one, two = "C=US, ST=WA, O=x, CN=a", "C=US, ST=WA, O=x, CN=b"
+    first, second = "C=US, ST=WA, O=x, CN=a", "C=US, ST=WA, O=x, CN=b"
     stores = f"{root}\n{other}"
-    made = install_gate._objects(given(trust_store=stores, trusted_identity=one), context)
-    assert identities(made) == [f"x509.subject: {one}"]
+    objects = install_gate._objects(given(trust_store=stores, trusted_identity=first), context)
+    assert identities(objects) == [f"x509.subject: {first}"]
     with pytest.raises(InputError, match="several authorities") as raised:
-        install_gate._objects(given(trust_store=stores, trusted_identity=f"{one}\n{two}"), context)
+        install_gate._objects(given(trust_store=stores, trusted_identity=f"{first}\n{second}"), context)
     assert raised.value.field == "trusted-identity"
     with pytest.raises(InputError, match="no subject that a trust policy can name"):
         install_gate._objects(given(trust_store=str(root), trusted_identity="CN=a"), context)
@@ -332,17 +336,17 @@ def test_trust_may_be_the_users_own(context, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("action", "fetched", "told"),
+    ("action", "fetched", "current"),
     [
         ("created", "2026-11-26T10:00:03Z", True),
         ("unchanged", "2026-11-26T10:00:00Z", True),
-        ("configured", "2026-11-26T10:00:00Z", False),  # told of what was there before
+        ("configured", "2026-11-26T10:00:00Z", False),  # about what was there before
         ("configured", "2026-11-26T10:00:03Z", True),
         ("created", "", True),  # a kind that is not fetched has no time
         ("configured", "", True),
     ],
 )
-def test_ratifys_word_on_an_object_as_it_was_does_not_count(action, fetched, told):
+def test_ratifys_word_on_an_object_as_it_was_does_not_count(action, fetched, current):
     old = {"lastfetchedtime": "2026-11-26T10:00:00Z"} if fetched else {}
     written = [
         {"manager": "s3c", "operation": "Apply", "time": "2026-11-26T10:00:02Z"},
@@ -354,7 +358,7 @@ def test_ratifys_word_on_an_object_as_it_was_does_not_count(action, fetched, tol
         before=None if action == "created" else {"status": old},
         after={"metadata": {"managedFields": written}},
     )
-    assert is_status_current(change, {"issuccess": True, "lastfetchedtime": fetched}) is told
+    assert is_status_current(change, {"issuccess": True, "lastfetchedtime": fetched}) is current
 
 
 def test_a_fetch_in_the_second_of_the_change_counts():
@@ -440,7 +444,7 @@ def test_a_fingerprint_follows_everything_that_decides_what_is_installed(tmp_pat
 
 
 @dataclass(frozen=True)
-class Told(Runner):
+class FakeHelm(Runner):
     """Answers what helm would."""
 
     code: int = 0
@@ -452,7 +456,7 @@ class Told(Runner):
 
 
 def helm(code, stdout="", stderr=""):
-    runner = Told({}, code=code, stdout=stdout, stderr=stderr)
+    runner = FakeHelm({}, code=code, stdout=stdout, stderr=stderr)
     return Helm(
         Program(name="helm", path=Path("helm"), version="4", origin="given"),
         runner,
@@ -467,15 +471,15 @@ def status(word, description, began):
     return json.dumps({"name": "ratify", "version": 3, "info": info})
 
 
-def test_what_helm_tells_of_a_release():
+def test_what_helm_reports_of_a_release():
     assert helm(1, stderr="Error: release: not found\n").release("ratify") is None
     began = datetime.now(UTC) - timedelta(seconds=300)
-    found = helm(0, status("pending-upgrade", "Preparing upgrade", began)).release("ratify")
-    assert found is not None
-    assert (found.revision, found.pending, found.fingerprint, found.age > 299) == (3, True, "", True)
-    found = helm(0, status("deployed", "s3c 0123456789abcdef", began)).release("ratify")
-    assert found is not None
-    assert (found.pending, found.fingerprint) == (False, "0123456789abcdef")
+    release = helm(0, status("pending-upgrade", "Preparing upgrade", began)).release("ratify")
+    assert release is not None
+    assert (release.revision, release.pending, release.fingerprint, release.age > 299) == (3, True, "", True)
+    release = helm(0, status("deployed", "s3c 0123456789abcdef", began)).release("ratify")
+    assert release is not None
+    assert (release.pending, release.fingerprint) == (False, "0123456789abcdef")
 
 
 @pytest.mark.parametrize("answer", [(0, ""), (0, "[]"), (0, "<html>"), (1, "")])
@@ -485,7 +489,7 @@ def test_an_answer_that_is_none_is_a_failure(answer):
 
 
 @pytest.mark.parametrize(
-    ("said", "kind", "words"),
+    ("stderr", "kind", "words"),
     [
         ("Error: failed to parse x.yaml: yaml: line 1", InputError, "ratify-values"),
         ("Error: Chart.yaml file is missing", InputError, "ratify-chart"),
@@ -494,29 +498,29 @@ def test_an_answer_that_is_none_is_a_failure(answer):
         ("Error: something new", OutsideError, "could not be installed"),
     ],
 )
-def test_what_helm_says_is_explained(said, kind, words, tmp_path):
+def test_what_helm_says_is_explained(stderr, kind, words, tmp_path):
     with pytest.raises(kind) as raised:
-        helm(1, stderr=said).upgrade(Chart(name="ratify", path=tmp_path))
+        helm(1, stderr=stderr).upgrade(Chart(name="ratify", path=tmp_path))
     assert words in str(raised.value)
-    assert raised.value.original == said
+    assert raised.value.original == stderr
 
 
 class Announced(Silent):
-    """Keeps what is said."""
+    """Keeps warnings and notices."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.said: list[str] = []
+        self.announced: list[str] = []
 
     def warning(self, sentence: str) -> None:
-        self.said.append(f"warning: {sentence}")
+        self.announced.append(f"warning: {sentence}")
 
     def notice(self, sentence: str) -> None:
-        self.said.append(f"notice: {sentence}")
+        self.announced.append(f"notice: {sentence}")
 
 
 @pytest.mark.parametrize(
-    ("before", "mode", "said"),
+    ("before", "mode", "announcement"),
     [
         ("deny", "deny", ""),
         ("deny", "warn", "warning: The gate is weakened, as `mode` asks: it was in the stages deny, and is in warn"),
@@ -525,7 +529,7 @@ class Announced(Silent):
         ("warn", "warn,shop=deny", "notice: The gate goes from the stages warn to warn, shop=deny"),
     ],
 )
-def test_a_stage_that_changes_is_announced_and_what_carried_it_is_removed(before, mode, said):
+def test_a_stage_that_changes_is_announced_and_what_carried_it_is_removed(before, mode, announcement):
     cluster, progress = Api(before), Announced()
     wanted = parse_mode(mode)
     objects = stages.apply_stages([manifests.objects_for_identities(("*",))[-1]], wanted)
@@ -534,7 +538,9 @@ def test_a_stage_that_changes_is_announced_and_what_carried_it_is_removed(before
         steps.GateTools(helm=None, cluster=cluster, progress=progress),  # type: ignore[arg-type]  # no chart
     )
     installer.announce_stages()
-    assert [one[: len(said)] for one in progress.said] == ([said] if said else [])
+    assert [sentence[: len(announcement)] for sentence in progress.announced] == (
+        [announcement] if announcement else []
+    )
     for document in objects:
         installer.apply(document)
     installer.forget_stages()

@@ -64,7 +64,7 @@ def msgspec_without_platform(descriptor: Descriptor) -> Descriptor:
     return Descriptor(digest=descriptor.digest, media_type=descriptor.media_type, size=descriptor.size)
 
 
-def found(images: Images, tags: tuple[str, ...], number: int = 1) -> list[tuple[str, str]]:
+def patches(images: Images, tags: tuple[str, ...], number: int = 1) -> list[tuple[str, str]]:
     original = Reference.parse(f"{NAME}:1.0@{digest(number)}")
     registry: Any = images
     return [
@@ -75,15 +75,15 @@ def found(images: Images, tags: tuple[str, ...], number: int = 1) -> list[tuple[
 
 @pytest.fixture
 def images() -> Images:
-    made = Images()
-    made.image(1, ("base", "app"), "1.0")
-    return made
+    registry = Images()
+    registry.image(1, ("base", "app"), "1.0")
+    return registry
 
 
 def test_layers_on_top_are_a_patch_the_newest_first(images: Images) -> None:
     images.image(2, ("base", "app", "p1"), "1.0-1")
     images.image(3, ("base", "app", "p2"), "1.0-2")
-    assert found(images, ("1.0", "1.0-1", "1.0-2")) == [
+    assert patches(images, ("1.0", "1.0-1", "1.0-2")) == [
         ("1.0-2", f"{NAME}@{digest(3)}"),
         ("1.0-1", f"{NAME}@{digest(2)}"),
     ]
@@ -101,20 +101,20 @@ def test_layers_on_top_are_a_patch_the_newest_first(images: Images) -> None:
 )
 def test_anything_else_is_none(images: Images, layers: tuple[str, ...], own: dict[str, Any]) -> None:
     images.image(2, layers, "1.0-1", **own)
-    assert found(images, ("1.0-1",)) == []
+    assert patches(images, ("1.0-1",)) == []
 
 
 def test_a_tag_that_is_gone_or_unreadable_is_passed_over(images: Images) -> None:
     images.image(2, ("base", "app", "p1"), "1.0-1")
     images.image(3, ("base", "app", "p2"), "1.0-3")
     del images.configs[digest(3)]
-    assert found(images, ("1.0-1", "1.0-2", "1.0-3")) == [("1.0-1", f"{NAME}@{digest(2)}")]
+    assert patches(images, ("1.0-1", "1.0-2", "1.0-3")) == [("1.0-1", f"{NAME}@{digest(2)}")]
 
 
 def test_few_are_looked_at(images: Images) -> None:
     for number in range(1, 9):
         images.image(number + 1, ("base", "app", str(number)), f"1.0-{number}")
-    assert len(found(images, tuple(f"1.0-{number}" for number in range(1, 9)))) == LOOK_BACK
+    assert len(patches(images, tuple(f"1.0-{number}" for number in range(1, 9)))) == LOOK_BACK
 
 
 def test_every_platform_has_to_be_a_patch(images: Images) -> None:
@@ -126,10 +126,10 @@ def test_every_platform_has_to_be_a_patch(images: Images) -> None:
     images.index(23, patched[:1], "1.0-3")
     images.index(24, [patched[0], images.image(15, ("evil",), arch="arm64")], "1.0-4")
     tags = ("1.0-1", "1.0-2")
-    assert [tag for tag, _ in found(images, tags, 20)] == ["1.0-2", "1.0-1"]
-    assert found(images, ("1.0-3", "1.0-4"), 20) == []
+    assert [tag for tag, _ in patches(images, tags, 20)] == ["1.0-2", "1.0-1"]
+    assert patches(images, ("1.0-3", "1.0-4"), 20) == []
 
 
 def test_an_original_that_is_gone_is_an_error(images: Images) -> None:
     with pytest.raises(InputError):
-        found(images, ("1.0-1",), 99)
+        patches(images, ("1.0-1",), 99)

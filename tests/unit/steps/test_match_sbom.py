@@ -60,7 +60,7 @@ class Trivy:
                 raise self.fails["match"]
             document = json.loads(request.sbom.read_bytes())
             self.matched.append(document)
-            packages = [{"Name": one["name"], "Version": "1"} for one in document["packages"]]
+            packages = [{"Name": package["name"], "Version": "1"} for package in document["packages"]]
             result = {"Target": "x", "Class": "os-pkgs", "Type": "debian", "Packages": packages}
             report = {
                 "SchemaVersion": 2,
@@ -77,7 +77,7 @@ class Trivy:
         return ()
 
 
-class Told(Silent):
+class RecordedNotices(Silent):
     def __init__(self) -> None:
         self.notices: list[str] = []
 
@@ -109,16 +109,16 @@ def beside(
     return lambda digest: EvidenceDocument(digest=digest, trust=trust, content=content) if digest == SBOM else None
 
 
-def matcher(trivy: Trivy, temp: Path, told: Silent | None = None, at_once: int = 2) -> SbomMatcher:
+def matcher(trivy: Trivy, temp: Path, progress: Silent | None = None, at_once: int = 2) -> SbomMatcher:
     options = ScanOptions(scanners=("vuln",))
-    return SbomMatcher(trivy, options, at_once=at_once, temp=temp, now=NOW, progress=told or Silent())
+    return SbomMatcher(trivy, options, at_once=at_once, temp=temp, now=NOW, progress=progress or Silent())
 
 
 def matched(trivy: Trivy, temp: Path, given: Any = None, read: Any = None) -> Unchanged | str:
     return matcher(trivy, temp)(Policy(version=1), given or reports(), read or beside(spdx("libc6")), "app")
 
 
-def test_nothing_new_is_said_with_the_day_of_the_database(tmp_path: Path) -> None:
+def test_nothing_new_is_reported_with_the_day_of_the_database(tmp_path: Path) -> None:
     assert matched(Trivy(), tmp_path) == Unchanged(database="2026-11-29T06:00:00Z")
     assert list(tmp_path.iterdir()) == []
 
@@ -130,8 +130,8 @@ def test_what_is_new_means_work(tmp_path: Path) -> None:
 def test_each_platform_is_matched_by_its_part_of_the_document(tmp_path: Path) -> None:
     trivy = Trivy()
     both = reports("linux/amd64", "linux/arm64")
-    said = matched(trivy, tmp_path, both, beside(spdx("a-linux-amd64", "b-linux-arm64", "c-linux-arm64")))
-    assert said == Unchanged(database="2026-11-29T06:00:00Z")
+    outcome = matched(trivy, tmp_path, both, beside(spdx("a-linux-amd64", "b-linux-arm64", "c-linux-arm64")))
+    assert outcome == Unchanged(database="2026-11-29T06:00:00Z")
     assert [len(document["packages"]) for document in trivy.matched] == [1, 2]
     assert "has nothing on linux/arm64" in str(matched(Trivy(), tmp_path, both, beside(spdx("a-linux-amd64"))))
 
@@ -176,15 +176,15 @@ def test_old_advisories_are_none(tmp_path: Path, updated: datetime | None, why: 
     assert trivy.matched == []
 
 
-def test_the_database_is_updated_once_and_its_failure_is_told_once(tmp_path: Path) -> None:
-    trivy, told = Trivy(), Told()
+def test_the_database_is_updated_once_and_its_failure_is_reported_once(tmp_path: Path) -> None:
+    trivy, progress = Trivy(), RecordedNotices()
     trivy.fails["update"] = OutsideError("The database could not be downloaded.")
-    match = matcher(trivy, tmp_path, told)
+    match = matcher(trivy, tmp_path, progress)
     for _ in range(3):
-        said = match(Policy(version=1), reports(), beside(spdx("libc6")), "app")
-        assert said == "there are no advisories to match its SBOM against"
+        reason = match(Policy(version=1), reports(), beside(spdx("libc6")), "app")
+        assert reason == "there are no advisories to match its SBOM against"
     assert len(trivy.updates) == 1
-    assert told.notices == [
+    assert progress.notices == [
         "No SBOM is matched, and every image with an older report is planned: The database could not be downloaded."
     ]
 
@@ -198,14 +198,16 @@ def test_nothing_is_downloaded_where_no_match_could_help(tmp_path: Path) -> None
 def test_no_more_are_matched_at_once_than_are_let(tmp_path: Path) -> None:
     trivy = Trivy()
     match = matcher(trivy, tmp_path, at_once=2)
-    said: list[Unchanged | str] = []
+    results: list[Unchanged | str] = []
     threads = [
-        threading.Thread(target=lambda: said.append(match(Policy(version=1), reports(), beside(spdx("libc6")), "app")))
+        threading.Thread(
+            target=lambda: results.append(match(Policy(version=1), reports(), beside(spdx("libc6")), "app"))
+        )
         for _ in range(8)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert said == [Unchanged(database="2026-11-29T06:00:00Z")] * 8
+    assert results == [Unchanged(database="2026-11-29T06:00:00Z")] * 8
     assert trivy.most == 2

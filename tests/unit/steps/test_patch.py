@@ -45,7 +45,7 @@ PYTHON = bug("CVE-4", package="jinja2", os=False)
 
 
 class Warned(Silent):
-    """A progress that keeps what it is told."""
+    """A progress that keeps its warnings and notices."""
 
     def __init__(self):
         self.warnings, self.notices = [], []
@@ -92,7 +92,9 @@ class World:
         return digest
 
     def index(self, tag, *digests, **more):
-        entries = [{"digest": one, "size": 1, "mediaType": OCI_MANIFEST, **self.platform(one)} for one in digests]
+        entries = [
+            {"digest": digest, "size": 1, "mediaType": OCI_MANIFEST, **self.platform(digest)} for digest in digests
+        ]
         attestation = {"digest": "sha256:" + "9" * 64, "size": 1, "mediaType": OCI_MANIFEST}
         attestation["platform"] = {"os": "unknown", "architecture": "unknown"}
         document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [*entries, attestation], **more}
@@ -117,10 +119,10 @@ class World:
         return parse_manifest(self.manifests[digest], OutsideError, digest=digest)
 
     def manifest(self, reference, *, field="image"):
-        found = self.find(reference)
-        if found is None:
+        manifest = self.find(reference)
+        if manifest is None:
             raise InputError(field, f"{reference} does not exist.")
-        return found
+        return manifest
 
     def config(self, reference, *, platform="", field="image"):
         digest = self.manifest(reference).descriptor.digest
@@ -139,9 +141,11 @@ class World:
         self.manifests[digest] = content
         document = json.loads(content)
         if "manifests" in document:
-            self.indexes[digest] = tuple(one["digest"] for one in document["manifests"])
+            self.indexes[digest] = tuple(entry["digest"] for entry in document["manifests"])
         elif digest not in self.images:  # the same image with other annotations
-            same = next(one for one in self.images if json.loads(self.manifests[one])["number"] == document["number"])
+            same = next(
+                known for known in self.images if json.loads(self.manifests[known])["number"] == document["number"]
+            )
             self.images[digest], self.labels[digest] = self.images[same], self.labels[same]
             self.configs[digest] = self.configs[same]
         if target.tag:
@@ -183,17 +187,19 @@ class World:
             return self.outcome
         listed = self.indexes.get(image.digest, [image.digest])
         # Of an index, the platform that there is a report of.
-        wanted = {one.stem for one in report.iterdir()} if report.is_dir() else {""}
-        (which,) = [one for one in listed if {self.images[one][1].replace("/", "-"), ""} & wanted]
+        wanted = {file.stem for file in report.iterdir()} if report.is_dir() else {""}
+        (which,) = [digest for digest in listed if {self.images[digest][1].replace("/", "-"), ""} & wanted]
         layers, platform, findings = self.images[which]
         labels = {**self.labels[which]}
         labels.setdefault("BaseImage", str(image))
-        made = self.image("", self.fixes(findings), self.layers_of_patch(layers), platform, labels, self.configs[which])
-        self.built.append(made)
-        self.tags_[tag + ("-" + platform.partition("/")[2].replace("/", "-")) * report.is_dir()] = made
+        patched = self.image(
+            "", self.fixes(findings), self.layers_of_patch(layers), platform, labels, self.configs[which]
+        )
+        self.built.append(patched)
+        self.tags_[tag + ("-" + platform.partition("/")[2].replace("/", "-")) * report.is_dir()] = patched
         if report.is_dir():
-            self.index(tag, *(made if one == which else one for one in listed))
-        return made
+            self.index(tag, *(patched if digest == which else digest for digest in listed))
+        return patched
 
     def compare(self, original, patched):
         self.compared.append((original.digest, patched.digest))
@@ -233,7 +239,7 @@ def test_patches_by_digest_and_proves_it(world, tmp_path):
     assert result.original == f"{NAME}@{original}"
     assert result.reference == f"{NAME}@{world.tags_['1-1']}" == f"{NAME}@{world.built[0]}"
     assert {f.id for f in result.fixed} == {"CVE-1", "CVE-2"} and result.new == ()
-    assert {one.finding.id: one.reason for one in result.left} == {
+    assert {left.finding.id: left.reason for left in result.left} == {
         "CVE-3": "the distribution will not fix it",
         "CVE-4": "Copa does not upgrade python-pkg packages: rebuild the image with 3.1",
     }
@@ -371,7 +377,7 @@ def test_a_patch_that_brings_more_findings_is_not_handed_on(world):
         world.patch(allow_partial=True)
 
 
-def test_new_findings_beside_a_gain_are_told(world):
+def test_new_findings_beside_a_gain_are_reported(world):
     world.image("1", [FIXABLE, OTHER])
     world.fixes = lambda _: (bug("CVE-7", fixed=""),)
     assert [f.id for f in world.patch().new] == ["CVE-7"]
@@ -460,15 +466,15 @@ def test_a_patch_nobody_can_look_into_proves_nothing(world):
 
 
 def two(world, other="linux/amd64/v2", findings=(FIXABLE,)):
-    one = world.image("", [FIXABLE, UNFIXED])
-    two = world.image("", findings, layers=("sha256:base2",), platform=other)
-    return world.index("1", one, two)
+    first = world.image("", [FIXABLE, UNFIXED])
+    second = world.image("", findings, layers=("sha256:base2",), platform=other)
+    return world.index("1", first, second)
 
 
 def test_every_platform_is_patched(world):
     listed = two(world, findings=(OTHER,))
     result = world.patch()
-    assert [one[:2] for one in world.pushed] == [
+    assert [push[:2] for push in world.pushed] == [
         (f"{NAME}@{listed}", ["linux-amd64.json"]),
         (f"{NAME}@{listed}", ["linux-amd64-v2.json"]),
     ]
@@ -597,7 +603,7 @@ def test_an_earlier_patch_that_is_signed_is_taken_without_a_word(world):
     assert world.progress.warnings == []
 
 
-def test_a_patch_taken_by_its_content_is_told(world):
+def test_a_patch_taken_by_its_content_is_noted(world):
     world.image("1", [FIXABLE])
     first = world.patch()
     assert world.patch().skipped
@@ -758,7 +764,7 @@ def test_a_registry_that_deletes_the_image_with_its_tag_gets_it_again(world):
     def delete_tag(target):
         digest = world.tags_[target.tag]
         del world.manifests[digest]
-        world.tags_ = {tag: one for tag, one in world.tags_.items() if one != digest}
+        world.tags_ = {tag: known for tag, known in world.tags_.items() if known != digest}
         return True
 
     world.delete_tag = delete_tag
@@ -786,8 +792,8 @@ def test_a_version_that_copa_makes_of_the_temporary_tag_is_put_right(world):
     copa = world.copa
 
     def annotated(image, report, tag):
-        made = copa(image, report, tag)
-        document = json.loads(world.manifests[made]) | {"annotations": {version: f"1.0.3-{tag}", "kept": "x"}}
+        digest = copa(image, report, tag)
+        document = json.loads(world.manifests[digest]) | {"annotations": {version: f"1.0.3-{tag}", "kept": "x"}}
         world.built[-1] = world.push_manifest(
             Reference.parse(f"{NAME}:{tag}"), json.dumps(document).encode(), OCI_MANIFEST
         ).digest
@@ -795,9 +801,9 @@ def test_a_version_that_copa_makes_of_the_temporary_tag_is_put_right(world):
 
     world.copa = annotated
     result = world.patch()
-    made = world.tags_["1-1"]
-    assert result.reference == f"{NAME}@{made}" and made != world.built[0]
-    assert json.loads(world.manifests[made])["annotations"] == {version: "1.0.3-1-1", "kept": "x"}
+    corrected = world.tags_["1-1"]
+    assert result.reference == f"{NAME}@{corrected}" and corrected != world.built[0]
+    assert json.loads(world.manifests[corrected])["annotations"] == {version: "1.0.3-1-1", "kept": "x"}
     assert set(world.tags_) == {"1", "1-1"}
 
 
@@ -813,14 +819,14 @@ def test_a_base_with_another_configuration_is_no_base(world):
 
 def test_the_index_is_made_of_what_was_built(world):
     version = "org.opencontainers.image.version"
-    one = world.image("", [FIXABLE])
-    other = world.image("", [UNFIXED], layers=("sha256:base2",), platform="linux/amd64/v2")
-    listed = world.index("1", one, other, annotations={"title": "App", version: "1.0"})
+    first = world.image("", [FIXABLE])
+    second = world.image("", [UNFIXED], layers=("sha256:base2",), platform="linux/amd64/v2")
+    listed = world.index("1", first, second, annotations={"title": "App", version: "1.0"})
     copa = world.copa
 
     def moved(image, report, tag):
         digest = copa(image, report, tag)
-        world.index(tag, stranger(world, "1-0", layers=EVIL), other)
+        world.index(tag, stranger(world, "1-0", layers=EVIL), second)
         return digest
 
     world.copa = moved
@@ -828,7 +834,7 @@ def test_the_index_is_made_of_what_was_built(world):
     document = json.loads(world.manifests[world.tags_["1-1"]])
     assert result.reference == f"{NAME}@{world.tags_['1-1']}" and world.patch().skipped
     # The platform with nothing to patch stays; attestations are of the original, and left out.
-    assert [entry["digest"] for entry in document["manifests"]] == [world.built[0], other]
+    assert [entry["digest"] for entry in document["manifests"]] == [world.built[0], second]
     assert [entry["platform"].get("variant") for entry in document["manifests"]] == [None, "v2"]
     assert (document["annotations"]["title"], document["annotations"][version]) == ("App", "1.0-1-1")
     assert [image for image, *_ in world.pushed] == [f"{NAME}@{listed}"]
@@ -847,19 +853,19 @@ def test_the_index_is_made_of_what_was_built(world):
 )
 def test_an_index_that_says_something_else_of_its_images_is_no_earlier_patch(world, spoil):
     two(world)
-    made = world.patch().reference.partition("@")[2]
-    document = json.loads(world.manifests[made])
+    patched = world.patch().reference.partition("@")[2]
+    document = json.loads(world.manifests[patched])
     spoil(document["manifests"])
     world.push_manifest(Reference.parse(f"{NAME}:1-1"), json.dumps(document).encode(), OCI_INDEX)
-    assert world.tags_["1-1"] != made
+    assert world.tags_["1-1"] != patched
     result = world.patch()
     assert (result.skipped, result.tag) == (False, "1-2")
 
 
 def test_an_index_in_an_index_is_no_earlier_patch(world):
     two(world)
-    made = world.patch().reference.partition("@")[2]
-    document = json.loads(world.manifests[made])
+    patched = world.patch().reference.partition("@")[2]
+    document = json.loads(world.manifests[patched])
     document["manifests"][0]["digest"] = world.index("", document["manifests"][0]["digest"])
     world.push_manifest(Reference.parse(f"{NAME}:1-1"), json.dumps(document).encode(), OCI_INDEX)
     world.vouched = lambda reference: True
@@ -883,9 +889,9 @@ def test_an_index_of_originals_is_no_patch(world):
 
 def test_arm64_needs_no_variant(world):
     """Copa leaves out the variant that builders write and every arm64 image has."""
-    one = world.image("", [FIXABLE])
-    other = world.image("", [FIXABLE], layers=("sha256:base2",), platform="linux/arm64/v8")
-    world.index("1", one, other)
+    first = world.image("", [FIXABLE])
+    second = world.image("", [FIXABLE], layers=("sha256:base2",), platform="linux/arm64/v8")
+    world.index("1", first, second)
     world.qemu = ("linux/arm64/v8",)
     image = world.image
     world.image = lambda tag, findings=(), layers=(), platform="", *more: image(

@@ -73,7 +73,7 @@ def test_a_pause_is_by_the_clock_of_the_api_server():
     assert (pause.since, pause.until) == ("2026-11-29T12:00:00Z", "2026-11-29T12:30:00Z")
     assert [dry_run for _, dry_run in api.writes] == [True, False]
     assert api.live["spec"]["parameters"]["pause"]["reason"] == "registry down"
-    assert [(one.kind, one.name, one.action) for one in result.applied] == [
+    assert [(change.kind, change.name, change.action) for change in result.applied] == [
         ("RatifyVerification", "ratify-verification", "configured")
     ]
 
@@ -88,7 +88,7 @@ def test_an_end_takes_it_out_and_is_no_error_twice():
     assert (again.pauses, again.unchanged) == ((), True)
 
 
-def test_a_template_that_does_not_read_it_is_told_before_anything_is_written():
+def test_a_template_that_does_not_read_it_is_an_error_before_anything_is_written():
     api = Api(rego="package x external_data")
     with pytest.raises(OutsideError, match="knows no pause") as raised:
         run(api)

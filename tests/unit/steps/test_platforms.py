@@ -60,8 +60,10 @@ class World(Registry):
     def image(self, architecture: str, *, of: str = CONFIG_TYPE, **platform: Any) -> dict[str, Any]:
         """An image, as an index lists it."""
         config = self.put({"os": "linux", "architecture": architecture, **platform}) | {"mediaType": of}
-        about = {"os": "linux", "architecture": architecture, **platform}
-        return self.put({"mediaType": OCI_MANIFEST, "config": config, "layers": []}, OCI_MANIFEST) | {"platform": about}
+        listed = {"os": "linux", "architecture": architecture, **platform}
+        return self.put({"mediaType": OCI_MANIFEST, "config": config, "layers": []}, OCI_MANIFEST) | {
+            "platform": listed
+        }
 
     def index(self, *entries: dict[str, Any]) -> dict[str, Any]:
         return self.put({"mediaType": OCI_INDEX, "manifests": list(entries)}, OCI_INDEX)
@@ -88,10 +90,10 @@ class World(Registry):
         """As Trivy does: of what is not an index, the one image there is."""
         digest = request.image.rpartition("@")[2]
         self.scanned.append((digest, request.options.platform))
-        found = [CRITICAL] if digest in self.bad else []
+        findings = [CRITICAL] if digest in self.bad else []
         config = json.loads(self.content[json.loads(self.content[digest][0])["config"]["digest"]][0])
         listed = [{"Name": "openssl", "Version": "1"}]
-        result = {"Target": "x", "Class": "os-pkgs", "Type": "debian", "Packages": listed, "Vulnerabilities": found}
+        result = {"Target": "x", "Class": "os-pkgs", "Type": "debian", "Packages": listed, "Vulnerabilities": findings}
         document = {
             "SchemaVersion": 2,
             "CreatedAt": datetime.now(UTC).isoformat(),
@@ -117,10 +119,10 @@ def world() -> World:
 def ran(world, tmp_path, identity, monkeypatch) -> Callable[..., tuple[int, str, dict[str, Any]]]:
     def run(*argv: str) -> tuple[int, str, dict[str, Any]]:
         formats = () if argv[0] == "sign" else ("--format", "json,html,sarif")
-        code, said = ended((*argv, *formats), tmp_path, S3C_REUSE="false")
+        code, output = ended((*argv, *formats), tmp_path, S3C_REUSE="false")
         path = tmp_path / "s3c-out" / "result.json"
         images = json.loads(path.read_text())["images"] if path.is_file() else []
-        return code, said, images[0] if images else {}
+        return code, output, images[0] if images else {}
 
     install_programs(tmp_path)
     furnish(tmp_path, identity)
@@ -129,11 +131,11 @@ def ran(world, tmp_path, identity, monkeypatch) -> Callable[..., tuple[int, str,
     monkeypatch.setattr(logins, "create_registry", lambda *_a, **_n: world)
     monkeypatch.setattr(Trivy, "scan", world.scan)
     monkeypatch.setattr(Trivy, "database", lambda *_: DatabaseMetadata(updated_at=datetime.now(UTC)))
-    monkeypatch.setattr(tracing, "trace_image", untold)
+    monkeypatch.setattr(tracing, "trace_image", fail_to_trace)
     return run
 
 
-def untold(*_arguments: Any) -> None:
+def fail_to_trace(*_arguments: Any) -> None:
     raise OutsideError("There is nothing to tell.")
 
 
@@ -161,35 +163,35 @@ def test_a_gate_looks_at_every_image_that_a_runtime_could_take(ran, world, argv,
         "in an index of its own": world.index(bad),
     }[place]
     index = world.index(good, entry)
-    code, said, image = ran(argv[0], tagged(world, index), *argv[1:])
-    assert code == Exit.REFUSED, said
+    code, output, image = ran(argv[0], tagged(world, index), *argv[1:])
+    assert code == Exit.REFUSED, output
     assert image["reference"] == f"{NAME}@{index['digest']}"
     assert image["findings"]["critical"] == 1
     assert {digest for digest, _ in world.scanned} == {good["digest"], bad["digest"]}
-    assert [one["platform"] for one in image["scan"]["platforms"]] == ["linux/amd64", "linux/arm64"]
+    assert [platform["platform"] for platform in image["scan"]["platforms"]] == ["linux/amd64", "linux/arm64"]
 
 
 def test_what_is_written_of_an_index(ran, world, tmp_path) -> None:
     index = world.index(world.image("amd64"), world.image("arm64"))
-    code, said, image = ran("scan", tagged(world, index), "--fail-on", "LOW")
-    assert code == Exit.DONE, said
+    code, output, image = ran("scan", tagged(world, index), "--fail-on", "LOW")
+    assert code == Exit.DONE, output
     assert set(image["files"]) == {"html"}
     assert "linux/amd64, linux/arm64" in Path(image["files"]["html"]).read_text()
-    sarifs = [json.loads(Path(one["files"]["sarif"]).read_text()) for one in image["scan"]["platforms"]]
+    sarifs = [json.loads(Path(platform["files"]["sarif"]).read_text()) for platform in image["scan"]["platforms"]]
     categories = {run["automationDetails"]["id"] for sarif in sarifs for run in sarif["runs"]}
     assert len(categories) == 2
-    assert all(Path(one["files"]["json"]).is_file() for one in image["scan"]["platforms"])
+    assert all(Path(platform["files"]["json"]).is_file() for platform in image["scan"]["platforms"])
     assert not (tmp_path / "s3c-out" / "app" / "trivy.json").exists()
 
 
 def test_without_a_gate_one_platform_is_looked_at_and_handed_on(ran, world) -> None:
     amd64, arm64 = world.image("amd64"), world.image("arm64")
-    code, said, image = ran("scan", tagged(world, world.index(amd64, arm64)))
-    assert code == Exit.DONE, said
+    code, output, image = ran("scan", tagged(world, world.index(amd64, arm64)))
+    assert code == Exit.DONE, output
     assert image["reference"] == f"{NAME}@{amd64['digest']}"
     assert world.scanned == [(amd64["digest"], "linux/amd64")]
-    assert "linux/amd64 alone is looked at, and handed on by its own digest" in said
-    assert any("alone is looked at" in one for one in image["scan"]["warnings"])
+    assert "linux/amd64 alone is looked at, and handed on by its own digest" in output
+    assert any("alone is looked at" in warning for warning in image["scan"]["warnings"])
 
 
 @pytest.mark.parametrize("argv", [("scan", "--fail-on", "LOW"), ("chain", "--patch=false", "--sign=false")])
@@ -197,10 +199,10 @@ def test_a_platform_that_is_asked_for_is_what_is_handed_on(ran, world, argv) -> 
     amd64, arm64 = world.image("amd64"), world.image("arm64")
     world.bad.add(amd64["digest"])
     image = tagged(world, world.index(amd64, arm64))
-    code, said, found = ran(argv[0], image, *argv[1:], "--platform", "linux/arm64")
-    assert code == Exit.DONE, said
-    assert found["reference"] == f"{NAME}@{arm64['digest']}"
-    assert "linux/arm64 alone is looked at" in said
+    code, output, result = ran(argv[0], image, *argv[1:], "--platform", "linux/arm64")
+    assert code == Exit.DONE, output
+    assert result["reference"] == f"{NAME}@{arm64['digest']}"
+    assert "linux/arm64 alone is looked at" in output
 
 
 @pytest.mark.parametrize("gate", [(), ("--fail-on", "LOW")])
@@ -209,8 +211,8 @@ def test_an_index_of_one_image_is_scanned_as_that_image(ran, world, gate, varian
     arm64 = world.image("arm64", **variant)
     attestation = world.image("unknown") | ATTESTATION
     index = world.index(arm64, attestation)
-    code, said, image = ran("scan", tagged(world, index), *gate)
-    assert code == Exit.DONE, said
+    code, output, image = ran("scan", tagged(world, index), *gate)
+    assert code == Exit.DONE, output
     assert image["reference"] == f"{NAME}@{index['digest']}"
     assert [digest for digest, _ in world.scanned] == [arm64["digest"]]
 
@@ -220,8 +222,8 @@ def test_an_index_without_an_image_is_refused(ran, world, entries) -> None:
     artifact = world.image("amd64", of="application/vnd.oci.empty.v1+json")
     del artifact["platform"]
     listed = {"none": (), "an attestation": (world.image("unknown") | ATTESTATION,), "an artifact": (artifact,)}
-    code, said, _ = ran("scan", tagged(world, world.index(*listed[entries])), "--fail-on", "LOW")
-    assert (code, world.scanned) == (Exit.WRONG_INPUT, []), said
+    code, output, _ = ran("scan", tagged(world, world.index(*listed[entries])), "--fail-on", "LOW")
+    assert (code, world.scanned) == (Exit.WRONG_INPUT, []), output
 
 
 def test_indexes_in_indexes_come_to_an_end(world) -> None:
@@ -234,7 +236,7 @@ def test_indexes_in_indexes_come_to_an_end(world) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found"),
+    ("wanted", "listed"),
     [
         ("linux/arm64/v8", "linux/arm64"),
         ("linux/arm64", "linux/arm64/v8"),
@@ -242,13 +244,13 @@ def test_indexes_in_indexes_come_to_an_end(world) -> None:
         ("linux/arm/v7", "linux/arm/v7"),
     ],
 )
-def test_a_platform_by_any_of_its_names(wanted, found) -> None:
+def test_a_platform_by_any_of_its_names(wanted, listed) -> None:
     entries = tuple(
         Descriptor(digest=f"sha256:{number:064x}", media_type=DOCKER_MANIFEST, size=1, platform=platform)
-        for number, platform in enumerate(("linux/amd64", found))
+        for number, platform in enumerate(("linux/amd64", listed))
     )
     index = Descriptor(digest="sha256:" + "f" * 64, media_type=OCI_INDEX, size=1, manifests=entries)
-    assert choose(index, wanted, "app").platform == found
+    assert choose(index, wanted, "app").platform == listed
 
 
 @pytest.mark.parametrize("nested", [True, False])
@@ -261,9 +263,9 @@ def test_a_folder_of_several_platforms_passes_no_gate(ran, world, tmp_path, nest
         (blobs / digest.partition(":")[2]).write_bytes(body)
     (tmp_path / "layout" / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": entries}))
     assert layout_platforms(str(tmp_path / "layout")) == ("linux/amd64", "linux/arm64")
-    code, said, _ = ran("scan", "--input", "layout", "--fail-on", "LOW")
-    assert (code, world.scanned) == (Exit.WRONG_INPUT, []), said
-    assert "holds images for linux/amd64, linux/arm64" in said
+    code, output, _ = ran("scan", "--input", "layout", "--fail-on", "LOW")
+    assert (code, world.scanned) == (Exit.WRONG_INPUT, []), output
+    assert "holds images for linux/amd64, linux/arm64" in output
 
 
 @pytest.fixture
@@ -286,43 +288,43 @@ def both(ran: Callable[..., Any], world: World, folder: Path) -> tuple[str, list
     world.bad.add(arm64["digest"])
     index = f"{NAME}@{world.index(amd64, arm64)['digest']}"
     reports = []
-    for number, one in enumerate((amd64, arm64)):
-        ran("scan", f"{NAME}@{one['digest']}")
+    for number, entry in enumerate((amd64, arm64)):
+        ran("scan", f"{NAME}@{entry['digest']}")
         reports.append(str(folder / f"{number}.json"))
         (folder / "s3c-out" / "app" / "trivy.json").rename(reports[-1])
     return index, reports
 
 
-def test_what_is_signed_without_reports_is_told_to_be_not_judged(ran, world, signed) -> None:
+def test_what_is_signed_without_reports_is_noted_as_not_judged(ran, world, signed) -> None:
     image = f"{NAME}@{world.image('amd64')['digest']}"
-    code, said, _ = ran("sign", image, *KEY)
-    assert (code, signed) == (Exit.DONE, [image]), said
-    assert "not judged" in said
+    code, output, _ = ran("sign", image, *KEY)
+    assert (code, signed) == (Exit.DONE, [image]), output
+    assert "not judged" in output
 
 
 @pytest.mark.parametrize("gate", [("--fail-on", "CRITICAL"), ("--policy", "policy.yaml")])
 def test_a_gate_signs_nothing_without_the_report_of_every_platform(ran, world, signed, tmp_path, gate) -> None:
     index, (amd64, _) = both(ran, world, tmp_path)
-    code, said, _ = ran("sign", index, *gate, *KEY)
-    assert (code, "there is no report to judge the image by" in said) == (Exit.WRONG_INPUT, True), said
-    code, said, _ = ran("sign", index, *gate, "--report", amd64, *KEY)
-    assert (code, "none of the reports is of" in said) == (Exit.WRONG_INPUT, True), said
+    code, output, _ = ran("sign", index, *gate, *KEY)
+    assert (code, "there is no report to judge the image by" in output) == (Exit.WRONG_INPUT, True), output
+    code, output, _ = ran("sign", index, *gate, "--report", amd64, *KEY)
+    assert (code, "none of the reports is of" in output) == (Exit.WRONG_INPUT, True), output
     assert signed == []
 
 
 def test_a_gate_signs_what_all_platforms_pass(ran, world, signed, tmp_path) -> None:
     index, reports = both(ran, world, tmp_path)
     given = ("--report", reports[0], "--report", reports[1], *KEY)
-    code, said, _ = ran("sign", index, "--fail-on", "CRITICAL", *given)
-    assert (code, signed) == (Exit.REFUSED, []), said
-    assert "Nothing was signed" in said
-    code, said, _ = ran("sign", index, "--fail-on", "CRITICAL", "--fixable-only", *given)
-    assert (code, signed) == (Exit.REFUSED, []), said
+    code, output, _ = ran("sign", index, "--fail-on", "CRITICAL", *given)
+    assert (code, signed) == (Exit.REFUSED, []), output
+    assert "Nothing was signed" in output
+    code, output, _ = ran("sign", index, "--fail-on", "CRITICAL", "--fixable-only", *given)
+    assert (code, signed) == (Exit.REFUSED, []), output
     world.bad.clear()
     index, reports = both_good(ran, world, tmp_path)
-    code, said, _ = ran("sign", index, "--fail-on", "LOW", "--report", reports[0], "--report", reports[1], *KEY)
-    assert (code, signed) == (Exit.DONE, [index]), said
-    assert "not judged" not in said
+    code, output, _ = ran("sign", index, "--fail-on", "LOW", "--report", reports[0], "--report", reports[1], *KEY)
+    assert (code, signed) == (Exit.DONE, [index]), output
+    assert "not judged" not in output
 
 
 def both_good(ran: Callable[..., Any], world: World, folder: Path) -> tuple[str, list[str]]:
@@ -345,7 +347,7 @@ def test_the_same_finding_of_two_platforms_is_one() -> None:
 def test_what_differs_between_platforms_stays_as_each_has_it() -> None:
     lower = replace(ARM, severity=Severity.LOW, fixed="")
     for both in ([[AMD], [lower]], [[lower], [AMD]]):
-        assert [(one.severity, one.fixed) for one in union_findings(both)] == [
+        assert [(finding.severity, finding.fixed) for finding in union_findings(both)] == [
             (Severity.CRITICAL, AMD.fixed),
             (Severity.LOW, ""),
         ]
@@ -359,23 +361,23 @@ def test_what_one_platform_has_twice_is_there_twice() -> None:
 
 def test_the_whole_is_what_its_platforms_are() -> None:
     aside = replace(AMD, id="CVE-2026-9", suppressed="by us")
-    one = outcomes.report(AMD, created="2026-11-23T06:00:00Z", platform="linux/amd64")
-    other = outcomes.report(
+    amd64 = outcomes.report(AMD, created="2026-11-23T06:00:00Z", platform="linux/amd64")
+    arm64 = outcomes.report(
         replace(ARM, severity=Severity.LOW, fixed=""),
         created="2026-11-22T06:00:00Z",
         platform="linux/arm64",
         suppressed=(aside,),
     )
     scans = [
-        outcomes.scan(one, refused=(AMD,)),
-        outcomes.scan(other, blind="Nothing was checked.", missing=("os",), outdated="Old."),
+        outcomes.scan(amd64, refused=(AMD,)),
+        outcomes.scan(arm64, blind="Nothing was checked.", missing=("os",), outdated="Old."),
     ]
     whole = merge_scans("app", Reference.parse(f"{NAME}@{outcomes.AFTER}"), scans)
     assert len(whole.report.findings) == len(whole.shown.findings) == 2
     assert (whole.report.counts[Severity.CRITICAL], whole.report.counts[Severity.LOW]) == (1, 1)
     assert len(whole.report.fixable) == 1
     assert whole.shown.suppressed == (aside,)
-    assert whole.report.created == other.created
+    assert whole.report.created == arm64.created
     assert whole.refused == (AMD,)
     assert whole.blind == "linux/arm64: Nothing was checked."
     assert (whole.missing, whole.outdated) == (("os",), "linux/arm64: Old.")

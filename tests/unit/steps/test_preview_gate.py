@@ -31,20 +31,20 @@ def test_names_of_one_digest_are_one_image():
     used = {"reg.example/app:1": (use(), use("pay")), APP: (use(),), "reg.example/app:2": (use(running=False),)}
     images, exempt = preview(used, (), answers.__getitem__)
     assert exempt == ()
-    assert [(one.image, one.verdict, one.names) for one in images] == [
+    assert [(image.image, image.verdict, image.names) for image in images] == [
         (OTHER, "refused", ("reg.example/app:2",)),
         (APP, "admitted", ("reg.example/app:1", APP)),
     ]
     assert images[1].places == ("pay/app (container)", "shop/app (container)")
-    assert [one.running for one in images] == [False, True]
+    assert [image.running for image in images] == [False, True]
 
 
 def test_an_image_of_exempt_namespaces_alone_comes_apart():
     refused = Verdict(image=APP, verdict="refused", reason="x")
     images, exempt = preview({APP: (use("kube-system"),)}, {"kube-system"}, lambda _: refused)
-    assert (images, [one.verdict for one in exempt]) == ((), ["refused"])
+    assert (images, [image.verdict for image in exempt]) == ((), ["refused"])
     images, exempt = preview({APP: (use("kube-system"), use())}, {"kube-system"}, lambda _: refused)
-    assert ([one.places for one in images], exempt) == ([("shop/app (container)",)], ())
+    assert ([image.places for image in images], exempt) == ([("shop/app (container)",)], ())
 
 
 class Gate(Cluster):
@@ -57,7 +57,7 @@ class Gate(Cluster):
     def create(self, resource: Resource, document: dict[str, Any], namespace: str = "", *, dry_run: bool) -> Any:
         assert (resource, namespace, dry_run) == (proof.PODS, "shop", True)
         assert document["metadata"]["labels"][stages.PREVIEW_LABEL] == "true"
-        image, *beside = (one["image"] for one in document["spec"]["containers"])
+        image, *beside = (container["image"] for container in document["spec"]["containers"])
         answer = self.answers[image]
         if isinstance(answer, Exception):
             raise answer
@@ -117,10 +117,10 @@ UNREACHABLE = 'failed calling webhook "validation.gatekeeper.sh": failed to call
 )
 def test_the_installed_gate_is_asked_and_what_is_no_verdict_is_unknown(answer, verdict, image, reason):
     gate = InstalledGate(cluster=Gate({"reg.example/app:1": answer}), namespace="shop", constraints=NAMES)
-    found = gate.ask("reg.example/app:1")
-    assert (found.verdict, found.image) == (verdict, image)
-    assert reason in found.reason
-    assert bool(found.reason) == (verdict != "admitted")
+    judged = gate.ask("reg.example/app:1")
+    assert (judged.verdict, judged.image) == (verdict, image)
+    assert reason in judged.reason
+    assert bool(judged.reason) == (verdict != "admitted")
 
 
 def test_a_gate_that_was_not_asked_admits_nothing():

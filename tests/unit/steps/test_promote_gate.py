@@ -102,7 +102,7 @@ class Api(Cluster):
 
     def __init__(self, mode: str, *, policy: str = "Ignore", knows: bool = True) -> None:
         super().__init__(None, address="https://cluster.test")  # type: ignore[arg-type]  # nothing is asked through it
-        self.objects = {str(one["metadata"]["name"]): one for one in live(mode)}
+        self.objects = {str(constraint["metadata"]["name"]): constraint for constraint in live(mode)}
         self.webhook = copy.deepcopy(FACTS["webhooks"][0])
         self.webhook["metadata"]["resourceVersion"] = "7"
         for hook in self.webhook["webhooks"]:
@@ -139,9 +139,11 @@ class Api(Cluster):
         return served.get(resource.plural, [])
 
     def get(self, resource: Resource, name: str, namespace: str = "") -> dict[str, Any] | None:
-        found = self.objects.get(name)
-        pods = [{"operations": ["webhook"], "observedGeneration": (found or {}).get("metadata", {}).get("generation")}]
-        return {**found, "status": {"byPod": pods}} if found else None
+        constraint = self.objects.get(name)
+        pods = [
+            {"operations": ["webhook"], "observedGeneration": (constraint or {}).get("metadata", {}).get("generation")}
+        ]
+        return {**constraint, "status": {"byPod": pods}} if constraint else None
 
     def apply(
         self, resource: Resource, document: dict[str, Any], namespace: str = "", *, dry_run: bool, force: bool
@@ -245,7 +247,7 @@ def test_an_error_half_way_is_the_results(monkeypatch):
     monkeypatch.setattr(api, "create", lambda *_, **__: None)
     result = promoted(api)
     assert isinstance(result.failure, Refused)
-    assert [one.name for one in result.applied] == [stages.PREVIEW, stages.BASE]
+    assert [change.name for change in result.applied] == [stages.PREVIEW, stages.BASE]
 
 
 @pytest.mark.parametrize("text", [None, "", "x", "{}", "[1]", json.dumps("a")])

@@ -33,9 +33,9 @@ def store(tmp_path):
 
 
 def test_the_same_facts_give_the_report(store):
-    found = store.find(FACTS, digest=DIGEST, now=NOW)
-    assert found.path.read_bytes() == REPORT.read_bytes()
-    assert len(found.report.findings) > 0
+    kept = store.find(FACTS, digest=DIGEST, now=NOW)
+    assert kept.path.read_bytes() == REPORT.read_bytes()
+    assert len(kept.report.findings) > 0
 
 
 def test_other_facts_do_not(store):
@@ -51,18 +51,18 @@ def test_a_report_that_another_machine_kept_is_not_reused(store, tmp_path):
 @pytest.mark.parametrize("forged", ["hash beside it", "signature of other facts"])
 def test_a_planted_report_is_not_reused(store, tmp_path, forged):
     (folder,) = (tmp_path / "scans").iterdir()
-    about = json.loads((folder / "about.json").read_text())
+    record = json.loads((folder / "about.json").read_text())
     if forged == "hash beside it":
         report = (folder / "trivy.json").read_text().replace("CVE-", "CVX-")
         (folder / "trivy.json").write_text(report)
-        about["sha256"] = hashlib.sha256(report.encode()).hexdigest()
-        (folder / "about.json").write_text(json.dumps(about))
+        record["sha256"] = hashlib.sha256(report.encode()).hexdigest()
+        (folder / "about.json").write_text(json.dumps(record))
         assert store.find(FACTS, digest=DIGEST, now=NOW) is None
     else:
         others = {**FACTS, "trivy": "0.75.0"}
         store.keep(others, REPORT)
-        place = next(one for one in (tmp_path / "scans").iterdir() if one != folder)
-        (place / "about.json").write_text(json.dumps({**about, "facts": others}))
+        place = next(entry for entry in (tmp_path / "scans").iterdir() if entry != folder)
+        (place / "about.json").write_text(json.dumps({**record, "facts": others}))
         assert store.find(others, digest=DIGEST, now=NOW) is None
         assert store.find(FACTS, digest=DIGEST, now=NOW) is not None
 
@@ -88,8 +88,8 @@ def test_a_report_of_another_image_or_from_the_future_is_not_reused(store):
 
 
 def test_one_that_is_too_old_is_not_reused(store):
-    made = datetime.fromisoformat(store.find(FACTS, digest=DIGEST, now=NOW).report.created)
-    later = {"digest": DIGEST, "now": made + timedelta(hours=3)}
+    created = datetime.fromisoformat(store.find(FACTS, digest=DIGEST, now=NOW).report.created)
+    later = {"digest": DIGEST, "now": created + timedelta(hours=3)}
     assert store.find(FACTS, **later, within=timedelta(hours=3)) is not None
     assert store.find(FACTS, **later, within=timedelta(hours=2, minutes=59)) is None
 
@@ -110,9 +110,9 @@ def settings(tmp_path, **options):
 @pytest.fixture
 def trivy(tmp_path):
     program = Program(name="trivy", path=Path("/bin/trivy"), version="0.74.0", origin="given")
-    made = Trivy(program, Runner({}), cache=tmp_path / "cache")
-    database(made, NOW)
-    return made
+    scanner = Trivy(program, Runner({}), cache=tmp_path / "cache")
+    database(scanner, NOW)
+    return scanner
 
 
 def written(folder, name, text):
@@ -174,9 +174,9 @@ def test_variables_count_and_are_not_written_down(tmp_path, trivy):
         Runner({"TRIVY_PASSWORD": "hunter2"}),
         cache=trivy.cache,
     )
-    told = reuse_facts(REFERENCE, settings(tmp_path), other)
-    assert told != reuse_facts(REFERENCE, settings(tmp_path), trivy)
-    assert "hunter2" not in json.dumps(told)
+    facts = reuse_facts(REFERENCE, settings(tmp_path), other)
+    assert facts != reuse_facts(REFERENCE, settings(tmp_path), trivy)
+    assert "hunter2" not in json.dumps(facts)
 
 
 def test_nothing_is_reused_that_cannot_be_known(tmp_path, trivy):
@@ -212,19 +212,19 @@ def other(value, folder):
 
 
 @pytest.mark.parametrize("name", ScanOptions.__struct_fields__)
-def test_every_field_of_what_trivy_is_told_counts(tmp_path, trivy, name):
+def test_every_field_of_trivys_options_counts(tmp_path, trivy, name):
     plain = settings(tmp_path)
-    told = replace(plain.options, **{name: other(getattr(plain.options, name), tmp_path)})
-    assert reuse_facts(REFERENCE, replace(plain, options=told), trivy) != reuse_facts(REFERENCE, plain, trivy)
+    changed = replace(plain.options, **{name: other(getattr(plain.options, name), tmp_path)})
+    assert reuse_facts(REFERENCE, replace(plain, options=changed), trivy) != reuse_facts(REFERENCE, plain, trivy)
 
 
 def test_a_field_that_is_added_counts(tmp_path, trivy):
     class Wider(ScanOptions, frozen=True, kw_only=True):
         added: str = ""
 
-    told = [replace(settings(tmp_path), options=Wider(scanners=("vuln",), added=added)) for added in ("", "x")]
-    assert reuse_facts(REFERENCE, told[0], trivy) != reuse_facts(REFERENCE, told[1], trivy)
-    json.dumps(reuse_facts(REFERENCE, told[1], trivy))
+    widened = [replace(settings(tmp_path), options=Wider(scanners=("vuln",), added=added)) for added in ("", "x")]
+    assert reuse_facts(REFERENCE, widened[0], trivy) != reuse_facts(REFERENCE, widened[1], trivy)
+    json.dumps(reuse_facts(REFERENCE, widened[1], trivy))
 
 
 GIVEN = {
@@ -240,27 +240,27 @@ GIVEN = {
 }
 
 
-@pytest.mark.parametrize("one", TrivyOptions.inputs(), ids=lambda one: one.name)
-def test_every_option_counts_and_of_a_file_its_content(tmp_path, one):
+@pytest.mark.parametrize("declared", TrivyOptions.inputs(), ids=lambda declared: declared.name)
+def test_every_option_counts_and_of_a_file_its_content(tmp_path, declared):
     def asked_for(**flags):
         return asked(read(TrivyOptions, flags, {}, lambda _notice: None), TrivyOptions)
 
     file = written(tmp_path, "file", "one")
-    given = {one.name: GIVEN.get(one.name, "text").replace("FILE", str(file))}
+    given = {declared.name: GIVEN.get(declared.name, "text").replace("FILE", str(file))}
     first = asked_for(**given)
     assert first != asked_for()
-    assert one.is_path == (GIVEN.get(one.name) == "FILE")
-    if one.is_path:
+    assert declared.is_path == (GIVEN.get(declared.name) == "FILE")
+    if declared.is_path:
         file.write_text("two")
         assert asked_for(**given) != first
         # The target branch's copy of the same file has another path.
         again = written(tmp_path, "again", "one")
-        assert asked_for(**{one.name: str(again)}) == first
+        assert asked_for(**{declared.name: str(again)}) == first
 
 
 def test_an_option_that_is_added_changes_what_was_asked():
     class Wider(TrivyOptions):
         added = Input(name="added", help="", parse=text, absent="")
 
-    told = [asked(read(Wider, {"added": added}, {}, lambda _notice: None), Wider) for added in ("", "x")]
-    assert told[0] != told[1]
+    recorded = [asked(read(Wider, {"added": added}, {}, lambda _notice: None), Wider) for added in ("", "x")]
+    assert recorded[0] != recorded[1]

@@ -113,7 +113,7 @@ def test_ports_of_the_moment_and_unseen_ones_are_no_difference() -> None:
     assert compare(UP, replace(UP, ports=None)).verdict is SmokeVerdict.WORKS
 
 
-def test_versions_are_told_and_are_no_difference() -> None:
+def test_versions_are_shown_and_are_no_difference() -> None:
     original, patched = replace(UP, output="nginx/1.25.3 started"), replace(UP, output="nginx/1.25.5 started")
     result = compare(original, patched)
     assert (result.verdict, result.versions) == (SmokeVerdict.WORKS, ("nginx 1.25.3 → 1.25.5",))

@@ -33,8 +33,10 @@ def test_a_signer_below_an_authority_is_pinned(tmp_path: Path) -> None:
     authority = make_authority("root")
     signer = make("signing", issuer=authority)
     (tmp_path / "chain.pem").write_bytes(signer.chain_pem())
-    told = export(tmp_path, certificate=str(tmp_path / "chain.pem"), trust_name="voting", registry_scope="a.example/x")
-    assert set(told.files) == {"trust-store", "trust-policy", "ratify"}
+    exported = export(
+        tmp_path, certificate=str(tmp_path / "chain.pem"), trust_name="voting", registry_scope="a.example/x"
+    )
+    assert set(exported.files) == {"trust-store", "trust-policy", "ratify"}
     anchor = (tmp_path / "truststore" / "x509" / "ca" / "voting" / "certificates.pem").read_bytes()
     assert anchor == pem(authority.certificate)
     (statement,) = json.loads((tmp_path / "trustpolicy.json").read_text())["trustPolicies"]
@@ -49,7 +51,11 @@ def test_a_signer_below_an_authority_is_pinned(tmp_path: Path) -> None:
     assert "value: |\n" in text
     provider, verifier, policy = yaml.safe_load_all(text)
     assert provider["spec"]["parameters"]["value"] == anchor.decode()
-    assert [one["kind"] for one in (provider, verifier, policy)] == ["KeyManagementProvider", "Verifier", "Policy"]
+    assert [document["kind"] for document in (provider, verifier, policy)] == [
+        "KeyManagementProvider",
+        "Verifier",
+        "Policy",
+    ]
 
 
 def odd(*more: x509.NameAttribute[str], **parts: str) -> x509.Name:
@@ -60,7 +66,7 @@ ODD = {
     "emailAddress": odd(x509.NameAttribute(NameOID.EMAIL_ADDRESS, "sec@s3c.example")),
     "UID": odd(x509.NameAttribute(NameOID.USER_ID, "7")),
     "DC": odd(x509.NameAttribute(NameOID.DOMAIN_COMPONENT, "example")),
-    "OU twice": odd(*(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, one) for one in "ab")),
+    "OU twice": odd(*(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit) for unit in "ab")),
     "no ST": odd(ST=""),
 }
 
@@ -68,9 +74,9 @@ ODD = {
 @pytest.mark.parametrize("name", ODD.values(), ids=ODD)
 def test_everyone_is_trusted_only_where_that_is_the_signer_alone(name: x509.Name, tmp_path: Path) -> None:
     alone, issued = make("odd", subject_name=name), make("odd", subject_name=name, issuer=make_authority("root"))
-    for one in (alone, issued):
-        (tmp_path / "chain.pem").write_bytes(one.chain_pem())
-        if one is issued:
+    for identity in (alone, issued):
+        (tmp_path / "chain.pem").write_bytes(identity.chain_pem())
+        if identity is issued:
             break
         export(tmp_path, certificate=str(tmp_path / "chain.pem"), registry_scope="a.example/x")
         (statement,) = json.loads((tmp_path / "trustpolicy.json").read_text())["trustPolicies"]

@@ -1,4 +1,4 @@
-"""Removing the gate: in which order, what stays, and what is told when it fails half-way."""
+"""Removing the gate: in which order, what stays, and the message when it fails half-way."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ class Api(Cluster):
         return self.kinds[resource.plural]
 
     def delete(self, resource: Resource, name: str, namespace: str = "") -> None:
-        self.kinds[resource.plural] = [one for one in self.kinds[resource.plural] if one["metadata"]["name"] != name]
+        self.kinds[resource.plural] = [
+            document for document in self.kinds[resource.plural] if document["metadata"]["name"] != name
+        ]
         self.deleted.append(f"{resource.plural}/{name}")
 
 
@@ -62,8 +64,8 @@ class Releases(Helm):
         self.api, self.names = api, list(names)
 
     def release(self, name: str) -> HelmRelease | None:
-        there = HelmRelease(name=name, revision=1, status="deployed", fingerprint="", age=1.0)
-        return there if name in self.names else None
+        installed = HelmRelease(name=name, revision=1, status="deployed", fingerprint="", age=1.0)
+        return installed if name in self.names else None
 
     def uninstall(self, name: str) -> None:
         self.names.remove(name)
@@ -91,7 +93,7 @@ def test_the_webhooks_go_first_and_only_the_gates():
         "chart/ratify",
         "chart/gatekeeper",
     ]
-    assert {one.action for one in result.applied} == {"removed"}
+    assert {change.action for change in result.applied} == {"removed"}
     assert len(result.applied) == len(api.deleted)
     assert (result.failure, result.warnings, result.unchanged) == (None, (), False)
     again = run(api)
@@ -102,7 +104,7 @@ def test_gatekeeper_stays_with_the_other_policies_it_has():
     api = Api()
     api.kinds["constrainttemplates"].append(OTHER)
     result = run(api, "gatekeeper", "ratify")
-    assert not any("webhook" in one for one in api.deleted)
+    assert not any("webhook" in name for name in api.deleted)
     assert "constrainttemplates/labels" not in api.deleted
     assert ("chart/ratify" in api.deleted, "chart/gatekeeper" in api.deleted) == (True, False)
     (warning,) = result.warnings

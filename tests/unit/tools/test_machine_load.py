@@ -1,4 +1,4 @@
-"""What a machine did is told from what its kernel counted."""
+"""What a machine did, computed from its kernel's counters."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def test_its_own_kernel_counts_what_this_process_does() -> None:
     assert between(before, after).parts["this"] > 0
 
 
-def test_what_happened_between_two_samples_is_told_as_processors() -> None:
+def test_what_happened_between_two_samples_is_stated_as_processors() -> None:
     first = Sample(moment=10, busy=100, waiting=1, stolen=0, processes={"BuildKit": 50})
     second = Sample(moment=20, busy=118, waiting=2, stolen=1, processes={"BuildKit": 59})
-    found = between(first, second, {"s3c": 6.0})
-    assert (found.busy, found.waiting, found.stolen) == (1.8, 0.1, 0.1)
-    assert found.parts == {"BuildKit": 0.9, "s3c": 0.6}
+    load = between(first, second, {"s3c": 6.0})
+    assert (load.busy, load.waiting, load.stolen) == (1.8, 0.1, 0.1)
+    assert load.parts == {"BuildKit": 0.9, "s3c": 0.6}
 
 
 @pytest.mark.parametrize(

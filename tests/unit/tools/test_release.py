@@ -46,7 +46,7 @@ def test_a_tag_that_is_ready() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tag", "package", "said"),
+    ("tag", "package", "reason"),
     [
         ("v1.2.0", "1.2.1", "must agree"),
         ("1.2.0", "1.2.0", "must agree"),
@@ -54,9 +54,9 @@ def test_a_tag_that_is_ready() -> None:
         ("v3.0.0", "3.0.0", "no section"),
     ],
 )
-def test_a_tag_that_is_not(tag: str, package: str, said: str) -> None:
+def test_a_tag_that_is_not(tag: str, package: str, reason: str) -> None:
     (problem,) = problems(tag, package, CHANGELOG)
-    assert said in problem
+    assert reason in problem
 
 
 def test_a_tag_on_a_repository_of_another_name() -> None:

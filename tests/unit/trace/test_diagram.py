@@ -43,7 +43,7 @@ def rows(picture: Picture) -> list[str]:
 
 def station(picture: Picture, label: str) -> list[str]:
     (box,) = [box for box in picture.boxes if box.texts and box.texts[0].text == label]
-    return [one.text for one in box.texts[1:]]
+    return [line.text for line in box.texts[1:]]
 
 
 STORIES = pytest.mark.parametrize(
@@ -60,15 +60,15 @@ def test_nothing_leaves_the_picture_and_no_two_boxes_meet(story: Trace, draw: Ca
         assert 0 <= box.y <= box.y + box.height <= picture.height
     boxes = [box for box in picture.boxes if box.style != "panel"]
 
-    def apart(one: Box, other: Box) -> bool:
+    def apart(first: Box, second: Box) -> bool:
         return (
-            one.x + one.width <= other.x
-            or other.x + other.width <= one.x
-            or one.y + one.height <= other.y
-            or other.y + other.height <= one.y
+            first.x + first.width <= second.x
+            or second.x + second.width <= first.x
+            or first.y + first.height <= second.y
+            or second.y + second.height <= first.y
         )
 
-    assert all(apart(one, other) for place, one in enumerate(boxes) for other in boxes[:place])
+    assert all(apart(first, second) for place, first in enumerate(boxes) for second in boxes[:place])
 
 
 @STORIES
@@ -134,15 +134,15 @@ def test_every_kind_of_document_is_shown_however_many_there_are() -> None:
     )
     shown = rows(diagram.draw(with_documents(*notes, *one_of_each())))
     for title in ("report", "result", "SBOM (SPDX)", "SBOM (CycloneDX)", "VEX"):
-        assert any(one.partition(" · ")[0] == title for one in shown)
+        assert any(row.partition(" · ")[0] == title for row in shown)
     assert "and 28 more documents" in shown
 
 
 def test_a_document_that_counts_goes_before_a_newer_one_that_does_not() -> None:
     newer = one_of_each(50, signatures=(stories.STRANGER,))
     picture = diagram.draw(with_documents(*newer, *newer, *one_of_each()))
-    told = [box.texts[1].text for box in picture.boxes if box.style == "hanging" and len(box.texts) > 1]
-    assert {document.told for document in one_of_each()} <= set(told)
+    shown = [box.texts[1].text for box in picture.boxes if box.style == "hanging" and len(box.texts) > 1]
+    assert {document.told for document in one_of_each()} <= set(shown)
 
 
 @pytest.mark.parametrize("number", range(diagram.MAX_DOCUMENTS + 4))

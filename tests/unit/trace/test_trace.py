@@ -96,7 +96,7 @@ def test_the_text_begins_with_the_verdict_and_has_every_part() -> None:
     assert "Evidence, linux/arm64 sha256:888888888888…" in denied
 
 
-def test_what_will_be_refused_soon_is_said_with_the_moment():
+def test_what_will_be_refused_soon_is_named_with_the_moment():
     coming = tuple(f"2026-12-{day} 08:00 UTC: its base is <old>" for day in range(10, 18))
     story = replace(
         stories.patched(), judgement=TraceJudgement(verdict=AdmissionVerdict.ADMITTED, by="", coming=coming)
@@ -138,10 +138,10 @@ def test_a_report_that_lists_what_a_policy_refuses_alone_is_not_called_empty() -
 
 def check_text(text: str) -> None:
     lines = story_text.render(stories.hostile(text)).split("\n")
-    assert not [one for one in lines if unprintable(one) or "\r" in one]
-    cut = [one for one in lines if not one.startswith("  → ")]  # a command to copy is whole
+    assert not [line for line in lines if unprintable(line) or "\r" in line]
+    cut = [line for line in lines if not line.startswith("  → ")]  # a command to copy is whole
     assert len(cut) >= len(lines) - 1
-    assert not [one for one in cut if text_table.display_width(one) > text_table.WIDTH + 1]
+    assert not [line for line in cut if text_table.display_width(line) > text_table.WIDTH + 1]
     assert len(lines) < 120
     checked(stories.hostile(text))
 
@@ -160,7 +160,7 @@ def check_page(text: str) -> None:
     source = story_page.render(stories.hostile(text)).decode()
     page, harmless = Page(source), harmless_page()
     # A link appears only where the text is a URL, and the picture's lines break where the text does.
-    ours, theirs = ([tag for tag, _ in one.tags if tag not in {"a", "text"}] for one in (page, harmless))
+    ours, theirs = ([tag for tag, _ in parsed.tags if tag not in {"a", "text"}] for parsed in (page, harmless))
     assert ours == theirs
     for tag, attributes in page.tags:
         assert not [name for name in attributes if name.startswith("on") or name in {"src", "style", "srcdoc"}]
@@ -195,8 +195,8 @@ def test_the_policy_allows_the_pages_own_style_and_no_script() -> None:
 
 def test_the_page_tells_everything() -> None:
     page = Page(story_page.render(stories.patched()).decode())
-    for told in ("It would be admitted today", "22 fixed", "183 packages", "CN=stranger", "CVE-2026-0022", "1.4.0-1"):
-        assert told in page.text
+    for phrase in ("It would be admitted today", "22 fixed", "183 packages", "CN=stranger", "CVE-2026-0022", "1.4.0-1"):
+        assert phrase in page.text
     pictures = [attributes for tag, attributes in page.tags if tag == "svg"]  # for a wide and for a narrow screen
     assert [picture["role"] for picture in pictures] == ["img", "img"]
     assert len({picture["aria-labelledby"] for picture in pictures}) == 2
@@ -211,8 +211,8 @@ def test_our_own_report_and_its_difference() -> None:
     assert chained.patch is not None
     assert chained.patch.after is not None
     before, after = (
-        documents.read_sarif(sarif.render(one.report, rendering.Rendering()))
-        for one in (chained.patch.before, chained.patch.after)
+        documents.read_sarif(sarif.render(scan.report, rendering.Rendering()))
+        for scan in (chained.patch.before, chained.patch.after)
     )
     assert documents.count_by_severity(before.findings) == chained.patch.before.report.counts
     assert before.fixable == len(chained.patch.before.report.fixable)
@@ -221,7 +221,7 @@ def test_our_own_report_and_its_difference() -> None:
     assert before.findings[0].severity is Severity.HIGH
     change = documents.compare_attached(before, after, "both")
     assert len(change.fixed) == len(chained.patch.fixed)
-    assert [one.id for one in change.left] == ["CVE-2024-0009"]
+    assert [finding.id for finding in change.left] == ["CVE-2024-0009"]
 
 
 def test_what_a_report_states_of_attacks_is_marked_everywhere() -> None:
@@ -229,10 +229,10 @@ def test_what_a_report_states_of_attacks_is_marked_everywhere() -> None:
     first, *others = attached.findings
     assert (first.id, first.severity) == ("CVE-2024-0003", Severity.LOW), "the exploited come first"
     assert (first.exploited_since, first.exploited_due, first.ransomware) == ("2026-11-22", "2026-12-13", True)
-    assert [one.epss for one in others] == [0.00043, 0.4121]
+    assert [finding.epss for finding in others] == [0.00043, 0.4121]
     words = "exploited since 2026-11-22, due 2026-12-13, used for ransomware"
     assert story_text.describe_attacks(first) == words
-    assert [story_text.describe_attacks(one) for one in others] == ["", "EPSS 41.2%"]
+    assert [story_text.describe_attacks(finding) for finding in others] == ["", "EPSS 41.2%"]
     story = stories.patched()
     assert story.change is not None
     newest = replace(story.subject.reports[0], findings=attached.findings)
@@ -281,7 +281,7 @@ def test_a_report_by_another_tool() -> None:
         ],
     }
     report = documents.read_sarif(json.dumps(content).encode())
-    assert [(one.severity, one.title) for one in report.findings] == [
+    assert [(finding.severity, finding.title) for finding in report.findings] == [
         (Severity.CRITICAL, "openssl is old"),
         (Severity.UNKNOWN, ""),
     ]
@@ -296,7 +296,7 @@ def test_a_report_by_another_tool() -> None:
 @pytest.mark.parametrize(
     "read", [documents.read_sarif, documents.describe_spdx, documents.describe_cyclonedx, documents.describe_openvex]
 )
-def test_what_is_no_document_is_told_as_that(content: bytes, read: object) -> None:
+def test_what_is_no_document_is_refused_as_that(content: bytes, read: object) -> None:
     with pytest.raises(documents.UnusableDocument, match=r"^it "):
         read(content)  # type: ignore[operator]
     with pytest.raises(documents.UnusableDocument, match=r"^it "):
@@ -369,7 +369,7 @@ def test_what_is_no_jws_envelope(changes: dict[str, object], why: str) -> None:
 @pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(st.binary(max_size=300) | st.recursive(st.none() | st.binary() | st.integers(), st.lists).map(cbor2.dumps))
-def test_any_bytes_are_an_envelope_or_told_as_none(content: bytes) -> None:
+def test_any_bytes_are_an_envelope_or_refused_as_none(content: bytes) -> None:
     for media_type in (envelopes.COSE, envelopes.JWS, "text/plain"):
         with pytest.raises(envelopes.EnvelopeError):
             envelopes.read(content, media_type)

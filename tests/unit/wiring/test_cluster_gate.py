@@ -27,18 +27,18 @@ class Api(Cluster):
         if resource.plural not in self.kinds:
             raise ApiError(404, "NotFound", "no such kind", what="The cluster knows no such kind.")
         key = query.get("labelSelector", "")
-        found = self.kinds[resource.plural]
-        return [one for one in found if not key or key in one["metadata"].get("labels", {})]
+        objects = self.kinds[resource.plural]
+        return [document for document in objects if not key or key in document["metadata"].get("labels", {})]
 
     def get(self, resource: Resource, name: str, namespace: str = "") -> dict[str, Any] | None:
-        found = self.kinds.get(resource.plural, [])
-        return next((one for one in found if one["metadata"]["name"] == name), None)
+        objects = self.kinds.get(resource.plural, [])
+        return next((document for document in objects if document["metadata"]["name"] == name), None)
 
     def request(self, method: str, path: str, **_: Any) -> dict[str, Any]:
         if path not in self.resources:
             raise ApiError(404, "NotFound", "no such path", what="The cluster knows no such path.")
-        found: dict[str, Any] = self.resources[path]
-        return found
+        answer: dict[str, Any] = self.resources[path]
+        return answer
 
 
 def named(*names: str, **labels: str) -> list[dict[str, Any]]:
@@ -53,7 +53,7 @@ def named(*names: str, **labels: str) -> list[dict[str, Any]]:
         {"deployments": named("azure-policy-webhook")},
     ],
 )
-def test_azure_policys_own_gatekeeper_is_told_before_anything_is_done(kinds):
+def test_azure_policys_own_gatekeeper_is_an_error_before_anything_is_done(kinds):
     with pytest.raises(OutsideError, match="Azure Policy's own Gatekeeper") as raised:
         cluster_gate.reject_azure_policy(Api(**kinds))
     assert "az aks disable-addons --addons azure-policy" in raised.value.remedy

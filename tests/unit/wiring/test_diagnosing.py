@@ -31,16 +31,16 @@ def results(alone, monkeypatch):
     monkeypatch.setenv("HOME", str(alone))
 
     def run(*argv, **environment):
-        code, said = ended(("doctor", "--json", *argv), alone, **environment)
-        start, end = said.index("{"), said.rindex("}") + 1
-        return code, {one["name"]: one for one in json.loads(said[start:end])["checks"]}
+        code, output = ended(("doctor", "--json", *argv), alone, **environment)
+        start, end = output.index("{"), output.rindex("}") + 1
+        return code, {check["name"]: check for check in json.loads(output[start:end])["checks"]}
 
     return run
 
 
 def test_what_is_not_configured_is_no_failure(results):
-    _, found = results(KUBECONFIG="")
-    assert {name for name, one in found.items() if one["status"] == "not-configured"} >= {
+    _, checks = results(KUBECONFIG="")
+    assert {name for name, check in checks.items() if check["status"] == "not-configured"} >= {
         "trivy",
         "registry",
         "oidc",
@@ -51,53 +51,53 @@ def test_what_is_not_configured_is_no_failure(results):
     }
 
 
-def test_a_registry_that_does_not_answer_fails_and_the_others_are_told(results):
-    code, found = results(IMAGE)
+def test_a_registry_that_does_not_answer_fails_and_the_others_are_shown(results):
+    code, checks = results(IMAGE)
     assert code == 3
     for name in ("pull", "push"):
-        one = found[f"{name} registry.example/voting-app"]
-        assert one["status"] == "failed"
-        assert "registry.example" in one["text"]
-        assert one["remedy"]
-    assert found["disk"]["status"] in {"passed", "failed"}
+        check = checks[f"{name} registry.example/voting-app"]
+        assert check["status"] == "failed"
+        assert "registry.example" in check["text"]
+        assert check["remedy"]
+    assert checks["disk"]["status"] in {"passed", "failed"}
 
 
 def test_push_is_not_asked_where_it_is_not_wanted(results):
-    _, found = results(IMAGE, "--no-push")
-    assert "pull registry.example/voting-app" in found
-    assert not any(name.startswith("push ") for name in found)
+    _, checks = results(IMAGE, "--no-push")
+    assert "pull registry.example/voting-app" in checks
+    assert not any(name.startswith("push ") for name in checks)
 
 
 def test_a_token_is_tried_and_never_shown(results):
-    code, found = results(**GITHUB)
-    assert (code, found["github"]["status"]) == (3, "failed")
-    assert "abcdef" not in json.dumps(found)
+    code, checks = results(**GITHUB)
+    assert (code, checks["github"]["status"]) == (3, "failed")
+    assert "abcdef" not in json.dumps(checks)
 
 
-def test_a_job_without_the_permission_is_told_so(results):
-    _, found = results(ACTIONS_ID_TOKEN_REQUEST_URL="", CI="true")
-    assert found["oidc"]["status"] == "not-configured"
+def test_a_job_without_the_permission_is_not_configured(results):
+    _, checks = results(ACTIONS_ID_TOKEN_REQUEST_URL="", CI="true")
+    assert checks["oidc"]["status"] == "not-configured"
 
 
 def test_a_cluster_that_does_not_answer_fails(results):
-    code, found = results("--kubeconfig", "kubeconfig")
+    code, checks = results("--kubeconfig", "kubeconfig")
     assert code == 3
     for name in ("cluster", "gate"):
-        assert found[name]["status"] == "failed"
-        assert "abcdef" not in found[name]["text"]
+        assert checks[name]["status"] == "failed"
+        assert "abcdef" not in checks[name]["text"]
 
 
 def test_a_program_at_a_path_that_is_none_fails(results):
-    code, found = results("--trivy-path", "no-such-file")
+    code, checks = results("--trivy-path", "no-such-file")
     assert code == 3
-    assert "no-such-file is not a file that may be executed" in found["trivy"]["text"]
+    assert "no-such-file is not a file that may be executed" in checks["trivy"]["text"]
 
 
 @pytest.mark.parametrize("argv", [("--vault", "kv"), ("HTTP://x",), ("--registry-username", "u", IMAGE)])
 def test_a_wrong_input_is_one_before_anything_is_checked(alone, argv):
-    code, said = ended(("doctor", *argv), alone)
+    code, output = ended(("doctor", *argv), alone)
     assert code == 2
-    assert "✔" not in said
+    assert "✔" not in output
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_the_gates_stage_is_the_clusters(mode, status, text, monkeypatch):
     monkeypatch.setattr(inspection, "read_gate_objects", lambda _: known)
     monkeypatch.setattr(diagnosing, "connect_cluster", lambda *_: None)
     monkeypatch.setattr(diagnosing, "_has_cluster", lambda *_: True)
-    found = diagnosing._gate(None, SimpleNamespace(now=datetime.now(UTC)))  # type: ignore[arg-type]  # neither is read
-    assert found.status == status
-    assert text in found.text
-    assert bool(found.remedy) == (status == "failed")
+    result = diagnosing._gate(None, SimpleNamespace(now=datetime.now(UTC)))  # type: ignore[arg-type]  # neither is read
+    assert result.status == status
+    assert text in result.text
+    assert bool(result.remedy) == (status == "failed")

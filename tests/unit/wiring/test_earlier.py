@@ -30,8 +30,8 @@ def values(**given):
 def leave(folder: Path, *images: ImageOutcome, command: str = "patch") -> Path:
     """A result in a folder; the files that it names lie in it as the step wrote them, below `out`."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = document.build_document(Outcome(command=command, images=images), datetime.now(UTC), Secrets())
-    (folder / "result.json").write_text(document.render_document(made))
+    result = document.build_document(Outcome(command=command, images=images), datetime.now(UTC), Secrets())
+    (folder / "result.json").write_text(document.render_document(result))
     return folder
 
 
@@ -46,10 +46,10 @@ def test_the_rescan_and_what_the_patch_fixed_are_taken(tmp_path):
     after = write(folder / "after" / "trivy.json")
     write(folder / "trivy.json")
     vex = write(folder / "openvex.json")
-    found = earlier(values(results=folder), {IMAGE: PATCHED})
-    assert (found.field, found.reports, found.openvex) == ("results", (after,), {IMAGE: vex})
-    assert found.patches[IMAGE].original == ORIGINAL
-    assert len(found.patches[IMAGE].fixed) == 2
+    taken = earlier(values(results=folder), {IMAGE: PATCHED})
+    assert (taken.field, taken.reports, taken.openvex) == ("results", (after,), {IMAGE: vex})
+    assert taken.patches[IMAGE].original == ORIGINAL
+    assert len(taken.patches[IMAGE].fixed) == 2
     other = write(tmp_path / "other.json")
     assert earlier(values(results=folder, openvex=other), {IMAGE: PATCHED}).openvex == {IMAGE: other}
 
@@ -59,9 +59,9 @@ def test_files_are_found_where_they_were_written(tmp_path, monkeypatch):
     folder = leave(tmp_path / "elsewhere", samples.chained())
     write(Path("out/after/trivy.json"))
     write(Path("out/openvex.json"))
-    found = earlier(values(results=folder / "result.json"), {IMAGE: PATCHED})
-    assert found.reports == (Path("out/after/trivy.json"),)
-    assert found.openvex == {IMAGE: Path("out/openvex.json")}
+    taken = earlier(values(results=folder / "result.json"), {IMAGE: PATCHED})
+    assert taken.reports == (Path("out/after/trivy.json"),)
+    assert taken.openvex == {IMAGE: Path("out/openvex.json")}
 
 
 def test_of_several_results_the_last_scan_of_the_digest_counts(tmp_path):
@@ -73,16 +73,16 @@ def test_of_several_results_the_last_scan_of_the_digest_counts(tmp_path):
     again = ImageOutcome(image=PATCHED, reference=PATCHED, scan=replace(scan, reference=PATCHED))
     second = leave(tmp_path / "2-gate", again, original, command="scan")
     report = write(second / "again" / "trivy.json")
-    found = earlier(values(results=tmp_path), {IMAGE: PATCHED})
-    assert found.reports == (report,)
-    assert found.patches[IMAGE].patched is True
+    taken = earlier(values(results=tmp_path), {IMAGE: PATCHED})
+    assert taken.reports == (report,)
+    assert taken.patches[IMAGE].patched is True
 
 
 def test_of_an_index_the_report_of_every_platform_is_taken(tmp_path):
-    scans = [samples.scan(digest="sha256:" + one * 64, folder=Path("out") / one) for one in "cd"]
+    scans = [samples.scan(digest="sha256:" + digit * 64, folder=Path("out") / digit) for digit in "cd"]
     whole = merge_scans(IMAGE, Reference.parse(PATCHED), scans)
     folder = leave(tmp_path, ImageOutcome(image=IMAGE, reference=PATCHED, scan=whole), command="scan")
-    reports = tuple(write(folder / one / "trivy.json") for one in "cd")
+    reports = tuple(write(folder / digit / "trivy.json") for digit in "cd")
     assert earlier(values(results=folder), {IMAGE: PATCHED}).reports == reports
 
 
@@ -102,5 +102,5 @@ def test_what_cannot_be_taken_is_wrong_input(tmp_path):
 
 def test_without_results_the_reports_given_are_taken(tmp_path):
     report, openvex = tmp_path / "trivy.json", tmp_path / "openvex.json"
-    found = earlier(values(report=report, openvex=openvex), {IMAGE: PATCHED})
-    assert (found.field, found.reports, found.openvex, found.patches) == ("report", (report,), {IMAGE: openvex}, {})
+    taken = earlier(values(report=report, openvex=openvex), {IMAGE: PATCHED})
+    assert (taken.field, taken.reports, taken.openvex, taken.patches) == ("report", (report,), {IMAGE: openvex}, {})

@@ -80,11 +80,11 @@ def test_a_plan_names_images_with_owners(context, tmp_path):
     )
     (tmp_path / "plan.json").write_bytes(plans.render(plan))
     wanted, unknown = finding.list_wanted(options(plan=str(tmp_path / "plan.json")), context)
-    assert [(one.image, one.owner, one.given) for one in wanted] == [
+    assert [(entry.image, entry.owner, entry.given) for entry in wanted] == [
         (f"r.example/a@{A}", "x", False),
         (f"r.example/b@{B}", "", False),
     ]
-    assert [(one.image, one.owner, one.reasons) for one in unknown] == [
+    assert [(entry.image, entry.owner, entry.reasons) for entry in unknown] == [
         ("r.example/c:1", "y", ("its digest could not be looked up: It is gone",))
     ]
 
@@ -93,7 +93,7 @@ def test_manifests_say_where(context, tmp_path):
     pod = {**POD, "spec": {"containers": [{"name": "web", "image": "r.example/a:1"}]}}
     (tmp_path / "pod.yaml").write_text(json.dumps(pod))
     wanted, _ = finding.list_wanted(options(manifests="pod.yaml", image="r.example/b"), context)
-    assert [(one.image, one.place, one.given) for one in wanted] == [
+    assert [(entry.image, entry.place, entry.given) for entry in wanted] == [
         ("r.example/b", "", True),
         ("r.example/a:1", "pod.yaml:1", False),
     ]
@@ -118,21 +118,21 @@ def test_each_digest_is_asked_about_once_with_all_that_is_known():
     (subject,) = subjects.known
     assert (subject.image, subject.reference.digest, subject.owner) == ("r.example/app:1", A, "team")
     assert subject.places == ("x/web", "pod.yaml:1")
-    assert [(one.image, one.reasons) for one in subjects.unknown] == [
+    assert [(entry.image, entry.reasons) for entry in subjects.unknown] == [
         ("r.example/app:3", ("image: tag 3 does not exist",))
     ]
 
 
 def test_a_repository_is_everything_that_its_tags_mean():
     subjects = finding.resolve([Wanted(image="r.example/app", given=True)], Registry(**{"1": A, "2": B, "new": B}))
-    assert [(one.image, one.reference.digest) for one in subjects.known] == [
+    assert [(subject.image, subject.reference.digest) for subject in subjects.known] == [
         ("r.example/app:1", A),
         ("r.example/app:2", B),
     ]
 
 
 @pytest.mark.parametrize("image", ["r.example/app:none", "r.example/none", "r.example/App"])
-def test_an_image_that_a_person_named_is_told_at_once(image):
+def test_an_image_that_a_person_named_fails_at_once(image):
     with pytest.raises((InputError, OutsideError)) as caught:
         finding.resolve([Wanted(image=image, given=True)], Registry())
     assert caught.value.image == image
@@ -162,9 +162,9 @@ def test_trust_is_what_is_trusted(tmp_path):
     def home(name, certificate, identity):
         folder = tmp_path / name
         folder.mkdir()
-        made = NotationHome(folder)
-        made.trust(certificate, TrustPolicy(identities=(identity,)))
-        return made
+        notation_home = NotationHome(folder)
+        notation_home.trust(certificate, TrustPolicy(identities=(identity,)))
+        return notation_home
 
     first, same = home("a", b"one", "x"), home("b", b"one", "x")
     others = [home("c", b"two", "x"), home("d", b"one", "y")]
@@ -229,8 +229,10 @@ class Cluster:
 def test_a_cluster_says_what_runs_where(context, monkeypatch, given):
     monkeypatch.setattr(finding, "connect_cluster", lambda _options, _context: Cluster())
     wanted, unknown = finding.list_wanted(options(**given), context)
-    assert [(one.image, one.place) for one in wanted if not one.given] == [(f"r.example/app:1@{A}", "voting/web")]
-    assert [(one.image, one.places, one.reasons) for one in unknown] == [
+    assert [(entry.image, entry.place) for entry in wanted if not entry.given] == [
+        (f"r.example/app:1@{A}", "voting/web")
+    ]
+    assert [(entry.image, entry.places, entry.reasons) for entry in unknown] == [
         ("r.example/app:1", ("voting/late",), ("the cluster does not tell its digest",))
     ]
 

@@ -86,13 +86,13 @@ class Old:
         return collected
 
 
-def planned(tmp_path: Path, judge: Old, said: Unchanged | str) -> tuple[Current | str, int]:
-    """What becomes of the image when a match of its SBOM says so, and how often one was made."""
+def planned(tmp_path: Path, judge: Old, outcome: Unchanged | str) -> tuple[Current | str, int]:
+    """The verdict on the image when a match of its SBOM has this outcome, and how often it was matched."""
     asked: list[str] = []
 
     def match(_policy: Policy, _reports: Any, _read: Any, image: str) -> Unchanged | str:
         asked.append(image)
-        return said
+        return outcome
 
     judges: Any = {"": judge}
     matcher: Any = match

@@ -21,14 +21,16 @@ from s3c_actions.policy.judge import Evidence
 from s3c_actions.steps.judge import PolicyJudge
 from s3c_actions.wiring import fleet_outlook
 from s3c_actions.wiring.fleet_outlook import PolicyOutlook, look_ahead
-from tests.support import evidence as made
+from tests.support import evidence
 from tests.support import exceptions as granted
 from tests.unit.wiring.test_signing import context
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 SCANNED = NOW - timedelta(hours=1)
-REPORT = made.document(made.sarif(made.run(SCANNED, (made.finding("CVE-2026-1", since=made.stamp(NOW)),))))
-EVIDENCE = made.beside((REPORT,))
+REPORT = evidence.document(
+    evidence.sarif(evidence.run(SCANNED, (evidence.finding("CVE-2026-1", since=evidence.stamp(NOW)),)))
+)
+EVIDENCE = evidence.beside((REPORT,))
 POLICY = replace(
     model.parse("version: 1\nfindings: {refuse: [{HIGH: {grace: 3d}}]}\nreport: {maximum-age: 7d}"),
     signers=(granted.signer("release", "sign"), granted.signer(granted.ONCALL, "grant-exceptions")),
@@ -39,15 +41,15 @@ SUBJECT = Subject(image="app", reference=EVIDENCE.reference, policy="s3c-policy.
 class Judge:
     """As much of a judge as is asked, with this beside every image."""
 
-    def __init__(self, evidence: Evidence | OutsideError) -> None:
+    def __init__(self, attached: Evidence | OutsideError) -> None:
         self.policy, self.now, self.registry = POLICY, NOW, None
-        self.found = evidence
+        self.attached = attached
 
     def collect(self, _reference: Reference, *, most: int) -> Evidence:
         assert most > 0
-        if isinstance(self.found, OutsideError):
-            raise self.found
-        return self.found
+        if isinstance(self.attached, OutsideError):
+            raise self.attached
+        return self.attached
 
     def verify(self, collected: Evidence) -> Evidence:
         return collected
@@ -55,17 +57,17 @@ class Judge:
 
 @pytest.fixture(autouse=True)
 def _signature_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    ends = {made.SUBJECT: NOW + timedelta(days=5), REPORT.digest: NOW + timedelta(days=2)}
+    ends = {evidence.SUBJECT: NOW + timedelta(days=5), REPORT.digest: NOW + timedelta(days=2)}
     monkeypatch.setattr(
         "s3c_actions.evidence.signatures.find_ends", lambda _registry, reference: {"one": ends[reference.digest]}
     )
 
 
-def codes(evidence: Evidence, *, renewed: bool) -> list[tuple[int, list[str]]]:
+def codes(attached: Evidence, *, renewed: bool) -> list[tuple[int, list[str]]]:
     """Days from now → what is objected from then on."""
-    judge = cast("PolicyJudge", Judge(evidence))
-    found = look_ahead(judge, replace(SUBJECT, renewed=renewed), NOW + timedelta(days=14))
-    return [((change.at - NOW).days, [one.code for one in change.objections]) for change in found.changes]
+    judge = cast("PolicyJudge", Judge(attached))
+    ahead = look_ahead(judge, replace(SUBJECT, renewed=renewed), NOW + timedelta(days=14))
+    return [((change.at - NOW).days, [objection.code for objection in change.objections]) for change in ahead.changes]
 
 
 def test_what_the_fleet_renews_does_not_end() -> None:
@@ -79,25 +81,25 @@ def test_what_the_fleet_renews_does_not_end() -> None:
 
 
 def test_what_is_refused_now_comes_first_and_exceptions_are_judged() -> None:
-    assert codes(made.beside(), renewed=True)[0] == (0, ["no-report"])
+    assert codes(evidence.beside(), renewed=True)[0] == (0, ["no-report"])
     documents = (
         granted.document(granted.grant(NOW, "CVE-2026-1")),
         granted.document(granted.grant(NOW), 2, granter=""),
     )
     judge = cast("PolicyJudge", Judge(replace(EVIDENCE, exceptions=documents)))
     exceptions = look_ahead(judge, SUBJECT, NOW + timedelta(days=14)).exceptions
-    assert [(one.counts, one.granter) for one in exceptions] == [(True, granted.ONCALL), (False, "")]
+    assert [(exception.counts, exception.granter) for exception in exceptions] == [(True, granted.ONCALL), (False, "")]
 
 
 def outlook(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, found: Evidence | OutsideError, **given: str
+    folder: Path, monkeypatch: pytest.MonkeyPatch, attached: Evidence | OutsideError, **given: str
 ) -> tuple[PolicyOutlook, list[tuple[str, ...]]]:
     opened: list[tuple[str, ...]] = []
 
     @contextmanager
     def opener(_options: object, _context: object, _policy: object, hosts: Any) -> Iterator[Judge]:
         opened.append(tuple(sorted(hosts)))
-        yield Judge(found)
+        yield Judge(attached)
 
     monkeypatch.setattr(fleet_outlook, "open_policy_judge", opener)
     options = declare.read(FleetReportInputs, {"plan": "plan.json", **given}, {}, lambda _old: None)
@@ -109,8 +111,8 @@ def outlook(
 def test_policies_that_name_signers_are_asked_once_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ask, opened = outlook(tmp_path, monkeypatch, EVIDENCE)
     others = [replace(SUBJECT, image=name, policy=name) for name in ("unsigned.yaml", "gone.yaml")]
-    found = ask([SUBJECT, replace(SUBJECT, image="other"), *others])
-    assert set(found) == {"app", "other"}
+    answers = ask([SUBJECT, replace(SUBJECT, image="other"), *others])
+    assert set(answers) == {"app", "other"}
     assert opened == [("registry.example",)]
 
 

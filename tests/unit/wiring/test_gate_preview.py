@@ -58,9 +58,9 @@ class Served(Cluster):
         ]
 
     def create(self, resource: Resource, document: dict[str, Any], namespace: str = "", *, dry_run: bool) -> Any:
-        images = [one["image"] for one in document["spec"]["containers"]]
-        images += [one["image"] for one in document["spec"].get("initContainers", [])]
-        images += [one["image"]["reference"] for one in document["spec"].get("volumes", [])]
+        images = [container["image"] for container in document["spec"]["containers"]]
+        images += [container["image"] for container in document["spec"].get("initContainers", [])]
+        images += [volume["image"]["reference"] for volume in document["spec"].get("volumes", [])]
         for image in images:
             absent = image == proof.ABSENT_IMAGE
             if self.answers and (absent or image in {BAD, SYSTEM}):
@@ -104,11 +104,11 @@ def test_the_installed_gate_is_asked_in_every_stage(mode, installed, context):
     outcome = gate_preview.preview(given("preview"), context, Served(), 0.0)
     preview = outcome.preview
     assert preview is not None
-    assert [(one.image, one.verdict, one.command) for one in preview.images] == [
+    assert [(image.image, image.verdict, image.command) for image in preview.images] == [
         (BAD, "refused", f"s3c sign {BAD}"),
         (GOOD, "admitted", ""),
     ]
-    assert [one.image for one in preview.exempt] == [SYSTEM]
+    assert [image.image for image in preview.exempt] == [SYSTEM]
     assert preview.stages == {"*": parse_mode(mode).default, **parse_mode(mode).named}
     assert outcome.text.startswith("✘ 1 of 2 images would be refused by the installed gate")
     assert (outcome.exit_code, outcome.files["gate-preview"].exists()) == (0, True)
@@ -117,12 +117,12 @@ def test_the_installed_gate_is_asked_in_every_stage(mode, installed, context):
 def test_namespaces_limit_it_and_have_to_be_there(installed, context):
     installed("audit")
     preview = gate_preview.look(given("preview"), context, Served(), ["kube-system"])
-    assert (preview.images, [one.image for one in preview.exempt]) == ((), [SYSTEM])
+    assert (preview.images, [image.image for image in preview.exempt]) == ((), [SYSTEM])
     with pytest.raises(InputError, match="shpo is not there"):
         gate_preview.look(given("preview"), context, Served(), ["shpo"])
 
 
-def test_a_gate_that_tells_nothing_is_no_clean_preview(installed, context):
+def test_a_gate_that_answers_nothing_is_no_clean_preview(installed, context):
     installed("audit")
     with pytest.raises(Refused, match="does not tell what it would refuse"):
         gate_preview.look(given("preview"), context, Served(answers=False), ())
@@ -172,7 +172,7 @@ def test_a_policy_to_come_is_judged_by_the_registry_also_without_a_gate(installe
     outcome = gate_preview.preview(options, context, cluster, 0.0)
     assert outcome.preview is not None
     assert registries == [{"reg.example", "other.example"}]
-    assert [(one.image, one.verdict, one.names) for one in outcome.preview.images] == [
+    assert [(image.image, image.verdict, image.names) for image in outcome.preview.images] == [
         (BAD, "refused", (BAD,)),
         ("other.example/x:1", "unknown", ("other.example/x:1",)),
         (GOOD, "admitted", ("reg.example/good:1", GOOD)),

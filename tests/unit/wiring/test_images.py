@@ -1,4 +1,4 @@
-"""What becomes of one image keeps no other from its turn."""
+"""Whatever happens to one image, the others have their turn."""
 
 import errno
 import threading
@@ -34,8 +34,8 @@ def test_an_error_is_the_outcome_of_its_image_alone():
         return ImageOutcome(image=image, reference=f"{image}@sha256:1")
 
     outcomes = for_each_image(("a", "b", "c"), shown := Shown(), do)
-    assert [one.image for one in outcomes] == ["a", "b", "c"] == shown.names
-    assert [one.failure and one.failure.image for one in outcomes] == [None, "b", None]
+    assert [outcome.image for outcome in outcomes] == ["a", "b", "c"] == shown.names
+    assert [outcome.failure and outcome.failure.image for outcome in outcomes] == [None, "b", None]
     assert outcomes[2].reference == "c@sha256:1"
 
 
@@ -150,7 +150,7 @@ def test_pinned_images_are_processed_in_their_order(jobs):
         return ImageOutcome(image=image, reference=reference)
 
     outcomes = for_each_reference(pinned, Silent(), do, jobs=jobs)
-    assert [(one.image, one.reference) for one in outcomes] == list(pinned.items())
+    assert [(outcome.image, outcome.reference) for outcome in outcomes] == list(pinned.items())
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

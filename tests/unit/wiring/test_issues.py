@@ -1,4 +1,4 @@
-"""What a command's issue is told to say; that GitHub keeps one is in tests/contract/test_github_issues.py."""
+"""What a command's issue says; that GitHub keeps one is in tests/contract/test_github_issues.py."""
 
 from __future__ import annotations
 

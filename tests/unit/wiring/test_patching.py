@@ -28,10 +28,10 @@ def macos(alone: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("argv", PATCHING, ids=" ".join)
 def test_macos_is_rejected_before_anything_is_looked_up(macos: Path, argv: tuple[str, ...]) -> None:
-    code, said = ended(argv, macos)
+    code, output = ended(argv, macos)
     assert code == Exit.OUTSIDE_FAILED
-    assert SENTENCE in said and "set to false" in said and "buildkit-addr" in said
-    assert "registry.example could not" not in said and "trivy" not in said.lower()
+    assert SENTENCE in output and "set to false" in output and "buildkit-addr" in output
+    assert "registry.example could not" not in output and "trivy" not in output.lower()
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_linux_is_not(alone: Path, argv: tuple[str, ...]) -> None:
     assert SENTENCE not in ended(argv, alone)[1]
 
 
-def patcher(mode: str, blobs: dict[str, MadeImage], said: list[str]) -> ImagePatcher:
+def patcher(mode: str, blobs: dict[str, MadeImage], messages: list[str]) -> ImagePatcher:
     """A patcher that only compares, on a registry that has these images."""
 
     def manifest(reference: Reference, *, field: str = "image") -> Manifest:
@@ -68,13 +68,13 @@ def patcher(mode: str, blobs: dict[str, MadeImage], said: list[str]) -> ImagePat
 
     registry = SimpleNamespace(
         manifest=manifest,
-        blob=lambda reference, digest: next(one.blobs[digest] for one in blobs.values() if digest in one.blobs),
+        blob=lambda reference, digest: next(image.blobs[digest] for image in blobs.values() if digest in image.blobs),
         layer=lambda reference, digest, size: next(
-            one.layer(digest, size) for one in blobs.values() if digest in one.blobs
+            image.layer(digest, size) for image in blobs.values() if digest in image.blobs
         ),
     )
     progress = SimpleNamespace(
-        warning=said.append, step=lambda _name: contextlib.nullcontext(SimpleNamespace(done=said.append))
+        warning=messages.append, step=lambda _name: contextlib.nullcontext(SimpleNamespace(done=messages.append))
     )
     given: dict[str, Any] = dict.fromkeys(ImagePatcher.__struct_fields__[:7])
     given |= {
@@ -85,23 +85,23 @@ def patcher(mode: str, blobs: dict[str, MadeImage], said: list[str]) -> ImagePat
     return ImagePatcher(**given)
 
 
-def test_the_comparison_is_told_and_warned_of() -> None:
+def test_the_comparison_is_shown_and_warned_of() -> None:
     old = MadeImage([Layer().file("a", "x").raw()])
     new = MadeImage([Layer().file("a", "y").raw()])
-    images = {digest_of(one.top): one for one in (old, new)}
+    images = {digest_of(image.top): image for image in (old, new)}
     original, patched = (Reference.parse(f"registry.example/app@{digest}") for digest in images)
     for mode, warned in (("warn", True), ("fail", False)):
-        said: list[str] = []
-        changes = patcher(mode, images, said).compare(original, patched)
+        messages: list[str] = []
+        changes = patcher(mode, images, messages).compare(original, patched)
         assert changes.unexpected == ("/a was changed: no package owns it",)
-        assert said[0] == "No package changed, and 1 other change."
-        assert any("unexpected change: /a was changed" in line for line in said) is warned
+        assert messages[0] == "No package changed, and 1 other change."
+        assert any("unexpected change: /a was changed" in line for line in messages) is warned
 
 
 def test_a_registry_that_fails_leaves_the_patch_and_proves_nothing() -> None:
-    said: list[str] = []
+    messages: list[str] = []
     original, patched = (Reference.parse(f"registry.example/app@sha256:{digit * 64}") for digit in "ab")
-    changes = patcher("warn", {}, said).compare(original, patched)
+    changes = patcher("warn", {}, messages).compare(original, patched)
     assert not changes.proved
     assert changes.unexpected == ("not every change is known: The registry is down",)
-    assert any("The registry is down" in line for line in said)
+    assert any("The registry is down" in line for line in messages)

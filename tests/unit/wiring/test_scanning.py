@@ -16,17 +16,17 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize("one", TrivyOptions.inputs(), ids=lambda one: one.name)
-def test_every_option_of_trivy_is_in_what_the_key_of_its_report_is_made_of(tmp_path, one):
+@pytest.mark.parametrize("declared", TrivyOptions.inputs(), ids=lambda declared: declared.name)
+def test_every_option_of_trivy_is_in_what_the_key_of_its_report_is_made_of(tmp_path, declared):
     def asked(**flags):
         options = read(ScanInputs, {"image": "app:1", **flags}, {}, lambda _notice: None)
         return dict(scanning._options(options, context(tmp_path), None, TrivyConfig()).asked)
 
-    plain, given = asked(), asked(**{one.name: VALUES.get(one.name, "other")})
-    assert {name for name in plain if plain[name] != given[name]} == {one.name}
+    plain, given = asked(), asked(**{declared.name: VALUES.get(declared.name, "other")})
+    assert {name for name in plain if plain[name] != given[name]} == {declared.name}
 
 
-def test_vex_beside_the_image_is_not_used_and_a_person_is_told(tmp_path):
+def test_vex_beside_the_image_is_not_used_and_a_person_is_warned(tmp_path):
     options = read(ScanInputs, {"image": "app:1", "vex": "oci,app.openvex.json"}, {}, lambda _notice: None)
     assert scanning._options(options, context(tmp_path), None, TrivyConfig()).vex == ("app.openvex.json",)
     (warning,) = scanning._describe_unused(options, context(tmp_path))

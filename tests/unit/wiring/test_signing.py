@@ -31,7 +31,9 @@ IMAGE = "localhost:5000/app@sha256:" + "a" * 64
 def values(**given: str) -> inputs.SigningOptions:
     flags = {"image": IMAGE, **{name.replace("_", "-"): text for name, text in given.items()}}
     secret = {
-        one.variable: flags.pop(one.name) for one in inputs.SigningOptions.inputs() if one.secret and one.name in flags
+        declared.variable: flags.pop(declared.name)
+        for declared in inputs.SigningOptions.inputs()
+        if declared.secret and declared.name in flags
     }
     return read(inputs.SigningOptions, flags, secret, lambda _notice: None)
 
@@ -207,7 +209,7 @@ def test_a_policy_is_read_and_stands_alone(policy: str, more: dict[str, str], fi
     ],
 )
 @pytest.mark.parametrize("named", ["deploy", "trace"])
-def test_deploy_and_trace_are_told_whom_to_trust_wholly_or_not_at_all(
+def test_deploy_and_trace_are_given_whom_to_trust_wholly_or_not_at_all(
     named: str, given: dict[str, str], field: str, tmp_path: Path
 ) -> None:
     (tmp_path / "policy.json").write_text("{}")
@@ -243,7 +245,7 @@ class Notices(Silent):
 
 
 @pytest.mark.parametrize(
-    ("stores", "given", "trusted", "told"),
+    ("stores", "given", "trusted", "notice"),
     [
         (("alone",), "", ["*"], ""),
         (("alone", "renewed"), "", ["*"], ""),
@@ -258,28 +260,28 @@ class Notices(Silent):
     ],
 )
 def test_whom_a_trust_store_and_identities_trust(
-    stores: tuple[str, ...], given: str, trusted: list[str] | None, told: str, tmp_path: Path
+    stores: tuple[str, ...], given: str, trusted: list[str] | None, notice: str, tmp_path: Path
 ) -> None:
-    for name, one in (
+    for name, identity in (
         ("alone", make("alone")),
         ("renewed", make("alone")),
         ("root", make_authority("root")),
         ("other", make_authority("other")),
     ):
-        (tmp_path / f"{name}.crt").write_bytes(one.chain_pem())
+        (tmp_path / f"{name}.crt").write_bytes(identity.chain_pem())
     more = {"trusted_identity": given} if given else {}
-    store = "\n".join(str(tmp_path / f"{one}.crt") for one in stores)
+    store = "\n".join(str(tmp_path / f"{name}.crt") for name in stores)
     settings = verify_command.given_trust_settings(trust(trust_store=store, **more), {})
     progress = Notices()
     if trusted is None:
-        with pytest.raises(InputError, match=re.escape(told)) as caught, prepare(settings, tmp_path, progress):
+        with pytest.raises(InputError, match=re.escape(notice)) as caught, prepare(settings, tmp_path, progress):
             pass
         assert caught.value.field == "trusted-identity"
         return
     with prepare(settings, tmp_path, progress) as home:
         (statement,) = json.loads((home.folder / "trustpolicy.json").read_text())["trustPolicies"]
     assert statement["trustedIdentities"] == trusted
-    assert [told in one for one in progress.kept] == ([True] if told else [])
+    assert [notice in text for text in progress.kept] == ([True] if notice else [])
 
 
 @pytest.mark.parametrize(

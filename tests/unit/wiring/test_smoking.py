@@ -96,15 +96,15 @@ def test_what_works_passes_without_a_word(comparison: Any) -> None:
 def test_the_first_runtime_that_can_be_used_is_taken_and_swept_once(
     monkeypatch: pytest.MonkeyPatch, docker: str, nerdctl: str, runc: str, chosen: str
 ) -> None:
-    made = {"docker": Runtime(docker), "nerdctl": Runtime(nerdctl), "runc": Runtime(runc)}
-    monkeypatch.setattr(smoking, "_candidates", lambda *_: tuple(made.values()))
+    runtimes = {"docker": Runtime(docker), "nerdctl": Runtime(nerdctl), "runc": Runtime(runc)}
+    monkeypatch.setattr(smoking, "_candidates", lambda *_: tuple(runtimes.values()))
     shared = context(Silent())
     runtime: Any
     for _ in range(2):
         runtime, reason = smoking._runtime(shared, "")
-        assert runtime is (made[chosen] if chosen else None)
+        assert runtime is (runtimes[chosen] if chosen else None)
         assert reason == ("" if chosen else "nothing here runs containers: 1, 2, 3")
-    assert [one.swept for one in made.values()] == [int(name == chosen) for name in made]
+    assert [runtime.swept for runtime in runtimes.values()] == [int(name == chosen) for name in runtimes]
 
 
 def test_a_runc_that_cannot_be_installed_is_not_built_again_for_each_image(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What is said of an identity that other jobs can be as well."""
+"""The message on an identity that other jobs can have as well."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CREDENTIAL: Any = None
         ("", False),
     ],
 )
-def test_a_subject_that_is_not_one_jobs_alone_is_told(subject: str, shared: bool) -> None:
+def test_a_subject_that_is_not_one_jobs_alone_is_named(subject: str, shared: bool) -> None:
     claims = {"sub": subject} if subject else {}
     own = Identity(credential=CREDENTIAL, source="github-oidc", told="", cloud=clouds.PUBLIC, claims=claims)
     assert (f"`{subject}`" in shared_subject(own)) is shared

@@ -43,8 +43,8 @@ def notation(monkeypatch):
 
 
 def vouched(tmp_path, **given):
-    with patch._open_vouch_check(values(**given), context(tmp_path)) as found:
-        return found and [found(one) for one in (SIGNED, OTHER)]
+    with patch._open_vouch_check(values(**given), context(tmp_path)) as vouch_check:
+        return vouch_check and [vouch_check(image) for image in (SIGNED, OTHER)]
 
 
 def test_without_anybody_to_trust_the_content_decides(tmp_path):
@@ -63,11 +63,11 @@ def test_never_is_never(tmp_path):
 def test_a_certificate_is_enough_and_no_key_is_needed(tmp_path, notation, how, reuse):
     _, path = make("release").write(tmp_path, "release")
     given = {"reuse_patched": reuse} if reuse else {}
-    with patch._open_vouch_check(values(**{how: path}, **given), context(tmp_path)) as found:
-        assert found is not None
-        assert [found(SIGNED), found(OTHER)] == [True, False]
+    with patch._open_vouch_check(values(**{how: path}, **given), context(tmp_path)) as vouch_check:
+        assert vouch_check is not None
+        assert [vouch_check(SIGNED), vouch_check(OTHER)] == [True, False]
         with pytest.raises(OutsideError):
-            found("fails")
+            vouch_check("fails")
     assert "strict" in notation.policies[0]
     assert ("CN=release" in notation.policies[0]) is (how == "certificate")
 
@@ -97,15 +97,19 @@ def test_a_certificate_of_an_authority_is_pinned_to_its_subject(tmp_path, notati
 
 
 def test_what_signs_takes_what_its_own_key_has_signed(tmp_path):
-    found = vouching.vouch_by_policy(Notation(), NotationHome(folder=tmp_path))  # type: ignore[arg-type]
+    vouch_check = vouching.vouch_by_policy(Notation(), NotationHome(folder=tmp_path))  # type: ignore[arg-type]
     (tmp_path / "trustpolicy.json").write_text("{}")
-    assert [found(SIGNED), found(OTHER)] == [True, False]
+    assert [vouch_check(SIGNED), vouch_check(OTHER)] == [True, False]
 
 
 def test_patch_signs_nothing_and_takes_no_key():
     signing = {"attach", "key", "key-pem", "pkcs12", "key-password", "key-name", "plugin", "key-id", "vault-plugin"}
-    assert not {one.name for one in inputs.PatchInputs.inputs()} & signing
-    assert not [one.name for one in inputs.PatchInputs.inputs() if one.secret and one.name != "registry-password"]
+    assert not {declared.name for declared in inputs.PatchInputs.inputs()} & signing
+    assert not [
+        declared.name
+        for declared in inputs.PatchInputs.inputs()
+        if declared.secret and declared.name != "registry-password"
+    ]
 
 
 def test_signed_by_nobody_is_wrong_input(tmp_path):

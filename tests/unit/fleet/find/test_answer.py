@@ -94,7 +94,7 @@ def test_what_was_built_from_a_source_is_compared_by_the_source():
         ("foo-bar<1.0-1~deb12u1", "'1.0-1~deb12u1' is no version of pypi"),
     ],
 )
-def test_what_cannot_be_compared_is_said_and_not_left_out(query, problem):
+def test_what_cannot_be_compared_is_named_and_not_left_out(query, problem):
     (match,) = ask(query, sbom()).matches
     assert match.problem == problem
 

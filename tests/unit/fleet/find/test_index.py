@@ -68,8 +68,8 @@ def test_the_same_records_make_the_same_bytes(registry):
 
 
 def test_only_what_this_machine_read_is_in_it():
-    told = msgspec.structs.replace(RECORD, source=OTHER)
-    assert indexes.build([told], trust="t", created="x").records == ()
+    foreign = msgspec.structs.replace(RECORD, source=OTHER)
+    assert indexes.build([foreign], trust="t", created="x").records == ()
 
 
 def test_records_are_sorted_by_document():
@@ -92,7 +92,7 @@ def test_records_are_sorted_by_document():
     ],
     ids=["empty", "text", "no JSON", "no UTF-8", "cut off", "more", "keys", "extraction"],
 )
-def test_what_is_no_index_is_said(registry, content, reason):
+def test_what_is_no_index_is_reported(registry, content, reason):
     with pytest.raises(ValueError, match=reason):
         holding(registry, content)
 

@@ -97,8 +97,8 @@ def test_what_is_no_query_is_an_error_that_names_what_was_meant(text, words):
         parse(text)
     assert caught.value.field == "query"
     assert caught.value.remedy
-    said = f"{caught.value.what} {caught.value.remedy}"
-    assert all(word in said for word in words), said
+    message = f"{caught.value.what} {caught.value.remedy}"
+    assert all(word in message for word in words), message
 
 
 NAMES = st.from_regex(r"\A[a-z][a-z0-9._+-]{0,20}[a-z0-9+]\Z").filter(

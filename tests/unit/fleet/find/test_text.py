@@ -5,7 +5,7 @@ from s3c_actions.fleet.find.text import CSV_HEADER, render_csv, render_table
 from s3c_actions.result.model import FindResult, FoundMatch, UnansweredImage
 
 PINNED = "registry.example/app@sha256:" + 64 * "a"
-FOUND = FoundMatch(
+AFFECTED = FoundMatch(
     image="registry.example/app:1.0",
     reference=PINNED,
     package="libssl3",
@@ -22,7 +22,7 @@ UNKNOWN = UnansweredImage(image="registry.example/c:1", reasons=("no report",), 
 RESULT = FindResult(
     query="openssl<3.0.13",
     images=200,
-    matches=(FOUND, UNDECIDED),
+    matches=(AFFECTED, UNDECIDED),
     unanswered=(UNKNOWN, UnansweredImage(image="registry.example/d:1", reasons=("no report",))),
 )
 
@@ -67,12 +67,12 @@ def test_hostile_texts_are_escaped():
         unanswered=(UnansweredImage(image=hostile, reasons=(hostile,), places=(hostile,)),),
     )
     assert "\x1b" not in render_table(result)
-    (found, unanswered) = csv.DictReader(StringIO(render_csv(result)))
-    for row in (found, unanswered):
+    (affected, unanswered) = csv.DictReader(StringIO(render_csv(result)))
+    for row in (affected, unanswered):
         assert not any(cell.startswith(("=", "\x1b")) or "\n" in cell for cell in row.values())
 
 
 def test_an_answer_is_complete_when_nothing_is_open():
-    assert FindResult(query="x", images=1, matches=(FOUND,)).complete
+    assert FindResult(query="x", images=1, matches=(AFFECTED,)).complete
     assert not FindResult(query="x", images=1, matches=(UNDECIDED,)).complete
     assert not FindResult(query="x", images=1, unanswered=(UNKNOWN,)).complete

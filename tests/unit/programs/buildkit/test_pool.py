@@ -60,7 +60,9 @@ def test_the_order_is_that_of_the_base_however_the_addresses_are_given(
 @given(addresses, st.text(min_size=1), st.data())
 def test_one_that_is_lost_moves_no_image_of_the_others(given: list[str], base: str, data: st.DataObject) -> None:
     lost = data.draw(st.sampled_from(given))
-    assert order([one for one in given if one != lost], base) == [one for one in order(given, base) if one != lost]
+    assert order([address for address in given if address != lost], base) == [
+        address for address in order(given, base) if address != lost
+    ]
 
 
 def test_bases_are_spread() -> None:

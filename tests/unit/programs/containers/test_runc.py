@@ -23,7 +23,7 @@ GROUP = "root:x:0:\nweb:x:1001:\nextra:x:50:web,other\n"
 
 
 class Runc:
-    """A runc that prints what it is told to."""
+    """A runc that prints what a test gives it."""
 
     def __init__(self) -> None:
         self.environment = {"PATH": "/usr/bin"}
@@ -103,7 +103,15 @@ def test_a_container_is_isolated_and_limited(root: Path, runtime: RuncRuntime) -
     assert len(process["capabilities"]) == 5 and not any(process["capabilities"].values())
     assert {"A=2", "B=x=y"} <= set(process["env"]) and process["args"] == ["/app"]
     assert document["root"] == {"path": str(root), "readonly": True}
-    assert {one["type"] for one in linux["namespaces"]} == {"pid", "ipc", "uts", "mount", "cgroup", "user", "network"}
+    assert {namespace["type"] for namespace in linux["namespaces"]} == {
+        "pid",
+        "ipc",
+        "uts",
+        "mount",
+        "cgroup",
+        "user",
+        "network",
+    }
     assert linux["resources"]["devices"] == [{"allow": False, "access": "rwm"}]
     assert linux["resources"]["pids"]["limit"] == 512 and linux["resources"]["memory"]["limit"] == 1 << 30
     assert linux["seccomp"]["syscalls"] and document["annotations"] == {"io.github.s3c.owner": identity()}
@@ -178,7 +186,7 @@ def test_it_is_installed_where_it_is_not_on_path(
     assert program.asked == [["list", "--format", "json"]]
 
 
-def test_why_it_could_not_be_installed_is_told(monkeypatch: pytest.MonkeyPatch, program: Runc) -> None:
+def test_why_it_could_not_be_installed_is_shown(monkeypatch: pytest.MonkeyPatch, program: Runc) -> None:
     def install() -> Path:
         raise OutsideError("runc 1.5.2 could not be built.", remedy="Install it.")
 

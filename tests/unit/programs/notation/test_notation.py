@@ -1,4 +1,4 @@
-"""What notation says, as recorded (tests/data/notation/record.py), and what people are told instead."""
+"""What notation says, as recorded (tests/data/notation/record.py), and our messages in its place."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Player(Runner):
     asked: list[tuple[list[str], dict[str, str]]] = field(default_factory=list)
 
     def run(self, argv: Sequence[str | Path], *, extra: Mapping[str, str] | None = None, **_: Any) -> CompletedProgram:
-        self.asked.append(([str(one) for one in argv], dict(extra or {})))
+        self.asked.append(([str(argument) for argument in argv], dict(extra or {})))
         ended = CompletedProgram(
             ("notation",), self.recording["code"], self.recording["stdout"], self.recording["stderr"], 0.1
         )
@@ -60,7 +60,7 @@ def failure(name: str, tmp_path: Path) -> S3CError:
     return caught.value
 
 
-TOLD = {
+EXPECTED = {
     "verify-no-signature": (Refused, "It has no signature"),
     "verify-metadata": (Refused, "does not hold the metadata"),
     "verify-stranger": (Refused, "a certificate that the trust store does not lead to"),
@@ -98,11 +98,11 @@ TOLD = {
 }
 
 
-@pytest.mark.parametrize("name", TOLD)
-def test_what_notation_says_is_told_in_our_words(name: str, tmp_path: Path) -> None:
-    kind, told = TOLD[name]
+@pytest.mark.parametrize("name", EXPECTED)
+def test_what_notation_says_is_put_in_our_words(name: str, tmp_path: Path) -> None:
+    kind, phrase = EXPECTED[name]
     error = failure(name, tmp_path)
-    assert told in error.what
+    assert phrase in error.what
     assert error.remedy
     assert error.image == REFERENCE
     if isinstance(kind, str):
@@ -114,7 +114,7 @@ def test_what_notation_says_is_told_in_our_words(name: str, tmp_path: Path) -> N
 
 
 def test_every_recording_is_judged() -> None:
-    assert set(NAMES) == {*TOLD, "sign-good", "verify-good", "inspect-good", "inspect-none"}
+    assert set(NAMES) == {*EXPECTED, "sign-good", "verify-good", "inspect-good", "inspect-none"}
 
 
 @pytest.mark.parametrize("name", ["sign-good", "verify-good"])
@@ -147,19 +147,21 @@ def test_what_was_verified(tmp_path: Path) -> None:
     inspected = notation(player("inspect-good")).signatures(NotationHome(tmp_path), REFERENCE)
     verified = notation(player("verify-good")).verify(NotationHome(tmp_path), REFERENCE)
     assert (verified.policy, verified.warnings) == ("s3c", ())
-    (signature,) = [one for one in inspected if one.digest == verified.signature_digest]
+    (signature,) = [signature for signature in inspected if signature.digest == verified.signature_digest]
     assert signature.signer == "CN=ours,O=s3c lab,ST=WA,C=US"
     assert signature.metadata == {"commit": "1a2b"}
     assert (signature.timestamped, signature.expires) == (False, "")
     assert len(signature.thumbprint) == 64
-    assert {one.signature_format for one in inspected} == {"jws", "cose"}
+    assert {listed.signature_format for listed in inspected} == {"jws", "cose"}
     assert notation(player("inspect-none")).signatures(NotationHome(tmp_path), REFERENCE) == ()
 
 
-@pytest.mark.parametrize("said", ["", "[]", "{}", '{"Signatures": [{}]}', '{"Signatures": [{"signedAttributes": 1}]}'])
-def test_a_list_that_cannot_be_understood_is_an_error(said: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "output", ["", "[]", "{}", '{"Signatures": [{}]}', '{"Signatures": [{"signedAttributes": 1}]}']
+)
+def test_a_list_that_cannot_be_understood_is_an_error(output: str, tmp_path: Path) -> None:
     with pytest.raises(OutsideError, match="cannot be understood"):
-        notation(Player({}, recording={"code": 0, "stdout": said, "stderr": ""})).signatures(
+        notation(Player({}, recording={"code": 0, "stdout": output, "stderr": ""})).signatures(
             NotationHome(tmp_path), REFERENCE
         )
 
@@ -186,7 +188,7 @@ def test_the_command_line_holds_what_is_asked_and_the_login_is_docker_s(tmp_path
         ("--timestamp-root-cert", "/tmp/root.crt"),
     ]:
         assert argv[argv.index(flag) + 1] == value
-    assert [argv[i + 1] for i, one in enumerate(argv) if one == "--user-metadata"] == [
+    assert [argv[i + 1] for i, argument in enumerate(argv) if argument == "--user-metadata"] == [
         "commit=1a2b",
         "url=https://a/?b=c",
     ]
@@ -229,10 +231,10 @@ def test_the_home_is_private_and_says_what_to_trust(tmp_path: Path) -> None:
 
 def test_a_layout_lists_its_manifests(tmp_path: Path) -> None:
     layout = OciLayout(tmp_path / "layout")
-    one, two = layout.add_manifest(b"{}"), layout.add_manifest(b"[]", "application/vnd.oci.image.index.v1+json")
+    first, second = layout.add_manifest(b"{}"), layout.add_manifest(b"[]", "application/vnd.oci.image.index.v1+json")
     index = json.loads((tmp_path / "layout" / "index.json").read_text())
-    assert [entry["digest"] for entry in index["manifests"]] == [one, two]
-    assert one == "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+    assert [entry["digest"] for entry in index["manifests"]] == [first, second]
+    assert first == "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
     assert sorted(layout.blobs()) == [b"[]", b"{}"]
 
 

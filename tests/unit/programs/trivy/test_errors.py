@@ -8,7 +8,7 @@ from s3c_actions.programs.trivy.errors import ErrorContext, fatal_message, trans
 from tests.support import ROOT
 
 DATA = ROOT / "tests" / "data" / "trivy"
-ABOUT = ErrorContext(image="localhost:5077/deb:1", cache=Path("cache"), source="registry")
+CONTEXT = ErrorContext(image="localhost:5077/deb:1", cache=Path("cache"), source="registry")
 ARCHIVE = ErrorContext(image="garbage.tar", cache=Path("cache"), source="archive")
 
 WRONG_INPUT = {
@@ -55,9 +55,9 @@ OUTSIDE = {
 }
 
 
-@pytest.mark.parametrize(("name", "field", "what"), [(name, *told) for name, told in WRONG_INPUT.items()])
+@pytest.mark.parametrize(("name", "field", "what"), [(name, *expected) for name, expected in WRONG_INPUT.items()])
 def test_wrong_input_names_its_field(name, field, what):
-    error = translate((DATA / f"{name}.txt").read_text(), ARCHIVE if name.startswith(("tar", "dir")) else ABOUT)
+    error = translate((DATA / f"{name}.txt").read_text(), ARCHIVE if name.startswith(("tar", "dir")) else CONTEXT)
     assert isinstance(error, InputError)
     assert (error.field, error.exit_code) == (field, 2)
     assert what in error.what
@@ -82,35 +82,35 @@ def test_every_recording_is_translated():
     recorded = {path.stem for path in DATA.glob("*.txt")}
     assert recorded == WRONG_INPUT.keys() | OUTSIDE.keys() | {"db-429", "db-busy", "tar-missing"}
     unknown = [
-        name for name in recorded if translate((DATA / f"{name}.txt").read_text(), ABOUT).what == "Trivy failed."
+        name for name in recorded if translate((DATA / f"{name}.txt").read_text(), CONTEXT).what == "Trivy failed."
     ]
     assert unknown == []
 
 
-def test_an_archive_that_is_not_there_is_told_as_such():
-    about = ErrorContext(image="nothere.tar", cache=Path("cache"), source="archive")
-    assert "does not exist" in translate((DATA / "tar-missing.txt").read_text(), about).what
+def test_an_archive_that_is_missing_is_named_as_such():
+    context = ErrorContext(image="nothere.tar", cache=Path("cache"), source="archive")
+    assert "does not exist" in translate((DATA / "tar-missing.txt").read_text(), context).what
 
 
 @pytest.mark.parametrize("name", ["db-busy", "db-429"])
-def test_a_database_registry_that_is_too_busy_or_its_mirror_is_told(name):
-    error = translate((DATA / f"{name}.txt").read_text(), ABOUT)
+def test_a_database_registry_that_is_too_busy_or_its_mirror_is_named(name):
+    error = translate((DATA / f"{name}.txt").read_text(), CONTEXT)
     assert ("too many requests (429)" in error.what) is (name == "db-busy")
     assert "`db-repository`" in error.remedy
 
 
 def test_the_repository_that_failed_is_named():
-    error = translate((DATA / "db-net.txt").read_text(), ABOUT)
+    error = translate((DATA / "db-net.txt").read_text(), CONTEXT)
     assert "nohost.invalid/trivy-db:2" in error.what
 
 
-def test_an_unknown_failure_keeps_what_was_said():
-    error = translate("2026-01-01T00:00:00Z\tFATAL\tFatal error\tthe moon is wrong", ABOUT)
+def test_an_unknown_failure_keeps_trivys_words():
+    error = translate("2026-01-01T00:00:00Z\tFATAL\tFatal error\tthe moon is wrong", CONTEXT)
     assert isinstance(error, OutsideError)
     assert error.original == "the moon is wrong"
-    assert translate("panic: nil", ABOUT).original == "panic: nil"
+    assert translate("panic: nil", CONTEXT).original == "panic: nil"
 
 
 def test_a_full_disk_and_a_closed_folder_are_told_apart():
-    assert "disk is full" in errors.cache_unusable_error(OSError(28, "No space left on device"), ABOUT).what
-    assert "Permission denied" in errors.cache_unusable_error(OSError(13, "Permission denied"), ABOUT).what
+    assert "disk is full" in errors.cache_unusable_error(OSError(28, "No space left on device"), CONTEXT).what
+    assert "Permission denied" in errors.cache_unusable_error(OSError(13, "Permission denied"), CONTEXT).what

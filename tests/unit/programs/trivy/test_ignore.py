@@ -20,7 +20,7 @@ def read(folder, name, text):
     return ignore.read(written(folder, name, text))
 
 
-def found(identity, kind=FindingKind.VULNERABILITY):
+def ignored(identity, kind=FindingKind.VULNERABILITY):
     return Finding(id=identity, kind=kind, severity=Severity.HIGH, suppressed="ignored")
 
 
@@ -29,12 +29,12 @@ def test_plain_entries_and_their_expiry(tmp_path):
         tmp_path, ".trivyignore", "# why\nCVE-1\nCVE-2 exp:2026-01-01\n\nCVE-3 exp:2026-11-30\nCVE-4 exp:2027-11-30\n"
     )
     entries = ignore.read(file)
-    assert [one.id for one in entries] == ["CVE-1", "CVE-2", "CVE-3", "CVE-4"]
-    told = ignore.entry_notices(entries, NOW)
-    assert told[0].startswith("CVE-2 is reported again")
-    assert "expired on 2026-01-01" in told[0]
-    assert told[1].startswith("CVE-3 will be reported again in 6 days")
-    assert len(told) == 2
+    assert [entry.id for entry in entries] == ["CVE-1", "CVE-2", "CVE-3", "CVE-4"]
+    notices = ignore.entry_notices(entries, NOW)
+    assert notices[0].startswith("CVE-2 is reported again")
+    assert "expired on 2026-01-01" in notices[0]
+    assert notices[1].startswith("CVE-3 will be reported again in 6 days")
+    assert len(notices) == 2
 
 
 def test_yaml_entries_and_their_expiry(tmp_path):
@@ -174,7 +174,7 @@ def test_times_are_what_they_are_for_trivy(tmp_path, written_as, moment):
 def test_what_trivy_would_not_recognise_is_written_anew_for_it(tmp_path, name, text):
     file = written(tmp_path, name, text)
     entries = ignore.read(file)
-    assert [one.id for one in entries] == ["CVE-1"]
+    assert [entry.id for entry in entries] == ["CVE-1"]
     handed = ignore.merge_files((file,), entries, tmp_path)
     assert handed is not None
     assert handed != file
@@ -235,8 +235,8 @@ def test_nothing_is_reported_again_that_another_entry_sets_aside(tmp_path):
         "  - {id: CVE-5, expired_at: 2026-01-01}\n"
         "secrets:\n  - {id: CVE-5}\n",
     )
-    told = [one.partition(":")[0] for one in ignore.entry_notices(entries, NOW)]
-    assert told == [
+    subjects = [notice.partition(":")[0] for notice in ignore.entry_notices(entries, NOW)]
+    assert subjects == [
         "CVE-3 is reported again",
         "CVE-4 will be reported again in 6 days",
         "CVE-5 is reported again",
@@ -253,14 +253,14 @@ def test_entries_that_set_nothing_aside_are_known(tmp_path):
     )
     entries += read(tmp_path, ".trivyignore", "CVE-4\nother-key\n")
     suppressed = (
-        found("CVE-1"),
-        found("DS-0002", FindingKind.MISCONFIGURATION),
-        found("GPL-2.0-only AND (BSD OR ISC)", FindingKind.LICENSE),
-        found("other-key", FindingKind.SECRET),
+        ignored("CVE-1"),
+        ignored("DS-0002", FindingKind.MISCONFIGURATION),
+        ignored("GPL-2.0-only AND (BSD OR ISC)", FindingKind.LICENSE),
+        ignored("other-key", FindingKind.SECRET),
     )
     every = ("vuln", "misconfig", "secret", "license")
-    names = [one.id for one in ignore.unused_entries(entries, suppressed, NOW, every)]
+    names = [entry.id for entry in ignore.unused_entries(entries, suppressed, NOW, every)]
     assert names == ["CVE-2", "DS003", "key", "MIT", "CVE-4"]
     # What was not looked for says nothing of an entry.
-    names = [one.id for one in ignore.unused_entries(entries, suppressed, NOW, ("vuln",))]
+    names = [entry.id for entry in ignore.unused_entries(entries, suppressed, NOW, ("vuln",))]
     assert names == ["CVE-2", "CVE-4"]

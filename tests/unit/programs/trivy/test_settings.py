@@ -39,9 +39,9 @@ def read(folder, text):
     ],
 )  # fmt: skip
 def test_what_would_leave_findings_out_is_not_used_and_named(tmp_path, text, unused):
-    found = read(tmp_path, text)
-    assert found.unused == unused
-    assert found.written(tmp_path / "nowhere") is None
+    config = read(tmp_path, text)
+    assert config.unused == unused
+    assert config.written(tmp_path / "nowhere") is None
 
 
 @pytest.mark.parametrize(
@@ -77,23 +77,23 @@ def test_what_leaves_nothing_out_reaches_trivy(tmp_path):
 
 
 def test_more_may_be_found_and_downloads_may_be_named_and_left_out(tmp_path):
-    found = read(
+    config = read(
         tmp_path,
         "license: {full: true}\nscan: {detection-priority: comprehensive, offline: true}\n"
         "db: {repository: [a.example/db:2, b.example/db:2], skip-update: true}\n"
         "misconfiguration: {checks-bundle-repository: c.example/checks}\n",
     )
-    assert found.wider == (("license-full", "true"), ("detection-priority", "comprehensive"))
-    assert set(found.skips) == {"offline-scan", "skip-db-update"}
-    assert found.repositories == {
+    assert config.wider == (("license-full", "true"), ("detection-priority", "comprehensive"))
+    assert set(config.skips) == {"offline-scan", "skip-db-update"}
+    assert config.repositories == {
         "db-repository": ("a.example/db:2", "b.example/db:2"),
         "checks-bundle-repository": ("c.example/checks",),
     }
-    assert found.unused == ()
+    assert config.unused == ()
 
 
 def test_variables_may_say_the_same(tmp_path):
-    found = settings.read_variables(
+    config = settings.read_variables(
         {
             "TRIVY_SKIP_DB_UPDATE": "true",
             "TRIVY_SKIP_CHECK_UPDATE": "false",
@@ -101,8 +101,8 @@ def test_variables_may_say_the_same(tmp_path):
             "TRIVY_SEVERITY": "HIGH",
         }
     )
-    assert found.skips == ("skip-db-update",)
-    assert found.repositories == {"db-repository": ("a.example/db:2", "b.example/db:2")}
+    assert config.skips == ("skip-db-update",)
+    assert config.repositories == {"db-repository": ("a.example/db:2", "b.example/db:2")}
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def argv(source="registry", image="localhost:5000/a@sha256:1", **options):
 )
 def test_every_option_reaches_trivy_glued_to_its_flag(options, expected):
     given = argv(**options)
-    assert [one for one in given if one in expected] == expected
+    assert [argument for argument in given if argument in expected] == expected
 
 
 def test_the_report_is_json_complete_and_never_trivys_own_gate():
@@ -63,7 +63,7 @@ def test_the_report_is_json_complete_and_never_trivys_own_gate():
 
 def test_whatever_trivy_would_take_from_a_file_or_a_variable_is_given():
     given = argv()
-    names = [one.removeprefix("--").partition("=")[0] for one in given[1:-1]]
+    names = [argument.removeprefix("--").partition("=")[0] for argument in given[1:-1]]
     table = settings
     assert set(names) == {*table.FIXED_FLAGS, *table.FLAGS_OF_INPUTS, *table.REPORT_FLAGS, *table.RUN_FLAGS}
     for flag in (
@@ -104,17 +104,17 @@ class Fake(Runner):
     runs: list[list[str]]
 
     def run(self, argv, **_more):
-        args = [str(one) for one in argv]
+        args = [str(argument) for argument in argv]
         self.runs.append(args)
         play = self.plays.pop(0)
         if play == "":
-            output = next(one.removeprefix("--output=") for one in args if one.startswith("--output="))
+            output = next(argument.removeprefix("--output=") for argument in args if argument.startswith("--output="))
             Path(output).write_text("{}")
-        said = (DATA / f"{play}.txt").read_text() if play not in ("", "silent") else ""
-        return CompletedProgram(argv=tuple(args), code=int(bool(said)), stdout="", stderr=said, seconds=0.1)
+        errors = (DATA / f"{play}.txt").read_text() if play not in ("", "silent") else ""
+        return CompletedProgram(argv=tuple(args), code=int(bool(errors)), stdout="", stderr=errors, seconds=0.1)
 
 
-class Told(Silent):
+class RecordedWarnings(Silent):
     def __init__(self):
         self.warnings = []
 
@@ -124,7 +124,7 @@ class Told(Silent):
 
 def scanned(tmp_path, *plays, fails=None, match="", **options):
     """The runs of Trivy and the warnings, of a scan that plays these recordings."""
-    fake, told = Fake(*plays), Told()
+    fake, progress = Fake(*plays), RecordedWarnings()
     program = Trivy(PROGRAM, fake, cache=tmp_path / "cache", retry_waits=(0.0,))
     request = ScanRequest(
         image="x",
@@ -134,11 +134,11 @@ def scanned(tmp_path, *plays, fails=None, match="", **options):
         options=ScanOptions(scanners=("vuln",), **options),
     )
     if fails is None:
-        program.scan(request, told)
+        program.scan(request, progress)
     else:
         with pytest.raises(fails, match=match):
-            program.scan(request, told)
-    return fake.runs, told.warnings
+            program.scan(request, progress)
+    return fake.runs, progress.warnings
 
 
 def test_one_run_when_it_works(tmp_path):
@@ -158,16 +158,18 @@ def test_an_error_is_translated_and_nothing_tried_again(tmp_path):
 def test_the_next_repository_is_asked_when_one_cannot_be_reached(tmp_path):
     names = ("nohost.invalid/trivy-db:2", "mirror.example/trivy-db:2")
     runs, warnings = scanned(tmp_path, "db-net", "", db_repositories=names)
-    assert [one for one in runs[1] if one.startswith("--db-")] == ["--db-repository=mirror.example/trivy-db:2"]
+    assert [argument for argument in runs[1] if argument.startswith("--db-")] == [
+        "--db-repository=mirror.example/trivy-db:2"
+    ]
     assert "nohost.invalid" in warnings[0]
 
 
-def test_the_last_repositorys_failure_is_told(tmp_path):
+def test_the_last_repositorys_failure_is_reported(tmp_path):
     names = ("nohost.invalid/trivy-db:2",)
     scanned(tmp_path, "db-net", db_repositories=names, fails=OutsideError, match=r"nohost\.invalid")
 
 
-def test_too_many_requests_are_tried_again_and_told(tmp_path):
+def test_too_many_requests_are_tried_again_and_reported(tmp_path):
     names = ("localhost:5103/trivy-db:2",)
     runs, warnings = scanned(tmp_path, "db-busy", "db-busy", db_repositories=names, fails=OutsideError, match="429")
     assert len(runs) == 2
@@ -213,20 +215,23 @@ def test_beside_an_insecure_registry_databases_are_downloaded_first_and_securely
     download, scan = runs
     for flag in ("--download-db-only=true", "--insecure=false", "--db-repository=db.example/trivy-db:2"):
         assert flag in download
-    for flag in ("--insecure=true", *(f"--skip-{one}-update=true" for one in ("db", "java-db", "check", "vex-repo"))):
+    for flag in (
+        "--insecure=true",
+        *(f"--skip-{database}-update=true" for database in ("db", "java-db", "check", "vex-repo")),
+    ):
         assert flag in scan
     (tmp_path / "cache" / "java-db").mkdir()
     (tmp_path / "cache" / "java-db" / "metadata.json").write_text("{}")
     runs, _ = scanned(tmp_path, "silent", "silent", "", insecure=True)
-    assert ["--download-db-only=true" in one for one in runs] == [True, False, False]
-    assert ["--download-java-db-only=true" in one for one in runs] == [False, True, False]
-    assert ["--insecure=true" in one for one in runs] == [False, False, True]
+    assert ["--download-db-only=true" in arguments for arguments in runs] == [True, False, False]
+    assert ["--download-java-db-only=true" in arguments for arguments in runs] == [False, True, False]
+    assert ["--insecure=true" in arguments for arguments in runs] == [False, False, True]
 
 
 def test_the_java_database_is_downloaded_securely_when_the_image_turns_out_to_need_it(tmp_path):
     runs, _ = scanned(tmp_path, "silent", "first-run-java", "silent", "", insecure=True)
-    assert ["--download-java-db-only=true" in one for one in runs] == [False, False, True, False]
-    assert ["--insecure=true" in one for one in runs] == [False, True, False, True]
+    assert ["--download-java-db-only=true" in arguments for arguments in runs] == [False, False, True, False]
+    assert ["--insecure=true" in arguments for arguments in runs] == [False, True, False, True]
     unwanted = {"skips": ("skip-java-db-update",), "fails": InputError, "match": "Java database"}
     scanned(tmp_path, "silent", "first-run-java", insecure=True, **unwanted)
 
@@ -236,10 +241,10 @@ def test_nothing_is_downloaded_beside_an_insecure_registry_when_offline(tmp_path
     assert len(runs) == 1
 
 
-def test_a_database_that_cannot_be_had_securely_ends_the_scan(tmp_path):
+def test_a_database_that_cannot_be_downloaded_securely_ends_the_scan(tmp_path):
     names = ("nohost.invalid/trivy-db:2",)
     runs, _ = scanned(tmp_path, "db-net", insecure=True, db_repositories=names, fails=OutsideError, match="nohost")
-    assert ["--insecure=true" in one for one in runs] == [False]
+    assert ["--insecure=true" in arguments for arguments in runs] == [False]
 
 
 def test_a_database_is_fresh_as_trivy_sees_it():
@@ -262,9 +267,9 @@ def test_a_database_that_cannot_be_read_is_none(tmp_path):
         '{"Version":2,"NextUpdate":"2026-11-24T06:48:40.012883761Z","UpdatedAt":"2026-11-23T06:48:40.012884031Z",'
         '"DownloadedAt":"0001-01-01T00:00:00Z"}'
     )
-    found = program.database()
-    assert found is not None
-    assert found.updated_at.year == 2026
+    database = program.database()
+    assert database is not None
+    assert database.updated_at.year == 2026
 
 
 def test_recordings_are_of_sources_that_exist():
@@ -404,16 +409,16 @@ def test_a_cache_that_cannot_be_written_is_an_error_that_names_its_input(tmp_pat
 def test_databases_are_not_read_while_one_is_replaced(tmp_path):
     ready(tmp_path / "cache")
     program = Trivy(PROGRAM, Fake(), cache=tmp_path / "cache")
-    found = []
+    databases = []
     with CacheLocks(tmp_path / "cache").exclusive(lambda: None):
         (tmp_path / "cache" / "db" / "metadata.json").unlink()
-        reader = threading.Thread(target=lambda: found.append(program.database()))
+        reader = threading.Thread(target=lambda: databases.append(program.database()))
         reader.start()
         reader.join(0.2)
         assert reader.is_alive()
         ready(tmp_path / "cache")
     reader.join(20)
-    assert found[0] is not None
+    assert databases[0] is not None
 
 
 def matching(tmp_path, *plays, **more):

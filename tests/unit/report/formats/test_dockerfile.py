@@ -11,8 +11,8 @@ from tests.support import outcomes
 def lines(text: str, *history: str) -> list[int]:
     """The line of each history entry's layer, and that of an unknown layer at the end."""
     layers = tuple(map(str, range(len(history))))
-    found = dockerfile.map_layers_to_lines(text, outcomes.report(diff_ids=layers, history=history))
-    return [found[layer] for layer in (*layers, "")]
+    line_of_layer = dockerfile.map_layers_to_lines(text, outcomes.report(diff_ids=layers, history=history))
+    return [line_of_layer[layer] for layer in (*layers, "")]
 
 
 BUILD = """# syntax=docker/dockerfile:1

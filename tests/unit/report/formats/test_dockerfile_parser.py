@@ -8,7 +8,7 @@ from s3c_actions.report.formats.dockerfile_parser import HereDocument, Instructi
 
 
 def arguments(text: str) -> list[tuple[int, str, str]]:
-    return [(found.line, found.keyword, found.arguments) for found in parse_instructions(text)]
+    return [(instruction.line, instruction.keyword, instruction.arguments) for instruction in parse_instructions(text)]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_here_documents() -> None:
     text = "COPY <<-'ONE' <<TWO /etc/\n\tFROM a\n\tONE\nRUN b\nTWO\nRUN [\"<<THREE\"]\nRUN echo '<<FOUR'\n"
     copy, *others = parse_instructions(text)
     assert copy.here_documents == (HereDocument("ONE", "FROM a\n"), HereDocument("TWO", "RUN b\n"))
-    assert [(found.line, found.here_documents) for found in others] == [(6, ()), (7, ())]
+    assert [(instruction.line, instruction.here_documents) for instruction in others] == [(6, ()), (7, ())]
     assert others[0].words == ("<<THREE",)
 
 

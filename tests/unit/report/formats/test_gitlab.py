@@ -65,6 +65,6 @@ def test_weaknesses_and_the_vector_are_named(debian: ScanReport) -> None:
     finding = replace(debian.findings[0], cwes=("CWE-79", "odd"), vector=vector, source="debian")
     [row] = rendered(replace(debian, findings=(finding,)))["vulnerabilities"]
     assert row["cvss_vectors"] == [{"vendor": "debian", "vector": vector}]
-    assert [one["value"] for one in row["identifiers"]] == [finding.id, "79"]
+    assert [identifier["value"] for identifier in row["identifiers"]] == [finding.id, "79"]
     [row] = rendered(replace(debian, findings=(replace(finding, vector="CVSS:4.0/AV:N"),)))["vulnerabilities"]
     assert "cvss_vectors" not in row

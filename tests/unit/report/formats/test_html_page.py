@@ -14,7 +14,7 @@ from s3c_actions.report.rendering import PageLink, Rendering
 from tests.support import outcomes
 from tests.support.situations import EXPLOITED, MIXED
 
-ONE = outcomes.vulnerability(1, Severity.HIGH, score=7.5)
+SCORED = outcomes.vulnerability(1, Severity.HIGH, score=7.5)
 
 
 def page(report: ScanReport, **rendering: Any) -> str:
@@ -45,7 +45,7 @@ def test_a_column_is_there_when_some_finding_has_a_value(changes: dict[str, Any]
 
 def test_a_value_of_one_finding_is_enough_also_when_it_is_set_aside() -> None:
     without = outcomes.vulnerability(2, Severity.LOW, score=None)
-    assert "CVSS" in heads(page(outcomes.report(without, ONE)))
+    assert "CVSS" in heads(page(outcomes.report(without, SCORED)))
     aside = outcomes.vulnerability(3, Severity.LOW, score=4.0, suppressed="not used")
     assert "CVSS" in heads(page(outcomes.report(without, suppressed=(aside,))))
 
@@ -60,9 +60,9 @@ def test_lines_end_between_versions_and_never_within_one() -> None:
 def test_the_title_is_the_tag_and_never_a_whole_digest() -> None:
     pinned = f"localhost:5000/voting-app@{outcomes.AFTER}"
     for source, title in (
-        (page(outcomes.report(ONE)), "localhost:5000/voting-app:1.4.0"),
-        (page(outcomes.report(ONE, image=pinned)), "localhost:5000/voting-app@sha256:33955bb03395…"),
-        (page(outcomes.report(ONE, image=pinned), title="voting-app:1.4.0-1"), "voting-app:1.4.0-1"),
+        (page(outcomes.report(SCORED)), "localhost:5000/voting-app:1.4.0"),
+        (page(outcomes.report(SCORED, image=pinned)), "localhost:5000/voting-app@sha256:33955bb03395…"),
+        (page(outcomes.report(SCORED, image=pinned), title="voting-app:1.4.0-1"), "voting-app:1.4.0-1"),
     ):
         assert f"<h1>{title}</h1>" in source
         assert f"<title>{title} · findings</title>" in source
@@ -70,10 +70,10 @@ def test_the_title_is_the_tag_and_never_a_whole_digest() -> None:
 
 def test_links_to_the_other_pages() -> None:
     links = (PageLink("Before the patch", ""), PageLink("After <the> patch", "patched/report.html"))
-    source = page(outcomes.report(ONE), links=links)
+    source = page(outcomes.report(SCORED), links=links)
     assert '<span aria-current="page">Before the patch</span>' in source
     assert '<a href="patched/report.html">After &lt;the&gt; patch</a>' in source
-    assert '<nav class="related"' not in page(outcomes.report(ONE))
+    assert '<nav class="related"' not in page(outcomes.report(SCORED))
 
 
 def test_what_is_exploited_has_a_tile_that_filters_a_column_and_the_first_row() -> None:

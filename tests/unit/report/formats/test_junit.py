@@ -78,7 +78,7 @@ def test_a_secret_is_not_in_the_text(debian: ScanReport) -> None:
     assert ">AKIA" not in data
 
 
-def test_what_is_exploited_comes_first_and_is_said() -> None:
+def test_what_is_exploited_comes_first_and_is_marked() -> None:
     failures = parsed(EXPLOITED).findall("testsuite/testcase/failure")
     assert (
         "Known to be exploited (CISA, 2026-11-22; due 2026-12-13; used for ransomware)."

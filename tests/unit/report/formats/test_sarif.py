@@ -176,14 +176,14 @@ def test_cvss_and_the_images_names_are_there_as_in_trivys_own_sarif() -> None:
 
 @pytest.mark.slow
 def test_over_the_limit_the_least_severe_are_left_out_and_counted() -> None:
-    found = trivy_report.parse(reports.large(30_000))
+    parsed = trivy_report.parse(reports.large(30_000))
     only = run(reports.large(30_000))
     assert len(only["results"]) == sarif.MAX_RESULTS
     assert only["properties"]["omitted"] == 5_000
-    assert only["properties"]["findings"] == {s.name.lower(): n for s, n in found.counts.items()}
-    told = [one["message"]["text"] for one in only["invocations"][0]["toolExecutionNotifications"]]
-    assert told[0].startswith("5,000 of the least severe findings")
-    assert "5,000 most severe of these 25,000" in told[1]
+    assert only["properties"]["findings"] == {s.name.lower(): n for s, n in parsed.counts.items()}
+    notices = [notification["message"]["text"] for notification in only["invocations"][0]["toolExecutionNotifications"]]
+    assert notices[0].startswith("5,000 of the least severe findings")
+    assert "5,000 most severe of these 25,000" in notices[1]
     kept = {result["level"] for result in only["results"][-1:]}
     assert kept == {"note"}
 
@@ -199,19 +199,19 @@ def test_a_file_too_large_to_upload_is_cut(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     "size", [0, 1_000, *(pytest.param(size, marks=pytest.mark.slow) for size in (4_999_999, 12_000_000))]
 )
-def test_the_size_of_an_upload_is_never_told_too_small(size: int) -> None:
+def test_the_size_of_an_upload_is_never_estimated_too_small(size: int) -> None:
     text = b"".join(f"CVE-{number * number}, ".encode() for number in range(size // 10))
     with PackedSize() as packing:
         for start in range(0, len(text), 300_000):
             packing.add(text[start : start + 300_000])
-        told = packing.size_of(b"{" + text + b"}")
-    assert len(gzip.compress(b"{" + text + b"}")) - 20 <= told <= max(100, len(text) // 2)
+        estimate = packing.size_of(b"{" + text + b"}")
+    assert len(gzip.compress(b"{" + text + b"}")) - 20 <= estimate <= max(100, len(text) // 2)
 
 
 def test_rules_are_the_worst_case_of_their_findings_and_say_so_first() -> None:
     data = json.loads(reports.SHAPES["alpine"])
-    one, other = data["Results"][0]["Vulnerabilities"]
-    other["VulnerabilityID"] = one["VulnerabilityID"]
+    first, second = data["Results"][0]["Vulnerabilities"]
+    second["VulnerabilityID"] = first["VulnerabilityID"]
     only = run(json.dumps(data).encode())
     (rule,) = only["tool"]["driver"]["rules"]
     assert rule["help"]["text"].startswith("Severity: HIGH\n")

@@ -72,7 +72,7 @@ def test_what_a_patch_fixed_closes_and_comes_back_under_its_number() -> None:
 
     def patch(data: dict[str, Any]) -> None:
         (result,) = data["Results"]
-        result["Vulnerabilities"] = [one for one in result["Vulnerabilities"] if one["Severity"] != "HIGH"]
+        result["Vulnerabilities"] = [listed for listed in result["Vulnerabilities"] if listed["Severity"] != "HIGH"]
 
     patched = upload(first, changed(report, patch))
     assert {alert.severity for alert in patched if alert.state(MAIN) == "fixed"} == {"high"}
@@ -107,11 +107,11 @@ def test_a_pull_request_has_a_state_of_its_own() -> None:
 def test_what_is_set_aside_closes_its_alert_although_github_reads_no_suppressions() -> None:
     aside = reports.SHAPES["suppressed"]
 
-    def found(data: dict[str, Any]) -> None:
+    def report_it(data: dict[str, Any]) -> None:
         (result,) = data["Results"]
         result["Vulnerabilities"] = [result.pop("ExperimentalModifiedFindings")[0]["Finding"]]
 
-    before = upload((), changed(aside, found))
+    before = upload((), changed(aside, report_it))
     assert numbers(before) == [1]
     assert numbers(upload(before, aside), "fixed") == [1]
     whole = sarif.render(trivy_report.parse(aside), DOCKERFILE)
@@ -128,33 +128,35 @@ def upload_build(
 @pytest.mark.parametrize("how", [Rendering(), DOCKERFILE], ids=["image", "Dockerfile"])
 @given(OCCURRENCES, OCCURRENCES, BUILDS, BUILDS)
 def test_alerts_open_stay_and_close_with_what_they_are_about(
-    how: Rendering, kept: list[Occurrence], others: list[Occurrence], one: Build, other: Build
+    how: Rendering, kept: list[Occurrence], others: list[Occurrence], first_build: Build, second_build: Build
 ) -> None:
-    first = upload_build((), kept, one, how)
+    first = upload_build((), kept, first_build, how)
     assert len(numbers(first)) == len(kept)
-    rebuilt = upload_build(first, kept, other, how)
+    rebuilt = upload_build(first, kept, second_build, how)
     assert numbers(rebuilt) == numbers(first)
-    more = upload_build(rebuilt, [*kept, *others], one, how)
+    more = upload_build(rebuilt, [*kept, *others], first_build, how)
     assert len(numbers(more)) == len(kept) + len(others)
     assert set(numbers(first)) <= set(numbers(more))
-    less = upload_build(more, kept, other, how)
+    less = upload_build(more, kept, second_build, how)
     assert numbers(less) == numbers(first)
     assert len(numbers(less, "fixed")) == len(others)
-    assert numbers(upload_build(less, [*others, *kept], other, how)) == numbers(more)
+    assert numbers(upload_build(less, [*others, *kept], second_build, how)) == numbers(more)
 
 
 @pytest.mark.slow
 @given(OCCURRENCES, BUILDS, BUILDS)
-def test_the_alert_of_a_finding_keeps_its_subject(occurrences: list[Occurrence], one: Build, other: Build) -> None:
+def test_the_alert_of_a_finding_keeps_its_subject(
+    occurrences: list[Occurrence], first_build: Build, second_build: Build
+) -> None:
     """That of a finding of one jar never becomes that of another jar, whatever is removed around it."""
     distinct = list(dict.fromkeys(occurrences))
     jar = Occurrence(kind="jar", rule=0, subject=0, file=0)
     beside = [occurrence for occurrence in distinct if occurrence != jar]
-    first = upload_build((), [*beside, jar], one, Rendering())
+    first = upload_build((), [*beside, jar], first_build, Rendering())
     [number] = [alert.number for alert in first if _is_about(alert, "app/0/package0-")]
-    alone = upload_build(first, [jar], other, Rendering())
+    alone = upload_build(first, [jar], second_build, Rendering())
     assert numbers(alone) == [number]
-    without = upload_build(alone, beside, other, Rendering())
+    without = upload_build(alone, beside, second_build, Rendering())
     assert number in numbers(without, "fixed")
 
 
@@ -175,7 +177,7 @@ def broken(change: Callable[[dict[str, Any]], object]) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "reason"),
     [
         (lambda log: log.update(version="2.0.0"), "version"),
         (lambda log: log.update(runs=log["runs"] * 21), "more runs than allowed"),
@@ -193,8 +195,8 @@ def broken(change: Callable[[dict[str, Any]], object]) -> bytes:
         (lambda log: _rule(log)["shortDescription"].update(text="x" * 1025), "too long"),
     ],
 )
-def test_what_github_refuses_is_refused(change: Callable[[dict[str, Any]], object], said: str) -> None:
-    with pytest.raises(Refused, match=said):
+def test_what_github_refuses_is_refused(change: Callable[[dict[str, Any]], object], reason: str) -> None:
+    with pytest.raises(Refused, match=reason):
         ingest((), broken(change), ref=MAIN)
 
 

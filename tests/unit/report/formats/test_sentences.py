@@ -36,7 +36,7 @@ def test_the_other_kinds() -> None:
     assert describe(REPORT, licence) == "p (f) in app:1 is under GPL-3.0: restricted (Low)."
 
 
-def test_what_is_exploited_is_said_before_its_fix() -> None:
+def test_what_is_exploited_is_named_before_its_fix() -> None:
     exploited, unlikely, unrated = (
         replace(finding, exploitation=known)
         for finding, known in zip(

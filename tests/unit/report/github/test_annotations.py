@@ -42,23 +42,23 @@ def of(*findings: Finding, rendering: Rendering = PLACED, **more: Any) -> list[A
 
 def test_one_for_a_package_at_the_line_that_brought_it() -> None:
     flask = {"package": "flask", "installed": "2.0", "fixed": "2.3", "layer": "app", "path": "app/requirements.txt"}
-    told = of(
+    annotations = of(
         vulnerability(1, Severity.HIGH, **OPENSSL),
         vulnerability(2, Severity.CRITICAL, **OPENSSL),
         vulnerability(3, Severity.CRITICAL, **OPENSSL),
         vulnerability(4, Severity.HIGH, **flask, result_class="lang-pkgs"),
         vulnerability(5, Severity.HIGH, package="curl", installed="1", layer="unknown"),
     )
-    assert [(one.level, one.title, one.path, one.line) for one in told] == [
+    assert [(annotation.level, annotation.title, annotation.path, annotation.line) for annotation in annotations] == [
         ("warning", "openssl 3.0.9-1: 2 critical, 1 high", "web/Dockerfile", 2),
         ("warning", "curl 1: 1 high", "web/Dockerfile", 2),
         ("warning", "flask 2.0: 1 high", "web/Dockerfile", 4),
     ]
-    assert told[0].text == (
+    assert annotations[0].text == (
         "CVE-2024-0002, CVE-2024-0003 and CVE-2024-0001 in localhost:5000/voting-app:1.4.0. "
         "Fixed in 3.0.11-1~deb12u2. Patch the image (org/s3c/actions/patch), or build it on an updated base."
     )
-    assert told[2].text == (
+    assert annotations[2].text == (
         "CVE-2024-0004 in app/requirements.txt of localhost:5000/voting-app:1.4.0. "
         "Fixed in 2.3. Raise flask where the application asks for it."
     )
@@ -66,11 +66,11 @@ def test_one_for_a_package_at_the_line_that_brought_it() -> None:
 
 def test_without_a_dockerfile_it_names_no_file() -> None:
     for rendering in (Rendering(), Rendering(dockerfile="Dockerfile", dockerfile_text="just text")):
-        (one,) = of(vulnerability(1, Severity.HIGH), rendering=rendering)
-        assert (one.path, one.line) == ("", 0)
+        (only,) = of(vulnerability(1, Severity.HIGH), rendering=rendering)
+        assert (only.path, only.line) == ("", 0)
 
 
-def test_what_is_told_and_what_is_not() -> None:
+def test_what_is_annotated_and_what_is_not() -> None:
     unfixed = vulnerability(1, Severity.CRITICAL, fixed="", package="a")
     minor = vulnerability(2, Severity.MEDIUM, package="b")
     excepted = vulnerability(3, Severity.CRITICAL, package="c")
@@ -82,13 +82,13 @@ def test_what_is_told_and_what_is_not() -> None:
     report = replace(outcomes.report(unfixed, minor, excepted), suppressed=(aside,))
     gate = Threshold(None, refuse=frozenset(Severity), exemptions=(exemption,), now=now)
     assert annotation.image_annotations(report, Rendering(gate=gate)) == []
-    # What closed the gate is told whatever it is, and as an error.
-    told = annotation.image_annotations(report, Rendering(gate=gate), gate.refused(report.findings))
-    assert [(one.level, one.title) for one in told] == [
+    # What closed the gate is annotated whatever it is, and as an error.
+    annotations = annotation.image_annotations(report, Rendering(gate=gate), gate.refused(report.findings))
+    assert [(annotation.level, annotation.title) for annotation in annotations] == [
         ("error", "a 3.0.9-1: 1 critical"),
         ("error", "b 3.0.9-1: 1 medium"),
     ]
-    assert told[0].text.endswith(
+    assert annotations[0].text.endswith(
         "No version fixes it. Take another base image or package, or set it aside with a reason and a date in an "
         "ignore file."
     )
@@ -97,19 +97,19 @@ def test_what_is_told_and_what_is_not() -> None:
 
 
 def test_what_to_do_by_kind() -> None:
-    def said(**facts: Any) -> str:
+    def text_of(**facts: Any) -> str:
         finding = replace_finding(vulnerability(1, Severity.HIGH), **facts)
-        (one,) = of(finding, refused=(finding,))
-        return one.text
+        (only,) = of(finding, refused=(finding,))
+        return only.text
 
-    assert said(kind=FindingKind.SECRET, target="app/key.pem", result_class="secret").endswith(
+    assert text_of(kind=FindingKind.SECRET, target="app/key.pem", result_class="secret").endswith(
         "build the image without it."
     )
-    misconfigured = said(
+    misconfigured = text_of(
         kind=FindingKind.MISCONFIGURATION, target="Dockerfile", result_class="config", remedy="Add USER."
     )
     assert misconfigured.endswith("in Dockerfile of localhost:5000/voting-app:1.4.0. Add USER.")
-    assert "accept the licence" in said(kind=FindingKind.LICENSE, target="app", result_class="license")
+    assert "accept the licence" in text_of(kind=FindingKind.LICENSE, target="app", result_class="license")
     (left,) = of(vulnerability(1, Severity.HIGH), patched=True)
     assert left.text.endswith("The patch did not get it: build the image on an updated base.")
     fixed, unfixed = vulnerability(1, Severity.HIGH, **OPENSSL), vulnerability(2, Severity.HIGH, **OPENSSL, fixed="")
@@ -124,10 +124,10 @@ def replace_finding(finding: Finding, **facts: Any) -> Finding:
 def test_the_worst_of_all_images_and_none_twice() -> None:
     many = [vulnerability(n, Severity.HIGH, package=f"p{n}") for n in range(20)]
     worst = vulnerability(99, Severity.CRITICAL, package="worst")
-    told = annotation.select_annotations([*of(*many), *of(*many, refused=many), *of(worst), *of(worst)])
-    assert [one.level for one in told] == ["error"] * MAX_PER_LEVEL + ["warning"] * MAX_PER_LEVEL
-    assert [one.title for one in told].count("worst 3.0.9-1: 1 critical") == 1
-    assert told[MAX_PER_LEVEL].severity is Severity.CRITICAL
+    selected = annotation.select_annotations([*of(*many), *of(*many, refused=many), *of(worst), *of(worst)])
+    assert [annotation.level for annotation in selected] == ["error"] * MAX_PER_LEVEL + ["warning"] * MAX_PER_LEVEL
+    assert [annotation.title for annotation in selected].count("worst 3.0.9-1: 1 critical") == 1
+    assert selected[MAX_PER_LEVEL].severity is Severity.CRITICAL
 
 
 def step(outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **inputs: str) -> list[str]:
@@ -138,8 +138,8 @@ def step(outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **in
     environment = {"GITHUB_ACTIONS": "true", "HOME": str(tmp_path), "RUNNER_TEMP": str(tmp_path)}
     out = io.StringIO()
     code = run.run("scan", [], environment | {f"S3C_{k.upper()}": v for k, v in inputs.items()}, out, out)
-    assert code == max((int(one.failure.exit_code) for one in outcome.images if one.failure), default=Exit.DONE)
-    return [one for one in commands(out.getvalue()) if one.startswith(("::error", "::warning"))]
+    assert code == max((int(image.failure.exit_code) for image in outcome.images if image.failure), default=Exit.DONE)
+    return [line for line in commands(out.getvalue()) if line.startswith(("::error", "::warning"))]
 
 
 def image(*findings: Finding, closed: bool = False, name: str = "app") -> ImageOutcome:
@@ -154,33 +154,33 @@ def image(*findings: Finding, closed: bool = False, name: str = "app") -> ImageO
 
 
 def test_a_step_annotates_and_the_verdict_stands_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = vulnerability(1, Severity.HIGH, **OPENSSL)
-    assert step(samples.outcome(image(one), command="scan"), tmp_path, monkeypatch) == [
+    finding = vulnerability(1, Severity.HIGH, **OPENSSL)
+    assert step(samples.outcome(image(finding), command="scan"), tmp_path, monkeypatch) == [
         "::warning title=openssl 3.0.9-1%3A 1 high,file=web/Dockerfile,line=2::CVE-2024-0001 in localhost:5000/app:1. "
         "Fixed in 3.0.11-1~deb12u2. Patch the image (org/s3c/actions/patch), or build it on an updated base."
     ]
-    verdict, about = step(samples.outcome(image(one, closed=True), command="scan"), tmp_path, monkeypatch)
+    verdict, cause = step(samples.outcome(image(finding, closed=True), command="scan"), tmp_path, monkeypatch)
     assert verdict.startswith("::error title=s3c scan::✘ the gate is closed")
-    assert about.startswith("::error title=openssl 3.0.9-1%3A 1 high,file=web/Dockerfile,line=2::")
+    assert cause.startswith("::error title=openssl 3.0.9-1%3A 1 high,file=web/Dockerfile,line=2::")
     for inputs in ({"annotations": "false"}, {"quiet": "true"}):
-        assert step(samples.outcome(image(one), command="scan"), tmp_path, monkeypatch, **inputs) == []
+        assert step(samples.outcome(image(finding), command="scan"), tmp_path, monkeypatch, **inputs) == []
 
 
 def test_a_step_of_many_images_stays_within_the_allowance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     findings = [vulnerability(n, Severity.HIGH, package=f"p{n}") for n in range(9)]
     images = [image(*findings, closed=number % 2 == 0, name=f"app{number}") for number in range(24)]
-    told = step(samples.outcome(*images, command="scan"), tmp_path, monkeypatch)
-    assert sum(one.startswith("::error") for one in told) == 10
-    assert sum(one.startswith("::warning") for one in told) == MAX_PER_LEVEL
+    lines = step(samples.outcome(*images, command="scan"), tmp_path, monkeypatch)
+    assert sum(line.startswith("::error") for line in lines) == 10
+    assert sum(line.startswith("::warning") for line in lines) == MAX_PER_LEVEL
 
 
 @TEXTS
 def test_hostile_text_in_annotations(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = dict.fromkeys(("id", "package", "installed", "fixed", "target", "path", "title", "remedy"), text)
     hostile = [vulnerability(1, Severity.HIGH, **facts, kind=kind, result_class="lang-pkgs") for kind in FindingKind]
-    told = step(samples.outcome(image(*hostile, closed=True), command="scan"), tmp_path, monkeypatch)
-    assert {re.match(r"::([a-z-]+)", one)[1] for one in told} == {"error"}  # type: ignore[index]
-    assert len(told) <= 1 + len(FindingKind)
-    for one in told:
-        assert one.isprintable()
-        assert len(one) < 5000
+    lines = step(samples.outcome(image(*hostile, closed=True), command="scan"), tmp_path, monkeypatch)
+    assert {re.match(r"::([a-z-]+)", line)[1] for line in lines} == {"error"}  # type: ignore[index]
+    assert len(lines) <= 1 + len(FindingKind)
+    for line in lines:
+        assert line.isprintable()
+        assert len(line) < 5000

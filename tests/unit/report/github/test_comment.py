@@ -25,8 +25,8 @@ RUN = "https://github.example/org/app/actions/runs/7"
 
 
 def many(number: int, image: str = "localhost:5000/voting-app:1.4.0") -> ResultDocument:
-    found = outcomes.report(*(outcomes.vulnerability(n, Severity.MEDIUM) for n in range(1, number + 1)), image=image)
-    return outcomes.document(Outcome(command="scan", images=(ImageOutcome(image=image, scan=outcomes.scan(found)),)))
+    report = outcomes.report(*(outcomes.vulnerability(n, Severity.MEDIUM) for n in range(1, number + 1)), image=image)
+    return outcomes.document(Outcome(command="scan", images=(ImageOutcome(image=image, scan=outcomes.scan(report)),)))
 
 
 def rows(source: str) -> list[str]:
@@ -46,10 +46,10 @@ def test_a_long_comment_is_cut_at_whole_rows_and_says_where_the_rest_is(limit: i
 def test_hundreds_of_images_are_a_table_that_is_cut_and_counted() -> None:
     documents = [many(3, f"localhost:5000/app-{number}:1") for number in range(700)]
     source = comment.render(documents, run_url=RUN)
-    told = [line for line in source.splitlines() if line.startswith("| ✅ |")]
+    rows = [line for line in source.splitlines() if line.startswith("| ✅ |")]
     assert len(source.encode()) <= comment.COMMENT_BYTES
-    assert len(told) > 100
-    assert f"… and {700 - len(told):,} more images: they are in the [job summary]({RUN})." in source
+    assert len(rows) > 100
+    assert f"… and {700 - len(rows):,} more images: they are in the [job summary]({RUN})." in source
 
 
 def test_steps_on_one_digest_are_one_image_whichever_document_they_came_in() -> None:
@@ -113,11 +113,11 @@ def test_each_occurrence_is_a_row_with_its_place() -> None:
     document = outcomes.document(outcome)
     places = ["app/0/package0-1.2.4.jar", "app/1/package0-1.2.4.jar", "/app/0.env:21", "/app/0.env:31"]
     for text in (comment.render([document], run_url=RUN), summary.render(document)):
-        found = [line for line in text.splitlines() if line.startswith("| Critical |")]
-        assert len(found) == 4
-        assert sum("**new**" in line for line in found) == 1
+        rows = [line for line in text.splitlines() if line.startswith("| Critical |")]
+        assert len(rows) == 4
+        assert sum("**new**" in line for line in rows) == 1
         for place in places:
-            assert sum(f"`{place}`" in line for line in found) == 1
+            assert sum(f"`{place}`" in line for line in rows) == 1
         assert "**2 new**" in text
     table = text_table.render(after, Rendering()).decode()
     assert all(place in table for place in places[:2])

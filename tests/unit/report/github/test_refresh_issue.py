@@ -1,4 +1,4 @@
-"""What the issue says of what is deployed, and what a Pod's status tells of its images."""
+"""What the issue says of what is deployed, and what a Pod's status says of its images."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ DIGEST = "sha256:" + "a" * 64
 
 
 def image(text: str = "openssl", findings: int = 2) -> RefreshedImage:
-    found: list[Finding] = [
+    listed: list[Finding] = [
         finding(text, Severity.CRITICAL if number == 1 else Severity.HIGH, number) for number in range(1, findings + 1)
     ]
     return RefreshedImage(
-        image=f"registry.example/{text}", places=(f"shop/{text}",), findings=tuple(found), total=findings + 3
+        image=f"registry.example/{text}", places=(f"shop/{text}",), findings=tuple(listed), total=findings + 3
     )
 
 
@@ -51,7 +51,7 @@ def test_the_issue_says_what_is_due_where_and_what_to_do() -> None:
     assert refresh_issue.issue_title([image("db", 1)]) == "1 deployed image can be patched: 1 finding has a fix"
 
 
-def test_what_a_new_start_would_lose_is_said_with_the_day_and_the_reason() -> None:
+def test_what_a_new_start_would_lose_is_named_with_the_day_and_the_reason() -> None:
     losses = (
         "today: its newest scan report is old",
         *(f"from 2026-12-{day}: its base is old" for day in range(10, 22)),
@@ -117,7 +117,7 @@ def test_the_text_has_a_line_for_each() -> None:
     )
 
 
-def test_what_no_patch_mends_and_what_became_of_the_report_are_told() -> None:
+def test_what_no_patch_fixes_and_the_new_report_are_shown() -> None:
     waiting = RefreshedImage(
         image="db", refused=("2 refused findings have no fix yet",), evidence="new report attached"
     )
@@ -136,9 +136,9 @@ def test_a_large_issue_stays_within_what_github_takes() -> None:
 def check(text: str) -> None:
     body, harmless = (
         refresh_issue.issue_body(
-            [image(one), RefreshedImage(image=one, problem=one), RefreshedImage(image=one, refused=(one,))]
+            [image(name), RefreshedImage(image=name, problem=name), RefreshedImage(image=name, refused=(name,))]
         )
-        for one in (text or "x", "no harm")
+        for name in (text or "x", "no harm")
     )
     assert skeleton(check_inline(body)) == skeleton(check_inline(harmless))
     assert not unprintable(body.replace("\N{WORD JOINER}", ""))
@@ -176,18 +176,20 @@ def test_the_digest_a_kubelet_pulled(image: str, pulled: str, expected: tuple[st
 
 
 def test_a_place_is_named_as_people_know_it() -> None:
-    about = {
+    metadata = {
         "namespace": "shop",
         "name": "web-5d9c7b-xk2p",
         "labels": {"pod-template-hash": "5d9c7b"},
         "ownerReferences": [{"kind": "ReplicaSet", "name": "web-5d9c7b"}],
     }
-    assert deployed._place(about) == "shop/web"
+    assert deployed._place(metadata) == "shop/web"
     assert re.fullmatch("shop/one", deployed._place({"namespace": "shop", "name": "one"}))
 
 
 REACHING = [
-    name for name in COMMANDS if {one.name for one in load(name).inputs} & {one.name for one in ClusterOptions.own()}
+    name
+    for name in COMMANDS
+    if {declared.name for declared in load(name).inputs} & {declared.name for declared in ClusterOptions.own()}
 ]
 
 
@@ -195,9 +197,9 @@ def test_every_command_that_reaches_a_cluster_takes_all_that_leads_to_one() -> N
     # What they share (`commands.deploy.cluster_of`) reads all of these: without one, it is a bug at run time.
     assert {"chain", "deploy", "gate", "refresh"} <= set(REACHING)
     for name in REACHING:
-        lacking = {one.name for one in (*ClusterOptions.own(), *IdentityOptions.own(), TimeoutOptions.timeout)} - {
-            one.name for one in load(name).inputs
-        }
+        lacking = {
+            declared.name for declared in (*ClusterOptions.own(), *IdentityOptions.own(), TimeoutOptions.timeout)
+        } - {declared.name for declared in load(name).inputs}
         assert not lacking, name
 
 

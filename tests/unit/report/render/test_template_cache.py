@@ -19,8 +19,8 @@ def environment(by: str) -> jinja2.Environment:
     )
 
 
-def render(made: jinja2.Environment) -> str:
-    return made.get_template("x").render(name="<you>")
+def render(environment: jinja2.Environment) -> str:
+    return environment.get_template("x").render(name="<you>")
 
 
 @pytest.fixture
