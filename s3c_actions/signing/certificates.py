@@ -438,11 +438,6 @@ def days_left(certificate: Certificate, now: datetime) -> int:
     return (certificate.not_valid_after_utc - now).days
 
 
-def format_time(moment: datetime) -> str:
-    """Return the time in RFC 3339, UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def is_self_signed(certificate: Certificate) -> bool:
     """Return whether the certificate is signed by its own key, with SHA-1 too: nobody is trusted for that signature."""
     if isinstance(certificate.signature_hash_algorithm, hashes.SHA1) and certificate.issuer == certificate.subject:
