@@ -1,7 +1,7 @@
 """Write the generated parts of action.yml files and READMEs from the declarations of inputs and outputs.
 
-The JSON Schemas of the policy, of `result.json` and of `trace.json` are written too, from their types, and
-`actions/chain` from the root action.
+The JSON Schemas of the policy, of `result.json` and of `trace.json` are written too, from their types, `actions/chain`
+from the root action, and the man page.
 
 A generated part is between a line with `generated: NAME` and a line with `end`; the rest is written by hand.
 With `--check` nothing is written, and the exit code is 1 when something is out of date.
@@ -28,6 +28,7 @@ from s3c_actions.policy import model as policy
 from s3c_actions.report import document as result
 from s3c_actions.result import outputs
 from s3c_actions.trace import document as trace
+from tools import man
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -262,6 +263,7 @@ def main() -> int:
     }
     chain = ROOT / "actions" / "chain" / "action.yml"
     derived[chain] = chain_action((ROOT / "action.yml").read_text(encoding="utf-8"))
+    derived[ROOT / "docs" / "s3c.1"] = man.page(EXIT_CODES)
     for path, text in derived.items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             stale += 1

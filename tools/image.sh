@@ -14,7 +14,7 @@ install=("$uv" pip install --no-config --quiet --no-deps --only-binary :all: --p
 "${install[@]}" --require-hashes --target "$folder/packages" --requirement requirements/runtime.txt
 tools/build.sh "$folder/wheel"
 "${install[@]}" --target "$folder/s3c" "$folder"/wheel/*.whl
-rm -rf "$folder/wheel" "$folder"/{packages,s3c}/{bin,.lock}
+rm -rf "$folder/wheel" "$folder"/{packages,s3c}/{bin,.lock} "$folder/s3c/share"
 
 programs=(trivy copa notation helm)
 mkdir "$folder/programs"

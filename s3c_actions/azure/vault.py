@@ -129,14 +129,17 @@ class Vault:
             )
         if not certificate.key_id:
             raise OutsideError(f"The vault {context.name} names no key of the certificate {name}.")
+        source = "vault-certificate" if issuers is None else "vault-ca-certs"
         if issuers is None and not certificates.is_self_signed(leaf):
             issuers = self._issuers(client, certificate, context)
+        with certificates.reject_unreadable(source):
+            chain = certificates.order_chain(leaf, list(issuers or ()))
         return VaultCertificate(
             vault=self.host,
             name=name,
             version=str(properties.version),
             key_id=certificate.key_id,
-            chain=certificates.order_chain(leaf, list(issuers or ())),
+            chain=chain,
         )
 
     def sign(self, certificate: VaultCertificate, algorithm: str, digest: bytes) -> bytes:

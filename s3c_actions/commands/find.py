@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import asdict, replace
 
 from s3c_actions.core.errors import OutsideError
+from s3c_actions.core.moments import format_moment
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
 from s3c_actions.fleet.find import index as indexes
@@ -17,7 +18,6 @@ from s3c_actions.fleet.find.query import QueryKind
 from s3c_actions.options import find as inputs
 from s3c_actions.registry import Writer
 from s3c_actions.result.model import FindResult, FoundMatch, ImageOutcome, Outcome, UnansweredImage
-from s3c_actions.signing.certificates import format_time
 from s3c_actions.steps import find, sign
 from s3c_actions.wiring import finding
 from s3c_actions.wiring.context import Context
@@ -96,7 +96,7 @@ def _publish(
                 cause="None of the images has a document that counts, or none could be read.",
                 remedy="Look at what `s3c find` says of them without `publish-index`.",
             )
-        index = indexes.build(collected.records, trust=tools.trust, created=format_time(tools.now))
+        index = indexes.build(collected.records, trust=tools.trust, created=format_moment(tools.now))
         digest = indexes.push(index, place, Writer(tools.registry))
         step.done(f"{counted(len(index.records), 'document')}, {place.at(digest).pinned}")
     pinned = place.at(digest).pinned

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from s3c_actions.options import programs as inputs
-from s3c_actions.programs.install.locate import Program, find_present, locate_all
+from s3c_actions.programs.install.locate import Program, find_used, locate_all
 from s3c_actions.programs.install.pins import Pin
 from s3c_actions.result.model import Outcome, ProgramFacts
 from s3c_actions.wiring.context import Context
@@ -35,7 +35,7 @@ def run(options: inputs.ProgramsInputs, context: Context) -> Outcome:
     else:
         names = names or tuple(WANTED)
         located = tuple(
-            find_present(WANTED[name](options), cache=context.cache, runner=context.runner, progress=context.progress)
+            find_used(WANTED[name](options), cache=context.cache, runner=context.runner, progress=context.progress)
             for name in names
         )
     facts = tuple(_facts(WANTED[name](options).pin, program) for name, program in zip(names, located, strict=True))
@@ -51,7 +51,7 @@ def _facts(pin: Pin, program: Program | None) -> ProgramFacts:
         pinned=pin.version,
         licence=pin.licence,
         module=pin.module,
-        version=program.version if program else None,
+        version=(program.version or None) if program else None,
         origin=program.origin if program else None,
         path=str(program.path) if program else None,
     )

@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeGuard
 
 from msgspec import Struct
 
 from s3c_actions.core import reading
+from s3c_actions.core.moments import format_moment
 
 VERSION = 1
 MAX_SIZE = 16_384
@@ -67,8 +68,8 @@ class ExceptionGrant(Struct, frozen=True, kw_only=True):
                 "kind": "exception",
                 "subject": self.subject,
                 "findings": list(self.findings),
-                "created": stamp(self.created),
-                "until": stamp(self.until),
+                "created": format_moment(self.created),
+                "until": format_moment(self.until),
                 "who": self.who,
                 "why": self.why,
             }
@@ -99,7 +100,7 @@ class Revocation(Struct, frozen=True, kw_only=True):
                 "kind": "revocation",
                 "subject": self.subject,
                 "revokes": list(self.revokes),
-                "created": stamp(self.created),
+                "created": format_moment(self.created),
                 "who": self.who,
                 "why": self.why,
             }
@@ -136,11 +137,6 @@ def decode(content: bytes | None) -> ExceptionGrant | Revocation | None:
     ):
         return None
     return ExceptionGrant(subject=subject, findings=tuple(findings), created=created, until=until, who=who, why=why)
-
-
-def stamp(moment: datetime) -> str:
-    """Return a moment as RFC 3339, in whole seconds of UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _encode(document: dict[str, Any]) -> bytes:

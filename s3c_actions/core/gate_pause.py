@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
@@ -77,11 +77,6 @@ class GatePause(msgspec.Struct, frozen=True, kw_only=True):
             return f"The pause of {self.constraint} is malformed or too long, and has no effect."
         verb = {PauseState.ACTIVE: "is paused", PauseState.PENDING: "will be paused"}.get(state, "was paused")
         return f"The gate ({self.constraint}) {verb} from {self.since} until {self.until}: {reason.rstrip('.')}."
-
-
-def format_moment(moment: datetime) -> str:
-    """Return a time as a pause has it: RFC 3339, UTC, in whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _moment(text: str) -> datetime | None:

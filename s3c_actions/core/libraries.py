@@ -27,9 +27,8 @@ class _Late(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # asked by tools that look at modules, which need not import it
             raise AttributeError(name)
-        with IMPORTING:
-            module = importlib.import_module(self.__name__)
-        return getattr(module, name)
+        with IMPORTING:  # some of Azure's modules import others when a name is looked up
+            return getattr(importlib.import_module(self.__name__), name)
 
 
 def late(name: str) -> ModuleType:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far ahead the clock may be that dated something; what is dated later is believed nowhere."""
+DAY_SKEW = timedelta(days=1)
+"""The same where days are dated without a zone, as in lists of exploited vulnerabilities."""
 _YEARS = range(1900, 9000)
 """Far enough from the ends of the calendar that no zone, tolerance or duration leads out of it."""
 
@@ -25,3 +27,8 @@ def parse_moment(text: str) -> datetime | None:
     except ValueError:
         return None
     return moment.astimezone(UTC) if moment.tzinfo is not None and moment.year in _YEARS else None
+
+
+def format_moment(moment: datetime) -> str:
+    """Return a moment, which has a zone, as documents state it: RFC 3339 in whole seconds of UTC, ending with `Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -7,12 +7,12 @@ it (policy/evidence.rego), and so does `s3c policy check`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from s3c_actions.core.moments import parse_moment
+from s3c_actions.core.moments import format_moment, parse_moment
 from s3c_actions.evidence.rest import describe_rest
 from s3c_actions.findings.exploit_facts import epss_text, grace_start, is_exploited, knows_exploitation
 from s3c_actions.findings.model import Finding, FindingKind, ForbiddenContent, ScanReport, Severity
@@ -224,7 +224,7 @@ def _with_zone(day: str) -> str:
 
 def normalize_moment(moment: datetime | None) -> str:
     """Return a time as `normalize_time` does; empty for None."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment is not None else ""
+    return format_moment(moment) if moment is not None else ""
 
 
 def scope_facts(scope: Scope | None) -> dict[str, Any]:

@@ -110,11 +110,21 @@ _VERSION = re.compile(
     r")*",
     re.IGNORECASE,
 )
+# A revision has a word before its number: `guava-r09.jar`, `app-rev12/x`. Numbers alone tell one file from another.
+_REVISION = re.compile(r"(?<=[0-9A-Za-z])[-_.](?:r|rev|revision|build)[0-9]+(?![0-9A-Za-z])")
+_DAY = r"20[0-9]{2}(?P<by>[-_]?)(?:0[1-9]|1[0-2])(?P=by)(?:0[1-9]|[12][0-9]|3[01])"
+_TIME = r"(?:[-_.T]?[0-9]{4}(?:[0-9]{2})?Z?|[-_T][0-9]{2}(?:[-_:.][0-9]{2}){1,2}Z?)"
+# Folders of releases: `releases/20261130120000/x`, `app-2026-11-30/x`, `2026-11-30T12:00:00Z/x`. A name ends within 255
+# characters.
+_DATED_FOLDER = re.compile(rf"[-_.@]?(?<![0-9A-Za-z]){_DAY}{_TIME}?(?![0-9A-Za-z])(?=[^/]{{0,255}}/)")
+# Tomcat deploys versions of an application beside each other, whatever they are called: `ROOT##12.war`, `shop##blue/`.
+_TOMCAT_VERSION = re.compile(r"(?<=[^/\s#])##[\w.+~-]*?(?=\.war(?:/|$)|/|$)")
 # What a build names by its content: `main.3f2a1b9c.js`, `bundler/gems/foo-0123456789ab`, Nix's store, UUIDs.
 _CONTENT_HASH = re.compile(
     r"(?<=nix/store/)[0-9a-z]{32}-"
-    r"|[-_.@]?(?<![0-9A-Za-z])(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-    r"|(?=[a-f]*[0-9])(?=[0-9]*[a-f])[0-9a-f]{8,64})(?![0-9A-Za-z])"
+    r"|[-_.@]?(?<![0-9A-Za-z])"
+    r"(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}"
+    r"|(?=[a-f]*[0-9])(?=[0-9]*[a-f])[0-9a-f]{8,64}|(?=[A-F]*[0-9])(?=[0-9]*[A-F])[0-9A-F]{8,64})(?![0-9A-Za-z])"
 )
 # Bundlers name a script by eight characters of base64 or base32 of its content, as in `index-BkX3aQ9z.js`.
 # Words are none, as in `views-Carousel.js`, `ui-MenuItem.js` and `x-ui-Panel.js`: they tell one file from another.
@@ -122,24 +132,27 @@ _BUNDLE_HASH = re.compile(
     r"[-.](?=[A-Za-z0-9_-]{8}\.(?:[cm]?js|css|wasm)(?:\.map)?$)(?=[a-z0-9_-]*[A-Z])"
     r"(?![A-Za-z][a-z]+(?:[-_][a-z]+|[-_]?[A-Z][a-z]+)*[0-9]?\.)[A-Za-z0-9_-]{8}"
 )
-# One number is a version only in the name of an archive or a package's folder: `json-20231013.jar`.
+# One number, or a day, is a version only in the name of an archive or a package's folder: `json-20231013.jar`.
 _PACKAGE_FILE = re.compile(
-    r"-v?[0-9]+(?=\.(?:jar|war|ear|hpi|aar|whl|egg|egg-info|dist-info|gem|gemspec|nupkg)(?:/|$))", re.IGNORECASE
+    rf"-(?:v?[0-9]+|{_DAY})(?=\.(?:jar|war|ear|hpi|aar|whl|egg|egg-info|dist-info|gem|gemspec|nupkg)(?:/|$))",
+    re.IGNORECASE,
 )
 _DIGIT = re.compile(r"[0-9]")
 
 
 @lru_cache(20_000)
 def strip_versions(text: str) -> str:
-    """Return a path, or a message that names versions, without the version numbers and hashes of content.
+    """Return a path, or a message that names versions, without version numbers, days of builds and hashes of content.
 
     Args:
         text: such as `usr/lib/python3.11/site-packages/foo-1.2.dist-info`; one without a version is returned unchanged.
     """
-    text = _BUNDLE_HASH.sub("", text)
+    text = _BUNDLE_HASH.sub("", _TOMCAT_VERSION.sub("", text))
     if not _DIGIT.search(text):
         return text
-    return _CONTENT_HASH.sub("", _PACKAGE_FILE.sub("", _VERSION.sub("", text)))
+    for pattern in (_VERSION, _PACKAGE_FILE, _REVISION, _DATED_FOLDER, _CONTENT_HASH):
+        text = pattern.sub("", text)
+    return text
 
 
 def hash_detail(*parts: str) -> str:

@@ -12,8 +12,8 @@ from datetime import datetime
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from s3c_actions.core.exception_document import ALL, stamp
-from s3c_actions.core.moments import parse_moment
+from s3c_actions.core.exception_document import ALL
+from s3c_actions.core.moments import format_moment, parse_moment
 from s3c_actions.core.text import first_names, short_digest
 from s3c_actions.fleet.outlook import clip
 from s3c_actions.fleet.report_document import ExpiringException, ReportedImage
@@ -58,7 +58,7 @@ def list_judged(
     """
     return {
         image: tuple(
-            _expiring(one.digest, one.grant.findings, stamp(one.grant.until), one.grant.who, one.grant.why)
+            _expiring(one.digest, one.grant.findings, format_moment(one.grant.until), one.grant.who, one.grant.why)
             for one in exceptions
             if one.counts and one.grant is not None and one.grant.until > now
         )

@@ -8,12 +8,13 @@ Where nothing but its age is against the report, `sbom_match` says when the imag
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from s3c_actions.core.moments import format_moment
 from s3c_actions.core.text import counted
 from s3c_actions.fleet.sbom_match import Unchanged
 from s3c_actions.policy import judge
@@ -79,14 +80,14 @@ def judge_currency(policy: Policy, evidence: Evidence, now: datetime, within: ti
     oldest = min(report.created for report in newest)
     age = now - oldest
     if age >= within:
-        return f"its report of {_stamp(oldest)} is older than {_duration(within)}"
+        return f"its report of {format_moment(oldest)} is older than {_duration(within)}"
     # Several of the same moment: each admits the image, and the one that counts most is shown.
     report = max(newest, key=lambda candidate: (sum(candidate.counts.values()), candidate.digest))
     return Current(
         report=report.digest,
-        created=_stamp(oldest),
+        created=format_moment(oldest),
         counts={severity: report.counts[severity] for severity in SEVERITIES if severity in report.counts},
-        reason=f"its signed report of {_stamp(oldest)} has nothing to fix",
+        reason=f"its signed report of {format_moment(oldest)} has nothing to fix",
     )
 
 
@@ -97,10 +98,6 @@ def with_match(current: Current, unchanged: Unchanged) -> Current:
         reason=f"its signed report of {current.created} has nothing to fix, and its SBOM matched against the database "
         f"of {unchanged.database} shows nothing new",
     )
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _duration(duration: timedelta) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from msgspec import Struct
 
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
+from s3c_actions.core.moments import format_moment
 from s3c_actions.core.reference import Reference
 from s3c_actions.fleet import packing, smoke_section, tags
 from s3c_actions.fleet.currency import Current
@@ -275,7 +276,7 @@ def make_plan(
     references += [Reference.parse(entry.image) for entry in assessed.current]
     kept = {name for reference in references for name in (reference.name, str(reference.tagged(reference.tag)))}
     return Plan(
-        created=now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        created=format_moment(now),
         fleet=fleet,
         shards=count,
         images=tuple(sorted(images, key=lambda image: (image.shard, -image.seconds, image.base, image.image))),

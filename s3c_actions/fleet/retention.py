@@ -7,6 +7,7 @@ its Jobs, are one series. What belongs to another series is another fleet's, and
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -64,13 +65,34 @@ class Pruned(Struct, frozen=True, kw_only=True):
 
 def report_tag(plan_tag: str) -> str:
     """Return the tag of the newest report on the plans of a tag."""
-    return f"{plan_tag[: _MOST - len(REPORT_TAG)]}{REPORT_TAG}"
+    return _extend(plan_tag, REPORT_TAG)
 
 
 def series(tag: str) -> str:
     """Return what the tags of one fleet's plans and reports have in common."""
     stem = _EARLIER.sub("", tag.removesuffix(REPORT_TAG))
     return _NUMBERED.sub("", stem)
+
+
+def _extend(tag: str, end: str) -> str:
+    """Return a tag with an end of ours. What is too long for that is cut, with a hash of the whole series."""
+    own = series(tag)
+    marked = f"-{_hash(own)}{tag[len(own) :]}{end}"
+    if len(tag) + len(end) > _MOST and own and len(marked) < _MOST:
+        return f"{own[: _MOST - len(marked)]}{marked}"
+    return f"{tag[: _MOST - len(end)]}{end}"
+
+
+def _is_of(tag: str, wanted: str) -> bool:
+    """Return whether a tag is of a series: of that name, or cut as `_extend` does."""
+    own = series(tag)
+    start, _, mark = own.rpartition("-")
+    return own == wanted or (bool(start) and mark == _hash(wanted) and wanted.startswith(start))
+
+
+def _hash(own: str) -> str:
+    # The letter tells it from the number of a run.
+    return f"x{hashlib.sha256(own.encode()).hexdigest()[:12]}"
 
 
 def keep_reachable(writer: Writer, place: Reference, digest: str) -> None:
@@ -90,7 +112,7 @@ def keep_reachable(writer: Writer, place: Reference, digest: str) -> None:
     created = _created(manifest)
     stamp = created.strftime("%Y%m%dT%H%M%SZ") if created is not None else "00000000T000000Z"
     end = f"-{stamp}-{manifest.descriptor.digest.partition(':')[2][:8]}"
-    own = place.tagged(f"{place.tag[: _MOST - len(end)]}{end}")
+    own = place.tagged(_extend(place.tag, end))
     if writer.registry.find(own) is None:
         writer.push_manifest(own, manifest.content, OCI_MANIFEST)
 
@@ -176,7 +198,7 @@ def _tagged_otherwise(registry: Registry, place: Reference) -> set[str]:
         OutsideError: there are too many tags, or the registry failed.
     """
     own = series(place.tag)
-    others = [tag for tag in _tags(registry, place) if series(tag) != own and not is_internal(tag)]
+    others = [tag for tag in _tags(registry, place) if not _is_of(tag, own) and not is_internal(tag)]
     if len(others) > MAX_TAGS:
         raise OutsideError(
             f"{place.name} has {len(others):,} tags of others, and at most {MAX_TAGS:,} are looked at.",
@@ -196,7 +218,7 @@ def _tags(registry: Registry, place: Reference) -> tuple[str, ...]:
 
 def _stored(registry: Registry, place: Reference, tags: Iterable[str]) -> Iterator[Stored]:
     wanted = series(place.tag)
-    for tag in [tag for tag in tags if series(tag) == wanted][:MAX_TAGS]:
+    for tag in [tag for tag in tags if _is_of(tag, wanted)][:MAX_TAGS]:
         manifest = registry.find(place.tagged(tag))
         if manifest is not None and manifest.descriptor.artifact_type in (store.PLAN, store.REPORT):
             yield Stored(

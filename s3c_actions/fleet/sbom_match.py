@@ -7,7 +7,7 @@ all that the scan went by. Wherever it may not, there is work: an image is scann
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
@@ -155,11 +155,6 @@ def _news(policy: Policy, run: Mapping[str, Any], match: Match, now: datetime) -
     lost = sorted(result["id"] for result in listed.values() if (result["id"], result["package"]) not in known)
     if lost:
         yield f"the match of its SBOM does not find what its report lists, {first_names(lost)}"
-
-
-def describe_time(moment: datetime) -> str:
-    """Return a time as it stands in a plan."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _counting(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:

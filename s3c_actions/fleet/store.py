@@ -10,11 +10,12 @@ report takes what is current from the evidence beside each image.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from s3c_actions.core import artifact_types, reading
 from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.moments import format_moment
 from s3c_actions.core.reference import Reference
 from s3c_actions.fleet import plan as plans
 from s3c_actions.fleet.plan import MAX_SHARDS, Plan
@@ -152,13 +153,12 @@ def _push_beside(
     now: datetime,
 ) -> str:
     subject = writer.registry.resolve(plan_reference, field="plan")
-    created = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return push_artifact(
         writer,
         plan_reference.tagged(""),
         artifact_type,
         content,
-        annotations={**annotations, artifact_types.CREATED: created},
+        annotations={**annotations, artifact_types.CREATED: format_moment(now)},
         subject=subject,
     ).digest
 

@@ -21,7 +21,10 @@ PIECE_BYTES = 1024 * 1024
 MAX_WINDOW = 27
 """Binary logarithm of the largest window of a zstd frame: 128 MiB, the most that zstd itself takes unasked."""
 MAX_FRAMES = 4_000_000
-"""Most members of a gzip file or frames of a zstd file, of which some formats have one for each file in the layer."""
+"""Most members of a gzip file or frames of a zstd file, of which some formats have two for each file in the layer."""
+ANY_FRAMES, FRAME_BYTES = 10_000, 128
+"""How many of them whatever they hold, and the bytes that more hold on average at least: a header of a file has 512.
+A few MiB of empty ones take a minute."""
 _FED_BYTES = 16 * 1024
 _GZIP, _ZSTD, _SKIPPABLE = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x2a\x4d\x18"
 _OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
@@ -112,7 +115,7 @@ class _ZstdFrame:
 
 def _expand(pieces: Iterable[bytes], begin: Callable[[], _Frame]) -> Iterator[bytes]:
     """Decompress what is made of members or frames; what follows the last one has to be one too, as Go reads it."""
-    frame, frames = begin(), 0
+    frame, frames, expanded = begin(), 0, 0
     # What a decoder does not use is copied, so a large piece of many small frames would be copied for each of them.
     for piece in (part[at : at + _FED_BYTES] for part in pieces for at in range(0, len(part), _FED_BYTES)):
         waiting = piece
@@ -121,8 +124,14 @@ def _expand(pieces: Iterable[bytes], begin: Callable[[], _Frame]) -> Iterator[by
                 frame, frames = begin(), frames + 1
                 if frames > MAX_FRAMES:
                     raise UnreadableLayer(f"its compression has more than {MAX_FRAMES:,} parts")
-            yield _read(frame, waiting)
+                if frames > ANY_FRAMES + expanded // FRAME_BYTES:
+                    few = f"which hold less than {FRAME_BYTES} bytes each"
+                    raise UnreadableLayer(f"its compression has more than {ANY_FRAMES:,} parts, {few}")
+            content = _read(frame, waiting)
+            expanded += len(content)
+            yield content
             while not frame.rest and not frame.eof and (held_back := _read(frame, b"")):
+                expanded += len(held_back)
                 yield held_back
             waiting = frame.rest  # which a frame of zstd has at its end alone, perhaps after what it held back
     if frames and not frame.eof:

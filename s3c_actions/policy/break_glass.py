@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from s3c_actions.core import exception_document as document_form
-from s3c_actions.core.exception_document import ALL, ExceptionGrant, Revocation, stamp
-from s3c_actions.core.moments import CLOCK_SKEW
+from s3c_actions.core.exception_document import ALL, ExceptionGrant, Revocation
+from s3c_actions.core.moments import CLOCK_SKEW, format_moment
 from s3c_actions.core.text import first_names
 from s3c_actions.policy.model import Policy
 
@@ -159,9 +159,9 @@ def _time_fault(policy: Policy, grant: ExceptionGrant, now: datetime) -> str:
     if grant.until - grant.created > policy.longest_grant:
         return f"it lasts longer than {policy.break_glass.maximum}"
     if grant.created - CLOCK_SKEW > now:
-        return f"it is dated {stamp(grant.created)}, which is still to come"
+        return f"it is dated {format_moment(grant.created)}, which is still to come"
     if grant.until <= now:
-        return f"it ended at {stamp(grant.until)}"
+        return f"it ended at {format_moment(grant.until)}"
     return ""
 
 
@@ -194,7 +194,7 @@ def describe(exception: JudgedException, now: datetime) -> str:
     grant = exception.grant
     excused = "all findings" if ALL in grant.findings else first_names(grant.findings)
     return (
-        f"{name} excuses {excused}, {describe_left(grant.until - now)} left (until {stamp(grant.until)}), "
+        f"{name} excuses {excused}, {describe_left(grant.until - now)} left (until {format_moment(grant.until)}), "
         f"by {grant.who} (signer {exception.granter}): {grant.why}"
     )
 

@@ -14,6 +14,8 @@ ranks := {"CRITICAL": 0, "HIGH": 1, "MEDIUM": 2, "LOW": 3, "UNKNOWN": 4}
 
 skew := 300000000000
 
+day_skew := 86400000000000
+
 unknown_time := 9223372036854775807
 
 # Objects {code, text}; none when the image is admitted.
@@ -227,6 +229,14 @@ image_rules(statements, about, fix) = said {
     stamp(statement.created) - stamp(exploitation_date(statement, needed[0])) > policy.maximum_exploitation_age
     text := sprintf("%v states %v by data older than %v: %v", [about, needed[1], policy.maximum_exploitation_age_text, fix])
   }
+  # Later than the scan it may be: a kept report is judged by the data of the day.
+  future := {{"code": "future-exploitation-data", "text": text} |
+    statement := statements[_]
+    needed := exploitation_needed[_]
+    date := exploitation_date(statement, needed[0])
+    stamp(date) - day_skew > time.now_ns()
+    text := sprintf("%v states %v by data of %v, which is still to come: %v", [about, needed[1], date, fix])
+  }
   platform := {refusal |
     policy.refuse_end_of_life == true
     statement := statements[_]
@@ -237,7 +247,7 @@ image_rules(statements, about, fix) = said {
     statement := statements[_]
     refusal := base_refusals(statement, about)[_]
   }
-  said := ((lacking | stale) | platform) | base
+  said := (((lacking | stale) | future) | platform) | base
 }
 
 exploitation_needed = union({

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from s3c_actions.core.moments import CLOCK_SKEW
+from s3c_actions.core.moments import CLOCK_SKEW, DAY_SKEW
 from s3c_actions.options.parse import duration
 from s3c_actions.policy.model import Policy
 from s3c_actions.policy.objection import Objection
@@ -33,7 +33,7 @@ def image_objections(
     """
     objections = []
     for stated in statements:
-        objections += _data_objections(policy, stated, report_name, remedy)
+        objections += _data_objections(policy, stated, report_name, remedy, now)
         if policy.platform.end_of_life == "refuse":
             objections += _platform_objections(stated, report_name, remedy)
         if policy.base.maximum_age is not None:
@@ -41,7 +41,9 @@ def image_objections(
     return objections
 
 
-def _data_objections(policy: Policy, stated: Mapping[str, Any], report_name: str, remedy: str) -> list[Objection]:
+def _data_objections(
+    policy: Policy, stated: Mapping[str, Any], report_name: str, remedy: str, now: datetime
+) -> list[Objection]:
     needed = [
         *([("kev", "which vulnerabilities are exploited (KEV)")] if policy.findings.deny_exploited else []),
         *([("epss", "how likely vulnerabilities are exploited (EPSS)")] if policy.findings.epss else []),
@@ -50,12 +52,18 @@ def _data_objections(policy: Policy, stated: Mapping[str, Any], report_name: str
     limit = policy.exploitation.maximum_age
     objections = []
     for key, what in needed:
-        released = parse_time(data.get(key)) if isinstance(data, dict) else None
+        dated = data.get(key) if isinstance(data, dict) else None
+        released = parse_time(dated)
         scanned = parse_time(stated.get("created"))
         if released is None or scanned is None:
             text = f"{report_name} does not state {what}: {remedy}"
             objections.append(Objection("no-exploitation-data", text))
-        elif scanned - released > timedelta(seconds=duration(limit)):
+            continue
+        if released - DAY_SKEW > now:
+            # Later than the scan it may be: a kept report is judged by the data of the day.
+            text = f"{report_name} states {what} by data of {dated}, which is still to come: {remedy}"
+            objections.append(Objection("future-exploitation-data", text))
+        if scanned - released > timedelta(seconds=duration(limit)):
             text = f"{report_name} states {what} by data older than {limit}: {remedy}"
             objections.append(Objection("stale-exploitation-data", text))
     return objections

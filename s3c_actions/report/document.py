@@ -727,7 +727,10 @@ class PreviewImage(Entry, frozen=True, kw_only=True):
     verdict: Annotated[Literal["admitted", "refused", "unknown"], Meta(description="unknown: it could not be judged.")]
     reason: Annotated[str, Meta(description="Why not, as a clause; empty when it would be admitted.")]
     remedy: str
-    command: Annotated[str, Meta(description="What fixes it; empty when no single command does.")]
+    command: Annotated[str, Meta(description="The first of `commands`; empty when no command fixes it.")]
+    commands: Annotated[
+        tuple[str, ...] | UnsetType, Meta(description="What fixes it: one for each thing that is wrong, in order.")
+    ] = UNSET
     places: Annotated[tuple[str, ...], Meta(description="`NAMESPACE/WORKLOAD (container)`, of each use.")]
     running: Annotated[bool, Meta(description="Whether a Pod has it now; otherwise only a template has.")]
     static: Annotated[bool, Meta(description="A node starts it from a file, whatever the gate says.")]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
+from msgspec import UNSET
 
 from s3c_actions.core.text import counted, short_digest
 from s3c_actions.report.document import PreviewEntry, PreviewImage
@@ -44,8 +45,7 @@ def render_terminal(preview: PreviewEntry) -> str:
             f"  {_MARKS[image.verdict]} {escape.line(image.image)}: {escape.line(_reason(image))}",
             f"      in {escape.line(_places(image))}" + (f"; {note}" if (note := _note(image)) else ""),
         ]
-        if fix := image.command or image.remedy:
-            lines.append(f"      fix: {escape.line(fix)}")
+        lines += [f"      fix: {escape.line(fix)}" for fix in _commands(image) or [image.remedy] if fix]
     if len(shown) > MAX_SHOWN:
         lines.append(f"    and {len(shown) - MAX_SHOWN:,} more")
     if preview.exempt:
@@ -135,14 +135,14 @@ def render_page(preview: PreviewEntry, *, created: str, version: str) -> bytes:
     return text.encode()
 
 
-def _row(image: PreviewImage) -> dict[str, str]:
+def _row(image: PreviewImage) -> dict[str, Any]:
     name, _, digest = image.image.partition("@")
     return {
         "name": escape.line(name),
         "digest": escape.line(digest, 90),
         "places": escape.line(_places(image, most=20), 1000),
         "reason": escape.line(_reason(image), 1000),
-        "command": escape.line(image.command, 500),
+        "commands": [escape.line(command, 500) for command in _commands(image)],
         "remedy": escape.line(image.remedy),
         "note": _note(image),
     }
@@ -159,7 +159,7 @@ def _table(title: str, images: Sequence[PreviewImage], *, opened: bool = False) 
 
 
 def _line(image: PreviewImage) -> str:
-    fix = escape.code(image.command, 400) if image.command else escape.markdown(image.remedy)
+    fix = "<br>".join(escape.code(command, 400) for command in _commands(image)) or escape.markdown(image.remedy)
     note = f" ({note})" if (note := _note(image)) else ""
     cells = (
         escape.code(image.image, 300),
@@ -168,6 +168,11 @@ def _line(image: PreviewImage) -> str:
         fix,
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _commands(image: PreviewImage) -> list[str]:
+    """Return the commands that fix it; a document of an earlier version has the first alone."""
+    return [command for command in (image.command,) if command] if image.commands is UNSET else list(image.commands)
 
 
 def _places(image: PreviewImage, most: int = _PLACES) -> str:

@@ -17,7 +17,7 @@ from msgspec import UNSET, UnsetType
 
 from s3c_actions import __version__
 from s3c_actions.core.errors import InputError, S3CError
-from s3c_actions.core.exception_document import stamp
+from s3c_actions.core.moments import format_moment
 from s3c_actions.core.secrets import Secrets
 from s3c_actions.core.startup import paused
 from s3c_actions.findings.difference import Difference
@@ -353,7 +353,7 @@ def _judgement_entry(judgement: PolicyJudgement) -> shape.JudgementEntry:
         refusals=tuple(_copy_fields(shape.RefusalEntry, refusal) for refusal in judgement.refusals),
         forecast=tuple(
             shape.ForecastEntry(
-                at=f"{change.at:%Y-%m-%dT%H:%M:%SZ}",
+                at=format_moment(change.at),
                 refusals=tuple(_copy_fields(shape.RefusalEntry, objection) for objection in change.objections),
             )
             for change in judgement.forecast
@@ -370,8 +370,8 @@ def _exception_entry(exception: JudgedException) -> shape.ExceptionEntry:
         findings=grant.findings if grant is not None else (),
         who=grant.who if grant is not None else "",
         why=grant.why if grant is not None else "",
-        created=stamp(grant.created) if grant is not None else "",
-        until=stamp(grant.until) if grant is not None else "",
+        created=format_moment(grant.created) if grant is not None else "",
+        until=format_moment(grant.until) if grant is not None else "",
         granter=exception.granter,
         ignored=exception.ignored,
     )

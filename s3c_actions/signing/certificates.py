@@ -136,7 +136,11 @@ def split_chains(listed: Sequence[Certificate]) -> tuple[tuple[Certificate, ...]
 
 
 def check(
-    chain: Sequence[Certificate], now: datetime | None, key: PrivateKeyTypes | None = None, field: str = "certificate"
+    chain: Sequence[Certificate],
+    now: datetime | None,
+    key: PrivateKeyTypes | None = None,
+    field: str = "certificate",
+    issuers_field: str = "",
 ) -> None:
     """Check a signing certificate and its chain by the Notary Project's rules.
 
@@ -145,12 +149,24 @@ def check(
         now: the time of signing, with a time zone; None: whether it is valid now does not matter.
         key: the private key that has to match the leaf; None when it is not available (a plugin holds it).
         field: the input the chain came from.
+        issuers_field: the input that all but the leaf came from; empty: the same.
 
     Raises:
         CertificateError: the first rule that is violated.
     """
+    issuers_field = issuers_field or field
+    with reject_unreadable(issuers_field):
+        for issuer in chain[1:]:
+            _parse(issuer)
     with reject_unreadable(field):
-        _check(chain, now, key, field)
+        _check(chain, now, key, field, issuers_field)
+
+
+def _parse(certificate: Certificate) -> None:
+    """Read the parts that `check` looks at, each of which is parsed when it is asked for."""
+    certificate.public_key()
+    for name in ("subject", "issuer", "extensions", "signature_algorithm_parameters"):
+        getattr(certificate, name)
 
 
 @contextmanager
@@ -178,15 +194,18 @@ def reject_unreadable(field: str) -> Iterator[None]:
         ) from error
 
 
-def _check(chain: Sequence[Certificate], now: datetime | None, key: PrivateKeyTypes | None, field: str) -> None:
-    _check_order(chain, field)
-    for certificate in chain:
-        _check_validity(certificate, now, field)
+def _check(
+    chain: Sequence[Certificate], now: datetime | None, key: PrivateKeyTypes | None, field: str, issuers_field: str
+) -> None:
+    _check_order(chain, issuers_field)
+    fields = [field, *[issuers_field] * (len(chain) - 1)]
+    for certificate, source in zip(chain, fields, strict=True):
+        _check_validity(certificate, now, source)
     _check_leaf(chain[0], field)
     for below, authority in enumerate(chain[1:]):
-        _check_authority(authority, below, field)
-    for certificate in chain:
-        _check_signature_algorithm(certificate, field)
+        _check_authority(authority, below, issuers_field)
+    for certificate, source in zip(chain, fields, strict=True):
+        _check_signature_algorithm(certificate, source)
     pinned_identity(chain, field)
     if key is not None and public_bytes(key.public_key()) != public_bytes(chain[0].public_key()):
         raise CertificateError(
@@ -436,11 +455,6 @@ def is_short_lived(certificate: Certificate) -> bool:
 def days_left(certificate: Certificate, now: datetime) -> int:
     """Return the whole days until the certificate expires; negative when it has expired."""
     return (certificate.not_valid_after_utc - now).days
-
-
-def format_time(moment: datetime) -> str:
-    """Return the time in RFC 3339, UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def is_self_signed(certificate: Certificate) -> bool:

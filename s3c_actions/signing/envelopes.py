@@ -17,6 +17,7 @@ import cbor2
 import msgspec
 
 from s3c_actions.core import reading
+from s3c_actions.core.moments import format_moment
 from s3c_actions.core.reference import is_digest
 from s3c_actions.signing import certificates
 from s3c_actions.signing.libraries import crypto_exceptions, x509
@@ -104,7 +105,7 @@ def read(content: bytes, media_type: str) -> Envelope:
         issuer=leaf.issuer.rfc4514_string(),
         thumbprint=certificates.thumbprint(leaf),
         key=certificates.key_thumbprint(leaf),
-        not_after=certificates.format_time(min(certificate.not_valid_after_utc for certificate in listed)),
+        not_after=format_moment(min(certificate.not_valid_after_utc for certificate in listed)),
         signed_at=normalize_time(protected.get(_SIGNING_TIME) or protected.get(_AUTHENTIC_TIME)),
         expires=normalize_time(protected.get(_EXPIRY)),
         timestamped=bool(stamp),
@@ -197,6 +198,6 @@ def normalize_time(value: object) -> str:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
         if not isinstance(moment, datetime) or moment.tzinfo is None:
             return ""
-        return certificates.format_time(moment)
+        return format_moment(moment)
     except (ValueError, OverflowError):
         return ""

@@ -69,6 +69,16 @@ def read_chain(data: bytes, field: str = "certificate") -> tuple[Certificate, ..
         return _reject_certificate(field, data, blocks, error)
 
 
+def read_issuers(data: bytes, field: str) -> tuple[Certificate, ...]:
+    """Return the certificates of a signer's issuers, in the order of their file; as `read_chain`, with their remedy."""
+    try:
+        return read_chain(data, field)
+    except CertificateError as error:
+        if "PKCS#7" not in error.what:  # which is converted in the same way
+            error.remedy = "Give a PEM file with the issuers' certificates, the root last, and no key."
+        raise
+
+
 def read_signing_chain(
     data: bytes, key: PrivateKeyTypes | None = None, field: str = "certificate"
 ) -> tuple[Certificate, ...]:

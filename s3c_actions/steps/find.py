@@ -16,7 +16,7 @@ import msgspec
 
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, Refused, S3CError
-from s3c_actions.core.moments import CLOCK_SKEW
+from s3c_actions.core.moments import CLOCK_SKEW, format_moment
 from s3c_actions.core.reading import MAX_DOCUMENT_BYTES
 from s3c_actions.core.reference import Reference
 from s3c_actions.evidence import signatures as stored
@@ -24,7 +24,6 @@ from s3c_actions.evidence.documents import UnusableDocument
 from s3c_actions.fleet.find import facts
 from s3c_actions.fleet.find.answer import Answer, answer
 from s3c_actions.fleet.find.facts import Facts, Kind, Record, Verification
-from s3c_actions.signing.certificates import format_time
 
 if TYPE_CHECKING:
     from s3c_actions.core.progress import Progress
@@ -328,7 +327,7 @@ def _listed_at(descriptor: Descriptor) -> str:
     created = descriptor.annotations.get(artifact_types.CREATED, "")
     try:
         moment = datetime.fromisoformat(created)
-        return format_time(moment) if moment.tzinfo is not None else "unknown"
+        return format_moment(moment) if moment.tzinfo is not None else "unknown"
     except (ValueError, OverflowError):
         return "unknown"
 
@@ -359,9 +358,9 @@ def verify(document: Reference, tools: FindTools) -> Verification | str:
         return Verification(
             trust=tools.trust,
             signature=accepted.signature_digest,
-            checked=format_time(tools.now),
+            checked=format_moment(tools.now),
             # What has ended already did not matter: a time-stamp proves the signature older.
-            ends=tuple(end for end in ends if end > format_time(tools.now)),
+            ends=tuple(end for end in ends if end > format_moment(tools.now)),
         )
     return "is signed by nobody who is trusted"
 

@@ -14,6 +14,7 @@ import msgspec
 from s3c_actions.core import reading, writing
 from s3c_actions.core.artifact_types import STATEMENT
 from s3c_actions.core.errors import S3CError
+from s3c_actions.core.moments import format_moment
 from s3c_actions.core.progress import Progress, Silent
 from s3c_actions.evidence import sbom
 from s3c_actions.findings import coverage, trivy_report, trivy_warnings
@@ -96,7 +97,7 @@ class SbomMatcher:
         if isinstance(advisories, str):
             return advisories
         reason = next(self._reasons(policy, runs, read, advisories, image), "")
-        return reason or Unchanged(database=sbom_match.describe_time(advisories.updated))
+        return reason or Unchanged(database=format_moment(advisories.updated))
 
     def _reasons(
         self,

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
+from s3c_actions.core.moments import format_moment
 from s3c_actions.core.reference import Reference, is_digest
 from s3c_actions.core.text import plural, short_digest
 from s3c_actions.registry import OCI_INDEX, Manifest
@@ -198,7 +199,7 @@ def _patched_index(work: PatchWork, manifests: list[Manifest], tag: str) -> Mani
     kind = OCI_INDEX if any("oci" in entry["mediaType"] for entry in entries) else index.descriptor.media_type
     document: dict[str, Any] = {"schemaVersion": 2, "mediaType": kind, "manifests": entries}
     if kind == OCI_INDEX:
-        stamp = work.tools.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        stamp = format_moment(work.tools.now)
         annotations = {**index.descriptor.annotations, _CREATED: stamp, _PATCHED: stamp}
         if _VERSION in annotations:
             annotations[_VERSION] = _version(annotations[_VERSION], tag)

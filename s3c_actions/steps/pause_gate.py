@@ -15,7 +15,8 @@ import msgspec
 from s3c_actions.cluster.client import Cluster, KubernetesObject
 from s3c_actions.cluster.gate import constraints, stages, staging
 from s3c_actions.core.errors import InputError, OutsideError
-from s3c_actions.core.gate_pause import GatePause, format_moment
+from s3c_actions.core.gate_pause import GatePause
+from s3c_actions.core.moments import format_moment
 from s3c_actions.core.progress import Progress
 from s3c_actions.result.model import AppliedObject, DeployResult
 

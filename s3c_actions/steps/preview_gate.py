@@ -74,31 +74,32 @@ def preview(
 
 def _entry(image: str, names: Sequence[str], verdict: Verdict, uses: Sequence[ImageUse]) -> PreviewImage:
     static = any(use.static for use in uses)
-    refused = verdict.verdict == "refused"
+    commands = fix_commands(image, verdict) if verdict.verdict == "refused" else ()
     return PreviewImage(
         image=image,
         names=tuple(names),
         verdict=verdict.verdict,  # type: ignore[arg-type]  # one of its values
         reason=verdict.reason,
         remedy=verdict.remedy,
-        command=fix_command(image, verdict) if refused else "",
+        command=next(iter(commands), ""),
+        commands=commands,
         places=tuple(dict.fromkeys(f"{use.workload} ({use.noun})" for use in uses)),
         running=any(use.running for use in uses),
         static=static,
     )
 
 
-def fix_command(image: str, verdict: Verdict) -> str:
-    """Return the command that fixes what an image is refused for: the first that the reason or the remedy names.
+def fix_commands(image: str, verdict: Verdict) -> tuple[str, ...]:
+    """Return the commands that fix what an image is refused for: those that the reason or the remedy names, in order.
 
     A reason contains names of packages, which are whatever somebody wrote: a command for another image is none of ours.
     """
-    for named in _COMMAND.finditer(f"{verdict.reason} {verdict.remedy}"):
-        if pinned(named["image"]) == pinned(image):
-            return named["command"]
+    named = _COMMAND.finditer(f"{verdict.reason} {verdict.remedy}")
+    if own := tuple(dict.fromkeys(one["command"] for one in named if pinned(one["image"]) == pinned(image))):
+        return own
     if "@" in image and "not in its registry" not in verdict.reason and "in no registry" not in verdict.reason:
-        return f"s3c trace {image}"
-    return ""
+        return (f"s3c trace {image}",)
+    return ()
 
 
 class InstalledGate(msgspec.Struct, frozen=True, kw_only=True):

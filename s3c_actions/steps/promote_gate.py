@@ -21,6 +21,7 @@ from s3c_actions.cluster.gate.manifests import CONSTRAINT_KIND
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.core.gate_stage import GateStages, Stage
+from s3c_actions.core.moments import format_moment
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.text import counted
 from s3c_actions.report.document import PreviewEntry
@@ -197,7 +198,7 @@ def _record(promotion: Promotion, exceptions: Sequence[str], account: str, clust
     entry = {
         "stage": str(promotion.stage),
         "namespaces": list(promotion.namespaces),
-        "at": staging.server_time(tried).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "at": format_moment(staging.server_time(tried)),
         "by": account,
         "except": list(exceptions),
     }

@@ -18,6 +18,7 @@ import msgspec
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.core.moments import format_moment
 from s3c_actions.core.reference import Reference
 from s3c_actions.programs.notation.errors import UnlistedSignature
 from s3c_actions.programs.notation.home import NotationHome, TrustPolicy, write_private_file
@@ -240,7 +241,7 @@ def _warn_of_end(
         if days >= settings.warning_days:
             continue
         end = f"The certificate {certificates.subject(certificate)} expires in {days} days" + (
-            f" ({certificates.format_time(certificate.not_valid_after_utc)})"
+            f" ({format_moment(certificate.not_valid_after_utc)})"
         )
         if not certificates.is_short_lived(certificate):
             progress.warning(f"{end}: renew it.")
@@ -319,8 +320,8 @@ def describe(certificate: x509.Certificate, now: datetime) -> CertificateFacts:
         subject=certificates.subject(certificate),
         issuer=certificate.issuer.rfc4514_string(),
         thumbprint=certificates.thumbprint(certificate),
-        not_before=certificates.format_time(certificate.not_valid_before_utc),
-        not_after=certificates.format_time(certificate.not_valid_after_utc),
+        not_before=format_moment(certificate.not_valid_before_utc),
+        not_after=format_moment(certificate.not_valid_after_utc),
         days_left=certificates.days_left(certificate, now),
         key=certificates.key_spec(certificate),
         self_signed=certificates.is_self_signed(certificate),

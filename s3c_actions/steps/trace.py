@@ -20,12 +20,13 @@ from msgspec.structs import replace
 
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, Refused, S3CError
+from s3c_actions.core.moments import format_moment
 from s3c_actions.core.reference import Reference, is_digest
 from s3c_actions.evidence import documents as attached
 from s3c_actions.evidence import intoto_reading
 from s3c_actions.evidence import signatures as stored
 from s3c_actions.registry.oci_layout import OciLayout
-from s3c_actions.signing import certificates, envelopes
+from s3c_actions.signing import envelopes
 from s3c_actions.trace.model import (
     AdmissionVerdict,
     Ancestor,
@@ -129,7 +130,7 @@ def run(image: str, tools: TraceTools) -> Trace:
     return Trace(
         image=image,
         tag=requested.tag or look.tag(subjects),
-        told=certificates.format_time(tools.now),
+        told=format_moment(tools.now),
         subject=subject,
         platforms=tuple(platforms),
         ancestors=ancestors,

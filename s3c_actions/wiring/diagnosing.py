@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from s3c_actions.azure import clouds, github_token
-from s3c_actions.azure.container_registry import is_azure
 from s3c_actions.cluster.gate import inspection
-from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.errors import InputError
 from s3c_actions.core.gate_stage import Stage
 from s3c_actions.core.progress import Silent
 from s3c_actions.core.reference import Reference
@@ -55,7 +52,6 @@ def create_checks(options: DoctorInputs, context: Context) -> tuple[Check, ...]:
     vault.names_certificate(options)
     if bool(options.registry_username) != bool(options.registry_password):
         raise InputError("registry-password", "only one of user name and password is given.", remedy="Give both.")
-    _import_libraries(options, images, context)
 
     def bind(check: Callable[[DoctorInputs, Context], Finding]) -> Callable[[], Finding]:
         return lambda: check(options, quiet)
@@ -87,20 +83,6 @@ def create_checks(options: DoctorInputs, context: Context) -> tuple[Check, ...]:
         Check(name="ca", look=lambda: machine_checks.ca_bundles(context.environment)),
     ]
     return tuple(checks)
-
-
-def _import_libraries(options: DoctorInputs, images: Sequence[Reference], context: Context) -> None:
-    """Import what several checks use before they run at once.
-
-    Where two threads import modules that need each other, Python hands one of them a module that is half initialised.
-    """
-    libraries = ["requests.adapters"]
-    if _wants_azure(options, context) or any(is_azure(image.registry) for image in images):
-        libraries += ["azure.core.pipeline.transport", "azure.core.rest", "azure.identity"]
-    with suppress(S3CError):  # it is the result of the check, then
-        libraries += ["kubernetes.config"] if _has_cluster(options, context) else []
-    for library in libraries:
-        importlib.import_module(library)
 
 
 def _wants_azure(options: DoctorInputs, context: Context) -> bool:

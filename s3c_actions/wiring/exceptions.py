@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from s3c_actions import __version__
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, Refused, S3CError
-from s3c_actions.core.exception_document import stamp
+from s3c_actions.core.moments import format_moment
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted, join_words
 from s3c_actions.options.sign import NotationOptions
@@ -134,7 +134,7 @@ def attach_statement(
     attachment = Attachment(
         kind="exception",
         content=statement.encode(),
-        created=stamp(statement.created),
+        created=format_moment(statement.created),
         annotations={artifact_types.VERSION: __version__},
     )
     attached = attach.attach(attachment, attach.find_attach_target(reference, key.registry), tools)

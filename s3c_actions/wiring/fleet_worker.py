@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
+from s3c_actions.core.moments import format_moment
 from s3c_actions.core.reference import Reference
 from s3c_actions.fleet import store
 from s3c_actions.fleet.plan import PlannedImage
@@ -21,7 +22,6 @@ from s3c_actions.options.report import PolicyOptions
 from s3c_actions.registry import RepositorySource
 from s3c_actions.registry.content import normalize_platform
 from s3c_actions.result.model import ImageOutcome
-from s3c_actions.signing.certificates import format_time
 from s3c_actions.steps import chain, mirror
 from s3c_actions.steps.chain import ChainSettings, ChainSteps
 from s3c_actions.wiring.attaching import attacher_for_scanner
@@ -280,7 +280,7 @@ def open_worker(
                     attacher,
                     prune_required=options.given(FleetRunInputs.prune_evidence),
                     # What a run that overlaps with this one has put there stays: the next night's run deletes it.
-                    prune_before=format_time(context.now - _OVERLAP),
+                    prune_before=format_moment(context.now - _OVERLAP),
                 )
             return PolicyTools(scanner=scanner, patcher=replace(patcher, scanner=scanner), attacher=attacher)
 

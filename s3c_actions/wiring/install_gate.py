@@ -178,7 +178,7 @@ def _objects(
     )
     if (path := options.vault_ca_certs) is not None:
         field = inputs.GateInputs.vault_ca_certs.name
-        issuers = certificates.encode_pem(key_files.read_chain(read_input_file(path, field), field)).decode()
+        issuers = certificates.encode_pem(key_files.read_issuers(read_input_file(path, field), field)).decode()
         gate_objects = (gate_manifests.certificate_store(issuers, gate_manifests.ISSUERS_STORE_NAME), *gate_objects)
     if stamps:
         store = gate_manifests.certificate_store(stamps, gate_manifests.TIMESTAMP_STORE_NAME)

@@ -45,6 +45,7 @@ _POLICY = (
 _ANEW = "Make a new version with a policy for signing; without one, Key Vault makes certificates for web servers:\n"
 # Of GitHub, for a warning alone.
 _PATIENCE, _TIMEOUT = 5.0, 10
+_ISSUERS = inputs.VaultCertificateOptions.vault_ca_certs.name
 _KIND_OF = {"authority", "key-usage", "extended-key-usage", "key-size", "key-type"}
 
 
@@ -112,8 +113,10 @@ def open_versions(
         vault_client = Vault(host, identity, context.progress)
         opened, specs = [], []
         for version in versions:
-            certificate = vault_client.certificate(options.vault_certificate, version, issuers)
-            specs.append(_check_certificate(certificate, vault_client, datetime.now(UTC) if valid_now else None))
+            moment = datetime.now(UTC) if valid_now else None
+            with _explain_issuers():
+                certificate = vault_client.certificate(options.vault_certificate, version, issuers)
+                specs.append(_check_certificate(certificate, vault_client, moment, given=issuers is not None))
             opened.append(OpenVault(vault=vault_client, certificate=certificate, identity=identity))
         count = f", {len(opened)} versions" if len(opened) > 1 else ""
         step.done(f"{options.vault_certificate} of {host}{count}, {', '.join(specs)}, read with {identity.told}")
@@ -143,22 +146,43 @@ def read_leaves(options: VaultOptions, context: Context, versions: Sequence[str]
 
 def _issuers(options: VaultCertificateOptions) -> Sequence[x509.Certificate] | None:
     path: Path | None = options.vault_ca_certs
-    return None if path is None else key_files.read_chain(read_input_file(path, "vault-ca-certs"), "vault-ca-certs")
+    return None if path is None else key_files.read_issuers(read_input_file(path, _ISSUERS), _ISSUERS)
 
 
-def _check_certificate(certificate: VaultCertificate, vault: Vault, now: datetime | None) -> str:
-    """Check the certificate against the rules for signing, and return its key specification."""
+@contextmanager
+def _explain_issuers() -> Iterator[None]:
+    """Say what to do of an issuer that is wrong: the remedies of the rules are for the signing certificate."""
     try:
-        certificates.check(certificate.chain, now, field=inputs.VaultCertificateOptions.vault_certificate.name)
+        yield
+    except certificates.CertificateError as error:
+        if error.field == _ISSUERS and error.rule != "not-yet-valid":
+            error.remedy = f"Give the issuers' certificates that are in force, the root last, with `{_ISSUERS}`."
+        raise
+
+
+def _check_certificate(certificate: VaultCertificate, vault: Vault, now: datetime | None, *, given: bool) -> str:
+    """Check the certificate against the rules for signing, and return its key specification.
+
+    Args:
+        certificate: with its issuers.
+        vault: that has it.
+        now: None: whether it is valid now does not matter.
+        given: whether the issuers were, and are not those of the vault.
+    """
+    own = inputs.VaultCertificateOptions.vault_certificate.name
+    try:
+        certificates.check(certificate.chain, now, field=own, issuers_field=_ISSUERS if given else "")
     except certificates.CertificateError as error:
         create = f"az keyvault certificate create --vault-name {vault.name} --name {certificate.name} --policy"
-        if error.rule in _KIND_OF:
+        if error.field == _ISSUERS:
+            pass  # it is not of the vault
+        elif error.rule in _KIND_OF:
             error.cause = "The certificate's policy in the vault says so."
             error.remedy = f"{_ANEW}{create} '{_POLICY}'"
         elif error.rule == "expired":
             error.remedy = f"Make a new version and sign with it:\n{create} @policy.json"
         elif error.rule == "chain-incomplete":
-            error.remedy = "Give the issuers' certificates, the root last, with `vault-ca-certs`."
+            error.remedy = f"Give the issuers' certificates, the root last, with `{_ISSUERS}`."
         if error.rule in ("expired", "not-yet-valid") and vault.clock:
             error.cause = vault.clock
         raise

@@ -26,8 +26,9 @@ from s3c_actions.cli.run import cache_path
 from s3c_actions.cluster import apply
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, connect
 from s3c_actions.cluster.gate import constraints, inspection, manifests, proof, stages, staging, webhook
-from s3c_actions.core.gate_pause import GatePause, PauseState, format_moment
+from s3c_actions.core.gate_pause import GatePause, PauseState
 from s3c_actions.core.gate_stage import Stage
+from s3c_actions.core.moments import format_moment
 from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
 from s3c_actions.options.gate import stages as parse_mode

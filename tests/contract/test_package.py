@@ -59,7 +59,13 @@ def test_every_link_and_picture_of_the_description_is_absolute(metadata: Message
 def test_the_lab_and_the_tests_stay_here(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         tops = {name.partition("/")[0] for name in archive.namelist()}
-    assert tops == {"s3c_actions", f"s3c_actions-{__version__}.dist-info"}
+    assert tops == {"s3c_actions", f"s3c_actions-{__version__}.dist-info", f"s3c_actions-{__version__}.data"}
+
+
+def test_the_man_page_is_installed(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        page = archive.read(f"s3c_actions-{__version__}.data/data/share/man/man1/s3c.1")
+    assert page == (ROOT / "docs" / "s3c.1").read_bytes()
 
 
 def test_it_is_installed_and_run_by_this_python(wheel: Path, tmp_path: Path) -> None:

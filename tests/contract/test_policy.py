@@ -216,6 +216,7 @@ ALL_CODES = {
     "unknown-exploitation",
     "no-exploitation-data",
     "stale-exploitation-data",
+    "future-exploitation-data",
     "end-of-life",
     "unknown-platform",
     "old-base",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from s3c_actions.core.gate_pause import format_moment
+from s3c_actions.core.moments import format_moment
 from s3c_lab import lab as labs
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine

@@ -31,8 +31,8 @@ class Occurrence:
 
 
 KINDS = (
-    "os", "jar", "python", "node", "gobinary", "lock-file", "secret", "config-secret", "check", "whole-file-check",
-    "config-check", "os-license", "license",
+    "os", "jar", "war", "release", "python", "node", "gobinary", "lock-file", "secret", "config-secret", "check",
+    "whole-file-check", "config-check", "os-license", "license",
 )  # fmt: skip
 OCCURRENCES = st.lists(
     st.builds(
@@ -117,6 +117,12 @@ def _finding(o: Occurrence, build: Build, image: str, number: int) -> tuple[str,
     package = f"package{o.subject}"
     installed = {
         "jar": ("Java", "jar", f"app/{o.file}/{package}-{version}.jar"),
+        "war": ("Java", "jar", f"webapps/shop{o.file}##{build.version}/WEB-INF/lib/{package}.jar"),
+        "release": (
+            "Node.js",
+            "node-pkg",
+            f"srv/{o.file}/202611{build.version % 28 + 1:02}120000/app-r{build.version}/{package}/package.json",
+        ),
         "python": (
             "Python",
             "python-pkg",

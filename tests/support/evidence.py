@@ -313,10 +313,11 @@ def _image_facts(dice: random.Random, made: datetime) -> dict[str, Any]:
                 {"kev": old, "epss": stamp(made)},
                 {"kev": stamp(made), "epss": ""},
                 {"kev": "", "epss": old},
+                {"kev": LATER, "epss": LATER},
                 {"kev": 7},
                 None,
             ),
-            (20, 2, 1, 1, 1, 1),
+            (20, 2, 1, 1, 1, 1, 1),
         )[0],
     }
 

@@ -215,6 +215,22 @@ def find_present(wanted: ProgramRequest, *, cache: Path, runner: Runner, progres
     ).find_present(validate_request(wanted))
 
 
+def find_used(wanted: ProgramRequest, *, cache: Path, runner: Runner, progress: Progress) -> Program | None:
+    """Return the program that is used here, without installing it: as `find_present`, and one on PATH at any version.
+
+    Raises:
+        InputError: as `locate_all` does.
+    """
+    on_path = find(wanted.pin.name, runner.environment) if wanted.pin.any_version else None
+    if on_path is None:
+        return find_present(wanted, cache=cache, runner=runner, progress=progress)
+    version = ""
+    with suppress(OutsideError):  # it does not start: what uses it says so
+        told = runner.run([on_path, "--version"], timeout=60, check=False, cwd=Path(os.sep))
+        version = wanted.pin.version_in(told.stdout)
+    return Program(name=wanted.pin.name, path=on_path.absolute(), version=version, origin="PATH")
+
+
 def open_records(environment: Mapping[str, str]) -> Records:
     """Return the records of what this machine installed.
 

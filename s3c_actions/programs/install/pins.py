@@ -99,6 +99,7 @@ class Pin(msgspec.Struct, frozen=True, kw_only=True):
         tags: build tags.
         cgo: it is linked with C, statically; the C compiler is the machine's.
         go_before: the first Go release that no longer builds it, such as (1, 27); empty: none is known.
+        any_version: what uses it takes one on PATH at any version, which `--version` prints, and installs none then.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Pin(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     cgo: bool = False
     go_before: tuple[int, ...] = ()
+    any_version: bool = False
 
     @property
     def recipe(self) -> tuple[Path, ...]:
@@ -256,7 +258,7 @@ BUILDKITD = Pin(
     asks=("--version",),
     says=r"^buildkitd \S+ v?(\S+)",
 )
-# One on PATH is used at any version, so it is not asked for it; the lab's node takes none from there.
+# The lab's node takes none from PATH, so that `asks` is empty.
 RUNC = Pin(
     name="runc",
     version="1.5.2",
@@ -275,6 +277,8 @@ RUNC = Pin(
     ldflags=("-X main.version=1.5.2", "-extldflags=-static"),
     tags=("seccomp", "netgo", "osusergo"),
     cgo=True,
+    says=r"^runc version (\S+)",
+    any_version=True,
 )
 HELM = Pin(
     name="helm",

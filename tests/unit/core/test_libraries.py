@@ -69,6 +69,29 @@ def test_libraries_that_import_each_other_are_imported_by_one_thread_at_a_time(t
     assert values == [1, 1]
 
 
+def test_so_are_those_that_import_others_when_a_name_is_looked_up(tmp_path, monkeypatch):
+    package = tmp_path / "test_circle"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "import importlib, threading\nboth = threading.Barrier(2)\n"
+        "def __getattr__(name):\n    return importlib.import_module(f'test_circle.{name}_part').NAME\n"
+    )
+    (package / "one_part.py").write_text(CIRCLE.format(other="two_part"))
+    (package / "two_part.py").write_text(CIRCLE.format(other="one_part"))
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.startswith("test_circle")]:
+        monkeypatch.delitem(sys.modules, name)
+    stand_in, found = libraries.late("test_circle"), []
+    threads = [
+        threading.Thread(target=lambda name=name: found.append(getattr(stand_in, name))) for name in ("one", "two")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [1, 1]
+
+
 def test_a_name_that_is_missing_is_the_error_of_the_module():
     with pytest.raises(AttributeError, match="'colorsys' has no attribute 'nothing'"):
         libraries.late("colorsys").nothing  # noqa: B018

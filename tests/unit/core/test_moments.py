@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from s3c_actions.core.moments import parse_moment
+from s3c_actions.core.moments import format_moment, parse_moment
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,8 @@ def test_every_moment_can_be_calculated_with(text: str) -> None:
     moment = parse_moment(text)
     assert moment is not None
     assert moment - timedelta(days=36_500) < moment < moment + timedelta(days=36_500)
+
+
+@pytest.mark.parametrize("text", ["2026-11-29T12:30:00Z", "2026-11-29T13:30:00.999+01:00", "2026-11-28T22:30:00-14:00"])
+def test_a_moment_is_written_in_whole_seconds_of_utc(text: str) -> None:
+    assert format_moment(datetime.fromisoformat(text)) == "2026-11-29T12:30:00Z"

@@ -79,7 +79,35 @@ def scanned(occurrences: list[Occurrence], build: Build | None = None) -> ScanRe
         ("srv/jquery-abstract.js", "srv/jquery-abstract.js"),
         ("srv/jquery.validate.js", "srv/jquery.validate.js"),
         ("srv/index-BkX3aQ9z.txt", "srv/index-BkX3aQ9z.txt"),
-        ("srv/20240101/x", "srv/20240101/x"),
+        ("webapps/ROOT##12.war", "webapps/ROOT.war"),
+        ("webapps/ROOT##12/WEB-INF/lib/guava.jar", "webapps/ROOT/WEB-INF/lib/guava.jar"),
+        ("webapps/ROOT##1.2.3-rc.1.war/WEB-INF/lib/x.jar", "webapps/ROOT.war/WEB-INF/lib/x.jar"),
+        ("webapps/shop#api##blue/x.jar", "webapps/shop#api/x.jar"),
+        ("##KEY = ****", "##KEY = ****"),
+        ("x ##12/y", "x ##12/y"),
+        ("app/guava-r09.jar", "app/guava.jar"),
+        ("opt/app-r12/lib/x.jar", "opt/app/lib/x.jar"),
+        ("opt/app_rev12/x", "opt/app/x"),
+        ("srv/app.build77/x", "srv/app/x"),
+        ("srv/pair-r/r2/x-router2.js", "srv/pair-r/r2/x-router2.js"),
+        ("releases/2026-11-30/x", "releases//x"),
+        ("releases/20261130/x", "releases//x"),
+        ("releases/20261130120000/x", "releases//x"),
+        ("releases/20261130T120000Z/x", "releases//x"),
+        ("releases/2026-11-30T12:00:00Z/x", "releases//x"),
+        ("releases/2026_11_30-1200/x", "releases//x"),
+        ("opt/app-2026-11-30-blue/x", "opt/app-blue/x"),
+        ("opt/app-2026-11-30.jar/x.class", "opt/app.jar/x.class"),
+        ("opt/app-2026-11-30.jar", "opt/app.jar"),
+        ("keys/2026-11-30.pem", "keys/2026-11-30.pem"),
+        ("db/20261130120000_create.sql", "db/20261130120000_create.sql"),
+        ("srv/20269930/x", "srv/20269930/x"),
+        ("srv/120261130/x", "srv/120261130/x"),
+        ("srv/logo.D41D8CD98F00B204E9800998ECF8427E.png", "srv/logo.png"),
+        ("srv/app-3F2A1B9C.jar", "srv/app.jar"),
+        ("srv/550E8400-E29B-41D4-A716-446655440000/x", "srv//x"),
+        ("srv/DEADBEEF/12345678/x", "srv/DEADBEEF/12345678/x"),
+        ("srv/ABCdef1234/x", "srv/ABCdef1234/x"),
         ("srv/deadbeef/x", "srv/deadbeef/x"),
         ("/app/.env", "/app/.env"),
         ("app/log4j.jar", "app/log4j.jar"),
@@ -93,9 +121,26 @@ def test_versions_in_paths(path: str, stable: str) -> None:
     assert strip_versions(stable) == stable
 
 
-@pytest.mark.parametrize("part", ["-", ".a", "+a.", "-1.0", "A-"])
+@pytest.mark.parametrize("part", ["-", ".a", "+a.", "-1.0", "A-", "a##", "##.war", "-20261130", "-r1", "A1"])
 def test_a_path_of_any_length_is_no_hang(part: str) -> None:
     assert strip_versions(part * 50_000) is not None
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("webapps/ROOT##11/WEB-INF/lib/x.jar", "webapps/ROOT##12/WEB-INF/lib/x.jar"),
+        ("opt/app-r11/x.jar", "opt/app-r12/x.jar"),
+        ("releases/2026-11-29/x.jar", "releases/2026-11-30/x.jar"),
+        ("srv/x-D41D8CD98F00B204.jar", "srv/x-3F2A1B9C00B204E9.jar"),
+    ],
+)
+def test_what_a_build_renames_is_the_same_finding_and_two_beside_each_other_are_two(earlier: str, later: str) -> None:
+    found = Finding(kind=FindingKind.VULNERABILITY, id="CVE-1", severity=Severity.HIGH, package="p", target="Java")
+    one, other = (replace(found, path=path, result_class="lang-pkgs") for path in (earlier, later))
+    assert identify(one).fingerprint("a/b") == identify(other).fingerprint("a/b")
+    assert [number for _, number in number_occurrences([one])] == [1]
+    assert sorted(number for _, number in number_occurrences([other, one])) == [1, 2]
 
 
 def test_blanks_and_versions_do_not_count_in_a_detail() -> None:

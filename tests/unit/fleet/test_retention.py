@@ -61,6 +61,9 @@ class Registry:
     def referrers_index(self, _reference: Reference) -> None:
         return None
 
+    def push_manifest(self, reference: Reference, content: bytes, _media_type: str) -> None:
+        self.tagged[reference.tag] = f"sha256:{hashlib.sha256(content).hexdigest()}"
+
     def delete_manifest(self, reference: Reference) -> bool:
         self.tagged = {tag: digest for tag, digest in self.tagged.items() if digest != reference.digest}
         return self.manifests.pop(reference.digest, None) is not None
@@ -109,7 +112,7 @@ def test_the_series_of_a_tag(tag: str, series: str) -> None:
     assert retention.series(tag) == series
 
 
-@pytest.mark.parametrize("tag", ["today", "t" * 128])
+@pytest.mark.parametrize("tag", ["today", "t" * 128, "t-" + "1" * 126, "1" * 128])
 def test_the_tag_of_a_report_is_a_tag(tag: str) -> None:
     assert is_tag(retention.report_tag(tag))
     assert retention.report_tag(tag).endswith("-report")
@@ -120,6 +123,33 @@ def test_an_old_plan_goes_with_what_is_beside_it(registry: Registry) -> None:
     registry.add(store.RESULT, ago(40), subject=old)
     assert registry.prune(today) == retention.Pruned(plans=1, documents=1)
     assert set(registry.manifests) == {today, yesterday}
+
+
+def publish(registry: Registry, place: Reference, *days: int) -> list[str]:
+    """Publish a plan under the same tag on each of some days."""
+    plans = []
+    for age in days:
+        plans.append(registry.plan(age))
+        retention.keep_reachable(cast("Writer", registry), place, plans[-1])
+        registry.tagged[place.tag] = plans[-1]
+    return plans
+
+
+@pytest.mark.parametrize("tag", ["n" * 102, "n" * 103, "n" * 128, "n" * 119 + "-29391230", "n.-" * 40 + "-2026-11"])
+def test_plans_of_a_long_tag_are_pruned_and_those_of_another_long_name_are_not(tag: str) -> None:
+    registry, place = Registry(), PLACE.tagged(tag)
+    others = publish(registry, PLACE.tagged(f"{tag[:110]}-other"), 50, 45, 1)
+    plans = publish(registry, place, 40, 30, 1, 0)
+    reports = {
+        fleet: registry.add(store.REPORT, ago(0), retention.report_tag(name), subject=plan)
+        for fleet, name, plan in (("own", tag, plans[3]), ("other", f"{tag[:110]}-other", others[2]))
+    }
+    assert all(is_tag(name) for name in registry.tagged)
+    found = retention.find_newest(cast("Any", registry), place, store.REPORT)
+    assert found is not None
+    assert found.digest == reports["own"]
+    assert retention.prune(cast("Writer", registry), place, plans[3], TWO_WEEKS_AGO) == retention.Pruned(plans=2)
+    assert set(registry.manifests) == {*others, *plans[2:], *reports.values()}
 
 
 def test_what_somebody_tagged_to_keep_it_is_kept_with_all_beside_it(registry: Registry) -> None:

@@ -2,14 +2,14 @@
 
 import gzip
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3c_actions.layers import decompression
-from s3c_actions.layers.decompression import MAX_WINDOW, PIECE_BYTES, UnreadableLayer, decompress
+from s3c_actions.layers.decompression import ANY_FRAMES, MAX_WINDOW, PIECE_BYTES, UnreadableLayer, decompress
 from tests.support.layers import skippable, zstandard
 
 NOISE = random.Random(1).randbytes(300_000)
@@ -94,6 +94,30 @@ def test_the_number_of_parts_is_limited(pack: Callable[[bytes], bytes], monkeypa
     assert expanded(pack(b"") * 10) == b""
     with pytest.raises(UnreadableLayer, match="more than 10 parts"):
         expanded(pack(b"") * 11)
+
+
+@pytest.mark.parametrize("pack", [*PACK.values(), skippable])
+def test_parts_with_hardly_any_content_are_refused_soon(pack: Callable[[bytes], bytes]) -> None:
+    piece, read = pack(b"") * 1000, 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal read
+        for _ in range(4000):
+            read += 1000
+            yield piece
+
+    with pytest.raises(UnreadableLayer, match="more than 10,000 parts, which hold less than 128 bytes each"):
+        list(decompress(pieces()))
+    assert read == ANY_FRAMES + 1000
+
+
+@pytest.mark.parametrize("pack", PACK.values())
+def test_a_part_for_each_header_and_content_of_a_file_is_read(
+    pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decompression, "ANY_FRAMES", 2)
+    file = pack(bytes(512)) + pack(b"x")
+    assert len(expanded(file * 50)) == 50 * 513
 
 
 @settings(max_examples=200, deadline=None)

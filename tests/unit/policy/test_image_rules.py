@@ -41,6 +41,15 @@ def test_data_that_rules_depend_on_has_to_be_there_and_new(policy):
     assert codes(strict, exploitation={own: days_before(4)}) == ["stale-exploitation-data"]
 
 
+@pytest.mark.parametrize(("policy", "key"), [(KEV, "kev"), (EPSS, "epss")])
+def test_data_of_days_to_come_is_believed_by_nobody(policy, key):
+    # That of the day is later than a report that was kept; a day without a zone may have begun elsewhere.
+    for believed in (SCANNED + timedelta(minutes=50), NOW + timedelta(days=1)):
+        assert codes(policy, exploitation={key: made.stamp(believed)}) == []
+    for lie in (made.stamp(NOW + timedelta(days=1, seconds=1)), "2099-01-01T00:00:00Z"):
+        assert codes(policy, exploitation={key: lie}) == ["future-exploitation-data"]
+
+
 def test_a_database_or_a_fix_of_days_to_come_is_none_of_today():
     policy = "report: {maximum-database-age: 3d}"
     assert codes(policy, database=days_before(3)) == []

@@ -148,6 +148,7 @@ LATER = {
     "patched": {"changes", "programs"},
     "unsigned_denied": {"pauses", "stages"},
     "refusals": {"exceptions", "forecast"},
+    "static": {"commands"},
 }
 """Keys that were added after the first documents of this version, by a key that only objects of that kind have."""
 

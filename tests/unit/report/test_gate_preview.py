@@ -70,6 +70,15 @@ def test_each_refused_image_has_its_place_reason_and_command():
     assert "warn, shop=audit" in text
 
 
+def test_every_command_that_an_image_needs_is_shown_in_order():
+    commands = (f"s3c attach {APP}", f"s3c sign {APP}")
+    preview = entry(image(command=commands[0], commands=commands))
+    assert "".join(f"      fix: {command}\n" for command in commands) in views.render_terminal(preview)
+    assert "<br>".join(f"`{command}`" for command in commands) in views.render_summary(preview)
+    page = views.render_page(preview, created="2026-11-29T12:00:00+00:00", version="1").decode()
+    assert "<br>".join(f'<span class="mono">{command}</span>' for command in commands) in page
+
+
 def test_images_of_exempt_namespaces_stand_apart():
     preview = entry(exempt=(image(),), exempt_namespaces={"kube-system": "the webhook leaves it out"})
     assert views.is_clean(preview)
@@ -79,7 +88,7 @@ def test_images_of_exempt_namespaces_stand_apart():
 
 
 def test_what_others_wrote_stays_text():
-    hostile = image(f"reg.example/{EVIL}", reason=EVIL, remedy=EVIL, command=EVIL, places=(EVIL,))
+    hostile = image(f"reg.example/{EVIL}", reason=EVIL, remedy=EVIL, command=EVIL, commands=(EVIL,), places=(EVIL,))
     preview = entry(hostile, exempt=(hostile,), cluster=EVIL, exempt_namespaces={EVIL: EVIL})
     text, issue = views.render_terminal(preview), views.render_issue(preview)
     assert "\x1b" not in text + issue

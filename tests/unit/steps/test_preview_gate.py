@@ -11,7 +11,7 @@ from s3c_actions.cluster.client import AdmissionDenied, Cluster, Resource
 from s3c_actions.cluster.gate import proof, stages
 from s3c_actions.cluster.used_images import ImageUse
 from s3c_actions.core.errors import OutsideError
-from s3c_actions.steps.preview_gate import InstalledGate, Verdict, fix_command, preview
+from s3c_actions.steps.preview_gate import InstalledGate, Verdict, fix_commands, preview
 
 APP, OTHER, MOVED = (f"reg.example/app@sha256:{digit * 64}" for digit in "123")
 NAMES = frozenset({stages.BASE, stages.PREVIEW})
@@ -142,25 +142,35 @@ def test_a_container_without_an_image_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("reason", "remedy", "command"),
+    ("reason", "remedy", "commands"),
     [
         (
             "it has no signature",
             f"Sign it with `s3c sign {APP}`, or deploy the digest that is signed.",
-            f"s3c sign {APP}",
+            [f"s3c sign {APP}"],
         ),
-        (f"it has no scan report: attach a new one with `s3c attach {APP}`", "", f"s3c attach {APP}"),
+        (f"it has no scan report: attach a new one with `s3c attach {APP}`", "", [f"s3c attach {APP}"]),
+        (
+            f"it has no scan report: attach a new one with `s3c attach {APP}`; "
+            f"it has no signature: sign it with `s3c sign {APP}`; "
+            f"its newest scan report is not signed: attach a new one with `s3c attach {APP}`",
+            f"Sign it with `s3c sign {APP}`, or deploy the digest that is signed.",
+            [f"s3c attach {APP}", f"s3c sign {APP}"],
+        ),
         (
             f"it has 2 refused findings: patch it with `s3c patch {APP}`, or rebuild it",
             f"Do what is named; `s3c policy check {APP}` judges as the cluster does.",
-            f"s3c patch {APP}",
+            [f"s3c patch {APP}"],
         ),
-        ("it is not in its registry", "Push it, or look at the name and the digest.", ""),
-        ("something else", "", f"s3c trace {APP}"),
+        ("it is not in its registry", "Push it, or look at the name and the digest.", []),
+        ("something else", "", [f"s3c trace {APP}"]),
     ],
 )
-def test_the_command_that_fixes_it_is_the_one_that_the_gate_names(reason, remedy, command):
-    assert fix_command(APP, Verdict(image=APP, verdict="refused", reason=reason, remedy=remedy)) == command
+def test_the_commands_that_fix_it_are_those_that_the_gate_names_each_once(reason, remedy, commands):
+    verdict = Verdict(image=APP, verdict="refused", reason=reason, remedy=remedy)
+    assert list(fix_commands(APP, verdict)) == commands
+    [entry] = preview({APP: (use(),)}, (), lambda _: verdict)[0]
+    assert (entry.command, entry.commands) == (commands[0] if commands else "", tuple(commands))
 
 
 @pytest.mark.parametrize(
@@ -175,4 +185,4 @@ def test_the_command_that_fixes_it_is_the_one_that_the_gate_names(reason, remedy
 def test_a_package_that_is_named_like_a_command_is_no_command_to_copy(named):
     reason = f"it has 1 refused finding, CVE-1 (HIGH, `{named}`): patch it with `s3c patch {APP}`, or rebuild it"
     verdict = Verdict(image=APP, verdict="refused", reason=reason)
-    assert fix_command(APP, verdict) == f"s3c patch {APP}"
+    assert fix_commands(APP, verdict) == (f"s3c patch {APP}",)

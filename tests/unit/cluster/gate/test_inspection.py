@@ -12,7 +12,7 @@ import pytest
 
 from s3c_actions.cluster import denials, rollout, rollout_state
 from s3c_actions.cluster.gate import inspection, manifests
-from s3c_actions.core.gate_pause import format_moment
+from s3c_actions.core.moments import format_moment
 from tests.support import ROOT
 
 DATA = ROOT / "tests" / "data" / "gate"

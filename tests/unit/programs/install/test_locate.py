@@ -23,9 +23,10 @@ from s3c_actions.programs.install.locate import (
     ProgramSources,
     default_sources,
     find_present,
+    find_used,
     locate_all,
 )
-from s3c_actions.programs.install.pins import COPA, HELM, NOTATION, PINS, TRIVY, Platform
+from s3c_actions.programs.install.pins import COPA, HELM, NOTATION, PINS, RUNC, TRIVY, Platform
 from s3c_actions.programs.install.releases import DownloadFailed, WrongChecksum
 from s3c_lab import programs as lab
 
@@ -146,6 +147,21 @@ def test_a_program_found_in_the_cache_is_not_run(world):
     world.reader.asked.clear()
     world.locate(ProgramRequest(pin=TRIVY))
     assert world.reader.asked == []
+
+
+@pytest.mark.parametrize(("says", "version"), [("runc version 1.1.5+ds1\ncommit: x", "1.1.5+ds1"), ("what?", "")])
+def test_runc_on_path_is_the_one_that_is_used_at_any_version(world, says, version):
+    path = world.program("bin", says, name="runc")
+
+    def used(folder):
+        runner = dataclasses.replace(world.reader, environment={"PATH": str(folder)})
+        return find_used(ProgramRequest(pin=RUNC), cache=world.tmp / "cache", runner=runner, progress=world.told)
+
+    assert used(path.parent) == Program(name="runc", path=path, version=version, origin="PATH")
+    assert used(world.tmp / "empty") is None
+    world.path, world.released = str(path.parent), "runc version 1.5.2"
+    assert world.locate(ProgramRequest(pin=RUNC)).origin == "release"  # the lab's node has no other
+    assert used(world.tmp / "empty").origin == "release"
 
 
 def test_an_unreachable_host_makes_the_build_take_over(world):
