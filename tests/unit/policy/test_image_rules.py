@@ -45,8 +45,8 @@ def test_data_that_rules_depend_on_has_to_be_there_and_new(policy):
 def test_data_of_days_to_come_is_believed_by_nobody(policy, key):
     # That of the day is later than a report that was kept; a day without a zone may have begun elsewhere.
     for believed in (SCANNED + timedelta(minutes=50), NOW + timedelta(days=1)):
-        assert codes(policy, exploitation={key: made.stamp(believed)}) == []
-    for lie in (made.stamp(NOW + timedelta(days=1, seconds=1)), "2099-01-01T00:00:00Z"):
+        assert codes(policy, exploitation={key: evidence.stamp(believed)}) == []
+    for lie in (evidence.stamp(NOW + timedelta(days=1, seconds=1)), "2099-01-01T00:00:00Z"):
         assert codes(policy, exploitation={key: lie}) == ["future-exploitation-data"]
 
 
