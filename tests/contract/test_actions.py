@@ -21,7 +21,7 @@ from tools import docs
 
 ROOT = docs.ROOT
 YAML = ruamel.yaml.YAML(typ="safe", pure=True)
-OF_THE_FILE = {one.name for one in docs.OF_THE_FILE}
+OF_THE_FILE = {option.name for option in docs.OF_THE_FILE}
 ACTIONS = pytest.mark.parametrize("action", docs.ACTIONS, ids=lambda action: action.command)
 
 
@@ -30,7 +30,7 @@ def loaded(action: docs.Action) -> dict[str, Any]:
 
 
 def names(action: docs.Action) -> set[str]:
-    return {name for one in action.inputs for name in (one.name, *one.aliases)}
+    return {name for option in action.inputs for name in (option.name, *option.aliases)}
 
 
 def others(action: docs.Action) -> set[str]:
@@ -46,9 +46,9 @@ def test_inputs_are_those_of_the_command(action) -> None:
     declared = loaded(action)["inputs"]
     assert set(declared) == names(action) | others(action)
     # A default here would hide another name that was set, and what was asked for: only the run's own token has one.
-    defaults = {name: one["default"] for name, one in declared.items() if "default" in one}
+    defaults = {name: declaration["default"] for name, declaration in declared.items() if "default" in declaration}
     assert defaults == ({"github-token": "${{ github.token }}"} if "github-token" in declared else {})
-    assert all(one["description"] for one in declared.values())
+    assert all(declaration["description"] for declaration in declared.values())
 
 
 @ACTIONS
@@ -65,7 +65,7 @@ def test_every_input_reaches_the_command_through_its_variable(action) -> None:
 @ACTIONS
 def test_outputs_are_those_of_the_command(action) -> None:
     declared = loaded(action)["outputs"]
-    assert {name: one["value"] for name, one in declared.items()} == {
+    assert {name: declaration["value"] for name, declaration in declared.items()} == {
         output.name: f"${{{{ steps.s3c.outputs.{output.name} }}}}" for output in action.outputs
     }
 
@@ -75,7 +75,7 @@ def test_the_readme_has_a_row_for_each(action) -> None:
     readme = ROOT / ("docs/inputs.md" if action.folder == "." else f"{action.folder}/README.md")
     text = readme.read_text()
     outputs = [] if action.folder == "." else action.outputs
-    for name in [one.name for one in (*action.inputs, *outputs)]:
+    for name in [field.name for field in (*action.inputs, *outputs)]:
         assert f"| `{name}` |" in text
 
 
@@ -90,8 +90,8 @@ def test_the_inputs_of_the_whole_chain_stand_under_headings() -> None:
 def test_the_help_text_has_a_flag_for_each(action) -> None:
     command = load(action.command)
     text = help_text.command_help(command)
-    for one in command.inputs:
-        assert one.flag in text or (one.positional and one.name.upper() in text), one.name
+    for option in command.inputs:
+        assert option.flag in text or (option.positional and option.name.upper() in text), option.name
 
 
 def test_what_is_generated_is_up_to_date() -> None:
@@ -150,7 +150,7 @@ def test_short_names_lead_to_the_actions() -> None:
     }
     tracked = subprocess.run(["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     dangling = [line.split("\t")[1] for line in tracked.splitlines() if line.startswith("120000")]
-    assert all((ROOT / one).exists() for one in dangling)
+    assert all((ROOT / link).exists() for link in dangling)
 
 
 def test_nothing_reads_what_a_composite_action_does_not_get() -> None:
@@ -173,7 +173,7 @@ BAD = act.one_job(
 )
 
 
-def test_wrong_input_ends_the_job_and_is_told(tmp_path) -> None:
+def test_wrong_input_ends_the_job_and_is_reported(tmp_path) -> None:
     shadow = "raise SystemExit('a module of the workspace was imported')\n"
     files = {"json.py": shadow, "argparse.py": shadow, "s3c_actions/__init__.py": shadow, "sitecustomize.py": shadow}
     job = act.run(BAD.replace('          old-baseline: ""\n', ""), tmp_path, files=files)
@@ -210,7 +210,7 @@ HOLDING = {
 
 def test_a_job_that_holds_a_key_restores_nothing(tmp_path) -> None:
     """Of every input that gives a key, or a way into a cluster, the step that looks for the cache knows."""
-    found = 0
+    restoring = 0
     for path in [ROOT / "action.yml", *(ROOT / "actions").glob("*/action.yml")]:
         action = YAML.load(path)
         steps = action["runs"]["steps"]
@@ -218,16 +218,17 @@ def test_a_job_that_holds_a_key_restores_nothing(tmp_path) -> None:
         if finds is None:
             assert "actions/cache" not in path.read_text()
             continue
-        told = finds.get("env", {}).get("S3C_HOLDS", "")
+        condition = finds.get("env", {}).get("S3C_HOLDS", "")
         held = HOLDING & set(action["inputs"])
-        assert all(f"inputs.{name} != ''" in told for name in held) or told == "${{ inputs.render-only != 'true' }}", (
-            path
-        )
+        assert (
+            all(f"inputs.{name} != ''" in condition for name in held)
+            or condition == "${{ inputs.render-only != 'true' }}"
+        ), path
         for step in steps:
             if "actions/cache/" in step.get("uses", ""):
                 assert "steps.cache.outputs.paths != ''" in step["if"]
-                found += 1
-    assert found >= 14
+                restoring += 1
+    assert restoring >= 14
     job = act.run(BAD.replace('old-baseline: ""', "key-pem: x").replace("actions/scan", "actions/sign"), tmp_path)
     assert not job.succeeded
     assert "the cache of GitHub Actions is not used" in job.log
@@ -235,7 +236,7 @@ def test_a_job_that_holds_a_key_restores_nothing(tmp_path) -> None:
 
 
 def test_our_workflows_restore_nothing_beside_a_key() -> None:
-    found = 0
+    uncached = 0
     for path in (ROOT / ".github" / "workflows").glob("*.yml"):
         # The self-test holds a key of the lab's own.
         for job in () if path.name == "self-test.yml" else YAML.load(path)["jobs"].values():
@@ -244,8 +245,8 @@ def test_our_workflows_restore_nothing_beside_a_key() -> None:
                 ours = str(step.get("uses", "")).startswith("$/")
                 if ours and (HOLDING & set(given) or step["uses"].endswith("/deploy")):
                     assert given["cache"] is False, f"{path.name}: {step['name']}"
-                    found += 1
-    assert found >= 4
+                    uncached += 1
+    assert uncached >= 4
 
 
 def test_the_scripts_use_what_every_system_has() -> None:
@@ -266,7 +267,7 @@ def test_the_scripts_use_what_every_system_has() -> None:
 
 
 @pytest.mark.parametrize("name", ["scan", "patch"])
-def test_who_still_attaches_with_a_step_that_signs_nothing_is_told(tmp_path, name) -> None:
+def test_attaching_with_a_step_that_signs_nothing_is_reported(tmp_path, name) -> None:
     given = BAD.replace('"$(touch pwned) ::set-output name=digest::sha256:0"', "app:1\n          cache: false")
     job = act.run(
         given.replace('old-baseline: ""', "attach: true").replace("actions/scan", f"actions/{name}"), tmp_path
@@ -277,7 +278,7 @@ def test_who_still_attaches_with_a_step_that_signs_nothing_is_told(tmp_path, nam
     assert "exit 2)" in job.log
 
 
-def test_an_unknown_severity_is_told_with_the_choices(tmp_path) -> None:
+def test_an_unknown_severity_is_reported_with_the_choices(tmp_path) -> None:
     job = act.run(
         BAD.replace('"$(touch pwned) ::set-output name=digest::sha256:0"', "app:1\n          cache: false").replace(
             'old-baseline: ""', "severity: WORST"

@@ -73,7 +73,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     daemons.stop(folder / "registry.pid", machine)
 
 
-def told(ended: Ended) -> dict[str, Any]:
+def base_image(ended: Ended) -> dict[str, Any]:
     assert ended.result, ended.stderr
     return dict(ended.image["base_image"])
 
@@ -82,12 +82,12 @@ def test_findings_are_counted_apart_and_the_gate_counts_its_own(world: World) ->
     image = world.annotated()
     everything = world.run("scan", image, "--fail-on", "LOW", "--base-image", f"{world.registry}/base/*")
     assert everything.code == 1
-    base = told(everything)
+    base = base_image(everything)
     assert (base["name"], base["reference"]) == (f"{world.name}:12-slim", f"{world.name}@{world.old}")
     assert (base["own"], base["inherited"]) == ({"CRITICAL": 1}, {"HIGH": 1, "MEDIUM": 1, "LOW": 1})
     own = ("--scope", "own", "--base-image", f"{world.registry}/base/*", "--fail-on")
     refused = world.run("scan", image, *own, "HIGH")
-    assert [one["kind"] for one in refused.image["scan"]["refused"]] == ["secret"]
+    assert [finding["kind"] for finding in refused.image["scan"]["refused"]] == ["secret"]
     assert world.run("scan", image, *own, "HIGH", "--scanners", "vuln").code == 0
 
 
@@ -115,7 +115,7 @@ def test_a_layer_that_undoes_what_the_base_repaired_is_its_own(world: World) -> 
         "scan", image, "--scanners", "vuln", "--base-image", repaired, "--scope", "own", "--fail-on", "HIGH"
     )
     assert ended.code == 1
-    assert told(ended)["own"]["HIGH"] == 1
+    assert base_image(ended)["own"]["HIGH"] == 1
 
 
 @pytest.mark.parametrize("mode", ["min", "max"])
@@ -131,7 +131,7 @@ def test_the_provenance_of_a_real_build_names_the_base(world: World, tmp_path: P
         words += ["--output", f"type=image,name={image},push=true,registry.insecure=true"]
         subprocess.run([scanning.program(BUILDCTL), *words], check=True, capture_output=True, text=True)
     ended = world.run("scan", image, "--scanners", "vuln", "--base-image", f"{world.registry}/base/*")
-    base = told(ended)
+    base = base_image(ended)
     assert (base["source"], base["reference"]) == ("the build's provenance", f"{world.name}@{world.old}")
     assert (base["own"], base["inherited"]) == ({}, {"HIGH": 1, "MEDIUM": 1, "LOW": 1})
 
@@ -161,8 +161,15 @@ def test_other_tags_are_compared(world: World) -> None:
     advice = ended.image["base_advice"]
     assert advice["current"]["findings"] == {"HIGH": 1, "MEDIUM": 1, "LOW": 1}
     facts = [
-        (one["tag"], one["change"], one.get("findings"), one["fixed"], one["same_as"], bool(one["problem"]))
-        for one in advice["options"]
+        (
+            option["tag"],
+            option["change"],
+            option.get("findings"),
+            option["fixed"],
+            option["same_as"],
+            bool(option["problem"]),
+        )
+        for option in advice["options"]
     ]
     assert facts == [
         ("12-slim", "same tag", {"LOW": 1}, 2, "", False),
@@ -213,6 +220,8 @@ def test_what_is_signed_says_whose_findings_are(world: World) -> None:
         name: s3c(world.folder, "policy", "check", image, "--policy", path, "--notation-path", signing[-1])
         for name, path in policies.items()
     }
-    codes = {name: [one["code"] for one in ended.image["judgement"]["refusals"]] for name, ended in results.items()}
+    codes = {
+        name: [refusal["code"] for refusal in ended.image["judgement"]["refusals"]] for name, ended in results.items()
+    }
     assert codes == {"own": [], "all": ["laxer-report"], "others": ["laxer-report"]}
     assert json.loads((world.folder / "s3c-out" / "result.json").read_text())["version"] == 1

@@ -17,8 +17,7 @@ from s3c_actions.policy.judge import Evidence, judge_evidence
 from s3c_actions.policy.model import Policy
 from s3c_actions.policy.objection import Objection
 from tests.contract.test_policy import opa  # noqa: F401  # a fixture
-from tests.support import evidence as made
-from tests.support import exceptions
+from tests.support import evidence, exceptions
 
 CASES = 250
 SEED = 12
@@ -46,15 +45,15 @@ def evaluated(engine: Path, policy: Policy, given: Evidence, folder: Path) -> tu
 def answered(engine: Path, policy: Policy, reports: list[dict[str, Any]], folder: Path) -> tuple[bool, list[Objection]]:
     module, query = folder / "policy.rego", folder / "input.json"
     module.write_text(export.ratify_rego(policy))
-    query.write_text(json.dumps({"image": f"{made.REFERENCE}@{made.SUBJECT}", "verifierReports": reports}))
-    asked = "[data.ratify.policy.valid, data.ratify.policy.refusals(input.image, input.verifierReports)]"
-    argv = [str(engine), "eval", "--v0-compatible", "--data", str(module), "--input", str(query), asked]
+    query.write_text(json.dumps({"image": f"{evidence.REFERENCE}@{evidence.SUBJECT}", "verifierReports": reports}))
+    expression = "[data.ratify.policy.valid, data.ratify.policy.refusals(input.image, input.verifierReports)]"
+    argv = [str(engine), "eval", "--v0-compatible", "--data", str(module), "--input", str(query), expression]
     ended = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     answer = json.loads(ended.stdout)
     assert answer.get("result"), f"it is undefined: {reports}"
     valid, refusals = answer["result"][0]["expressions"][0]["value"]
-    return valid, sorted(Objection(one["code"], one["text"]) for one in refusals)
+    return valid, sorted(Objection(refusal["code"], refusal["text"]) for refusal in refusals)
 
 
 def test_python_and_the_cluster_decide_alike_on_generated_exceptions(opa: Path, tmp_path: Path) -> None:  # noqa: F811
@@ -69,12 +68,16 @@ def test_python_and_the_cluster_decide_alike_on_generated_exceptions(opa: Path, 
         assert refusals == list(ours), f"case {number} of seed {SEED}: {policy} {given.exceptions}"
         assert valid is (not ours)
         without = judge_evidence(policy, replace(given, exceptions=()), now)
-        assert {one.code for one in ours} <= {one.code for one in without} | {"ignored-exception"}
+        assert {objection.code for objection in ours} <= {objection.code for objection in without} | {
+            "ignored-exception"
+        }
         judged = break_glass.judge_exceptions(policy, given.exceptions, given.subject, now)
-        reasons |= {start for start in IGNORED for one in judged if one.ignored.startswith(start)}
+        reasons |= {start for start in IGNORED for exception in judged if exception.ignored.startswith(start)}
         admitted += valid
         excused += valid and bool(without)
-        partly += bool(ours) and "finding" in {one.code for one in without} - {one.code for one in ours}
+        partly += bool(ours) and "finding" in {objection.code for objection in without} - {
+            objection.code for objection in ours
+        }
     assert reasons == IGNORED, "the generator misses a reason"
     assert excused >= CASES // 20, "too few pass by an exception alone"
     assert partly, "none is refused for another reason than the findings that an exception excuses"
@@ -87,10 +90,12 @@ def test_a_revocation_that_ratify_did_not_come_to_read_counts(opa: Path, tmp_pat
     policy = Policy(
         version=1, signers=(exceptions.signer("release", "sign"), exceptions.signer("oncall", "grant-exceptions"))
     )
-    report = made.document(made.sarif(made.run(now - timedelta(hours=1), (made.finding("CVE-2024-1", "CRITICAL"),))))
+    report = evidence.document(
+        evidence.sarif(evidence.run(now - timedelta(hours=1), (evidence.finding("CVE-2024-1", "CRITICAL"),)))
+    )
     granted = exceptions.document(exceptions.grant(now), 1)
     revoked = exceptions.document(exceptions.revocation(now, exceptions.digest(1)), 2)
-    given = made.beside(reports=(report,))
+    given = evidence.beside(reports=(report,))
     assert answered(
         opa, policy, exceptions.as_ratify_has_them(policy, replace(given, exceptions=(granted,))), tmp_path
     )[0]

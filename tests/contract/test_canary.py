@@ -60,9 +60,9 @@ def step(github: GitHub, tmp_path, monkeypatch):
             "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
         }
         before = canaries.files(tmp_path) - {tmp_path / "output", tmp_path / "summary"}
-        said = io.StringIO()
-        code = run.run(name, [], {**environment, **COMMANDS[name], **given}, said, said)
-        return code, said.getvalue(), before
+        log = io.StringIO()
+        code = run.run(name, [], {**environment, **COMMANDS[name], **given}, log, log)
+        return code, log.getvalue(), before
 
     return go
 
@@ -70,11 +70,11 @@ def step(github: GitHub, tmp_path, monkeypatch):
 @pytest.mark.parametrize(("name", "variable"), PASTED)
 def test_pasted_content_reaches_no_comment(name, variable, github, step, tmp_path):
     canary = {**canaries.KEYS, **canaries.TEXTS}[PASTED[name, variable]]
-    code, said, before = step(name, **{variable: canary.text})
-    assert code == Exit.WRONG_INPUT, said
-    calls = json.dumps([one.body for one in github.calls], default=str)
+    code, log, before = step(name, **{variable: canary.text})
+    assert code == Exit.WRONG_INPUT, log
+    calls = json.dumps([call.body for call in github.calls], default=str)
     assert not [piece for piece in canary.pieces if piece in calls]
-    assert not canaries.leaks(canary.pieces, said, tmp_path, before)
+    assert not canaries.leaks(canary.pieces, log, tmp_path, before)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -86,37 +86,37 @@ def test_secrets_reach_no_comment(name, github, step, tmp_path):
         )
     }
     # One stands in a value that is echoed, because it is wrong.
-    code, said, before = step(name, **secrets, S3C_TIMEOUT=f"x-{secrets['AZURE_CLIENT_SECRET']}")
-    assert code == Exit.WRONG_INPUT, said
-    calls = json.dumps([one.body for one in github.calls], default=str, ensure_ascii=False)
+    code, log, before = step(name, **secrets, S3C_TIMEOUT=f"x-{secrets['AZURE_CLIENT_SECRET']}")
+    assert code == Exit.WRONG_INPUT, log
+    calls = json.dumps([call.body for call in github.calls], default=str, ensure_ascii=False)
     pieces = tuple(piece for text in secrets.values() for piece in canaries.pieces(text))
     assert not [piece for piece in pieces if piece in calls]
-    assert not canaries.leaks(pieces, said, tmp_path, before)
+    assert not canaries.leaks(pieces, log, tmp_path, before)
 
 
 def bodies(github):
     """The comments that stand there."""
-    return "\n".join(one.body for one in github.state.of(7))
+    return "\n".join(comment.body for comment in github.state.of(7))
 
 
 def test_a_cluster_that_fails_is_commented_on_without_the_kubeconfig_given(github, step, tmp_path):
     canary = canaries.KEYS["kubeconfig"]
     (tmp_path / "app.yaml").write_text(bare.POD % bare.PINNED)
     given = {"S3C_POLICY": "", "S3C_RESOLVE": "false", "S3C_CONTEXT": "kein-context"}
-    code, said, before = step("deploy", S3C_KUBECONFIG=canary.text, **given)
-    assert code == Exit.WRONG_INPUT, said
-    assert "kein-context is not a context of the text given" in bodies(github), said
+    code, log, before = step("deploy", S3C_KUBECONFIG=canary.text, **given)
+    assert code == Exit.WRONG_INPUT, log
+    assert "kein-context is not a context of the text given" in bodies(github), log
     assert not [piece for piece in canary.pieces if piece in bodies(github)]
-    assert not canaries.leaks(canary.pieces, said, tmp_path, before)
+    assert not canaries.leaks(canary.pieces, log, tmp_path, before)
 
 
 def test_a_failure_that_quotes_secrets_is_commented_on_without_them(github, step, tmp_path, monkeypatch):
     secrets = {"S3C_REGISTRY_PASSWORD": canaries.PASSWORD, "MY_TOKEN": f"{canaries.PASSWORD}-2"}
-    said = " | ".join(form for text in secrets.values() for form in canaries.forms(text))
+    quoted = " | ".join(form for text in secrets.values() for form in canaries.forms(text))
 
     def fail(_values, _context):
-        failure = OutsideError(f"It failed: {said}", cause=said, remedy=said, original=said)
-        return Outcome(command="scan", images=(ImageOutcome(image=bare.IMAGE, failure=failure),), error=said)
+        failure = OutsideError(f"It failed: {quoted}", cause=quoted, remedy=quoted, original=quoted)
+        return Outcome(command="scan", images=(ImageOutcome(image=bare.IMAGE, failure=failure),), error=quoted)
 
     scan = load("scan")
     monkeypatch.setattr(run, "load", lambda _name: with_function(scan, fail))

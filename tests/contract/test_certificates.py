@@ -59,14 +59,14 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
     )
 
     def answers(chains: Sequence[tuple[Chain, datetime]]) -> list[str]:
-        asked = [
+        questions = [
             {
-                "Chain": [base64.b64encode(one.public_bytes(Encoding.DER)).decode() for one in chain],
+                "Chain": [base64.b64encode(certificate.public_bytes(Encoding.DER)).decode() for certificate in chain],
                 "Time": f"{now:%FT%TZ}",
             }
             for chain, now in chains
         ]
-        return go_judges.ask(program, asked)
+        return go_judges.ask(program, questions)
 
     return answers
 
@@ -83,7 +83,7 @@ def ours(chain: Chain, now: datetime) -> str:
 def differences(judge: Judge, chains: Sequence[tuple[Chain, datetime]]) -> tuple[int, list[tuple[str, str, str]]]:
     """How many of the chains notation accepts, and the others' reasons: notation's, ours, and the PEM."""
     verdicts = judge(chains)
-    compared = [(verdict, ours(*asked), asked[0]) for verdict, asked in zip(verdicts, chains, strict=True)]
+    compared = [(verdict, ours(*question), question[0]) for verdict, question in zip(verdicts, chains, strict=True)]
     wrong = [
         (verdict, reason, certificates.encode_pem(chain).decode())
         for verdict, reason, chain in compared
@@ -98,11 +98,11 @@ def test_notations_own_certificates_get_its_verdicts(judge: Judge, tmp_path: Pat
     texts = b"\n".join(path.read_bytes() for path in sorted((tmp_path / "x509").rglob("*")) if path.is_file())
     # Go's sources have a line of PEM in each of several strings.
     texts = re.sub(rb'\\n" \+\s*"', b"\n", texts)
-    found = dict.fromkeys(_readable(re.findall(rb"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----", texts)))
-    assert len(found) > 20
-    chains: list[Chain] = [(one,) for one in found]
-    chains += list(itertools.permutations(found, 2))
-    chains += [certificates.order_chain(one, tuple(found)) for one in found]
+    samples = dict.fromkeys(_readable(re.findall(rb"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----", texts)))
+    assert len(samples) > 20
+    chains: list[Chain] = [(certificate,) for certificate in samples]
+    chains += list(itertools.permutations(samples, 2))
+    chains += [certificates.order_chain(certificate, tuple(samples)) for certificate in samples]
     accepted, wrong = differences(judge, [(chain, _moment(chain)) for chain in chains])
     assert (accepted >= 5, wrong) == (True, [])
 
@@ -118,7 +118,7 @@ def _readable(blocks: Sequence[bytes]) -> Iterator[x509.Certificate]:
 
 
 def _moment(chain: Chain) -> datetime:
-    return max(one.not_valid_before_utc for one in chain) + timedelta(seconds=1)
+    return max(certificate.not_valid_before_utc for certificate in chain) + timedelta(seconds=1)
 
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -257,9 +257,9 @@ def test_hostile_certificates_get_notations_verdicts(judge: Judge) -> None:
     accepted, wrong = differences(judge, chains)
     # Go reads extensions that are not DER: a default that is written out, and octets after the end. We do not.
     wrong = [
-        one
-        for one in wrong
-        if not one[1].startswith("unreadable: ") or not re.search("EncodedDefault|ExtraData", one[1])
+        difference
+        for difference in wrong
+        if not difference[1].startswith("unreadable: ") or not re.search("EncodedDefault|ExtraData", difference[1])
     ]
     assert (accepted > 300, wrong) == (True, [])
 

@@ -1,4 +1,4 @@
-"""What is wrong is said before any program is installed: with an empty cache, and a mirror that notes every request."""
+"""Wrong input is reported before any program is installed: with an empty cache and a mirror that notes each request."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ DOWN = "localhost:1/app:1"
 
 ABSENT = ("scan", "absent-from-docker:1", "--image-source", "docker")
 
-# Command line, exit code, and what is told. {registry} has the image app:1.4.0.
+# Command line, exit code, and the message. {registry} has the image app:1.4.0.
 CASES = [
     (("scan", "help"), 2, "`s3c help scan`"),
     (("scan", "help:1"), 3, "help"),
@@ -93,11 +93,11 @@ def registry(tmp_path_factory):
 @contextmanager
 def mirror():
     """A mirror of releases that has nothing, and the requests that reached it."""
-    asked: list[str] = []
+    paths: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            asked.append(self.path)
+            paths.append(self.path)
             self.send_error(404)
 
         def log_message(self, *_arguments):
@@ -107,22 +107,22 @@ def mirror():
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", asked
+        yield f"http://127.0.0.1:{server.server_address[1]}", paths
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
 
 
-@pytest.mark.parametrize(("argv", "code", "told"), CASES, ids=[" ".join(argv) for argv, _, _ in CASES])
-def test_nothing_is_installed_for_what_is_wrong(argv, code, told, registry, tmp_path):
+@pytest.mark.parametrize(("argv", "code", "message"), CASES, ids=[" ".join(argv) for argv, _, _ in CASES])
+def test_nothing_is_installed_for_what_is_wrong(argv, code, message, registry, tmp_path):
     if argv == ABSENT:
         environment = with_system_path(dict(os.environ))
         runner = Runner(environment=environment)
         docker_engine.ensure(Machine(runner=runner, progress=LogProgress(sys.stderr), cache=cache_path(environment)))
     bare.furnish(tmp_path, make("signer"))
     (tmp_path / "app.yaml").write_text(bare.POD % f"{registry}/app:1.4")
-    with mirror() as (address, asked):
+    with mirror() as (address, paths):
         around = {
             "PATH": str(tmp_path / "programs"),
             "HOME": str(tmp_path),
@@ -147,8 +147,8 @@ def test_nothing_is_installed_for_what_is_wrong(argv, code, told, registry, tmp_
             check=False,
             timeout=120,
         )
-    assert (ended.returncode, told in ended.stderr) == (code, True), ended.stderr
-    assert not asked
+    assert (ended.returncode, message in ended.stderr) == (code, True), ended.stderr
+    assert not paths
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     assert not (tmp_path / "cache" / "programs").exists()
     assert shutil.which("trivy", path=around["PATH"]) is None

@@ -58,8 +58,8 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 
 
 def in_fish(program, folder, line):
-    said = ended([program, "--no-config", "-c", f"source ./_s3c; complete -C {shlex.quote(line)}"], folder)
-    return {word.partition("\t")[0] for word in said.splitlines()}
+    completions = ended([program, "--no-config", "-c", f"source ./_s3c; complete -C {shlex.quote(line)}"], folder)
+    return {word.partition("\t")[0] for word in completions.splitlines()}
 
 
 def in_zsh(program, folder, line):
@@ -76,21 +76,21 @@ def in_zsh(program, folder, line):
             os.write(main, f"{setup}\n".encode())
             read_until(main, rb"READY-NOW\r\n")
             os.write(main, f"{line}\t\x18".encode())
-            said = read_until(main, rb"\[\[s3c .*?\]\]")
+            output = read_until(main, rb"\[\[s3c .*?\]\]")
         finally:
             zsh.kill()
             os.close(main)
-    completed = re.findall(r"\[\[(.*?)\]\]", said)[-1].rstrip()
+    completed = re.findall(r"\[\[(.*?)\]\]", output)[-1].rstrip()
     return {completed.rpartition(" ")[2]}
 
 
 def read_until(terminal, pattern):
-    said, until = b"", time.monotonic() + 60
-    while not re.search(pattern, said):
-        assert time.monotonic() < until, said
+    output, until = b"", time.monotonic() + 60
+    while not re.search(pattern, output):
+        assert time.monotonic() < until, output
         if select.select([terminal], [], [], 1)[0]:
-            said += os.read(terminal, 65536)
-    return said.decode(errors="replace")
+            output += os.read(terminal, 65536)
+    return output.decode(errors="replace")
 
 
 @pytest.mark.parametrize(("line", "word"), CASES, ids=[line for line, _ in CASES])

@@ -90,9 +90,9 @@ def a_manifest_is_pulled_by_tag_and_by_digest(place: Place) -> None:
     content = place.manifest()
     pushed = place.push(place.repository.tagged("1"), content)
     for reference in (place.repository.tagged("1"), place.repository.at(pushed.digest)):
-        found = place.client.manifest(reference)
-        assert (found.content, found.descriptor.digest) == (content, digest_of(content))
-        assert found.descriptor.media_type == OCI_MANIFEST
+        pulled = place.client.manifest(reference)
+        assert (pulled.content, pulled.descriptor.digest) == (content, digest_of(content))
+        assert pulled.descriptor.media_type == OCI_MANIFEST
 
 
 def a_manifest_that_is_not_there_is_missing(place: Place) -> None:
@@ -166,8 +166,8 @@ def a_manifest_without_layers_is_pushed(place: Place) -> None:
 
 def an_artifact_of_a_type_of_its_own_is_pushed(place: Place) -> None:
     pushed = place.image(artifactType="application/vnd.example+type", config_type=EMPTY_TYPE)
-    found = place.client.resolve(place.repository.at(pushed.digest))
-    assert found.artifact_type == pushed.artifact_type == "application/vnd.example+type"
+    resolved = place.client.resolve(place.repository.at(pushed.digest))
+    assert resolved.artifact_type == pushed.artifact_type == "application/vnd.example+type"
 
 
 def an_index_is_pushed_after_what_it_lists(place: Place) -> None:
@@ -176,8 +176,8 @@ def an_index_is_pushed_after_what_it_lists(place: Place) -> None:
     entry["platform"] = {"os": "linux", "architecture": "arm64", "variant": "v8"}
     content = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}).encode()
     place.push(place.repository.tagged("index"), content, OCI_INDEX)
-    found = place.client.resolve(place.repository.tagged("index"))
-    assert (found.is_index, found.platforms) == (True, ("linux/arm64/v8",))
+    resolved = place.client.resolve(place.repository.tagged("index"))
+    assert (resolved.is_index, resolved.platforms) == (True, ("linux/arm64/v8",))
 
 
 def tags_are_listed(place: Place) -> None:

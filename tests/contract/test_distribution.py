@@ -16,12 +16,12 @@ import pytest
 def node(on_the_node):
     pass
 
-@pytest.mark.parametrize("one", ["a", "b", "c[_]"])
-def test_on_it(node, one):
+@pytest.mark.parametrize("case", ["a", "b", "c[_]"])
+def test_on_it(node, case):
     time.sleep(0.1)
 
-@pytest.mark.parametrize("one", "abc")
-def test_elsewhere(one):
+@pytest.mark.parametrize("case", "abc")
+def test_elsewhere(case):
     time.sleep(0.1)
 
 @pytest.mark.usefixtures("on_the_node")
@@ -35,11 +35,11 @@ def test_tests_of_each_node_go_to_one_process_and_the_others_to_all_but_these(tm
     for name in ("test_one.py", "test_two.py", "test_gate_of_it.py", "test_azure_gate.py", "test_mirror.py"):
         (tmp_path / name).write_text(TESTS)
     argv = [sys.executable, "-m", "pytest", "--numprocesses", "4", "-v", "-p", "no:cacheprovider", tmp_path]
-    told = subprocess.run(
+    ended = subprocess.run(
         argv, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
     )
-    assert told.returncode == 0, told.stdout + told.stderr
-    ran = re.findall(r"\[(gw\d)\] .*PASSED (\S+)::(\S+)", told.stdout)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    ran = re.findall(r"\[(gw\d)\] .*PASSED (\S+)::(\S+)", ended.stdout)
     assert len(ran) == 35
     nodes = [
         {worker for worker, file, name in ran if ("gate" in file) is gate and not name.startswith("test_elsewhere")}

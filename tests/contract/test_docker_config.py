@@ -67,7 +67,7 @@ def judge(path: str, tmp_path_factory: pytest.TempPathFactory) -> Judge:
     def answers(cases: Sequence[Case]) -> list[Answer]:
         questions = [{"Config": config, "Variable": variable, "Registries": REGISTRIES} for config, variable in cases]
         read = go_judges.ask(program, questions, {"PATH": path})
-        return [REFUSED if one["Refused"] else [login(**each) for each in one["Logins"]] for one in read]
+        return [REFUSED if answer["Refused"] else [login(**each) for each in answer["Logins"]] for answer in read]
 
     return answers
 
@@ -87,11 +87,11 @@ def ours(path: str, tmp_path: Path) -> Callable[[Case], Answer]:
         logins: list[Any] = []
         for registry in REGISTRIES:
             try:
-                found = config.look_up(registry)
+                lookup = config.look_up(registry)
             except OutsideError:
                 logins.append(FAILED)
             else:
-                logins.append(FAILED if found.missing_helper else msgspec.structs.astuple(found.auth))
+                logins.append(FAILED if lookup.missing_helper else msgspec.structs.astuple(lookup.auth))
         return logins
 
     return read

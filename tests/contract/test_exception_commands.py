@@ -65,10 +65,10 @@ class World:
         repository = oci.Repository(self.registry, f"rows/{row}")
         pushed = repository.image([oci.layer({"row": row.encode()})], "1.0")["digest"]
         reference = f"{self.registry}/rows/{row}@{pushed}"
-        found = tuple(evidence.finding(name) for name in findings or (FINDING,))
+        reported = tuple(evidence.finding(name) for name in findings or (FINDING,))
         created = datetime.now(UTC) - timedelta(minutes=5)
         stated = {"refuse": ["CRITICAL", "HIGH"], "deny": ["CVE-2021-44228"], "fixable-only": False}
-        run = evidence.run(created, found, subject=pushed, policy={**stated, "packages": [], "licenses": []})
+        run = evidence.run(created, reported, subject=pushed, policy={**stated, "packages": [], "licenses": []})
         report = self.attach(reference, artifact_types.SARIF, evidence.sarif(run), created)
         self.sign(reference, signer)
         self.sign(report, "lab")
@@ -86,9 +86,9 @@ class World:
         )
         return reference.at(pushed.digest).pinned
 
-    def state(self, image: str, said: ExceptionGrant | Revocation, key: str = "oncall") -> str:
+    def state(self, image: str, statement: ExceptionGrant | Revocation, key: str = "oncall") -> str:
         """Attach an exception or a revocation by other means than ours, sign it, and return its reference."""
-        reference = self.attach(image, artifact_types.EXCEPTION, said.encode(), said.created)
+        reference = self.attach(image, artifact_types.EXCEPTION, statement.encode(), statement.created)
         if key:
             self.sign(reference, key)
         return reference
@@ -100,11 +100,11 @@ class World:
     def check(self, image: str, code: int = 0) -> tuple[dict[str, str], list[dict[str, Any]], Ended]:
         ended = self.run("policy", "check", image, code=code)
         judgement = ended.image["judgement"]
-        return {one["code"]: one["text"] for one in judgement["refusals"]}, judgement["exceptions"], ended
+        return {refusal["code"]: refusal["text"] for refusal in judgement["refusals"]}, judgement["exceptions"], ended
 
     def beside(self, image: str) -> list[str]:
         reference = Reference.parse(image)
-        return [one.digest for one in self.client.referrers(reference, artifact_types.EXCEPTION)]
+        return [referrer.digest for referrer in self.client.referrers(reference, artifact_types.EXCEPTION)]
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_an_exception_admits_until_it_is_revoked_and_pushing_it_again_changes_no
     assert "by Ada of platform (signer oncall): checkout is down, INC-7" in granted.stdout
     refusals, listed, ended = world.check(image)
     assert not refusals
-    assert [(one["digest"], one["findings"], one["granter"], one["ignored"]) for one in listed] == [
+    assert [(entry["digest"], entry["findings"], entry["granter"], entry["ignored"]) for entry in listed] == [
         (digest, [FINDING], "oncall", "")
     ]
     assert f"warning: {image}: exception {digest[:19]} excuses {FINDING}" in ended.stderr
@@ -202,9 +202,9 @@ def test_what_does_not_count_is_named_and_the_image_is_refused(world: World) -> 
     world.sign(rows["it cannot be read"], "oncall")
     refusals, listed, _ = world.check(image, code=1)
     assert refusals.keys() == {"finding", "ignored-exception"}
-    found = {one["digest"]: one["ignored"] for one in listed}
+    reasons = {entry["digest"]: entry["ignored"] for entry in listed}
     for reason, reference in rows.items():
-        assert reason in found[reference.partition("@")[2]]
+        assert reason in reasons[reference.partition("@")[2]]
     assert "and 1 more: see `s3c exception list" in refusals["ignored-exception"]
 
 
@@ -213,7 +213,7 @@ def test_one_that_is_listed_beside_another_image_does_not_count_there(world: Wor
     repository = oci.Repository(world.registry, "rows/copied")
     world.grant(image, "--findings", "all", "--until", "1h")
     listed = repository.get(Reference.parse(image).digest.replace(":", "-"))["manifests"]
-    exception = next(one for one in listed if one["artifactType"] == artifact_types.EXCEPTION)
+    exception = next(referrer for referrer in listed if referrer["artifactType"] == artifact_types.EXCEPTION)
     other = repository.image([oci.layer({"row": b"other"})], "2.0")["digest"]
     reference = f"{world.registry}/rows/copied@{other}"
     created = datetime.now(UTC) - timedelta(minutes=5)
@@ -230,7 +230,7 @@ def test_one_that_is_listed_beside_another_image_does_not_count_there(world: Wor
     entries = repository.get(other.replace(":", "-"))["manifests"]
     oci.list_referrers(repository, other, [*entries, exception])
     refusals, beside, _ = world.check(reference, code=1)
-    assert [one["ignored"] for one in beside] == ["it is for another image"], json.dumps(beside)
+    assert [entry["ignored"] for entry in beside] == ["it is for another image"], json.dumps(beside)
     assert refusals.keys() == {"finding", "ignored-exception"}
 
 
@@ -240,7 +240,7 @@ def test_a_signer_of_exceptions_signs_no_image_and_no_finding_denied_by_name_is_
     assert "is refused nevertheless: it has what the policy denies by name, CVE-2021-44228" in ended.stderr
     refusals, listed, _ = world.check(image, code=1)
     assert refusals.keys() == {"stranger-image", "denied-finding"}
-    assert [one["ignored"] for one in listed] == [""]
+    assert [entry["ignored"] for entry in listed] == [""]
 
 
 def test_a_fleets_report_finds_the_exception_by_itself_and_when_the_image_is_lost(world: World) -> None:

@@ -84,19 +84,19 @@ def find(place: Place, tmp_path: Path) -> Callable[..., Ended]:
     """Runs the command on a machine that knows nothing yet: with records and a key of this test's own."""
 
     def run(*arguments: str | Path, code: int = 0, images: str | None = None, trust: bool = True) -> Ended:
-        asked = ("--image", place.all() if images is None else images) if images != "" else ()
+        images_flag = ("--image", place.all() if images is None else images) if images != "" else ()
         policy = ("--policy", place.policy) if trust else ()
         # The programs stay where they are installed.
         environment = {"S3C_STATE": str(tmp_path / "state"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
         notation = ("--notation-path", place.fleet.notation)
-        ended = run_s3c(tmp_path, "find", *arguments, *asked, *policy, *notation, environment=environment)
+        ended = run_s3c(tmp_path, "find", *arguments, *images_flag, *policy, *notation, environment=environment)
         assert ended.code == code, ended.stdout + ended.stderr
         return ended
 
     return run
 
 
-def found(ended: Ended) -> dict[str, list[str]]:
+def versions_by_repository(ended: Ended) -> dict[str, list[str]]:
     """Repository → the versions found in it."""
     answers: dict[str, list[str]] = {}
     for match in ended.result["find"]["matches"]:
@@ -115,7 +115,7 @@ def _name(entry: Mapping[str, Any]) -> str:
 
 def test_a_package_by_its_source_and_version(find: Callable[..., Ended]) -> None:
     ended = find("openssl<3.0.13")
-    assert found(ended) == {"old": ["3.0.11-1~deb12u2"]}
+    assert versions_by_repository(ended) == {"old": ["3.0.11-1~deb12u2"]}
     assert ended.result["find"]["matches"][0]["package"] == "libssl3"
     assert "openssl<3.0.13: found in 1 of 5 images" in ended.stdout
     assert ended.result["find"]["complete"] is False
@@ -127,32 +127,32 @@ def test_a_package_by_its_source_and_version(find: Callable[..., Ended]) -> None
 
 def test_a_vulnerability_and_what_an_old_report_does_not_prove(find: Callable[..., Ended]) -> None:
     ended = find("CVE-2024-5535")
-    assert found(ended) == {"old": ["3.0.1"]}
+    assert versions_by_repository(ended) == {"old": ["3.0.1"]}
     assert ended.result["find"]["matches"][0]["fixed"] == "3.0.13-1"
     assert "older than 7 days" in unanswered(ended)["stale"]
 
 
 def test_once_read_nothing_is_verified_again(find: Callable[..., Ended]) -> None:
     first, second = (find("npm:lodash<4.17.21", "--verbose") for _ in range(2))
-    assert found(first) == found(second) == {"old": ["4.17.20"], "new": ["4.17.20"]}
+    assert versions_by_repository(first) == versions_by_repository(second) == {"old": ["4.17.20"], "new": ["4.17.20"]}
     # What does not count is tried each time: a trusted signature may have come.
     assert (first.stderr.count("notation verify"), second.stderr.count("notation verify")) == (7, 2)
 
 
 def test_a_trust_store_in_place_of_a_policy(find: Callable[..., Ended], place: Place) -> None:
     ended = find("license:MIT", "--trust-store", place.certificate, trust=False)
-    assert set(found(ended)) == {"old", "new"}
+    assert set(versions_by_repository(ended)) == {"old", "new"}
     assert "none" not in find("openssl", code=2, trust=False).stdout
 
 
 def test_all_of_a_repository(find: Callable[..., Ended], place: Place) -> None:
     ended = find("openssl", "--require-complete", images=f"{place.host}/find/old")
-    assert (found(ended), ended.result["find"]["images"]) == ({"old": ["3.0.11-1~deb12u2"]}, 1)
+    assert (versions_by_repository(ended), ended.result["find"]["images"]) == ({"old": ["3.0.11-1~deb12u2"]}, 1)
 
 
 def test_an_incomplete_answer_may_be_refused(find: Callable[..., Ended]) -> None:
     ended = find("openssl<3.0.13", "--require-complete", code=1)
-    assert found(ended) == {"old": ["3.0.11-1~deb12u2"]}
+    assert versions_by_repository(ended) == {"old": ["3.0.11-1~deb12u2"]}
     assert "3 images cannot be answered for." in ended.stderr
 
 
@@ -196,7 +196,7 @@ def test_a_plan_and_manifests_say_who_and_where(find: Callable[..., Ended], plac
     ]
     stored = store.push_plan(Writer(registry_client()), Reference.parse(f"{place.host}/find/plan:today"), plan)
     ended = find("openssl", "--plan", f"oci://{stored.pinned}", images="")
-    assert found(ended) == {"old": ["3.0.11-1~deb12u2"]}
+    assert versions_by_repository(ended) == {"old": ["3.0.11-1~deb12u2"]}
 
 
 # The index.
@@ -229,7 +229,7 @@ def replaced(place: Place, index: Reference, change: Callable[[Any], Any], fleet
 
 
 def with_version(version: str) -> Callable[[Any], Any]:
-    """A change: every libssl3 that the index tells of has this version."""
+    """A change: every libssl3 that the index lists has this version."""
 
     def change(content: Any) -> Any:
         text = json.dumps(content)
@@ -242,12 +242,12 @@ def with_version(version: str) -> Callable[[Any], Any]:
 
 def test_an_index_saves_verifying_what_holds_nothing(find: Callable[..., Ended], index: Reference) -> None:
     ended = find("openssl<3.0.13", "--index", f"{index.name}:today", "--verbose")
-    assert found(ended) == {"old": ["3.0.11-1~deb12u2"]}
+    assert versions_by_repository(ended) == {"old": ["3.0.11-1~deb12u2"]}
     assert "5 documents of 5 taken over" in ended.stderr
     # The index, what is found, and what nobody trusted signed (2).
     assert ended.stderr.count("notation verify") == 4
     ended = find("nothing", "--index", f"oci://{index.name}:today", "--verbose")
-    assert found(ended) == {}
+    assert versions_by_repository(ended) == {}
     assert "known" in ended.stderr
 
 
@@ -259,17 +259,17 @@ def test_a_poisoned_index_neither_adds_nor_hides(
     fleet = {"nobody": None, "stranger": place.stranger, "key": place.fleet}[signer]
     replaced(place, index, with_version(version), fleet)
     ended = find("openssl<3.0.13", "--index", f"{index.name}:today")
-    assert found(ended) == {"old": ["3.0.11-1~deb12u2"]}
-    said = {
+    assert versions_by_repository(ended) == {"old": ["3.0.11-1~deb12u2"]}
+    messages = {
         "nobody": "it is not signed",
         "stranger": "it is signed by nobody who is trusted",
         "key": "does not agree with the documents",
     }
-    assert said[signer] in ended.stderr
+    assert messages[signer] in ended.stderr
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda _content: ["text"], "its content is no index of this version"),
         (lambda content: {**content, "extraction": 99}, "another version of s3c made it"),
@@ -277,13 +277,13 @@ def test_a_poisoned_index_neither_adds_nor_hides(
         (lambda content: {**content, "version": 2}, "its content is no index of this version"),
     ],
 )
-def test_an_index_that_cannot_be_used_is_said(
-    find: Callable[..., Ended], place: Place, index: Reference, change: Callable[[Any], Any], said: str
+def test_an_index_that_cannot_be_used_is_reported(
+    find: Callable[..., Ended], place: Place, index: Reference, change: Callable[[Any], Any], message: str
 ) -> None:
     replaced(place, index, change, place.fleet)
     ended = find("openssl<3.0.13", "--index", f"{index.name}:today")
-    assert found(ended) == {"old": ["3.0.11-1~deb12u2"]}
-    assert said in ended.stderr
+    assert versions_by_repository(ended) == {"old": ["3.0.11-1~deb12u2"]}
+    assert message in ended.stderr
 
 
 def test_another_signed_artifact_is_no_index(find: Callable[..., Ended], place: Place) -> None:
@@ -302,8 +302,10 @@ def test_the_same_documents_make_the_same_index(find: Callable[..., Ended], plac
     arguments = ("--index", f"{index.name}:other", "--publish-index", "--key", place.key)
     again = find(*arguments, "--certificate", place.certificate)
     contents = [
-        json.loads(gzip.decompress(read_artifact(registry_client(), one, registry_client().manifest(one), 10**8)))
-        for one in (index, Reference.parse(again.result["find"]["index"]))
+        json.loads(
+            gzip.decompress(read_artifact(registry_client(), reference, registry_client().manifest(reference), 10**8))
+        )
+        for reference in (index, Reference.parse(again.result["find"]["index"]))
     ]
     evidences = [[record["facts"] for record in content["records"]] for content in contents]
     assert evidences[0] == evidences[1]

@@ -198,8 +198,8 @@ def test_a_registry_out_of_reach_is_an_outside_error(registry: Registry) -> None
 
 def image(real: str, name: str, tag: str, *layers: bytes) -> str:
     """Push an image of text layers; returns its digest."""
-    made = [oci.layer({"layer": content}) for content in layers]
-    return str(oci.Repository(real, name).image(made, tag)["digest"])
+    blobs = [oci.layer({"layer": content}) for content in layers]
+    return str(oci.Repository(real, name).image(blobs, tag)["digest"])
 
 
 def planned(source: RegistrySource, text: str) -> tuple[planning.Resolved, Expanded]:
@@ -250,7 +250,7 @@ def test_what_was_deleted_in_between_is_reported(real: str, registry: Registry) 
     plan = planning.make_plan(
         planning.Assessed(work=work, current=()), known, (), measured={}, shards=0, fleet="0" * 64, now=NOW
     )
-    assert [one.names[0] for one in plan.images] == [f"{real}/deleted/stays:1"]
+    assert [entry.names[0] for entry in plan.images] == [f"{real}/deleted/stays:1"]
 
 
 def test_a_tag_that_is_not_there_names_those_that_are(real: str, registry: Registry) -> None:

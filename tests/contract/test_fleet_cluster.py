@@ -54,13 +54,13 @@ def planner(server: tuple[Path, Cluster], tmp_path_factory: pytest.TempPathFacto
     (folder / "token").write_text(cluster.request("POST", account, body=request)["status"]["token"])
     (text,) = (document["data"]["kubeconfig"] for document in objects if "kubeconfig" in document.get("data", {}))
     mounted = "/var/run/secrets/kubernetes.io/serviceaccount"
-    for there, here in (
+    for in_cluster, local in (
         ("https://kubernetes.default.svc", cluster.address),
         (f"{mounted}/ca.crt", str(certificates / "ca.crt")),
         (f"{mounted}/token", str(folder / "token")),
     ):
-        assert there in text
-        text = text.replace(there, here)
+        assert in_cluster in text
+        text = text.replace(in_cluster, local)
     (folder / "kubeconfig").write_text(text)
     await_rights(connect(str(folder / "kubeconfig"), "", timeout=30, temp=folder, hide=lambda _: None))
     return folder / "kubeconfig"

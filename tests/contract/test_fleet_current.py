@@ -86,9 +86,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         make(name).write(here, name)
     (here / "s3c-policy.yaml").write_text(POLICY)
     with debian_registry(tmp_path_factory.mktemp("registry")) as address:
-        made = World(address, here, Registry(Logins(environment={"HOME": str(here)}), timeout=10))
-        fill(made)
-        yield made
+        world = World(address, here, Registry(Logins(environment={"HOME": str(here)}), timeout=10))
+        fill(world)
+        yield world
 
 
 def fill(world: World) -> None:
@@ -158,7 +158,7 @@ def test_the_report_forecasts_what_the_policy_refuses_of_each(world: World) -> N
     report = report_document.read(world.folder / "s3c-out" / "fleet-report.json", field="earlier-report")
     losses = {Reference.parse(image.image).repository.partition("/")[2]: image.losses for image in report.images}
     assert None not in losses.values(), report.notes
-    now = {row for row, found in losses.items() if found and found[0].now}
+    now = {row for row, forecast in losses.items() if forecast and forecast[0].now}
     assert now == {row for row, why in TABLE.items() if why} - {"stale"}
     assert losses["clean"] == losses["patched"] == ()
     (stale,) = losses["stale"] or ()

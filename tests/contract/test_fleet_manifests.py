@@ -27,8 +27,8 @@ case "$2" in plan) exit "${PLAN:-0}";; run) exit "${RUN:-0}";; report) exit "${R
 def container() -> dict[str, Any]:
     documents = yaml.safe_load_all(yaml_text.render(manifests.objects(SETTINGS)))
     (job,) = [each for each in documents if each["kind"] == "CronJob"]
-    found: dict[str, Any] = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
-    return found
+    container: dict[str, Any] = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
+    return container
 
 
 @pytest.fixture
@@ -82,8 +82,8 @@ def test_what_could_be_planned_is_done_and_the_gravest_code_is_kept(
 
 def lines(text: str) -> list[str]:
     """The command lines of an example, with what the engine fills in filled in."""
-    found = re.findall(r"\bfleet (?:plan|run|report)\b[^\"\n]*", re.sub(r"^ *#.*", "", text, flags=re.M))
-    filled = [re.sub(r"\{\{[^}]*(item)[^}]*\}\}", "3", line) for line in found]
+    commands = re.findall(r"\bfleet (?:plan|run|report)\b[^\"\n]*", re.sub(r"^ *#.*", "", text, flags=re.M))
+    filled = [re.sub(r"\{\{[^}]*(item)[^}]*\}\}", "3", line) for line in commands]
     filled = [re.sub(r"\{\{[^}]*shards[^}]*\}\}", "8", line) for line in filled]
     return [re.sub(r"\{\{[^}]*\}\}|\$\([^)]*\)", "oci://registry.example/fleet:night", line) for line in filled]
 
@@ -93,9 +93,9 @@ def test_the_examples_call_commands_that_there_are(name: str) -> None:
     text = (ROOT / "docs" / "examples" / name).read_text()
     documents = list(yaml.safe_load_all(text))
     assert all({"apiVersion", "kind", "metadata", "spec"} <= document.keys() for document in documents)
-    found = lines(text)
-    assert {" ".join(line.split()[:2]) for line in found} == {"fleet plan", "fleet run", "fleet report"}
-    for line in found:
+    commands = lines(text)
+    assert {" ".join(line.split()[:2]) for line in commands} == {"fleet plan", "fleet run", "fleet report"}
+    for line in commands:
         command, argv = parser.join_words(line.split()[0], line.split()[1:])
         assert command in COMMANDS
         shard = ["--shard", "1/4"] if command == "fleet run" and "--shard" not in argv else []

@@ -30,8 +30,8 @@ SMALL_SOURCE = fleet_page.render(SMALL).decode()
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium() as made:
-        yield made
+    with chromium() as browser:
+        yield browser
 
 
 def rows(page: Page) -> int:
@@ -53,7 +53,8 @@ def test_on_a_phone_nothing_runs_out_of_the_page(browser: Browser, width: int) -
     with opened(browser, SMALL_SOURCE, width=width) as (page, _):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         cards = page.locator("#rows tr").evaluate_all(
-            "all => all.map(card => [card, ...card.querySelectorAll('*')].map(it => it.getBoundingClientRect().right))"
+            "all => all.map(card => [card, ...card.querySelectorAll('*')]"
+            ".map(element => element.getBoundingClientRect().right))"
         )
         assert cards
         assert max(right for card in cards for right in card) <= width
@@ -155,7 +156,7 @@ def test_without_scripts_every_image_can_be_read(browser: Browser) -> None:
     page.goto(ADDRESS)
     assert rows(page) == 100
     assert page.locator(".others li").count() == 2900
-    assert page.locator(".tools").evaluate("one => getComputedStyle(one).display") == "none"
+    assert page.locator(".tools").evaluate("tools => getComputedStyle(tools).display") == "none"
     context.close()
 
 

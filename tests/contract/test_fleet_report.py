@@ -56,9 +56,9 @@ def publish(place: Reference, plan: Plan, *, without: tuple[int, ...] = ()) -> N
 
 
 def report(*argv: str, **environment: str) -> tuple[int, str]:
-    said = io.StringIO()
-    code = run.run("fleet", ["report", *argv], {"HOME": str(Path.cwd()), "PATH": "", **environment}, said, said)
-    return code, said.getvalue()
+    log = io.StringIO()
+    code = run.run("fleet", ["report", *argv], {"HOME": str(Path.cwd()), "PATH": "", **environment}, log, log)
+    return code, log.getvalue()
 
 
 def written() -> FleetReport:
@@ -67,8 +67,8 @@ def written() -> FleetReport:
 
 def test_the_registry_is_all_that_it_needs(place: Reference) -> None:
     publish(place, PLAN, without=(2,))
-    code, said = report("--plan", f"oci://{place}")
-    assert code == 3, said
+    code, log = report("--plan", f"oci://{place}")
+    assert code == 3, log
     assert written().figures.states["missing"] == len(PLAN.shard(2))
     assert written().figures.images == 30
 
@@ -76,8 +76,8 @@ def test_the_registry_is_all_that_it_needs(place: Reference) -> None:
 def test_the_trend_is_in_the_registry(place: Reference) -> None:
     for night in range(3):
         publish(place, replace(PLAN, created=f"2026-11-2{night}T06:30:00Z"))
-        code, said = report("--plan", f"oci://{place}", "--publish-report")
-        assert code == 3, said
+        code, log = report("--plan", f"oci://{place}", "--publish-report")
+        assert code == 3, log
         assert len(written().trend) == night
     # Again on the same plan: no point is added, and the report is beside its plan.
     report("--plan", f"oci://{place}", "--publish-report")
@@ -95,8 +95,8 @@ def test_the_trend_goes_on_under_the_tags_of_a_cronjobs_jobs(place: Reference) -
     for night in range(3):
         job = place.tagged(f"s3c-fleet-{29_391_230 + night * 1440}")
         publish(job, replace(PLAN, created=f"2026-11-2{night}T06:30:00Z"))
-        code, said = report("--plan", f"oci://{job}", "--publish-report")
-        assert code == 3, said
+        code, log = report("--plan", f"oci://{job}", "--publish-report")
+        assert code == 3, log
         assert len(written().trend) == night
     other = place.tagged("elsewhere-29391230")
     publish(other, PLAN)
@@ -108,23 +108,23 @@ def test_a_report_that_somebody_spoilt_ends_the_trend_and_not_the_report(place: 
     publish(place, PLAN)
     report("--plan", f"oci://{place}", "--publish-report")
     push_artifact(Writer(registry()), place.tagged("nightly-report"), store.REPORT, b'{"version": 1}', annotations={})
-    code, said = report("--plan", f"oci://{place}")
+    code, log = report("--plan", f"oci://{place}")
     assert code == 3
-    assert "The trend begins anew" in said
+    assert "The trend begins anew" in log
     assert written().trend == ()
-    code, said = report("--plan", f"oci://{place}", "--earlier-report", f"oci://{place.tagged('nightly-report')}")
+    code, log = report("--plan", f"oci://{place}", "--earlier-report", f"oci://{place.tagged('nightly-report')}")
     assert code == 2
-    assert "is no fleet report of this version" in said
+    assert "is no fleet report of this version" in log
 
 
 def test_something_else_under_the_tag_is_no_report(place: Reference) -> None:
     publish(place, PLAN)
-    code, said = report("--plan", f"oci://{place}", "--earlier-report", f"oci://{place}")
+    code, log = report("--plan", f"oci://{place}", "--earlier-report", f"oci://{place}")
     assert code == 2
-    assert "is no fleet report" in said
-    code, said = report("--plan", f"oci://{place}", "--earlier-report", f"oci://{place.tagged('gone')}")
+    assert "is no fleet report" in log
+    code, log = report("--plan", f"oci://{place}", "--earlier-report", f"oci://{place.tagged('gone')}")
     assert code == 2
-    assert "is not there" in said
+    assert "is not there" in log
 
 
 @pytest.mark.parametrize("github", ["api.github.com"], indirect=True)
@@ -137,8 +137,8 @@ def test_one_issue_is_opened_kept_and_closed(place: Reference, github: GitHub) -
     }
     publish(place, PLAN)
     options = ("--plan", f"oci://{place}", "--issue", "--issue-labels", "security")
-    code, said = report(*options, **environment)
-    assert code == 3, said
+    code, log = report(*options, **environment)
+    assert code == 3, log
     [issue] = github.state.issues.values()
     assert issue.title == f"Fleet: {written().figures.attention} of 30 images need a decision"
     assert issue.labels == ["security"]
@@ -147,14 +147,14 @@ def test_one_issue_is_opened_kept_and_closed(place: Reference, github: GitHub) -
     assert len(github.state.issues) == 1
     assert issue.state == "open"
     publish(place, fleets.plan(6, working=4, shards=1, unplanned=0))
-    code, said = report(*options, **environment)
-    assert code == 0, said
+    code, log = report(*options, **environment)
+    assert code == 0, log
     assert issue.state == "closed"
 
 
 @pytest.mark.parametrize("github", ["api.github.com"], indirect=True)
-def test_a_missing_token_is_told_before_anything(place: Reference, github: GitHub) -> None:
-    code, said = report("--plan", f"oci://{place}", "--issue", GITHUB_REPOSITORY=github.state.repository)
+def test_a_missing_token_is_reported_before_anything(place: Reference, github: GitHub) -> None:
+    code, log = report("--plan", f"oci://{place}", "--issue", GITHUB_REPOSITORY=github.state.repository)
     assert code == 2
-    assert "issues: write" in said
+    assert "issues: write" in log
     assert not Path("s3c-out/fleet.html").exists()

@@ -87,9 +87,9 @@ def test_interrupted_it_ends_at_once_and_the_next_run_goes_on(world: World) -> N
         time.sleep(0.05)
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert "interrupted" in said
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "interrupted" in errors
     assert time.monotonic() - began < 30
     world.shim()
     ended = world.run(plan)

@@ -80,7 +80,7 @@ class Fleet:
                 repository.delete(sbom)
 
     def plan(self, *names: str, cache: Path | None = None, more: str = "rescan-after: 1s\n") -> tuple[Plan, str]:
-        """Plan some of the images; returns the plan and what was said."""
+        """Plan some of the images; returns the plan and the log."""
         folder = self.world.folder
         images = "\n".join(f"  - image: {self.world.registry}/sboms/{name}:1.0" for name in names)
         (folder / "fleet.yaml").write_text(f"version: 1\nimages:\n{images}\n{more}")
@@ -131,12 +131,12 @@ def test_an_sbom_that_nobody_signed_or_that_is_gone_proves_nothing(fleet: Fleet)
     assert fleet.trivy.calls("sbom") == []
 
 
-def test_without_a_database_every_old_report_is_work_and_that_is_said_once(fleet: Fleet, tmp_path: Path) -> None:
-    plan, said = fleet.plan("one", "several", cache=tmp_path)
+def test_without_a_database_every_old_report_is_work_with_one_warning(fleet: Fleet, tmp_path: Path) -> None:
+    plan, log = fleet.plan("one", "several", cache=tmp_path)
     assert {image.reason.partition(", and ")[2] for image in plan.images} == {
         "there are no advisories to match its SBOM against"
     }
-    assert said.count("No SBOM is matched") == 1
+    assert log.count("No SBOM is matched") == 1
 
 
 def test_it_can_be_turned_off(fleet: Fleet) -> None:

@@ -71,12 +71,14 @@ class World:
         ended = subprocess.run(
             [scanning.program(TRIVY), *words], capture_output=True, text=True, check=True, cwd=self.folder
         )
-        found: dict[str, str] = {}
+        statuses: dict[str, str] = {}
         for result in json.loads(ended.stdout)["Results"]:
-            found |= {one["VulnerabilityID"]: "affected" for one in result.get("Vulnerabilities") or ()}
-            for one in result.get("ExperimentalModifiedFindings") or ():
-                found[one["Finding"]["VulnerabilityID"]] = one["Status"]
-        return found, ended.stderr
+            statuses |= {
+                vulnerability["VulnerabilityID"]: "affected" for vulnerability in result.get("Vulnerabilities") or ()
+            }
+            for modified in result.get("ExperimentalModifiedFindings") or ():
+                statuses[modified["Finding"]["VulnerabilityID"]] = modified["Status"]
+        return statuses, ended.stderr
 
     def report(self, image: str, *flags: str) -> Path:
         path = self.folder / "report.json"
@@ -115,8 +117,8 @@ def test_trivy_honours_our_openvex(world: World, kind: str) -> None:
     world.attach(image, "vex", "--openvex", vex)
     assert world.trivy(image, "--vex", "oci")[0] == every
     world.attach(image, "vex,intoto", "--openvex", vex)
-    found, written = world.trivy(image, "--vex", "oci")
-    assert found == {**every, scanning.HIGH: "fixed"}, written
+    statuses, written = world.trivy(image, "--vex", "oci")
+    assert statuses == {**every, scanning.HIGH: "fixed"}, written
     assert world.trivy(image)[0] == every
 
 
@@ -131,8 +133,8 @@ def test_our_gate_uses_no_vex_that_nobody_verified(world: World) -> None:
     assert ended.code == 1, ended.stderr
     assert "`--vex`" in ended.stderr and "not used" in ended.stderr
     assert ended.image["scan"]["findings"]["high"] == 1
-    made = world.report(image, "--vex", "oci", "--show-suppressed")
-    assert s3c(world.folder, "report", made, "--fail-on", "HIGH").code == 1
+    report = world.report(image, "--vex", "oci", "--show-suppressed")
+    assert s3c(world.folder, "report", report, "--fail-on", "HIGH").code == 1
 
 
 def test_every_statement_is_attached_once_and_signed_and_traced(world: World) -> None:
@@ -147,17 +149,21 @@ def test_every_statement_is_attached_once_and_signed_and_traced(world: World) ->
     assert kinds == [
         "spdx", "cyclonedx", "vex", "result", "intoto-vex", "intoto-spdx", "intoto-cyclonedx", "vsa", "sarif"
     ]  # fmt: skip
-    assert [one["digest"] for one in again["documents"]] == [one["digest"] for one in first["documents"]]
+    assert [document["digest"] for document in again["documents"]] == [
+        document["digest"] for document in first["documents"]
+    ]
     assert again["skipped"]
     scanned = world.attach(image, "intoto", "--policy", policy).image["attach"]
     assert "intoto-vulns" in [document["kind"] for document in scanned["documents"]]
     traced = s3c(world.folder, "trace", image, "--trust-store", world.certificate)
     assert traced.code == 0, traced.stderr
     story = json.loads((world.folder / "s3c-out" / "stated" / "trace.json").read_text())
-    documents = [one for one in story["subject"]["documents"] if one["kind"] == "in-toto statement"]
-    assert {one["predicate_type"] for one in documents} == set(PREDICATES.values()) - {PREDICATES["provenance"]}
-    assert {one["problem"] for one in documents} == {""}
-    assert {signature["trust"] for one in documents for signature in one["signatures"]} == {"trusted"}
+    documents = [document for document in story["subject"]["documents"] if document["kind"] == "in-toto statement"]
+    assert {document["predicate_type"] for document in documents} == set(PREDICATES.values()) - {
+        PREDICATES["provenance"]
+    }
+    assert {document["problem"] for document in documents} == {""}
+    assert {signature["trust"] for document in documents for signature in document["signatures"]} == {"trusted"}
     for listed in documents:
         name, _, _ = image.partition("@")
         repository = Repository(*name.split("/", 1))

@@ -72,7 +72,7 @@ class Api:
         operations = ("webhook", "status", "generate", "mutation-controller", "mutation-webhook", "mutation-status")
         argv = [
             str(self.gatekeeper),
-            *(f"--operation={one}" for one in operations),
+            *(f"--operation={operation}" for operation in operations),
             *("--disable-cert-rotation", f"--cert-dir={self.folder}", f"--port={self.port}"),
             *("--prometheus-port=0", "--metrics-addr=0", "--health-addr=127.0.0.1:0"),
             *("--enable-external-data=true", "--external-data-provider-response-cache-ttl=1s"),
@@ -87,17 +87,17 @@ class Api:
             self.kubectl.until_denied(STRANGE, "[ratify-verification] Ratify could not be asked about")
             yield
 
-    def tried(self, document: dict[str, Any]) -> str:
+    def denial(self, document: dict[str, Any]) -> str:
         """Why an object is not taken, by dry run; empty when it is."""
         return self.kubectl.run("create", "--dry-run=server", "-f", "-", stdin=json.dumps(document)).stderr
 
     def refused(self, document: dict[str, Any]) -> bool:
         """Whether an object is refused since Gatekeeper is not there."""
-        return "failed calling webhook" in self.tried(document)
+        return "failed calling webhook" in self.denial(document)
 
-    def until(self, found: Callable[[], object]) -> None:
+    def until(self, condition: Callable[[], object]) -> None:
         until = time.monotonic() + 30
-        while not found():
+        while not condition():
             assert time.monotonic() < until, (self.folder / "gatekeeper.log").read_text()[-3000:]
             time.sleep(0.3)
 
@@ -106,8 +106,8 @@ class Api:
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     folder = tmp_path_factory.mktemp("api")
     requests = [ProgramRequest(pin=pin) for pin in (KUBECTL, GATEKEEPER)]
-    found = locate_all(requests, cache=cache_path(os.environ), runner=Runner(os.environ), progress=Silent())
-    programs = {program.name: program.path for program in found}
+    located = locate_all(requests, cache=cache_path(os.environ), runner=Runner(os.environ), progress=Silent())
+    programs = {program.name: program.path for program in located}
     with api_server(folder) as (kubeconfig, cluster):
         for name in ("crt", "key"):
             (folder / f"tls.{name}").write_bytes((folder / f"apiserver.{name}").read_bytes())
@@ -207,16 +207,16 @@ def test_a_pause_lets_everything_through_also_where_mutation_is_not_answered_and
         install_gate.GateTools(helm=NoHelm(), cluster=gated.cluster, progress=Silent()),
     )
     gated.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(_mutation()))
-    gated.until(lambda: "mutation.gatekeeper.sh" in gated.tried(STRANGE))
+    gated.until(lambda: "mutation.gatekeeper.sh" in gated.denial(STRANGE))
     installer.leave_refusals_to_validation()
     installer.leave_refusals_to_validation()
-    assert [one.action for one in installer.applied] == ["configured", "unchanged"]
+    assert [applied.action for applied in installer.applied] == ["configured", "unchanged"]
     (pause,) = _pause(gated, timedelta(minutes=30))
     assert pause.state(datetime.now(UTC)) is PauseState.ACTIVE
-    gated.until(lambda: gated.tried(STRANGE) == "")
-    assert gated.tried(pod("x", pod_spec("localhost:1/x:1"))) == ""
+    gated.until(lambda: gated.denial(STRANGE) == "")
+    assert gated.denial(pod("x", pod_spec("localhost:1/x:1"))) == ""
     assert _pause(gated, None) == ()
-    assert "[ratify-verification]" in gated.tried(STRANGE)
+    assert "[ratify-verification]" in gated.denial(STRANGE)
 
     def write(since: int, until: int) -> None:
         now = datetime.now(UTC)
@@ -226,12 +226,12 @@ def test_a_pause_lets_everything_through_also_where_mutation_is_not_answered_and
         gated.kubectl("patch", CONSTRAINT, "--type=merge", "-p", patch)
 
     write(-60, 6)
-    gated.until(lambda: gated.tried(STRANGE) == "")
-    gated.until(lambda: "[ratify-verification]" in gated.tried(STRANGE))
+    gated.until(lambda: gated.denial(STRANGE) == "")
+    gated.until(lambda: "[ratify-verification]" in gated.denial(STRANGE))
     for since, until in ((-60, 4 * 3600), (60, 600)):
         write(since, until)
         time.sleep(2)
-        assert "[ratify-verification]" in gated.tried(STRANGE)
+        assert "[ratify-verification]" in gated.denial(STRANGE)
     _pause(gated, None)
     gated.kubectl("delete", "assign", "mutate-pod-image")
 
@@ -247,7 +247,7 @@ def staged(gated: Api) -> Iterator[Callable[[str], None]]:
             text = json.dumps(document)
             gated.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
             staging.await_taken(gated.cluster, gated.cluster.get(RATIFY, document["metadata"]["name"]) or {})
-        staging.remove_stages(gated.cluster, {str(one["metadata"]["name"]) for one in documents})
+        staging.remove_stages(gated.cluster, {str(document["metadata"]["name"]) for document in documents})
 
     for name in ("shop", "labs"):
         gated.kubectl.run("create", "namespace", name)
@@ -256,7 +256,7 @@ def staged(gated: Api) -> Iterator[Callable[[str], None]]:
 
 
 def test_audit_and_warn_admit_and_kubectl_warns(gated: Api, staged: Callable[[str], None]) -> None:
-    def tried(namespace: str, **labels: str) -> tuple[bool, str]:
+    def create_pod(namespace: str, **labels: str) -> tuple[bool, str]:
         document = {**STRANGE, "metadata": {"name": "x", "namespace": namespace, "labels": labels}}
         ended = gated.kubectl.run("create", "--dry-run=server", "-f", "-", stdin=json.dumps(document))
         return ended.returncode == 0, ended.stderr
@@ -264,25 +264,25 @@ def test_audit_and_warn_admit_and_kubectl_warns(gated: Api, staged: Callable[[st
     staged("deny,shop=warn,labs=audit")
     live = gated.cluster.list(RATIFY)
     assert stages.read_stages(live) == parse_mode("deny,shop=warn,labs=audit")
-    looked = inspection.inspect(
+    inspected = inspection.inspect(
         inspection.read_gate_objects(gated.cluster),
         [("", "Pod", name) for name in ("default", "shop", "labs")],
         accept=Stage.AUDIT,
     )
-    assert looked.stages == {"default": Stage.DENY, "shop": Stage.WARN, "labs": Stage.AUDIT}
-    admitted, said = tried("default")
+    assert inspected.stages == {"default": Stage.DENY, "shop": Stage.WARN, "labs": Stage.AUDIT}
+    admitted, message = create_pod("default")
     assert not admitted
-    assert "[ratify-verification] Ratify could not be asked about" in said
-    admitted, said = tried("shop")
-    assert admitted, said
-    assert said.startswith("Warning: [ratify-verification-warn] Ratify could not be asked about")
-    assert tried("labs") == (True, "")
+    assert "[ratify-verification] Ratify could not be asked about" in message
+    admitted, message = create_pod("shop")
+    assert admitted, message
+    assert message.startswith("Warning: [ratify-verification-warn] Ratify could not be asked about")
+    assert create_pod("labs") == (True, "")
     for namespace in ("shop", "labs"):
-        admitted, said = tried(namespace, **{stages.PREVIEW_LABEL: "true"})
+        admitted, message = create_pod(namespace, **{stages.PREVIEW_LABEL: "true"})
         assert not admitted
-        assert "[ratify-verification-preview]" in said
+        assert "[ratify-verification-preview]" in message
     # Nothing of it depends on the label where the gate refuses anyway.
-    assert not tried("default", **{stages.PREVIEW_LABEL: "true"})[0]
+    assert not create_pod("default", **{stages.PREVIEW_LABEL: "true"})[0]
 
 
 def test_a_promotion_changes_the_real_objects_and_is_written_down(
@@ -296,7 +296,7 @@ def test_a_promotion_changes_the_real_objects_and_is_written_down(
     tools = promote_gate.PromoteTools(cluster=gated.cluster, namespace="default", progress=Silent())
 
     def promote(*namespaces: str, exceptions: tuple[str, ...] = ()) -> None:
-        live = [one for one, _ in constraints.list_constraints(gated.cluster)]
+        live = [constraint for constraint, _ in constraints.list_constraints(gated.cluster)]
         promotion = promote_gate.plan(live, namespaces, gated.cluster.address)
         result = promote_gate.run(promotion, exceptions, tools)
         assert result.failure is not None
@@ -315,16 +315,18 @@ def test_a_promotion_changes_the_real_objects_and_is_written_down(
     assert failure_policy() == "Fail"
     promote()
     assert stages.read_stages(gated.cluster.list(RATIFY)) == parse_mode("deny")
-    assert [one["metadata"]["name"] for one in gated.cluster.list(RATIFY)] == [stages.BASE]
+    assert [constraint["metadata"]["name"] for constraint in gated.cluster.list(RATIFY)] == [stages.BASE]
     base = gated.cluster.get(RATIFY, stages.BASE) or {}
     records = promote_gate.read_records(base["metadata"]["annotations"][stages.PROMOTION])
-    assert [(one["stage"], one["namespaces"], one["except"]) for one in records] == [
+    assert [(record["stage"], record["namespaces"], record["except"]) for record in records] == [
         ("deny", [], []),
         ("deny", ["labs"], [proof.ABSENT_IMAGE]),
         ("warn", ["labs"], []),
     ]
-    assert {one["by"] for one in records} == {"s3c-lab-admin"}
-    assert all(abs((datetime.fromisoformat(one["at"]) - datetime.now(UTC)).total_seconds()) < 120 for one in records)
+    assert {record["by"] for record in records} == {"s3c-lab-admin"}
+    assert all(
+        abs((datetime.fromisoformat(record["at"]) - datetime.now(UTC)).total_seconds()) < 120 for record in records
+    )
     # An installation says the whole stage and leaves the record.
     staged("deny")
     base = gated.cluster.get(RATIFY, stages.BASE) or {}
@@ -358,10 +360,10 @@ def test_pausing_is_a_permission_of_its_own(gated: Api) -> None:
     theirs = replace(gated, cluster=connect(str(file), "", timeout=30, temp=gated.folder, hide=lambda _: None))
     (pause,) = _pause(theirs, timedelta(minutes=5))
     assert pause.state(datetime.now(UTC)) is PauseState.ACTIVE
-    gated.until(lambda: gated.tried(STRANGE) == "")
+    gated.until(lambda: gated.denial(STRANGE) == "")
     assert all(refused(change) for change in wider)
     assert _pause(theirs, None) == ()
-    assert "[ratify-verification]" in gated.tried(STRANGE)
+    assert "[ratify-verification]" in gated.denial(STRANGE)
     for change in wider[1:2] + wider[3:]:
         gated.kubectl("patch", CONSTRAINT, "--dry-run=server", "--type=json", "-p", json.dumps([change]))
 
@@ -417,10 +419,10 @@ def test_without_gatekeeper_nodes_leases_and_the_gate_go_on_pods_do_not_and_the_
     nowhere = f"https://127.0.0.1:{registry_server.free_port()}/v1/admit"
     moved = json.dumps([{"op": "replace", "path": "/webhooks/0/clientConfig/url", "value": nowhere}])
     gated.kubectl("patch", WEBHOOK, "--type=json", "-p", moved)
-    gated.until(lambda: "failed calling webhook" in gated.tried(STRANGE))
-    assert gated.tried(NODE_OBJECT) == gated.tried(LEASE) == ""
-    for thing in (CONSTRAINT, "constrainttemplate/ratifyverification", "provider/ratify-provider"):
-        gated.kubectl("label", thing, "--dry-run=server", "a=b")
+    gated.until(lambda: "failed calling webhook" in gated.denial(STRANGE))
+    assert gated.denial(NODE_OBJECT) == gated.denial(LEASE) == ""
+    for resource in (CONSTRAINT, "constrainttemplate/ratifyverification", "provider/ratify-provider"):
+        gated.kubectl("label", resource, "--dry-run=server", "a=b")
     wide = [{"op": "replace", "path": "/webhooks/0/rules", "value": RECORDED["webhooks"][0]["webhooks"][0]["rules"]}]
     gated.kubectl("patch", WEBHOOK, "--type=json", "-p", json.dumps(wide))
     for document in (NODE_OBJECT, LEASE):
@@ -429,7 +431,7 @@ def test_without_gatekeeper_nodes_leases_and_the_gate_go_on_pods_do_not_and_the_
     tools = uninstall_gate.UninstallTools(cluster=gated.cluster, helm=NoHelm, progress=Silent())
     removed = uninstall_gate.run(tools)
     assert removed.failure is None
-    assert [one.kind for one in removed.applied] == [
+    assert [applied.kind for applied in removed.applied] == [
         "ValidatingWebhookConfiguration",
         "MutatingWebhookConfiguration",
         "RatifyVerification",
@@ -438,7 +440,7 @@ def test_without_gatekeeper_nodes_leases_and_the_gate_go_on_pods_do_not_and_the_
         "Provider",
     ]
     for document in (STRANGE, NODE_OBJECT, LEASE):
-        assert gated.tried(document) == ""
+        assert gated.denial(document) == ""
     assert uninstall_gate.run(tools).unchanged
 
 
@@ -447,8 +449,8 @@ def test_a_webhook_that_somebody_widened_is_seen_also_by_the_account_that_deploy
     gated.kubectl("apply", "-f", str(ROOT / "manifests" / "rbac" / "gate-reader.yaml"))
     gated.kubectl("create", "clusterrolebinding", "reader", "--clusterrole=s3c-gate-reader", f"--user={_READER}")
     mutations = ("assign", "modifyset", "assignmetadata", "assignimage")
-    listed = ["mutatingwebhookconfigurations", *(f"{one}.mutations.gatekeeper.sh" for one in mutations)]
-    gated.until(lambda: all(gated.kubectl.run("get", one, account).returncode == 0 for one in listed))
+    listed = ["mutatingwebhookconfigurations", *(f"{mutation}.mutations.gatekeeper.sh" for mutation in mutations)]
+    gated.until(lambda: all(gated.kubectl.run("get", resource, account).returncode == 0 for resource in listed))
 
     def excess() -> tuple[str, ...]:
         return inspection.inspect(inspection.read_gate_objects(gated.cluster), [("", "Pod", "default")]).excess
@@ -470,7 +472,7 @@ def test_a_webhook_that_somebody_widened_is_seen_also_by_the_account_that_deploy
     }
     gated.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(services))
     # It changes every kind, so that the webhook has to be asked about every kind.
-    gated.until(lambda: all("Nodes" in one and "* of every group" not in one for one in excess()))
+    gated.until(lambda: all("Nodes" in sentence and "* of every group" not in sentence for sentence in excess()))
     gated.kubectl("delete", "assignmetadata", "owner")
 
 
@@ -491,8 +493,10 @@ def test_gatekeepers_chart_has_the_webhooks_that_our_values_ask_for(tmp_path: Pa
     files = ("-f", str(manifests.values_file("gatekeeper")), "-f", str(values))
     argv = [str(helm.path), "template", "gatekeeper", str(chart), "-n", inspection.NAMESPACE, *files]
     rendered = yaml.safe_load_all(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
-    hooks = [one for one in rendered if one and one["kind"].endswith("WebhookConfiguration")]
-    validating, mutating = (tuple(one for one in hooks if one["kind"].startswith(kind)) for kind in ("Valid", "Mutat"))
+    hooks = [document for document in rendered if document and document["kind"].endswith("WebhookConfiguration")]
+    validating, mutating = (
+        tuple(hook for hook in hooks if hook["kind"].startswith(kind)) for kind in ("Valid", "Mutat")
+    )
     assert (len(validating), len(mutating)) == (1, 1)
     names = ("kube-system", inspection.NAMESPACE, "calico-system", "default")
     known = inspection.GateObjects(
@@ -506,7 +510,7 @@ def test_gatekeepers_chart_has_the_webhooks_that_our_values_ask_for(tmp_path: Pa
         namespaces={name: {"kubernetes.io/metadata.name": name} for name in names},
         ready=frozenset(RECORDED["ready"]),
     )
-    found = inspection.inspect(known, [("", "Pod", "default")])
-    assert (found.holes, found.warnings) == ((), ())
-    assert set(found.exempt) == {"kube-system", inspection.NAMESPACE, "calico-system"}
-    assert "namespaceSelector" in found.exempt["calico-system"]
+    inspected = inspection.inspect(known, [("", "Pod", "default")])
+    assert (inspected.holes, inspected.warnings) == ((), ())
+    assert set(inspected.exempt) == {"kube-system", inspection.NAMESPACE, "calico-system"}
+    assert "namespaceSelector" in inspected.exempt["calico-system"]

@@ -79,10 +79,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         debian_registry(tmp_path_factory.mktemp("registry")) as address,
         api_server(tmp_path_factory.mktemp("api")) as (kubeconfig, cluster),
     ):
-        made = World(address, here, cluster, kubeconfig)
-        _fill(made)
-        _deploy(made)
-        yield made
+        world = World(address, here, cluster, kubeconfig)
+        _fill(world)
+        _deploy(world)
+        yield world
 
 
 def _fill(world: World) -> None:
@@ -138,23 +138,23 @@ def _deploy(world: World) -> None:
 
 def test_it_says_of_each_image_what_the_registry_holds_against_it(world: World) -> None:
     ended, preview = world.preview("--namespaces", "shop")
-    found = {one["image"]: one for one in preview["images"]}
-    assert set(found) == set(world.images.values()), "each image once, a tag by the digest that it leads to"
+    images = {image["image"]: image for image in preview["images"]}
+    assert set(images) == set(world.images.values()), "each image once, a tag by the digest that it leads to"
     for row, reason in REFUSED.items():
-        image = found[world.images[row]]
+        image = images[world.images[row]]
         assert (image["verdict"], reason in image["reason"]) == ("refused", True), image
         assert image["command"].startswith("s3c "), image
         assert world.images[row] in image["command"]
-    assert [found[world.images[row]]["verdict"] for row in ADMITTED] == ["admitted", "admitted"]
-    assert found[world.images["moved"]]["names"] == [f"{world.registry}/shop/moved:1.0"]
-    assert found[world.images["dirty"]]["places"] == ["shop/again (container)", "shop/dirty (container)"]
-    nightly = {row: (found[world.images[row]]["places"], found[world.images[row]]["running"]) for row in REFUSED}
+    assert [images[world.images[row]]["verdict"] for row in ADMITTED] == ["admitted", "admitted"]
+    assert images[world.images["moved"]]["names"] == [f"{world.registry}/shop/moved:1.0"]
+    assert images[world.images["dirty"]]["places"] == ["shop/again (container)", "shop/dirty (container)"]
+    nightly = {row: (images[world.images[row]]["places"], images[world.images[row]]["running"]) for row in REFUSED}
     assert nightly["stale"] == (["shop/nightly (container)"], False)
     assert nightly["no-report"] == (["shop/nightly (init container)"], False)
     assert ended.stdout.startswith("✘ 5 of 7 images would be refused by the policy sha256:")
     assert (preview["stages"], preview["policy"].startswith("sha256:")) == ({}, True)
     page = (world.folder / "s3c-out" / "gate-preview.html").read_text()
-    assert all(image in page for image in (found[world.images[row]]["command"] for row in REFUSED))
+    assert all(image in page for image in (images[world.images[row]]["command"] for row in REFUSED))
 
 
 def test_it_refuses_what_policy_check_refuses(world: World) -> None:
@@ -162,17 +162,17 @@ def test_it_refuses_what_policy_check_refuses(world: World) -> None:
     _, preview = world.preview("--namespaces", "shop")
     ended = world.run("policy", "check", *world.images.values(), "--policy", "s3c-policy.yaml", code=1)
     checked = {
-        one["reference"]: "; ".join(refusal["text"] for refusal in one["judgement"]["refusals"])
-        for one in ended.result["images"]
+        image["reference"]: "; ".join(refusal["text"] for refusal in image["judgement"]["refusals"])
+        for image in ended.result["images"]
     }
-    assert {one["image"]: one["reason"] for one in preview["images"]} == checked
+    assert {image["image"]: image["reason"] for image in preview["images"]} == checked
     assert sum(bool(reason) for reason in checked.values()) == len(REFUSED)
 
 
 def test_what_a_gate_would_leave_out_stands_apart(world: World) -> None:
     ended, preview = world.preview("--namespaces", "kube-system")
     assert preview["images"] == []
-    assert [one["image"] for one in preview["exempt"]] == [world.images["unsigned"]]
+    assert [image["image"] for image in preview["exempt"]] == [world.images["unsigned"]]
     assert "kube-system" in preview["exempt_namespaces"]
     assert ended.stdout.startswith("✔ no image is used where the gate looks")
 
@@ -183,7 +183,7 @@ def test_what_is_not_there_is_refused_and_what_nobody_can_ask_is_not_known(world
     world.use("absent", absent, "lost")
     world.use("silent", silent, "lost")
     ended, preview = world.preview("--namespaces", "lost", code=3)
-    verdicts = {one["image"]: one["verdict"] for one in preview["images"]}
+    verdicts = {image["image"]: image["verdict"] for image in preview["images"]}
     assert verdicts == {absent: "refused", silent: "unknown"}
     assert "1 of 2 images would be refused" in ended.stdout
     assert "and 1 could not be judged" in ended.stdout

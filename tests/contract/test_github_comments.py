@@ -19,7 +19,7 @@ EITHER = pytest.mark.parametrize("github", ["api.github.com", "ghes-3.19"], indi
 
 
 def client(github: GitHub, token: str = "run-token", **more: Any) -> Any:
-    return api.connect(token, {"GITHUB_API_URL": github.api}, lambda _said: None, **more)
+    return api.connect(token, {"GITHUB_API_URL": github.api}, lambda _notice: None, **more)
 
 
 def conversation(github: GitHub, number: int = 7, **more: Any) -> Conversation:
@@ -32,7 +32,7 @@ def message(body: str = "### passed\n\n| a | b |\n", *, key: str = "0" * 16, run
 
 def texts(github: GitHub, number: int = 7) -> list[str]:
     """What stands below the markers."""
-    return [read[1] for one in github.state.of(number) if (read := marker.read(one.body))]
+    return [read[1] for comment in github.state.of(number) if (read := marker.read(comment.body))]
 
 
 @EITHER
@@ -99,7 +99,7 @@ def test_a_comment_without_its_marker_is_somebodys_own(github: GitHub) -> None:
     conversation(github).put(message())
     github.state.of(7)[0].body = "mine now"
     assert conversation(github).put(message())[0] is CommentOutcome.CREATED
-    assert [one.body for one in github.state.of(7)] == ["mine now", message().marked]
+    assert [comment.body for comment in github.state.of(7)] == ["mine now", message().marked]
 
 
 def test_only_what_changed_is_written_when_asked(github: GitHub) -> None:
@@ -197,34 +197,46 @@ SECONDARY = "You have exceeded a secondary rate limit. Please wait a few minutes
 PRIMARY = "API rate limit exceeded for installation ID 1."
 LATER = {"Retry-After": "3600"}
 SPOILED: dict[str, tuple[Callable[[GitHub], object], FailureKind, str]] = {
-    "revoked": (lambda it: setattr(it.state.tokens["run-token"], "revoked", True), FailureKind.TOKEN, "does not know"),
+    "revoked": (
+        lambda github: setattr(github.state.tokens["run-token"], "revoked", True),
+        FailureKind.TOKEN,
+        "does not know",
+    ),
     "read-only": (
-        lambda it: setattr(it.state.tokens["run-token"], "permissions", READ_ONLY),
+        lambda github: setattr(github.state.tokens["run-token"], "permissions", READ_ONLY),
         FailureKind.PERMISSION,
         "permissions:\n  pull-requests: write",
     ),
-    "locked": (lambda it: setattr(it.state.pulls[7], "locked", True), FailureKind.LOCKED, "the conversation is locked"),
-    "missing": (lambda it: it.state.pulls.clear(), FailureKind.MISSING, "has nothing there"),
-    "primary": (lambda it: setattr(it, "limit", 0), FailureKind.LIMIT, "is used up until"),
+    "locked": (
+        lambda github: setattr(github.state.pulls[7], "locked", True),
+        FailureKind.LOCKED,
+        "the conversation is locked",
+    ),
+    "missing": (lambda github: github.state.pulls.clear(), FailureKind.MISSING, "has nothing there"),
+    "primary": (lambda github: setattr(github, "limit", 0), FailureKind.LIMIT, "is used up until"),
     "secondary": (
-        lambda it: it.fail("POST /repos", 403, message=SECONDARY, headers=LATER),
+        lambda github: github.fail("POST /repos", 403, message=SECONDARY, headers=LATER),
         FailureKind.LIMIT,
         "is used up until",
     ),
-    "429": (lambda it: it.fail("POST /repos", 429, headers=LATER), FailureKind.LIMIT, "is used up until"),
-    "down": (lambda it: it.fail("graphql", 503, times=9), FailureKind.FAULT, "error of its own, several times"),
-    "slow": (lambda it: it.fail("graphql", 200, times=9, delay=1.2), FailureKind.FAULT, "took too long to answer"),
-    "refused": (lambda it: it.fail("POST /repos", 400), FailureKind.REFUSED, "GitHub refuses it"),
+    "429": (lambda github: github.fail("POST /repos", 429, headers=LATER), FailureKind.LIMIT, "is used up until"),
+    "down": (lambda github: github.fail("graphql", 503, times=9), FailureKind.FAULT, "error of its own, several times"),
+    "slow": (
+        lambda github: github.fail("graphql", 200, times=9, delay=1.2),
+        FailureKind.FAULT,
+        "took too long to answer",
+    ),
+    "refused": (lambda github: github.fail("POST /repos", 400), FailureKind.REFUSED, "GitHub refuses it"),
 }
 
 
-@pytest.mark.parametrize(("spoil", "trouble", "said"), SPOILED.values(), ids=SPOILED)
-def test_what_goes_wrong_is_told(github: GitHub, spoil: Any, trouble: FailureKind, said: str) -> None:
+@pytest.mark.parametrize(("spoil", "trouble", "explanation"), SPOILED.values(), ids=SPOILED)
+def test_what_goes_wrong_is_explained(github: GitHub, spoil: Any, trouble: FailureKind, explanation: str) -> None:
     spoil(github)
     with pytest.raises(GitHubError) as caught:
         conversation(github, timeout=1).put(message())
     assert caught.value.trouble is trouble
-    assert said in str(caught.value)
+    assert explanation in str(caught.value)
     assert caught.value.remedy
     assert github.state.of(7) == []
 
@@ -239,20 +251,20 @@ def test_what_goes_wrong_is_told(github: GitHub, spoil: Any, trouble: FailureKin
     ],
 )
 def test_what_passes_is_waited_for(github: GitHub, status: int, message_: str, headers: dict[str, str]) -> None:
-    said: list[str] = []
+    notices: list[str] = []
     github.fail("POST /graphql", status, message=message_, headers=headers)
     github.fail("POST /repos", status, message=message_, headers=headers)
-    it = api.connect("run-token", {"GITHUB_API_URL": github.api}, said.append)
-    assert Conversation(it, github.state.repository, 7).put(message())[0] is CommentOutcome.CREATED
+    connection = api.connect("run-token", {"GITHUB_API_URL": github.api}, notices.append)
+    assert Conversation(connection, github.state.repository, 7).put(message())[0] is CommentOutcome.CREATED
     assert len(github.state.of(7)) == 1
-    assert all("waiting 1 s, as GitHub asks" in one for one in said)
-    assert len(said) == (0 if status == 500 else 2)
+    assert all("waiting 1 s, as GitHub asks" in notice for notice in notices)
+    assert len(notices) == (0 if status == 500 else 2)
 
 
 def test_writes_keep_the_distance_that_github_asks_for(github: GitHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "BETWEEN_WRITES", 1.0)
-    it = conversation(github)
+    pull_request = conversation(github)
     started = time.monotonic()
-    it.put(message())
-    it.put(message("later"))
+    pull_request.put(message())
+    pull_request.put(message("later"))
     assert time.monotonic() - started >= 1

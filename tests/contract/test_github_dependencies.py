@@ -60,7 +60,7 @@ def test_two_images_of_a_job_do_not_replace_each_other_and_a_later_run_does(gith
     assert len(github.state.snapshots) == 2
 
 
-def test_a_token_that_may_not_is_told_which_permission_it_lacks(github: GitHub) -> None:
+def test_the_error_names_the_permission_that_a_token_lacks(github: GitHub) -> None:
     github.state.tokens["run-token"] = Token(permissions=FULL)
     with pytest.raises(GitHubError) as raised:
         dependency_snapshot.submit(client(github), RUN, RECORDED, "a")
@@ -138,26 +138,26 @@ def step(github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
 def test_it_is_submitted_when_asked(github: GitHub, step: Callable[..., tuple[int, str]], name: str) -> None:
     assert step(name)[0] == Exit.DONE
     assert not github.made("snapshots")
-    code, said = step(name, submit_dependencies="true")
-    assert code == Exit.DONE, said
+    code, log = step(name, submit_dependencies="true")
+    assert code == Exit.DONE, log
     assert github.made("POST .*snapshots → 201")
 
 
 @SUBMITTING
-def test_a_failure_is_told_and_changes_no_verdict(
+def test_a_failure_is_reported_and_changes_no_verdict(
     github: GitHub, step: Callable[..., tuple[int, str]], name: str
 ) -> None:
     github.state.tokens["run-token"] = Token(permissions=FULL)
-    code, said = step(name, submit_dependencies="true")
+    code, log = step(name, submit_dependencies="true")
     assert code == Exit.DONE
-    assert "could not be submitted" in said
+    assert "could not be submitted" in log
 
 
 @SUBMITTING
-def test_without_a_token_it_is_told_what_is_missing(step: Callable[..., tuple[int, str]], name: str) -> None:
-    code, said = step(name, token="", submit_dependencies="true")
+def test_without_a_token_the_warning_says_what_is_missing(step: Callable[..., tuple[int, str]], name: str) -> None:
+    code, log = step(name, token="", submit_dependencies="true")
     assert code == Exit.DONE
-    assert "there is no token for GitHub" in said
+    assert "there is no token for GitHub" in log
 
 
 def test_what_submits_is_what_makes_a_report_of_the_image_in_the_end() -> None:

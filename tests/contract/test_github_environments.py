@@ -24,7 +24,7 @@ MAIN = "refs/heads/main"
 
 
 def described(github: GitHub, *, name: str = "signing", ref: str = MAIN) -> str:
-    client = api.connect("run-token", {"GITHUB_API_URL": github.api}, lambda _said: None)
+    client = api.connect("run-token", {"GITHUB_API_URL": github.api}, lambda _notice: None)
     return environments.describe_open_environment(client, github.state.repository, name, ref)
 
 
@@ -37,7 +37,7 @@ def branches(github: GitHub) -> None:
 
 @pytest.mark.parametrize("github", ["api.github.com", "ghes-3.19"], indirect=True)
 @pytest.mark.parametrize(
-    ("rules", "ref", "said"),
+    ("rules", "ref", "description"),
     [
         (Environment(), MAIN, "neither a rule on branches nor reviewers"),
         (Environment(branches=("main",)), MAIN, ""),
@@ -51,11 +51,11 @@ def branches(github: GitHub) -> None:
         (Environment(branches=PROTECTED), "refs/tags/v1", ""),
     ],
 )
-def test_what_lets_every_branch_in_is_said(github: GitHub, rules: Environment, ref: str, said: str) -> None:
+def test_what_lets_every_branch_in_is_described(github: GitHub, rules: Environment, ref: str, description: str) -> None:
     github.state.protected = {"main"}
     github.state.environments["signing"] = rules
-    assert said in described(github, ref=ref)
-    assert bool(described(github, ref=ref)) == bool(said)
+    assert description in described(github, ref=ref)
+    assert bool(described(github, ref=ref)) == bool(description)
 
 
 def test_a_name_is_one_part_of_a_path(github: GitHub) -> None:

@@ -72,16 +72,16 @@ def test_every_image_is_a_category_and_twenty_are_an_upload(folder: Path, github
 def test_a_token_that_may_not_changes_no_verdict(folder: Path, github: GitHub) -> None:
     without = report(folder, github)[0]
     github.state.tokens["run-token"] = Token(permissions=FULL - {"security-events:write"})
-    code, said = report(folder, github, "--code-scanning")
+    code, log = report(folder, github, "--code-scanning")
     assert code == without
-    assert "Not every SARIF report is in code scanning." in said
-    assert "security-events: write" in said
+    assert "Not every SARIF report is in code scanning." in log
+    assert "security-events: write" in log
 
 
-def test_what_code_scanning_refuses_is_told(folder: Path, github: GitHub) -> None:
+def test_what_code_scanning_refuses_is_reported(folder: Path, github: GitHub) -> None:
     for path in (folder / "shards").rglob("*.sarif"):
         path.write_text(path.read_text().replace('"fullDescription"', '"description"'))
-    code, said = report(folder, github, "--code-scanning")
+    code, log = report(folder, github, "--code-scanning")
     assert code == report(folder, github)[0]
-    assert "Code scanning refused" in said
+    assert "Code scanning refused" in log
     assert not github.state.found

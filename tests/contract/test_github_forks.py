@@ -39,17 +39,19 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 def document(outcome: Outcome | None = None) -> bytes:
-    made = result.build_document(outcome or samples.outcome(samples.chained(), command="scan"), NOW, Secrets())
-    return result.render_document(made).encode()
+    result_document = result.build_document(
+        outcome or samples.outcome(samples.chained(), command="scan"), NOW, Secrets()
+    )
+    return result.render_document(result_document).encode()
 
 
 def archive(*files: bytes, named: Mapping[str, bytes] | None = None) -> bytes:
     data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as made:
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as packed:
         for number, text in enumerate(files):
-            made.writestr(f"{number}/result.json" if number else "result.json", text)
+            packed.writestr(f"{number}/result.json" if number else "result.json", text)
         for path, text in (named or {}).items():
-            made.writestr(path, text)
+            packed.writestr(path, text)
     return data.getvalue()
 
 
@@ -153,13 +155,13 @@ HOSTILE_ARCHIVES: dict[str, tuple[bytes, str]] = {
 }
 
 
-@pytest.mark.parametrize(("data", "said"), HOSTILE_ARCHIVES.values(), ids=HOSTILE_ARCHIVES)
+@pytest.mark.parametrize(("data", "message"), HOSTILE_ARCHIVES.values(), ids=HOSTILE_ARCHIVES)
 def test_what_is_no_result_is_refused_and_nothing_of_it_shown(
-    github: GitHub, comment: Comment, data: bytes, said: str
+    github: GitHub, comment: Comment, data: bytes, message: str
 ) -> None:
     code, log = comment(archive(document()), data)
     assert code == Exit.OUTSIDE_FAILED
-    assert said in log
+    assert message in log
     assert "Approved" not in log
     assert github.state.comments == {}
     assert comment(data, comment_required="false")[0] == Exit.DONE
@@ -174,11 +176,11 @@ def test_a_path_is_a_name_and_is_followed_nowhere(github: GitHub, comment: Comme
 
 
 def test_the_size_is_looked_at_before_and_while_downloading(github: GitHub, comment: Comment) -> None:
-    one = archive(document())
-    code, log = comment(one, one, size=artifact.PACKED_BYTES // 2 + 1)
+    packed = archive(document())
+    code, log = comment(packed, packed, size=artifact.PACKED_BYTES // 2 + 1)
     assert (code, github.made("zip")) == (Exit.OUTSIDE_FAILED, [])
     assert "are over 16,777,216 bytes" in log
-    assert comment(one, one, size=artifact.PACKED_BYTES // 2)[0] == Exit.DONE
+    assert comment(packed, packed, size=artifact.PACKED_BYTES // 2)[0] == Exit.DONE
     # The list says less than comes.
     github.calls.clear()
     padded = archive(document(), named={"x/result.json": b""})
@@ -202,10 +204,10 @@ def test_a_result_of_30_000_findings_is_commented(github: GitHub, comment: Comme
 
 @pytest.mark.parametrize(("more", "code"), [(0, Exit.DONE), (1, Exit.OUTSIDE_FAILED)])
 def test_all_results_of_a_run_may_be_of_64_mib_together(github: GitHub, comment: Comment, more: int, code: int) -> None:
-    one = document()
-    room = artifact.RESULT_BYTES - len(one)
-    padded = one + b" " * (room - len(one) + more)
-    ended, log = comment(archive(one), archive(padded))
+    content = document()
+    room = artifact.RESULT_BYTES - len(content)
+    padded = content + b" " * (room - len(content) + more)
+    ended, log = comment(archive(content), archive(padded))
     assert ended == code, log
     assert len(texts(github)) == (1 if more == 0 else 0)
 
@@ -216,7 +218,7 @@ def test_of_very_many_images_one_comment_tells(
     monkeypatch.setattr("s3c_actions.commands.comment.MAX_COMMENTS", 3)
 
     def several(number: int) -> bytes:
-        images = [samples.chained(image=f"localhost:5000/app-{one}:1") for one in range(number)]
+        images = [samples.chained(image=f"localhost:5000/app-{index}:1") for index in range(number)]
         return document(samples.outcome(*images, command="scan"))
 
     comment(archive(several(3)))
@@ -242,7 +244,7 @@ def test_other_artifacts_are_left_alone(github: GitHub, comment: Comment) -> Non
         artifact.download_results(client(github), WorkflowRun(repository="octo/shop", id=RUN), "run-token")
 
 
-def test_a_token_that_may_not_read_artifacts_is_told(github: GitHub, comment: Comment) -> None:
+def test_a_missing_permission_to_read_artifacts_is_reported(github: GitHub, comment: Comment) -> None:
     github.state.tokens["run-token"] = Token(permissions=READ_ONLY - {"actions:read"})
     code, log = comment(archive(document()))
     assert code == Exit.OUTSIDE_FAILED
@@ -251,13 +253,13 @@ def test_a_token_that_may_not_read_artifacts_is_told(github: GitHub, comment: Co
 
 def test_it_is_for_workflow_run_alone(github: GitHub, tmp_path: Path) -> None:
     environment = events.of_pull(github, tmp_path, github.state.pulls[7]) | {"S3C_GITHUB_TOKEN": "run-token"}
-    for flags, said in (
+    for flags, message in (
         (["--from-run"], "not caused by the end of another one"),
         ([], "results: this input is required"),
     ):
         out = io.StringIO()
         assert run.run("comment", flags, environment, out, out) == Exit.WRONG_INPUT
-        assert said in out.getvalue()
+        assert message in out.getvalue()
 
 
 def test_what_a_forks_job_may_not_merge_is_left_and_merged_later(
@@ -267,10 +269,10 @@ def test_what_a_forks_job_may_not_merge_is_left_and_merged_later(
     github.state.tokens["run-token"] = Token(permissions=READ_ONLY)
     for number in range(2):
         name = f"localhost:5000/app-{number}"
-        made = replace(samples.chained(image=f"{name}:1"), reference=f"{name}@sha256:{number:064}")
+        image = replace(samples.chained(image=f"{name}:1"), reference=f"{name}@sha256:{number:064}")
         (tmp_path / "results" / str(number)).mkdir(parents=True)
         (tmp_path / "results" / str(number) / "result.json").write_bytes(
-            document(samples.outcome(made, command="scan"))
+            document(samples.outcome(image, command="scan"))
         )
     pull = github.state.pulls[7]
     environment = events.of_pull(github, tmp_path, dataclasses.replace(pull, head_repository="mallory/shop"))
@@ -284,7 +286,7 @@ def test_what_a_forks_job_may_not_merge_is_left_and_merged_later(
     assert outputs["comment-artifact"].startswith("s3c-comment-")
     left = sorted(Path(outputs["comment-folder"]).rglob("result.json"))
     assert len(left) == 2
-    packed = archive(*(one.read_bytes() for one in left))
+    packed = archive(*(path.read_bytes() for path in left))
     shutil.rmtree(outputs["comment-folder"])
     shutil.rmtree(tmp_path / "results")
     (tmp_path / "output").unlink()
@@ -300,6 +302,6 @@ def test_hostile_text_of_a_fork(github: GitHub, comment: Comment, text: str) -> 
     code, log = comment(archive(data))
     assert code == Exit.DONE, log
     assert github.state.of(7)
-    for one in github.state.of(7):
-        assert one.body.count("<!-- s3c-comment") == 1
-        assert "<script" not in MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(one.body).lower()
+    for posted in github.state.of(7):
+        assert posted.body.count("<!-- s3c-comment") == 1
+        assert "<script" not in MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(posted.body).lower()

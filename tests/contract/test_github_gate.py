@@ -31,9 +31,9 @@ LABEL = "accept-gate-change"
 
 def branch(github: GitHub, folder: Path, **more: Any) -> Any:
     environment = events.of_pull(github, folder, github.state.pulls[7], **more)
-    found = target_branch.find_target_branch(environment, lambda: "run-token", lambda _said: None)
-    assert found is not None
-    return found
+    target = target_branch.find_target_branch(environment, lambda: "run-token", lambda _notice: None)
+    assert target is not None
+    return target
 
 
 @EITHER
@@ -73,13 +73,13 @@ def test_the_commit_of_the_event_is_taken_when_the_branch_is_gone(github: GitHub
     environment = events.of_pull(github, tmp_path, github.state.pulls[7])
     event = Path(environment["GITHUB_EVENT_PATH"])
     payload = json.loads(event.read_text())
-    target = target_branch.find_target_branch(environment, lambda: "run-token", lambda _said: None)
+    target = target_branch.find_target_branch(environment, lambda: "run-token", lambda _notice: None)
     assert target is not None
     with pytest.raises(GitHubError, match="target branch"):
         target.content("a")
     payload["pull_request"]["base"]["sha"] = commit
     event.write_text(json.dumps(payload))
-    target = target_branch.find_target_branch(environment, lambda: "run-token", lambda _said: None)
+    target = target_branch.find_target_branch(environment, lambda: "run-token", lambda _notice: None)
     assert target is not None
     assert target.content("a") == b"one"
 
@@ -105,8 +105,8 @@ def test_a_label_counts_by_who_set_it(
     github.state.roles.update(roles)
     pull = github.state.pulls[7]
     pull.label("another", "boss")
-    for what, who in labels:
-        (pull.label if what == "set" else pull.unlabel)(LABEL, who)
+    for event, user in labels:
+        (pull.label if event == "set" else pull.unlabel)(LABEL, user)
     assert branch(github, tmp_path).accepted(LABEL) == accepted
 
 
@@ -143,8 +143,8 @@ class Job:
         }
         out, err = io.StringIO(), io.StringIO()
         code = run.run("report", [str(REPORT), *argv], environment, out, err)
-        said = out.getvalue() + err.getvalue()
-        return code, json.loads((self.folder / "out" / "result.json").read_text()), said
+        log = out.getvalue() + err.getvalue()
+        return code, json.loads((self.folder / "out" / "result.json").read_text()), log
 
 
 @pytest.fixture
@@ -152,9 +152,9 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """The recorded report is not of today."""
     from datetime import UTC, datetime
 
-    made = datetime.fromisoformat(json.loads(REPORT.read_bytes())["CreatedAt"])
+    created = datetime.fromisoformat(json.loads(REPORT.read_bytes())["CreatedAt"])
     monkeypatch.setattr(
-        run, "datetime", type("Then", (), {"now": staticmethod(lambda zone=UTC: made.astimezone(zone))})
+        run, "datetime", type("Then", (), {"now": staticmethod(lambda zone=UTC: created.astimezone(zone))})
     )
 
 
@@ -171,8 +171,8 @@ def test_a_pull_request_does_not_loosen_its_own_gate(
     github.state.git.commit("main", {"s3c-policy.yaml": STRICT})
     job = Job(github, tmp_path, fork=fork)
     job.write("s3c-policy.yaml", LAX)
-    code, document, said = job.run(monkeypatch, "--policy", "s3c-policy.yaml", event=event)
-    assert code == 1, said
+    code, document, log = job.run(monkeypatch, "--policy", "s3c-policy.yaml", event=event)
+    assert code == 1, log
     assert document["gate_changes"] == [
         {
             "kind": "policy",
@@ -184,7 +184,7 @@ def test_a_pull_request_does_not_loosen_its_own_gate(
         }
     ]
     assert document["settings"] == [{"kind": "policy", "path": "s3c-policy.yaml", "sha256": sha(STRICT)}]
-    assert "s3c-policy.yaml (policy) is another one on main" in said
+    assert "s3c-policy.yaml (policy) is another one on main" in log
     summary = (tmp_path / "out" / "summary.md").read_text()
     assert "This pull request changes what its gate is decided with" in summary
     assert sha(STRICT)[:12] in summary
@@ -201,8 +201,8 @@ def test_a_maintainers_label_lets_it_count_but_never_for_a_fork(
     github.state.pulls[7].label(LABEL, by)
     job = Job(github, tmp_path, fork=fork)
     job.write("s3c-policy.yaml", LAX)
-    ended, document, said = job.run(monkeypatch, "--policy", "s3c-policy.yaml", S3C_GATE_LABEL=LABEL)
-    assert ended == code, said
+    ended, document, log = job.run(monkeypatch, "--policy", "s3c-policy.yaml", S3C_GATE_LABEL=LABEL)
+    assert ended == code, log
     (change,) = document["gate_changes"]
     assert (change["used"], change["accepted_by"]) == (("head", by) if code == 0 else ("target", ""))
     # Without the input no label counts.
@@ -249,8 +249,8 @@ def test_paths_are_those_of_the_repository_wherever_the_command_runs(
     job = Job(github, tmp_path)
     job.write("ci/s3c-policy.yaml", LAX)
     job.write("app/Dockerfile", "FROM scratch")
-    code, _, said = job.run(monkeypatch, "--policy", given.format(checkout=job.checkout), cwd="app")
-    assert code == 1, said
+    code, _, log = job.run(monkeypatch, "--policy", given.format(checkout=job.checkout), cwd="app")
+    assert code == 1, log
 
 
 @pytest.mark.usefixtures("fresh")
@@ -301,8 +301,8 @@ def test_when_the_target_branch_cannot_be_read_nothing_passes(
     job.write("s3c-policy.yaml", LAX)
     github.fail("GET .*/contents/", status, times=20, message="Resource not accessible by integration")
     monkeypatch.setattr("s3c_actions.github.api.RETRIES", 0)
-    code, document, said = job.run(monkeypatch, "--policy", "s3c-policy.yaml")
-    assert code == 3, said
+    code, document, log = job.run(monkeypatch, "--policy", "s3c-policy.yaml")
+    assert code == 3, log
     assert "The target branch's files could not be read" in document["error"]["what"]
     if status == 403:
         assert "contents: read" in document["error"]["remedy"]
@@ -338,7 +338,7 @@ def test_other_events_have_no_target(github: GitHub, tmp_path: Path, monkeypatch
     assert not github.calls
 
 
-def test_no_permission_is_told_as_such(github: GitHub, tmp_path: Path) -> None:
+def test_no_permission_is_reported_as_such(github: GitHub, tmp_path: Path) -> None:
     github.state.git.commit("main", {"a": "one"})
     github.state.tokens["run-token"] = Token(permissions=frozenset())
     with pytest.raises(GitHubError) as caught:

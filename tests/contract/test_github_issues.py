@@ -34,7 +34,7 @@ def _permissions(github: GitHub) -> None:
 
 
 def client(github: GitHub) -> Any:
-    return api.connect("run-token", {"GITHUB_API_URL": github.api}, lambda _said: None)
+    return api.connect("run-token", {"GITHUB_API_URL": github.api}, lambda _notice: None)
 
 
 def put(github: GitHub, body: str = "two images\n", **more: Any) -> tuple[IssueOutcome, str]:
@@ -46,17 +46,17 @@ def put(github: GitHub, body: str = "two images\n", **more: Any) -> tuple[IssueO
 def test_one_issue_is_opened_updated_in_place_and_closed(github: GitHub) -> None:
     done, url = put(github, labels=("security",))
     assert done is IssueOutcome.OPENED
-    [made] = github.state.issues.values()
-    assert url == f"{github.url}/octo/shop/issues/{made.number}"
-    assert (made.title, made.labels) == ("2 images", ["security"])
+    [issue] = github.state.issues.values()
+    assert url == f"{github.url}/octo/shop/issues/{issue.number}"
+    assert (issue.title, issue.labels) == ("2 images", ["security"])
     github.calls.clear()
     assert put(github)[0] is IssueOutcome.UNCHANGED
     assert not github.made("^(POST|PATCH|DELETE) /repos")
     assert put(github, "one image\n", title="1 image", run=2) == (IssueOutcome.UPDATED, url)
-    assert (made.title, made.body.partition("\n")[2]) == ("1 image", "one image\n")
+    assert (issue.title, issue.body.partition("\n")[2]) == ("1 image", "one image\n")
     assert issues.close(client(github), "octo/shop", KEY, "Nothing is left.") == (IssueOutcome.CLOSED, url)
-    assert (made.state, made.reason) == ("closed", "completed")
-    assert [one.body for one in github.state.of(made.number)] == ["Nothing is left."]
+    assert (issue.state, issue.reason) == ("closed", "completed")
+    assert [comment.body for comment in github.state.of(issue.number)] == ["Nothing is left."]
     assert issues.close(client(github), "octo/shop", KEY, "Nothing is left.") == (IssueOutcome.NOTHING, "")
     assert put(github)[0] is IssueOutcome.OPENED
     assert len(github.state.issues) == 2
@@ -76,22 +76,22 @@ def test_among_others_forgeries_and_pull_requests(github: GitHub) -> None:
 
 def test_runs_at_the_same_time_leave_one(github: GitHub) -> None:
     threads = [threading.Thread(target=put, args=(github, f"{number} images\n")) for number in range(4)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     put(github, "at last\n")
-    still = [one for one in github.state.issues.values() if one.state == "open"]
-    assert [one.body.partition("\n")[2] for one in still] == ["at last\n"]
-    assert {one.reason for one in github.state.issues.values() if one.state == "closed"} <= {"duplicate"}
+    still = [issue for issue in github.state.issues.values() if issue.state == "open"]
+    assert [issue.body.partition("\n")[2] for issue in still] == ["at last\n"]
+    assert {issue.reason for issue in github.state.issues.values() if issue.state == "closed"} <= {"duplicate"}
 
 
-def test_a_token_that_may_not_is_told(github: GitHub) -> None:
+def test_a_missing_permission_is_reported(github: GitHub) -> None:
     github.state.tokens["run-token"] = Token(permissions=frozenset({"contents:read"}))
-    with pytest.raises(GitHubError) as told:
+    with pytest.raises(GitHubError) as caught:
         put(github)
-    assert told.value.trouble is FailureKind.PERMISSION
-    assert "issues: write" in told.value.remedy
+    assert caught.value.trouble is FailureKind.PERMISSION
+    assert "issues: write" in caught.value.remedy
 
 
 @pytest.mark.parametrize("github", ["api.github.com"], indirect=True)

@@ -55,16 +55,16 @@ def propose(github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(checkout)
 
     def run(*argv: str, **environment: str) -> Ran:
-        out, err, told = io.StringIO(), io.StringIO(), tmp_path / "outputs"
-        told.write_text("")
+        out, err, outputs = io.StringIO(), io.StringIO(), tmp_path / "outputs"
+        outputs.write_text("")
         variables = {
             "HOME": str(tmp_path),
             **github.variables(),
-            "GITHUB_OUTPUT": str(told),
+            "GITHUB_OUTPUT": str(outputs),
             **environment,
         }
         code = shell.run("propose", argv or ("k8s", "--image", f"{APP}@{NEW}"), variables, out, err)
-        return Ran(code, out.getvalue(), err.getvalue(), told.read_text())
+        return Ran(code, out.getvalue(), err.getvalue(), outputs.read_text())
 
     return run
 
@@ -159,7 +159,7 @@ def test_from_results_the_pull_request_tells_what_was_fixed(
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
         (("k8s",), "image: this input is required"),
         (("k8s", "--image", f"{APP}:1.5"), "has no digest"),
@@ -172,7 +172,7 @@ def test_from_results_the_pull_request_tells_what_was_fixed(
     ],
 )
 def test_bad_input_changes_nothing(
-    github: GitHub, propose: Callable[..., Ran], argv: tuple[str, ...], said: str
+    github: GitHub, propose: Callable[..., Ran], argv: tuple[str, ...], message: str
 ) -> None:
     Path("../outside.yaml").write_text(MANIFEST)
     Path("k8s/new.yaml").write_text(MANIFEST)
@@ -180,12 +180,12 @@ def test_bad_input_changes_nothing(
         Path("k8s/new.yaml").unlink()
     ran = propose(*argv)
     assert ran.code == 2
-    assert said in ran.err
+    assert message in ran.err
     assert set(github.state.git.branches) == {"main"}
     assert github.state.pulls == {}
 
 
-def test_a_token_that_may_only_read_is_told_what_it_needs(github: GitHub, propose: Callable[..., Ran]) -> None:
+def test_the_error_names_what_a_token_that_may_only_read_needs(github: GitHub, propose: Callable[..., Ran]) -> None:
     github.state.tokens["run-token"] = Token(permissions=READ_ONLY)
     ran = propose()
     assert ran.code == 3

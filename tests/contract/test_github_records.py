@@ -77,7 +77,7 @@ def test_more_than_a_call_takes_are_several_calls(github: GitHub, monkeypatch: p
     assert len(github.made("POST .*deployment-record")) == 3
 
 
-def test_what_github_skips_is_told_by_its_name(github: GitHub) -> None:
+def test_what_github_skips_is_reported_by_its_name(github: GitHub) -> None:
     result = recorded(github, RUNNING, "octo/another")
     assert (result.count, result.skipped) == (
         0, ("voting-app-voting-app: not found", "voting-db-voting-db: not found")
@@ -108,7 +108,7 @@ def test_where_an_image_is_stored(github: GitHub) -> None:
         lambda github: artifact_metadata.record_storage(client(github), OWN, [APP]),
     ],
 )
-def test_a_token_that_may_not_is_told_which_permission_it_lacks(github: GitHub, write: Callable[[GitHub], Any]) -> None:
+def test_the_error_names_the_permission_that_a_token_lacks(github: GitHub, write: Callable[[GitHub], Any]) -> None:
     github.state.tokens["run-token"] = Token(permissions=FULL)
     with pytest.raises(GitHubError) as raised:
         write(github)
@@ -123,7 +123,7 @@ def test_a_token_that_may_not_is_told_which_permission_it_lacks(github: GitHub, 
 # As an input
 
 
-class Told(Silent):
+class KeptWarnings(Silent):
     def __init__(self) -> None:
         self.warnings: list[str] = []
 
@@ -133,12 +133,12 @@ class Told(Silent):
 
 def record(github: GitHub, folder: Path, *, server: str = "https://aks.example:443", **flags: str) -> list[str]:
     """Records what runs, as a command does; returns the warnings."""
-    told = Told()
-    run = replace(context(folder, **github.variables()), progress=told)
+    progress = KeptWarnings()
+    run = replace(context(folder, **github.variables()), progress=progress)
     options = read(RefreshInputs, flags, {}, lambda _notice: None)
     github_records.check(options, options, run, options.repository)
     github_records.record(options, options, run, RUNNING, server=server, repository=options.repository)
-    return told.warnings
+    return progress.warnings
 
 
 def test_nothing_is_recorded_unless_asked(github: GitHub, tmp_path: Path) -> None:
@@ -147,9 +147,9 @@ def test_nothing_is_recorded_unless_asked(github: GitHub, tmp_path: Path) -> Non
 
 
 def test_the_cluster_is_named_after_its_server_or_as_given(github: GitHub, tmp_path: Path) -> None:
-    asked = {"github-records": "deployments,storage", "record-environment": "staging"}
-    assert record(github, tmp_path, **asked) == []
-    assert record(github, tmp_path, **asked, **{"record-cluster": "mine"}) == []
+    flags = {"github-records": "deployments,storage", "record-environment": "staging"}
+    assert record(github, tmp_path, **flags) == []
+    assert record(github, tmp_path, **flags, **{"record-cluster": "mine"}) == []
     assert {(cluster, stage) for cluster, stage, _ in github.state.deployments} == {
         ("aks.example", "staging"), ("mine", "staging")
     }  # fmt: skip
@@ -169,7 +169,7 @@ def test_a_failure_is_a_warning(github: GitHub, tmp_path: Path) -> None:
     assert "record-cluster" in unnamed
 
 
-def test_a_missing_token_is_told_before_anything_is_done(github: GitHub, tmp_path: Path) -> None:
+def test_a_missing_token_is_reported_before_anything_is_done(github: GitHub, tmp_path: Path) -> None:
     options = read(RefreshInputs, {"github-records": "storage"}, {}, lambda _notice: None)
     with pytest.raises(InputError) as raised:
         github_records.check(options, options, context(tmp_path, GITHUB_REPOSITORY=OWN))
@@ -178,10 +178,10 @@ def test_a_missing_token_is_told_before_anything_is_done(github: GitHub, tmp_pat
 
 
 def test_deploy_records_what_runs_of_its_own_images(github: GitHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    queried = []
 
     def listed(_cluster: object, namespaces: list[str]) -> Any:
-        asked.append(namespaces)
+        queried.append(namespaces)
         return SimpleNamespace(
             running=[
                 SimpleNamespace(image=str(APP), places=("voting/app", "voting/worker")),
@@ -198,7 +198,7 @@ def test_deploy_records_what_runs_of_its_own_images(github: GitHub, monkeypatch:
         admissions=(Admission(image="app", reference=APP.pinned, verdict="admitted"),), applied=objects
     )
     running = list(deploy_command._running(result, SimpleNamespace()))  # type: ignore[arg-type]
-    assert asked == [["voting"]]
+    assert queried == [["voting"]]
     assert [deployment.place for deployment in running] == ["voting/app", "voting/worker"]
     assert recorded(github, running).count == 2
 

@@ -88,7 +88,7 @@ def test_a_pull_requests_run_comments_and_the_next_one_updates(github: GitHub, s
     # The same run again (a re-run), then a force-push whose gate is closed.
     github.calls.clear()
     assert step(passed(), events.of_pull(github, tmp_path, pull)).code == Exit.DONE
-    assert [one.split(" →")[0] for one in github.made()] == [
+    assert [call.split(" →")[0] for call in github.made()] == [
         "POST /graphql" if not github.prefix else "POST /api/graphql"
     ]
     pull.sha = "f" * 40
@@ -133,7 +133,7 @@ def test_which_pull_request_it_is(github: GitHub, step: Step, tmp_path: Path) ->
     github.state.pull(10, branch=pull.branch, state="closed")
     push = {"GITHUB_REF": f"refs/heads/{pull.branch}", "GITHUB_SHA": pull.sha}
     step(passed(), events.environment(github, tmp_path, "push") | push)
-    assert {one.number for one in github.state.comments.values()} == {7}
+    assert {comment.number for comment in github.state.comments.values()} == {7}
     # A commit that is no longer the head, a branch without a pull request, a tag, a closed pull request.
     comments = len(github.state.comments)
     for variable, value in (("GITHUB_SHA", "0" * 40), ("GITHUB_REF", "refs/heads/x"), ("GITHUB_REF", "refs/tags/v1")):
@@ -183,7 +183,7 @@ def test_a_forks_run_that_begins_no_comment_leaves_what_may_update_one(
     assert "comment-artifact" not in ran.outputs
 
 
-def test_a_missing_permission_is_told_with_yaml_and_fails_only_when_required(
+def test_a_missing_permission_is_reported_with_yaml_and_fails_only_when_required(
     github: GitHub, step: Step, tmp_path: Path
 ) -> None:
     github.state.tokens["run-token"] = Token(permissions=READ_ONLY)
@@ -211,7 +211,7 @@ def test_a_github_that_is_down_changes_no_verdict(github: GitHub, step: Step, tm
     assert ran.outputs["verdict"] == "passed"
 
 
-def test_a_locked_conversation_is_told_and_changes_no_verdict(github: GitHub, step: Step, tmp_path: Path) -> None:
+def test_a_locked_conversation_is_reported_and_changes_no_verdict(github: GitHub, step: Step, tmp_path: Path) -> None:
     environment = events.of_pull(github, tmp_path, github.state.pulls[7])
     github.state.pulls[7].locked = True
     for outcome, code in ((passed(), Exit.DONE), (refused(), Exit.REFUSED)):
@@ -225,7 +225,7 @@ def test_a_locked_conversation_is_told_and_changes_no_verdict(github: GitHub, st
     assert len(texts(github)) == 1
 
 
-def test_no_token_is_told(github: GitHub, step: Step, tmp_path: Path) -> None:
+def test_a_missing_token_is_reported(github: GitHub, step: Step, tmp_path: Path) -> None:
     environment = events.environment(
         github, tmp_path, "pull_request", events.pull_request(github, github.state.pulls[7])
     )

@@ -40,7 +40,7 @@ def without(report: bytes) -> bytes:
 
 @pytest.fixture
 def upload(github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Upload:
-    """Runs `s3c upload` on SARIF files; returns exit code and all it said."""
+    """Runs `s3c upload` on SARIF files; returns the exit code and the log."""
     monkeypatch.setattr(code_scanning, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(code_scanning, "LONGEST_PAUSE", 0.02)
 
@@ -66,18 +66,18 @@ def changed(place: dict[str, Any], report: bytes = reports.SHAPES["alpine"]) -> 
 
 
 def states(github: GitHub, ref: str = MAIN) -> dict[int, str]:
-    return {one.number: one.state(ref) for one in github.state.found}
+    return {alert.number: alert.state(ref) for alert in github.state.found}
 
 
 @EITHER
-def test_it_is_waited_for_and_told(github: GitHub, upload: Upload) -> None:
+def test_it_is_waited_for_and_reported(github: GitHub, upload: Upload) -> None:
     github.state.pending = 3
-    code, said = upload(rendered(reports.SHAPES["alpine"]), checkout_path="/builds/octo/shop")
-    assert code == Exit.DONE, said
-    assert "complete; 2 results of Trivy" in said
-    assert f"Alerts: {github.url}/octo/shop/security/code-scanning" in said
-    (made,) = github.state.uploads.values()
-    assert {name: made.request[name] for name in ("commit_sha", "ref", "tool_name", "checkout_uri")} == {
+    code, log = upload(rendered(reports.SHAPES["alpine"]), checkout_path="/builds/octo/shop")
+    assert code == Exit.DONE, log
+    assert "complete; 2 results of Trivy" in log
+    assert f"Alerts: {github.url}/octo/shop/security/code-scanning" in log
+    (sarif_upload,) = github.state.uploads.values()
+    assert {name: sarif_upload.request[name] for name in ("commit_sha", "ref", "tool_name", "checkout_uri")} == {
         "commit_sha": COMMIT,
         "ref": MAIN,
         "tool_name": "Trivy",
@@ -92,7 +92,7 @@ def test_what_was_set_aside_opens_no_alert_and_stays_closed(github: GitHub, uplo
     report = json.loads(aside)
     (result,) = report["Results"]
     result["Vulnerabilities"] = [result.pop("ExperimentalModifiedFindings")[0]["Finding"]]
-    found = json.dumps(report).encode()
+    unsuppressed = json.dumps(report).encode()
 
     # Never seen before: nothing opens, although the report has it.
     whole = rendered(aside)
@@ -100,11 +100,22 @@ def test_what_was_set_aside_opens_no_alert_and_stays_closed(github: GitHub, uplo
     assert upload(whole)[0] == Exit.DONE
     assert states(github) == {}
     # An open one closes when it is set aside, stays closed, and comes back under its number when the reason is gone.
-    for report_, expected in ((found, "open"), (aside, "fixed"), (aside, "fixed"), (found, "open"), (aside, "fixed")):
+    for report_, expected in (
+        (unsuppressed, "open"),
+        (aside, "fixed"),
+        (aside, "fixed"),
+        (unsuppressed, "open"),
+        (aside, "fixed"),
+    ):
         assert upload(rendered(report_))[0] == Exit.DONE
         assert states(github) == {1: expected}
-    sent = [json.loads(gzip.decompress(b64decode(one.request["sarif"]))) for one in github.state.uploads.values()]
-    assert not any(result.get("suppressions") for one in sent for run in one["runs"] for result in run["results"])
+    sent = [
+        json.loads(gzip.decompress(b64decode(sarif_upload.request["sarif"])))
+        for sarif_upload in github.state.uploads.values()
+    ]
+    assert not any(
+        result.get("suppressions") for sarif_log in sent for run in sarif_log["runs"] for result in run["results"]
+    )
 
 
 def test_a_pull_request_and_another_image_leave_alerts_alone(github: GitHub, upload: Upload) -> None:
@@ -118,19 +129,19 @@ def test_a_pull_request_and_another_image_leave_alerts_alone(github: GitHub, upl
     assert states(github) == {1: "open", 2: "open", 3: "fixed", 4: "fixed"}
 
 
-def test_what_code_scanning_refuses_is_told_in_its_words(github: GitHub, upload: Upload) -> None:
+def test_what_code_scanning_refuses_is_reported_in_its_words(github: GitHub, upload: Upload) -> None:
     broken = json.loads(rendered(reports.SHAPES["alpine"]))
     broken["runs"][0]["results"][0]["message"]["text"] = ""
-    code, said = upload(json.dumps(broken).encode())
+    code, log = upload(json.dumps(broken).encode())
     assert code == Exit.OUTSIDE_FAILED
-    assert "Code scanning refused" in said
-    assert "expected a message" in said
+    assert "Code scanning refused" in log
+    assert "expected a message" in log
     assert states(github) == {}
-    code, said = upload(json.dumps(broken).encode(), upload_required="false")
-    assert (code, "expected a message" in said) == (Exit.DONE, True)
+    code, log = upload(json.dumps(broken).encode(), upload_required="false")
+    assert (code, "expected a message" in log) == (Exit.DONE, True)
 
 
-def test_what_it_would_refuse_minutes_later_is_told_before_anything_is_sent(github: GitHub, upload: Upload) -> None:
+def test_what_it_would_refuse_minutes_later_is_reported_before_anything_is_sent(github: GitHub, upload: Upload) -> None:
     good = json.loads(rendered(reports.SHAPES["alpine"]))
     run = good["runs"][0]
     cases: list[tuple[Any, str]] = [
@@ -140,8 +151,8 @@ def test_what_it_would_refuse_minutes_later_is_told_before_anything_is_sent(gith
         (good | {"runs": [run | {"results": run["results"] * 12_501}]}, "has 25,002 results in one run"),
     ]
     for document, expected in cases:
-        code, said = upload(rendered(reports.SHAPES["alpine"]), json.dumps(document).encode())
-        assert (code, expected in said) == (Exit.WRONG_INPUT, True), said
+        code, log = upload(rendered(reports.SHAPES["alpine"]), json.dumps(document).encode())
+        assert (code, expected in log) == (Exit.WRONG_INPUT, True), log
     places: list[tuple[dict[str, Any], str]] = [
         ({"artifactLocation": {"uri": ""}}, "has no location"),
         ({}, "has no location"),
@@ -152,44 +163,44 @@ def test_what_it_would_refuse_minutes_later_is_told_before_anything_is_sent(gith
         ({"artifactLocation": {"uri": "a"}, "region": {"startLine": 3, "endLine": 2}}, "has no lines 3 to 2"),
     ]
     for place, expected in places:
-        code, said = upload(rendered(reports.SHAPES["alpine"]), changed(place))
-        assert (code, expected in said, "1 results" in said) == (Exit.WRONG_INPUT, True, False), said
+        code, log = upload(rendered(reports.SHAPES["alpine"]), changed(place))
+        assert (code, expected in log, "1 results" in log) == (Exit.WRONG_INPUT, True, False), log
     assert github.calls == []
 
 
-def test_who_does_not_wait_is_told_so(github: GitHub, upload: Upload) -> None:
+def test_without_waiting_the_log_says_so(github: GitHub, upload: Upload) -> None:
     github.state.pending = 10_000
     for wait in ("0", "1s"):
-        code, said = upload(rendered(reports.SHAPES["alpine"]), wait=wait)
+        code, log = upload(rendered(reports.SHAPES["alpine"]), wait=wait)
         assert code == Exit.DONE
-        assert "uploaded, and GitHub has not looked at it yet" in said
+        assert "uploaded, and GitHub has not looked at it yet" in log
 
 
 SPOILED: dict[str, tuple[Callable[[GitHub], object], str]] = {
     "read-only": (
-        lambda it: it.state.tokens.update({"run-token": Token(permissions=READ_ONLY)}),
+        lambda github: github.state.tokens.update({"run-token": Token(permissions=READ_ONLY)}),
         "security-events: write",
     ),
-    "disabled": (lambda it: setattr(it.state, "code_scanning", False), "code scanning is not enabled"),
-    "revoked": (lambda it: setattr(it.state.tokens["run-token"], "revoked", True), "does not know the token"),
-    "too large": (lambda it: it.fail("POST .*sarifs", 413), "too large for GitHub"),
-    "down": (lambda it: it.fail("POST .*sarifs", 503, times=9), "error of its own, several times"),
-    "limited": (lambda it: it.fail("POST .*sarifs", 429, headers=LATER), "is used up until"),
-    "another repository": (lambda it: setattr(it.state, "repository", "octo/other"), "has nothing there"),
-    "no status": (lambda it: it.fail("GET .*sarifs/", 500, times=9), "is not known"),
+    "disabled": (lambda github: setattr(github.state, "code_scanning", False), "code scanning is not enabled"),
+    "revoked": (lambda github: setattr(github.state.tokens["run-token"], "revoked", True), "does not know the token"),
+    "too large": (lambda github: github.fail("POST .*sarifs", 413), "too large for GitHub"),
+    "down": (lambda github: github.fail("POST .*sarifs", 503, times=9), "error of its own, several times"),
+    "limited": (lambda github: github.fail("POST .*sarifs", 429, headers=LATER), "is used up until"),
+    "another repository": (lambda github: setattr(github.state, "repository", "octo/other"), "has nothing there"),
+    "no status": (lambda github: github.fail("GET .*sarifs/", 500, times=9), "is not known"),
 }
 
 
-@pytest.mark.parametrize(("spoil", "said"), SPOILED.values(), ids=SPOILED)
-def test_what_goes_wrong_is_told_and_fails_only_when_required(
-    github: GitHub, upload: Upload, spoil: Callable[[GitHub], object], said: str
+@pytest.mark.parametrize(("spoil", "message"), SPOILED.values(), ids=SPOILED)
+def test_what_goes_wrong_is_reported_and_fails_only_when_required(
+    github: GitHub, upload: Upload, spoil: Callable[[GitHub], object], message: str
 ) -> None:
     repository = github.state.repository
     for required, expected in (("true", Exit.OUTSIDE_FAILED), ("false", Exit.DONE)):
         spoil(github)
         code, log = upload(rendered(reports.SHAPES["alpine"]), upload_required=required, repository=repository)
         assert code == expected, log
-        assert said in log
+        assert message in log
         github.faults.clear()
 
 

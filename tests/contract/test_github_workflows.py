@@ -46,7 +46,7 @@ def test_what_a_forks_run_left_becomes_a_comment(github: GitHub, tmp_path: Path)
     assert "Made by a run for a fork or Dependabot" in body
     assert f"{github.url}/octo/shop/actions/runs/{RUN}" in body
     # Nothing of the fork's was asked for but the artifact and the pull request.
-    paths = [re.sub(r"\d+", "N", one.path) for one in github.calls]
+    paths = [re.sub(r"\d+", "N", call.path) for call in github.calls]
     assert sorted(set(paths)) == [
         "/graphql",
         "/repos/octo/shop/actions/artifacts/N/zip",
@@ -77,7 +77,7 @@ def test_a_run_that_may_comment_itself_costs_nothing(github: GitHub, tmp_path: P
 def test_one_comment_of_everything_that_a_run_left(github: GitHub, tmp_path: Path) -> None:
     pull = github.state.pull(7, head_repository="mallory/shop")
     images: list[Any] = [samples.chained(), samples.refused()]
-    left(github, *(document(samples.outcome(one, command="scan")) for one in images))
+    left(github, *(document(samples.outcome(image, command="scan")) for image in images))
     merged = CALLER.rstrip() + "\n    with:\n      merge: true\n"
     job = ended(github, pull, tmp_path / "act", merged)
     assert job.succeeded, job.log

@@ -75,8 +75,11 @@ class Notation:
             )
             for leaf, identity in questions
         ]
-        found = go_judges.ask(self.program, lines)
-        return [Answer(one["Leaf"], one["Readable"], one["Accepted"], one["Matches"]) for one in found]
+        readings = go_judges.ask(self.program, lines)
+        return [
+            Answer(reading["Leaf"], reading["Readable"], reading["Accepted"], reading["Matches"])
+            for reading in readings
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +102,7 @@ def value(dice: random.Random, kind: ObjectIdentifier) -> str:
 
 def some_subject(dice: random.Random) -> x509.Name:
     """Mostly C, ST and O; attributes missing, doubled, in one relative name, and such as Go has no name for."""
-    kinds = [one for one in (N.COUNTRY_NAME, N.STATE_OR_PROVINCE_NAME, N.ORGANIZATION_NAME) if dice.random() < 0.95]
+    kinds = [kind for kind in (N.COUNTRY_NAME, N.STATE_OR_PROVINCE_NAME, N.ORGANIZATION_NAME) if dice.random() < 0.95]
     kinds += dice.sample(BY_NAME, dice.choice((0, 1, 2, 3)))
     kinds += dice.sample(BY_NUMBER, dice.choice((0, 0, 0, 1)))
     dice.shuffle(kinds)
@@ -110,7 +113,7 @@ def some_subject(dice: random.Random) -> x509.Name:
             relatives[-1][kind] = attribute
         else:
             relatives.append({kind: attribute})
-    return x509.Name([x509.RelativeDistinguishedName(one.values()) for one in relatives])
+    return x509.Name([x509.RelativeDistinguishedName(relative.values()) for relative in relatives])
 
 
 @pytest.fixture(scope="module")
@@ -124,15 +127,15 @@ def test_every_identity_that_is_written_is_one_that_notation_reads_and_matches(
     """Who is named is matched; who is not named, notation cannot read: no name is given up that it would take."""
     dice, key = random.Random(SEED), make_key()
     signers = [make("x", issuer=authority, key=key, subject_name=some_subject(dice)) for _ in range(1500)]
-    written = [certificates.trusted_identity(one.certificate) for one in signers]
+    written = [certificates.trusted_identity(signer.certificate) for signer in signers]
     named = 0
-    asked = ((one.certificate, identity or "*") for one, identity in zip(signers, written, strict=True))
-    for signer, identity, said in zip(signers, written, notation.asks(*asked), strict=True):
-        assert said.accepted == "", said
-        assert said.readable is bool(identity), said
+    questions = ((signer.certificate, identity or "*") for signer, identity in zip(signers, written, strict=True))
+    for signer, identity, answer in zip(signers, written, notation.asks(*questions), strict=True):
+        assert answer.accepted == "", answer
+        assert answer.readable is bool(identity), answer
         named += bool(identity)
         if identity:
-            assert said.matches, said
+            assert answer.matches, answer
             assert identities.covers_identity((identity,), identity)
             assert certificates.pinned_identity(signer.chain) == identity
         else:
@@ -145,28 +148,28 @@ def test_every_identity_that_is_written_is_one_that_notation_reads_and_matches(
 def test_a_self_signed_certificate_is_pinned_whatever_its_subject(notation: Notation) -> None:
     dice, key = random.Random(SEED), make_key()
     signers = [make("x", key=key, subject_name=some_subject(dice)) for _ in range(500)]
-    pinned = [certificates.pinned_identity(one.chain) for one in signers]
-    asked = ((one.certificate, identity) for one, identity in zip(signers, pinned, strict=True))
-    for identity, said in zip(pinned, notation.asks(*asked), strict=True):
-        assert said.accepted == "", said
-        assert (identity == "*") is not said.readable, said
+    pinned = [certificates.pinned_identity(signer.chain) for signer in signers]
+    questions = ((signer.certificate, identity) for signer, identity in zip(signers, pinned, strict=True))
+    for identity, answer in zip(pinned, notation.asks(*questions), strict=True):
+        assert answer.accepted == "", answer
+        assert (identity == "*") is not answer.readable, answer
     assert {"*"} < set(pinned)
 
 
 def some_name(dice: random.Random) -> str:
     """A name as people write it: with blanks, escapes and mistakes."""
-    kinds = ["C", "ST", "O", *(one for one in ("CN", "OU", "L", "S", "c", "1.2.3", "") if dice.random() < 0.15)]
+    kinds = ["C", "ST", "O", *(kind for kind in ("CN", "OU", "L", "S", "c", "1.2.3", "") if dice.random() < 0.15)]
     if dice.random() < 0.2:
         kinds.remove(dice.choice(kinds))
     dice.shuffle(kinds)
     written = ""
     for kind in kinds:
-        said = text(dice)
+        content = text(dice)
         if dice.random() < 0.8:
-            said = certificates._escaped(said)
+            content = certificates._escaped(content)
         elif dice.random() < 0.5:
-            said = "".join(f"\\{one:02x}" for one in said.encode())
-        written += f"{dice.choice(('', '', ' '))}{kind}{dice.choice(('=', '=', '=', ' = ', ''))}{said}"
+            content = "".join(f"\\{byte:02x}" for byte in content.encode())
+        written += f"{dice.choice(('', '', ' '))}{kind}{dice.choice(('=', '=', '=', ' = ', ''))}{content}"
         written += dice.choice((",", ",", ", ", ", ", ";", "+") if dice.random() < 0.3 else (",",))
     return written[:-1] if dice.random() < 0.95 else written
 
@@ -183,25 +186,25 @@ def test_names_that_people_give_are_read_as_notation_reads_them(notation: Notati
     dice = random.Random(SEED)
     names = [some_name(dice) for _ in range(4000)]
     # Pairs that share attributes, so that some are part of others.
-    pairs = [(one, one + dice.choice(("", ",CN=a", ",OU=b"))) for one in names]
+    pairs = [(name, name + dice.choice(("", ",CN=a", ",OU=b"))) for name in names]
     pairs += [(dice.choice(pairs)[1], dice.choice(pairs)[1]) for _ in range(1000)]
     good = 0
-    asked = notation.asks(*((other, identities.PREFIX + one) for one, other in pairs))
-    for (one, other), said in zip(pairs, asked, strict=True):
-        assert accepted(one) is (said.accepted == ""), (one, said)
-        assert accepted(other) is said.readable, (other, said)
-        if not (accepted(one) and accepted(other)):
+    answers = notation.asks(*((other, identities.PREFIX + name) for name, other in pairs))
+    for (name, other), answer in zip(pairs, answers, strict=True):
+        assert accepted(name) is (answer.accepted == ""), (name, answer)
+        assert accepted(other) is answer.readable, (other, answer)
+        if not (accepted(name) and accepted(other)):
             continue
         good += 1
         covered = (
-            identities.covers_identity(identities.identity_entries([one]), other),
-            identities.covers_identity(identities.identity_entries([other]), one),
+            identities.covers_identity(identities.identity_entries([name]), other),
+            identities.covers_identity(identities.identity_entries([other]), name),
         )
-        assert any(covered) is said.matches, (one, other, said)
+        assert any(covered) is answer.matches, (name, other, answer)
         try:
-            identities.identity_entries((one, other))
+            identities.identity_entries((name, other))
         except InputError as error:
-            assert said.matches, (error, said)
+            assert answer.matches, (error, answer)
         else:
-            assert not said.matches, (one, other, said)
+            assert not answer.matches, (name, other, answer)
     assert 500 < good < 4500

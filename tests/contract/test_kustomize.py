@@ -31,11 +31,11 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
         Path(__file__).parent / "kustomize" / "main.go", HELM, tmp_path_factory.mktemp("kustomize")
     )
 
-    def answers(asked: Sequence[tuple[str, str]]) -> list[list[dict[str, Any]] | None]:
-        questions = [{"Manifest": text, "Name": name, "NewName": NEW, "Digest": DIGEST} for text, name in asked]
+    def answers(cases: Sequence[tuple[str, str]]) -> list[list[dict[str, Any]] | None]:
+        questions = [{"Manifest": text, "Name": name, "NewName": NEW, "Digest": DIGEST} for text, name in cases]
         return [
-            None if one["Refused"] else list(manifests.parse_objects(one["Manifest"], "kustomize"))
-            for one in go_judges.ask(program, questions)
+            None if answer["Refused"] else list(manifests.parse_objects(answer["Manifest"], "kustomize"))
+            for answer in go_judges.ask(program, questions)
         ]
 
     return answers
@@ -62,32 +62,32 @@ def values(node: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
 
 def changes(before: Sequence[Any], after: Sequence[Any]) -> dict[Place, Any]:
     """The values that an edit changed, by object and place."""
-    named = {_identity(one): dict(values(one)) for one in before}
+    named = {_identity(document): dict(values(document)) for document in before}
     return {
-        (*_identity(one), *place): value
-        for one in after
-        for place, value in values(one)
-        if named[_identity(one)].get(place) != value
+        (*_identity(document), *place): value
+        for document in after
+        for place, value in values(document)
+        if named[_identity(document)].get(place) != value
     }
 
 
-def _identity(one: dict[str, Any]) -> tuple[str, str]:
-    return one["kind"], one["metadata"]["name"]
+def _identity(document: dict[str, Any]) -> tuple[str, str]:
+    return document["kind"], document["metadata"]["name"]
 
 
-def compare(judge: Judge, asked: Sequence[tuple[str, str]]) -> tuple[int, list[Place]]:
+def compare(judge: Judge, cases: Sequence[tuple[str, str]]) -> tuple[int, list[Place]]:
     """How many places kustomize replaced; those of them that s3c left or replaced otherwise are the second."""
     replaced, wrong = 0, []
-    for (text, name), theirs in zip(asked, judge(asked), strict=True):
+    for (text, name), theirs in zip(cases, judge(cases), strict=True):
         mine = ours(text, name)
         if theirs is None or mine is None:
             continue
         before = list(manifests.parse_objects(text, "all.yaml"))
-        expected, found = changes(before, theirs), changes(before, mine)
+        expected, actual = changes(before, theirs), changes(before, mine)
         replaced += len(expected)
-        wrong += [place for place, value in expected.items() if found.get(place) != value]
-        # More is replaced where kustomize has to be told of the place, or the name is written in full.
-        assert set(found.values()) <= {f"{NEW}@{DIGEST}"}
+        wrong += [place for place, value in expected.items() if actual.get(place) != value]
+        # More is replaced where kustomize needs the place configured, or the name is written in full.
+        assert set(actual.values()) <= {f"{NEW}@{DIGEST}"}
     return replaced, wrong
 
 
@@ -97,8 +97,8 @@ def test_its_own_test_data_is_replaced_alike(judge: Judge, tmp_path: Path) -> No
     source = "".join(file.read_text() for file in sorted((tmp_path / "data").glob("*_test.go")))
     texts = {text for text in re.findall(r"`([^`]+)`", source) if "kind:" in text and "metadata:" in text}
     names = sorted(set(re.findall(r'Name: +"([^"]+)"', source)))
-    asked = [(text, name) for text in sorted(texts) for name in names]
-    replaced, wrong = compare(judge, asked)
+    cases = [(text, name) for text in sorted(texts) for name in names]
+    replaced, wrong = compare(judge, cases)
     assert (len(texts) > 10, replaced > 20, wrong) == (True, True, [])
 
 
@@ -137,6 +137,6 @@ def some_manifests(dice: random.Random) -> str:
 
 def test_made_up_manifests_are_replaced_alike(judge: Judge) -> None:
     dice = random.Random(23)
-    asked = [(some_manifests(dice), dice.choice(NAMES)) for _ in range(300)]
-    replaced, wrong = compare(judge, asked)
+    cases = [(some_manifests(dice), dice.choice(NAMES)) for _ in range(300)]
+    replaced, wrong = compare(judge, cases)
     assert (replaced > 150, wrong[:3]) == (True, [])

@@ -107,7 +107,7 @@ def test_hostile_text_does_nothing_in_a_browser(browser: Browser, renderer: str,
         for text in HOSTILE.values()
     ]
     documents += [[outcomes.document(outcomes.deployed(text[:5_000], denied=True))] for text in HOSTILE.values()]
-    sources = [RENDERERS[renderer](one) for one in documents]
+    sources = [RENDERERS[renderer](results) for results in documents]
     for through in (gfm.rendered, gfm.parsed):
         body = "".join(f"<section>{through(source)}</section>" for source in sources)
         with opened(browser, github.page(body, theme=theme), theme=theme) as (page, heard):
@@ -115,12 +115,12 @@ def test_hostile_text_does_nothing_in_a_browser(browser: Browser, renderer: str,
             assert quiet(heard)
             assert page.locator("section").count() == len(sources)
             assert page.locator("script, img, iframe, svg, form, object, embed, style:not(head style)").count() == 0
-            addresses = page.locator("section a").evaluate_all("all => all.map(one => [one.href, one.textContent])")
+            addresses = page.locator("section a").evaluate_all("all => all.map(link => [link.href, link.textContent])")
             for address, text in addresses:
                 assert address.startswith("https://github.example") or address.startswith(text.strip())
 
 
-def test_the_browser_would_have_told(browser: Browser) -> None:
+def test_the_browser_records_what_a_script_does(browser: Browser) -> None:
     """The check itself can fail: the same text, not escaped, runs and asks for things."""
     body = HOSTILE["html"] + '<img src="https://evil.example/i.png">'
     with opened(browser, github.page(body)) as (page, heard):

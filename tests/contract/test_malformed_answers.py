@@ -101,8 +101,8 @@ def folder(tmp_path_factory):
     """A checkout with the files that the command lines name, and the events of a runner."""
     folder = tmp_path_factory.mktemp("malformed")
     bare.furnish(folder, make("signer"))
-    made = document.build_document(samples.outcome(samples.chained()), datetime.now(UTC), Secrets())
-    (folder / "result.json").write_text(document.render_document(made))
+    result = document.build_document(samples.outcome(samples.chained()), datetime.now(UTC), Secrets())
+    (folder / "result.json").write_text(document.render_document(result))
     base = {"ref": "main", "sha": "2" * 40, "repo": {"full_name": "octo/shop"}}
     pull = {"number": 7, "head": {"sha": "1" * 40, "repo": {"full_name": "octo/shop"}}, "base": base}
     (folder / "pull.json").write_text(json.dumps({"pull_request": pull, "number": 7}))
@@ -143,10 +143,10 @@ def test_an_answer_that_is_none_is_explained(name, body, folder, monkeypatch):
     argv = COMMANDS[name]
     for status in (200, 201):
         with api(BODIES[body], status) as address:
-            said = io.StringIO()
-            code = run.run(argv[0], argv[1:], around(name, folder, address), said, said)
-        assert code in {Exit.DONE, Exit.OUTSIDE_FAILED, Exit.REFUSED}, said.getvalue()
-        assert "Traceback" not in said.getvalue()
-        assert "bug of s3c" not in said.getvalue()
+            log = io.StringIO()
+            code = run.run(argv[0], argv[1:], around(name, folder, address), log, log)
+        assert code in {Exit.DONE, Exit.OUTSIDE_FAILED, Exit.REFUSED}, log.getvalue()
+        assert "Traceback" not in log.getvalue()
+        assert "bug of s3c" not in log.getvalue()
         if name != "the optional comment":
             assert code != Exit.REFUSED

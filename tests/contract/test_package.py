@@ -16,7 +16,7 @@ from s3c_actions import REPOSITORY, __version__
 from tests.support import wheels
 
 ROOT = Path(__file__).parents[2]
-FOUND = (
+PRINT_MANIFESTS = (
     "from s3c_actions.cluster.gate import manifests; manifests.objects_for_identities(('*',)); "
     "print(manifests.values_file('ratify').parents[1])"
 )
@@ -93,7 +93,7 @@ def test_the_gates_manifests_are_found_in_a_wheel(wheel, tmp_path):
     home = tmp_path / "installed"
     zipfile.ZipFile(wheel).extractall(home)
     ended = subprocess.run(
-        [sys.executable, "-Ic", f"import sys; sys.path.insert(0, {str(home)!r}); {FOUND}"],
+        [sys.executable, "-Ic", f"import sys; sys.path.insert(0, {str(home)!r}); {PRINT_MANIFESTS}"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -60,11 +60,11 @@ class Store:
                 if kind == "manifests":
                     outer.meddle("GET", name)
                     name = outer.tags.get(name, name)
-                found = {"manifests": outer.manifests, "blobs": outer.blobs}.get(kind, {}).get(name)
-                if found is None:
+                content = {"manifests": outer.manifests, "blobs": outer.blobs}.get(kind, {}).get(name)
+                if content is None:
                     return self.answer(200 if self.path == "/v2/" else 404, b"{}")
-                media_type = json.loads(found)["mediaType"] if kind == "manifests" else "application/octet-stream"
-                return self.answer(200, found, Content_Type=media_type)
+                media_type = json.loads(content)["mediaType"] if kind == "manifests" else "application/octet-stream"
+                return self.answer(200, content, Content_Type=media_type)
 
             def do_PUT(self):
                 name = self.path.rpartition("/")[2]
@@ -102,8 +102,8 @@ class Store:
         }
         content = json.dumps(document).encode()
         self.blobs[compute_digest(content)] = content
-        about = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": compute_digest(content)}
-        return self.manifest({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": about, "layers": []})
+        descriptor = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": compute_digest(content)}
+        return self.manifest({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor, "layers": []})
 
     def index(self, *digests):
         entries = [
@@ -121,7 +121,7 @@ class Store:
         """Of an image; of an index, those of all its images."""
         document = json.loads(self.manifests[digest])
         if "manifests" in document:
-            return [layer for one in document["manifests"] for layer in self.layers(one["digest"])]
+            return [layer for entry in document["manifests"] for layer in self.layers(entry["digest"])]
         return json.loads(self.blobs[document["config"]["digest"]])["rootfs"]["diff_ids"]
 
 
@@ -130,24 +130,24 @@ class Run:
 
     def __init__(self, folder, several):
         self.store, self.folder, self.several = Store(), folder, several
-        parts = [self.store.image([f"sha256:{one}"], one) for one in PLATFORMS]
+        parts = [self.store.image([f"sha256:{platform}"], platform) for platform in PLATFORMS]
         self.original = self.store.index(*parts) if several else parts[0]
         self.store.tags["1"] = self.original
         label = f"{self.store.name}@{self.original}"
-        evil = [self.store.image([f"sha256:{one}", "sha256:evil"], one, label) for one in PLATFORMS]
+        evil = [self.store.image([f"sha256:{platform}", "sha256:evil"], platform, label) for platform in PLATFORMS]
         self.evil = self.store.index(*evil) if several else evil[0]
         self.evils = {self.evil, *evil}
         self.label = label
 
     def copa(self, image, report, tag):
-        names = [one.stem.rpartition("-")[2] for one in report.iterdir()] if report.is_dir() else ["amd64"]
+        names = [path.stem.rpartition("-")[2] for path in report.iterdir()] if report.is_dir() else ["amd64"]
         (name,) = names
-        made = self.store.image([f"sha256:{name}", "sha256:patch"], name, self.label)
+        patched = self.store.image([f"sha256:{name}", "sha256:patch"], name, self.label)
         pushed = f"{tag}-{name}" if report.is_dir() else tag
         self.store.meddle("PUT", pushed)
-        self.store.tags[pushed] = made
+        self.store.tags[pushed] = patched
         self.store.meddle("PUSHED", pushed)
-        return made
+        return patched
 
     def scan(self, pinned, _name=""):
         digest = pinned.rpartition("@")[2]
@@ -183,16 +183,16 @@ class Run:
 
 @pytest.fixture(params=[False, True], ids=["one image", "two platforms"])
 def run(tmp_path, request):
-    made = Run(tmp_path, request.param)
-    yield made
-    made.store.http.shutdown()
-    made.store.http.server_close()
+    race = Run(tmp_path, request.param)
+    yield race
+    race.store.http.shutdown()
+    race.store.http.server_close()
 
 
 def is_ours(run, reference):
     """Whether what is handed on holds what the build made of the original, and nothing else."""
     layers = run.store.layers(reference.rpartition("@")[2])
-    wanted = [layer for one in PLATFORMS[: 1 + run.several] for layer in (f"sha256:{one}", "sha256:patch")]
+    wanted = [layer for platform in PLATFORMS[: 1 + run.several] for layer in (f"sha256:{platform}", "sha256:patch")]
     return layers == wanted
 
 
@@ -208,8 +208,8 @@ def test_whenever_a_tag_moves_what_was_built_is_handed_on_or_nothing(run, tag):
             count[0] += 1
             if count[0] == moment + 1:
                 named = {name} if re.fullmatch("[a-z0-9-]+", name) and ":" not in name else set()
-                for one in {*run.store.tags, *named, "1-1", "p"}:
-                    run.store.tags[one] = run.evil
+                for moved in {*run.store.tags, *named, "1-1", "p"}:
+                    run.store.tags[moved] = run.evil
 
         run.store.meddle = meddle
         try:
@@ -252,7 +252,7 @@ def test_nothing_stays_of_the_temporary_tags(run):
 
 def rival(run):
     """A patch of the original that another run pushes: of other content, by the same rules."""
-    parts = [run.store.image([f"sha256:{one}", "sha256:other"], one, run.label) for one in PLATFORMS]
+    parts = [run.store.image([f"sha256:{platform}", "sha256:other"], platform, run.label) for platform in PLATFORMS]
     return run.store.index(*parts) if run.several else parts[0]
 
 
@@ -274,11 +274,11 @@ BUILT = r"s3c-[0-9a-f]{32}.*"
 def test_a_run_that_comes_second_waits_for_the_signature_of_the_first_and_hands_its_patch_on(run, monkeypatch):
     """The other's tag appears while this one builds, and its signature a little later."""
     monkeypatch.setattr(concurrent_patches, "_LOOK", 0.01)
-    other, asked = rival(run), []
+    other, references = rival(run), []
 
     def vouched(reference):
-        asked.append(reference)
-        return reference.endswith(other) and asked.count(reference) > 2
+        references.append(reference)
+        return reference.endswith(other) and references.count(reference) > 2
 
     at(run, "PUSHED", BUILT, lambda: run.store.tags.update({"1-1": other}))
     result = run(vouched=vouched, patience=20.0)

@@ -36,7 +36,7 @@ from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.model import ImageOutcome, ScanResult
 from s3c_actions.wiring.context import Context
 from s3c_lab.programs import OPA
-from tests.support import evidence as made
+from tests.support import evidence
 
 CASES = 400
 SEED = 7
@@ -52,15 +52,15 @@ def evaluated(opa: Path, policy: Policy, given: Evidence, folder: Path) -> tuple
     """Ratify's answer, and what Gatekeeper would say of it."""
     module, query = folder / "policy.rego", folder / "input.json"
     module.write_text(export.ratify_rego(policy))
-    query.write_text(json.dumps({"image": given.reference, "verifierReports": made.as_ratify_has_it(given)}))
-    asked = "[data.ratify.policy.valid, data.ratify.policy.refusals(input.image, input.verifierReports)]"
-    argv = [str(opa), "eval", "--v0-compatible", "--data", str(module), "--input", str(query), asked]
+    query.write_text(json.dumps({"image": given.reference, "verifierReports": evidence.as_ratify_has_it(given)}))
+    expression = "[data.ratify.policy.valid, data.ratify.policy.refusals(input.image, input.verifierReports)]"
+    argv = [str(opa), "eval", "--v0-compatible", "--data", str(module), "--input", str(query), expression]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    said = json.loads(done.stdout)
-    assert said.get("result"), f"it is undefined: {given}"
-    valid, refusals = said["result"][0]["expressions"][0]["value"]
-    return valid, sorted(Objection(one["code"], one["text"]) for one in refusals)
+    answer = json.loads(done.stdout)
+    assert answer.get("result"), f"it is undefined: {given}"
+    valid, refusals = answer["result"][0]["expressions"][0]["value"]
+    return valid, sorted(Objection(refusal["code"], refusal["text"]) for refusal in refusals)
 
 
 def test_python_and_the_cluster_decide_alike_on_generated_policies_and_evidence(opa, tmp_path):
@@ -69,12 +69,12 @@ def test_python_and_the_cluster_decide_alike_on_generated_policies_and_evidence(
     admitted = 0
     for number in range(CASES):
         now = datetime.now(UTC)
-        policy, given = made.a_policy(dice, now), made.some_evidence(dice, now)
+        policy, given = evidence.a_policy(dice, now), evidence.some_evidence(dice, now)
         valid, refusals = evaluated(opa, policy, given, tmp_path)
         ours = judge_evidence(policy, given, now)
         assert refusals == list(ours), f"case {number} of seed {SEED}: {policy}"
         assert valid is (not ours)
-        codes |= {one.code for one in ours}
+        codes |= {objection.code for objection in ours}
         admitted += valid
     assert admitted >= CASES // 20, "too few are admitted to tell that anything is"
     assert codes == ALL_CODES, "the generator misses a reason"
@@ -128,9 +128,9 @@ class Ci:
 
 def attached(policy: Policy, scan: ScanResult, now: datetime) -> Evidence:
     """The evidence that the product attaches of a scan, signed by whom the policy allows."""
-    sbom = made.document(None, number=100)
+    sbom = evidence.document(None, number=100)
     stated = Statement(
-        subject=made.SUBJECT,
+        subject=evidence.SUBJECT,
         gate=policy.gate(now),
         policy=policy.digest,
         packages=policy.packages.refuse,
@@ -142,8 +142,10 @@ def attached(policy: Policy, scan: ScanResult, now: datetime) -> Evidence:
         uncovered=scan.uncovered,
         sbom=sbom.digest,
     )
-    report = replace(scan.report, database=made.stamp(now))
-    return made.beside(reports=(made.document(sarif.render_evidence([(report, stated)], Rendering())),), sboms=(sbom,))
+    report = replace(scan.report, database=evidence.stamp(now))
+    return evidence.beside(
+        reports=(evidence.document(sarif.render_evidence([(report, stated)], Rendering())),), sboms=(sbom,)
+    )
 
 
 def test_the_gate_in_ci_and_the_cluster_decide_alike_on_generated_policies_and_scans(opa, tmp_path, monkeypatch):
@@ -157,8 +159,8 @@ def test_the_gate_in_ci_and_the_cluster_decide_alike_on_generated_policies_and_s
     admitted = excused = 0
     for number in range(CASES):
         now = datetime.now(UTC)
-        policy = made.a_written_policy(dice, now)
-        image = ci.judges(policy, made.a_scan(dice, now, policy), now, made.exploitation_data(dice, now))
+        policy = evidence.a_written_policy(dice, now)
+        image = ci.judges(policy, evidence.a_scan(dice, now, policy), now, evidence.exploitation_data(dice, now))
         assert image.scan is not None
         given = attached(policy, image.scan, now)
         checked = judge_evidence(policy, given, now)
@@ -168,10 +170,10 @@ def test_the_gate_in_ci_and_the_cluster_decide_alike_on_generated_policies_and_s
             f"case {number} of seed {SEED}: {policy} {checked}"
         )
         assert refusals == list(checked)
-        assert bool(image.scan.refused) is bool({one.code for one in checked} & REFUSED_FINDINGS)
-        codes |= {one.code for one in checked}
+        assert bool(image.scan.refused) is bool({objection.code for objection in checked} & REFUSED_FINDINGS)
+        codes |= {objection.code for objection in checked}
         admitted += valid
-        excused += valid and any(policy.gate(now).matches(one) for one in image.scan.report.findings)
+        excused += valid and any(policy.gate(now).matches(finding) for finding in image.scan.report.findings)
     assert excused >= CASES // 40, "too few pass by an exception alone"
     assert CASES // 20 <= admitted <= CASES // 2, "too few of one verdict to tell anything"
     assert codes == IN_A_SCAN, "the generator misses a reason, or CI had no word on one"

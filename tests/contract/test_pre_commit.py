@@ -101,7 +101,7 @@ def test_a_file_that_is_wrong_is_named_and_stops_the_commit(repository: Path) ->
     assert "Traceback" not in printed
 
 
-def test_an_exception_that_has_ended_is_told_and_stops_nobody(repository: Path) -> None:
+def test_an_exception_that_has_ended_is_reported_and_stops_nobody(repository: Path) -> None:
     ended = {".trivyignore": "CVE-2023-45853 exp:2020-01-31\n"}
     code, printed = run_hooks(repository, GOOD | ended)
     assert code == 0, printed

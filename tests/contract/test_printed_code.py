@@ -47,8 +47,8 @@ def permissions_of_inputs() -> dict[str, dict[str, str]]:
     table = (ROOT / "docs" / "github.md").read_text().partition("| input | of | permission |\n")[2].partition("\n\n")[0]
     rows = [row.strip("|").split("|") for row in table.splitlines()[1:]]
     needed = {
-        name: dict(PERMISSION.findall(asked.partition(";")[0]))
-        for inputs, _, asked in rows
+        name: dict(PERMISSION.findall(permissions.partition(";")[0]))
+        for inputs, _, permissions in rows
         for name in re.findall(r"`([a-z-]+)`", inputs)
     }
     assert {"comment", "upload-sarif", "issue", "manifests", "tenant-id", "client-id"} <= set(needed)
@@ -86,7 +86,7 @@ def beside_our_actions(workflow: Mapping[str, Any]) -> str:
     """The text of a workflow with our actions as local ones, of which actionlint knows inputs and outputs."""
     written = io.StringIO()
     YAML.dump(dict(workflow), written)
-    return re.sub(rf"uses: {REPOSITORY}(/\S*)?@v1\b", lambda found: f"uses: .{found[1] or '/'}", written.getvalue())
+    return re.sub(rf"uses: {REPOSITORY}(/\S*)?@v1\b", lambda match: f"uses: .{match[1] or '/'}", written.getvalue())
 
 
 @pytest.fixture(scope="module")

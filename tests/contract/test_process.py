@@ -135,7 +135,7 @@ def test_of_endless_output_no_more_is_kept_than_asked_for():
     assert 100_000 <= len(ended.stdout) <= 200_000
 
 
-def test_what_is_not_there_is_told(tmp_path):
+def test_a_missing_program_is_reported(tmp_path):
     with pytest.raises(OutsideError, match="could not be started: No such file or directory"):
         RUNNER.run([tmp_path / "nothing"])
 

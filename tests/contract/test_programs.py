@@ -59,8 +59,8 @@ def facts(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
     assert done.returncode == 0, done.stderr
     programs = json.loads(done.stdout)["programs"]
     assert len(programs) == 1
-    found: dict[str, str] = programs[0]
-    return found
+    program: dict[str, str] = programs[0]
+    return program
 
 
 def leftovers(cache: Path) -> list[Path]:
@@ -170,8 +170,8 @@ def test_path_at_the_pinned_version_is_taken_and_another_is_passed_over(tmp_path
     path.parent.mkdir()
     path.write_bytes(script(f"Version: {TRIVY.version}"))
     path.chmod(0o755)
-    found = facts(s3c(tmp_path / "cache", "where", "trivy", "--json", PATH=f"{path.parent}:/usr/bin:/bin"))
-    assert (found["origin"], found["path"]) == ("PATH", str(path))
+    program = facts(s3c(tmp_path / "cache", "where", "trivy", "--json", PATH=f"{path.parent}:/usr/bin:/bin"))
+    assert (program["origin"], program["path"]) == ("PATH", str(path))
     path.write_bytes(script("Version: 0.70.0"))
     passed = s3c(tmp_path / "cache", "where", "trivy", "--json", "--verbose", PATH=f"{path.parent}:/usr/bin:/bin")
     assert facts(passed)["path"] is None
@@ -298,13 +298,13 @@ def test_download_stops_at_its_limit(host, tmp_path, monkeypatch):
 def test_download_shows_how_far_it_is(host, tmp_path, monkeypatch):
     lines: list[str] = []
 
-    class Told(Silent):
+    class Notes(Silent):
         def note(self, text):
             lines.append(text)
 
     monkeypatch.setattr(releases, "PROGRESS_SECONDS", 0.0)
     host.files["/trivy.tar.gz"] = b"c" * 2_000_000
-    download(f"{host.url}/trivy.tar.gz", sha256(host.files["/trivy.tar.gz"]), tmp_path / "out", Told())
+    download(f"{host.url}/trivy.tar.gz", sha256(host.files["/trivy.tar.gz"]), tmp_path / "out", Notes())
     assert lines[-1] == "trivy.tar.gz: 2.0 MB of 2.0 MB (100 %)"
     assert len(lines) > 1
 
@@ -347,8 +347,8 @@ def test_notation_is_built_from_its_module(tmp_path):
     assert sum("being installed by another process" in stderr for _, stderr in ended) == 1
     assert sum(" build -v " in stderr for _, stderr in ended) == 1
 
-    told = subprocess.check_output([first["path"], "version"], text=True)
-    assert NOTATION.version_in(told) == "1.3.2"
+    version_text = subprocess.check_output([first["path"], "version"], text=True)
+    assert NOTATION.version_in(version_text) == "1.3.2"
     assert stat.S_IMODE(Path(first["path"]).stat().st_mode) == 0o755
     assert str(tmp_path).encode() not in Path(first["path"]).read_bytes()
     assert not leftovers(tmp_path / "programs")

@@ -79,7 +79,10 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
 
     def answers(texts: Sequence[str]) -> list[Parts]:
         read = go_judges.ask(program, texts)
-        return [None if one["Refused"] else (one["Domain"], one["Path"], one["Tag"], one["Digest"]) for one in read]
+        return [
+            None if answer["Refused"] else (answer["Domain"], answer["Path"], answer["Tag"], answer["Digest"])
+            for answer in read
+        ]
 
     return answers
 

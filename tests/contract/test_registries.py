@@ -124,7 +124,7 @@ def row(name: str, registry: str, source: str, s3c: Callable[..., Ended], keys: 
     written: list[str] = []
 
     def attempt(ended: Ended) -> str:
-        # What a registry refuses is told as its refusal, and never as a mistake of s3c's.
+        # What a registry refuses is reported as its refusal, and never as a mistake of s3c's.
         assert ended.code in {0, 3}, ended.stderr
         assert ended.code == 0 or "docs/registries.md" in ended.stderr, ended.stderr
         assert "Traceback" not in ended.stderr
@@ -278,7 +278,9 @@ def test_a_service_is_logged_in_to_as_it_asks(service: str) -> None:
     finally:
         server.http.shutdown()
         server.http.server_close()
-    asked = [(path, who) for _, path, who in server.requests if path.partition("?")[0] == realm[1]]
+    token_requests = [
+        (path, authorization) for _, path, authorization in server.requests if path.partition("?")[0] == realm[1]
+    ]
     # The password goes to the service that the registry named, once, and a token to the registry.
-    assert [who for _, who in asked] == ([f"Basic {login.basic()}"] if bearer else [])
-    assert all("service=" in path and "scope=" in path for path, _ in asked)
+    assert [authorization for _, authorization in token_requests] == ([f"Basic {login.basic()}"] if bearer else [])
+    assert all("service=" in path and "scope=" in path for path, _ in token_requests)

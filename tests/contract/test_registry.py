@@ -118,8 +118,8 @@ def app(server, tag="1"):
 
 def test_resolves_a_tag_to_the_digest_of_what_was_sent(server, client):
     server.image()
-    found = client.resolve(app(server))
-    assert (found.digest, found.size, found.media_type) == (digest_of(MANIFEST), len(MANIFEST), OCI_MANIFEST)
+    resolved = client.resolve(app(server))
+    assert (resolved.digest, resolved.size, resolved.media_type) == (digest_of(MANIFEST), len(MANIFEST), OCI_MANIFEST)
 
 
 def test_reads_the_config_of_the_platform_asked_for(server, client):
@@ -148,7 +148,7 @@ def test_a_missing_repository_is_told_apart_from_a_missing_tag(server, client):
         client.resolve(app(server))
 
 
-def test_a_missing_tag_is_told_when_tags_may_not_be_listed(server, client):
+def test_a_missing_tag_is_reported_when_tags_may_not_be_listed(server, client):
     server.answers["/v2/app/tags/list"] = reply(403, b"{}")
     with pytest.raises(InputError, match="tag 1 does not exist"):
         client.resolve(app(server))
@@ -202,10 +202,10 @@ def test_a_type_that_is_not_listed_is_that_of_the_manifest(server, client, liste
     body = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).encode()
     server.answers[f"/v2/app/referrers/{digest_of(MANIFEST)}"] = reply(200, body)
     subject = app(server).at(digest_of(MANIFEST))
-    found = client.referrers(subject)
-    assert [one.artifact_type for one in found] == ["application/x", "application/y", listed_as]
-    assert dict(found[0].annotations) == {"a": "b"}
-    assert [one.digest for one in client.referrers(subject, "application/y")] == digests[1:2]
+    referrers = client.referrers(subject)
+    assert [referrer.artifact_type for referrer in referrers] == ["application/x", "application/y", listed_as]
+    assert dict(referrers[0].annotations) == {"a": "b"}
+    assert [referrer.digest for referrer in client.referrers(subject, "application/y")] == digests[1:2]
     many = [{**entries[0], "digest": f"sha256:{number:064x}"} for number in range(501)]
     server.answers[f"/v2/app/referrers/{digest_of(MANIFEST)}"] = reply(200, json.dumps({"manifests": many}).encode())
     with pytest.raises(OutsideError, match="lists 501 referrers without"):
@@ -217,17 +217,17 @@ def test_referrers_by_type(server, client, where):
     reference = Reference.parse(f"{server.name}/app@sha256:{'c' * 64}")
     path = f"referrers/sha256:{'c' * 64}" if where == "api" else f"manifests/sha256-{'c' * 64}"
     server.answers[f"/v2/app/{path}"] = reply(200, REFERRERS)
-    (found,) = client.referrers(reference, "x/signature")
-    assert found.digest == "sha256:" + "a" * 64
-    assert found.annotations == {"k": "v"}
+    (referrer,) = client.referrers(reference, "x/signature")
+    assert referrer.digest == "sha256:" + "a" * 64
+    assert referrer.annotations == {"k": "v"}
     assert len(client.referrers(reference)) == 2
 
 
-@pytest.mark.parametrize("there", [(404, b"<html>"), (429, b""), (200, b"<html>a page</html>")])
-def test_a_registry_that_redirects_referrers_elsewhere_has_no_such_api(server, client, there):
+@pytest.mark.parametrize("answer", [(404, b"<html>"), (429, b""), (200, b"<html>a page</html>")])
+def test_a_registry_that_redirects_referrers_elsewhere_has_no_such_api(server, client, answer):
     """As GitHub's does, to web pages of another host: they are not asked."""
     elsewhere = Server()
-    elsewhere.answers["/page"] = reply(*there)
+    elsewhere.answers["/page"] = reply(*answer)
     server.answers[f"/v2/app/referrers/sha256:{'c' * 64}"] = reply(303, b"", {"Location": f"{elsewhere.url}/page"})
     server.answers[f"/v2/app/manifests/sha256-{'c' * 64}"] = reply(200, REFERRERS)
     reference = Reference.parse(f"{server.name}/app@sha256:{'c' * 64}")
@@ -325,7 +325,7 @@ def test_the_registrys_own_words_come_last(server, client):
 
 
 @pytest.mark.parametrize("code", [429, 500, 503])
-def test_overload_is_tried_again_and_then_told(server, client, code):
+def test_overload_is_tried_again_and_then_reported(server, client, code):
     server.answers["/v2/app/manifests/1"] = reply(code, b"", {"Retry-After": "0"})
     with pytest.raises(OutsideError, match=f"HTTP {code}.*2 times"):
         client.resolve(app(server))
@@ -455,7 +455,7 @@ def test_tls_that_is_not_there(server, client, monkeypatch):
     assert insecure.resolve(app(server)).digest == digest_of(MANIFEST)
 
 
-# Who we are
+# Authentication
 
 BASIC = "Basic " + base64.b64encode(b"ann:s3cret-word").decode()
 
@@ -543,9 +543,9 @@ def test_one_connection_serves_all_that_is_asked(server, client):
     server.answers[f"/v2/app/blobs/{digest_of(content)}"] = reply(404, b"")
     server.answers[upload] = reply(202, b"", {"Location": f"{upload}1"})
     server.answers[f"{upload}1"] = reply(201, b"")
-    found = client.resolve(app(server))
+    resolved = client.resolve(app(server))
     assert client.find(app(server, "absent")) is None
-    assert client.referrers(app(server).at(found.digest)) == ()
+    assert client.referrers(app(server).at(resolved.digest)) == ()
     assert Writer(client).push_blob(app(server), digest_of(content), content)
     assert [method for method, *_ in server.requests] == [*(6 * ["GET"]), "HEAD", "POST", "PUT"]
     assert server.connections == 1
@@ -556,7 +556,7 @@ def test_a_token_for_credentials(server, tmp_path):
     server.answers["/token"] = reply(200, b'{"access_token":"tkn"}')
     given = {server.name: Credentials(username="ann", password="s3cret-word")}
     Registry(Logins(environment={"HOME": str(tmp_path)}, given=given), timeout=1).resolve(app(server))
-    assert [who for _, path, who in server.requests if path.startswith("/token")] == [BASIC]
+    assert [authorization for _, path, authorization in server.requests if path.startswith("/token")] == [BASIC]
 
 
 def test_a_token_for_an_identity_token(server, tmp_path):
@@ -617,7 +617,7 @@ def test_netrc_is_not_read_for_the_storage_that_a_registry_sends_to(server, tmp_
     assert client.blob(app(server), digest_of(content)) == content
     storage.http.shutdown()
     storage.http.server_close()
-    assert [who for *_, who in storage.requests] in ([None], [""])
+    assert [authorization for *_, authorization in storage.requests] in ([None], [""])
 
 
 def test_wrong_credentials(server, tmp_path):

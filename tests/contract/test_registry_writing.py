@@ -110,7 +110,7 @@ def test_content_that_is_not_its_digest_is_refused(registry, place):
     assert not Writer(registry).has_blob(place, digest_of(b"other"))
 
 
-def test_a_layer_of_another_size_or_content_is_told_before_its_end(registry, place):
+def test_a_layer_of_another_size_or_content_is_reported_before_its_end(registry, place):
     content = os.urandom(3 * 1024 * 1024)
     Writer(registry).push_blob(place, digest_of(content), content)
     for size in (len(content) - 1, len(content) + 1):
@@ -170,9 +170,9 @@ def test_referrers_are_listed_where_the_registry_does_not_do_it(registry, place)
     subject = artifact(writer, place.tagged("1"))
     reports = [artifact(writer, place, subject=subject, annotations={"number": str(n)}) for n in range(3)]
     again = artifact(writer, place, subject=subject, annotations={"number": "0"})
-    found = registry.referrers(place.at(subject.digest), "application/x.report")
-    assert [one.digest for one in found] == [one.digest for one in reports]
-    assert (again.digest, found[0].annotations) == (reports[0].digest, {"number": "0"})
+    referrers = registry.referrers(place.at(subject.digest), "application/x.report")
+    assert [referrer.digest for referrer in referrers] == [report.digest for report in reports]
+    assert (again.digest, referrers[0].annotations) == (reports[0].digest, {"number": "0"})
     assert registry.resolve(place.tagged(subject.digest.replace(":", "-"))).media_type == OCI_INDEX
 
 
@@ -180,7 +180,7 @@ def test_an_artifact_without_a_type_is_of_its_configuration_s(registry, place):
     writer = Writer(registry)
     subject = artifact(writer, place.tagged("1"))
     artifact(writer, place, subject=subject, kind="")
-    assert [one.artifact_type for one in registry.referrers(place.at(subject.digest))] == [EMPTY_TYPE]
+    assert [referrer.artifact_type for referrer in registry.referrers(place.at(subject.digest))] == [EMPTY_TYPE]
 
 
 def test_a_deleted_referrer_is_listed_no_more(registry, place):
@@ -188,7 +188,7 @@ def test_a_deleted_referrer_is_listed_no_more(registry, place):
     subject = artifact(writer, place.tagged("1"))
     old, new = (artifact(writer, place, subject=subject, annotations={"at": at}) for at in ("1", "2"))
     assert writer.delete_manifest(place.at(old.digest))
-    assert [one.digest for one in registry.referrers(place.at(subject.digest))] == [new.digest]
+    assert [referrer.digest for referrer in registry.referrers(place.at(subject.digest))] == [new.digest]
     assert registry.find(place.at(old.digest)) is None
     assert writer.delete_manifest(place.at(old.digest)) is False
 
@@ -363,7 +363,7 @@ def test_an_upload_that_breaks_is_abandoned(server, registry):
 @pytest.mark.parametrize(
     ("code", "says"), [(403, "did not let us write"), (405, "did not take"), (413, "did not take"), (507, "HTTP 507")]
 )
-def test_a_refused_push_is_told(server, registry, code, says):
+def test_a_refused_push_is_reported(server, registry, code, says):
     server.answers["/v2/app/manifests/1"] = reply(code, b'{"errors":[{"code":"DENIED","message":"no"}]}')
     with pytest.raises(OutsideError, match=says) as caught:
         Writer(registry).push_manifest(Reference.parse(f"{server.name}/app:1"), b"{}", OCI_MANIFEST)
@@ -447,7 +447,7 @@ def test_deleting_a_tag_names_the_tag_and_nothing_else(server, registry, code, d
     ]
 
 
-def test_whoever_may_not_delete_is_told(server, registry):
+def test_a_missing_permission_to_delete_is_reported(server, registry):
     server.answers["/v2/app/manifests/s3c-1"] = reply(403, b"{}")
     with pytest.raises(OutsideError, match="403"):
         Writer(registry).delete_tag(Reference.parse(f"{server.name}/app:s3c-1"))
@@ -455,13 +455,13 @@ def test_whoever_may_not_delete_is_told(server, registry):
 
 def test_azure_deletes_a_tag_by_a_path_that_leaves_the_manifest(registry, monkeypatch):
     """The path of the specification is for digests there: learn.microsoft.com/rest/api/containerregistry/tag/delete."""
-    asked = []
+    requests = []
 
     def request(method, target, path, **_):
-        asked.append((method, target.registry, path))
+        requests.append((method, target.registry, path))
         raise OutsideError("HTTP 401")
 
     monkeypatch.setattr(registry.connection, "request", request)
     with pytest.raises(OutsideError):
         Writer(registry).delete_tag(Reference.parse("acrvoting.azurecr.io/team/app:s3c-1"))
-    assert asked == [("DELETE", "acrvoting.azurecr.io", "/acr/v1/team/app/_tags/s3c-1")]
+    assert requests == [("DELETE", "acrvoting.azurecr.io", "/acr/v1/team/app/_tags/s3c-1")]

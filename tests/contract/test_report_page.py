@@ -29,8 +29,8 @@ PYTHON = scenes.recorded("python", "acr.example/tokens:2.0")
 LONG = replace(
     DEBIAN,
     findings=tuple(
-        replace(one, package="p" * 90, installed="1." + "0-rc" * 24, title="t" * 290, id="GHSA-" + "x" * 60)
-        for one in DEBIAN.findings[:5]
+        replace(finding, package="p" * 90, installed="1." + "0-rc" * 24, title="t" * 290, id="GHSA-" + "x" * 60)
+        for finding in DEBIAN.findings[:5]
     ),
 )
 EXPLOITED = add_exploitation(
@@ -51,8 +51,8 @@ REPORTS = {"debian": DEBIAN, "python": PYTHON, "long": LONG, "exploited": EXPLOI
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium() as made:
-        yield made
+    with chromium() as browser:
+        yield browser
 
 
 def source(report: ScanReport) -> str:
@@ -76,10 +76,10 @@ def test_on_a_phone_each_finding_is_a_card_and_nothing_runs_out_of_it(browser: B
         cards = page.locator("#rows tr")
         boxes = cards.evaluate_all("""all => all.map(card => {
             const outer = card.getBoundingClientRect();
-            const inner = [...card.querySelectorAll("*")].map(one => one.getBoundingClientRect());
+            const inner = [...card.querySelectorAll("*")].map(element => element.getBoundingClientRect());
             return [outer.left, outer.right, outer.height,
-                    Math.min(...inner.filter(one => one.width).map(one => one.left)),
-                    Math.max(...inner.map(one => one.right))];
+                    Math.min(...inner.filter(box => box.width).map(box => box.left)),
+                    Math.max(...inner.map(box => box.right))];
         })""")
         assert len(boxes) == min(len(REPORTS[name].findings), 200)
         for left, right, height, first, last in boxes:
@@ -87,13 +87,13 @@ def test_on_a_phone_each_finding_is_a_card_and_nothing_runs_out_of_it(browser: B
             assert last <= right <= width
             assert height < 500
         # Every value of the table is there, with its name where it says nothing by itself.
-        assert cards.first.locator("td.version").first.evaluate("one => getComputedStyle(one, '::before').content")
+        assert cards.first.locator("td.version").first.evaluate("cell => getComputedStyle(cell, '::before').content")
 
 
 @pytest.mark.parametrize("width", [500, 1280])
 def test_a_version_stands_on_one_line(browser: Browser, width: int) -> None:
     with opened(browser, source(DEBIAN), width=width) as (page, _):
-        heights = page.locator(".whole").evaluate_all("all => all.map(one => one.getClientRects().length)")
+        heights = page.locator(".whole").evaluate_all("all => all.map(version => version.getClientRects().length)")
         assert len(heights) >= 400
         assert set(heights) == {1}
 
@@ -101,14 +101,16 @@ def test_a_version_stands_on_one_line(browser: Browser, width: int) -> None:
 def test_the_cards_of_severities_are_buttons_that_look_like_it(browser: Browser) -> None:
     with opened(browser, source(DEBIAN), width=1280) as (page, _):
         high, critical = page.locator(".tile.high"), page.locator(".tile.critical")
-        offer = "one => getComputedStyle(one, '::after').content"
+        offer = "card => getComputedStyle(card, '::after').content"
         assert high.evaluate(offer) == '"Show only these"'
         expect(critical).to_be_disabled()
         assert critical.evaluate(offer) == "none"
         high.click()
         assert high.evaluate(offer) == '"✕ Show all again"'
         expect(high).to_have_attribute("aria-pressed", "true")
-        expect(page.locator("#rows tr")).to_have_count(sum(one.severity.name == "HIGH" for one in DEBIAN.findings))
+        expect(page.locator("#rows tr")).to_have_count(
+            sum(finding.severity.name == "HIGH" for finding in DEBIAN.findings)
+        )
         expect(page.locator("#shown")).to_contain_text(f"({len(DEBIAN.findings)} without the filters)")
 
 
@@ -159,11 +161,11 @@ def test_columns_sort_on_a_phone_as_well(browser: Browser) -> None:
 
 
 def test_findings_of_the_base_are_left_out_by_one_click(browser: Browser) -> None:
-    layers = dict.fromkeys(one.layer for one in DEBIAN.findings)
+    layers = dict.fromkeys(finding.layer for finding in DEBIAN.findings)
     own = replace(DEBIAN.findings[0], layer="sha256:own")
-    found = replace(DEBIAN, findings=(own, *DEBIAN.findings[1:]), diff_ids=(*layers, "sha256:own"))
+    report = replace(DEBIAN, findings=(own, *DEBIAN.findings[1:]), diff_ids=(*layers, "sha256:own"))
     base = BaseImage(name="debian:12", reference="", layers=tuple(layers), source="the Dockerfile")
-    with opened(browser, source(attribute(found, base))) as (page, heard):
+    with opened(browser, source(attribute(report, base))) as (page, heard):
         page.get_by_label("not of the base (1)").check()
         expect(page.locator("#rows tr")).to_have_count(1)
         assert problems(page) == []

@@ -37,9 +37,9 @@ def multitool() -> Path:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sarif")
-    for name, one in READ.items():
+    for name, scan_report in READ.items():
         rendering = Rendering(dockerfile="Dockerfile", dockerfile_text="FROM debian:12\nRUN step 8\n")
-        (folder / f"{name}.sarif").write_bytes(sarif.render(one, rendering))
+        (folder / f"{name}.sarif").write_bytes(sarif.render(scan_report, rendering))
     return folder
 
 
@@ -69,10 +69,12 @@ def test_githubs_rules(multitool: Path, written: Path, tmp_path: Path) -> None:
         env={**os.environ, **nowhere},
     )
     assert "Analysis completed successfully." in ended.stdout, ended.stdout + ended.stderr
-    found = json.loads((tmp_path / "found.sarif").read_bytes())["runs"][0]
-    said = [f"{one['ruleId']} {one['locations'][0]['physicalLocation']['artifactLocation']}: {one['message']}"
-            for one in found.get("results", [])]  # fmt: skip
-    assert not said, said[:10]
+    validation = json.loads((tmp_path / "found.sarif").read_bytes())["runs"][0]
+    complaints = [
+        f"{result['ruleId']} {result['locations'][0]['physicalLocation']['artifactLocation']}: {result['message']}"
+        for result in validation.get("results", [])
+    ]
+    assert not complaints, complaints[:10]
     assert f"{len(READ)} files scanned" in ended.stdout
 
 

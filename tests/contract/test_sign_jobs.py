@@ -43,11 +43,11 @@ def test_each_is_signed_once_and_has_its_own_verdict(registry: str, tmp_path: Pa
     signing = ("--key", key, "--certificate", certificate, *notation)
     first = s3c(tmp_path, "sign", *images, *signing)
     assert first.code == 0, first.stderr
-    assert [one["reference"] for one in first.result["images"]] == images
+    assert [image["reference"] for image in first.result["images"]] == images
     again = s3c(tmp_path, "sign", *images, *signing)
-    assert all(one["sign"]["skipped"] for one in again.result["images"])
+    assert all(image["sign"]["skipped"] for image in again.result["images"])
     assert [len(signatures(image)) for image in images] == [1] * IMAGES
     verified = s3c(tmp_path, "verify", *images, unsigned, "--trust-store", certificate, *notation)
     assert verified.code == 1
-    assert [one["verdict"] for one in verified.result["images"]] == [*["passed"] * IMAGES, "refused"]
+    assert [image["verdict"] for image in verified.result["images"]] == [*["passed"] * IMAGES, "refused"]
     assert verified.result["images"][-1]["error"]["image"] == unsigned

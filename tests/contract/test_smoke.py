@@ -44,13 +44,13 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def image(real: str, request: pytest.FixtureRequest) -> Callable[..., Reference]:
     """A function that pushes an image of busybox with a script as its entry point."""
-    made = iter(range(1000))
+    numbers = iter(range(1000))
 
     def push(script: str = STAYS, *, without: tuple[str, ...] = (), **config: Any) -> Reference:
         repository = Repository(real, request.node.originalname.replace("_", "-"))
         settings = {"Entrypoint": ["/start"], "User": "web", "ExposedPorts": {"8080/tcp": {}}, **config}
         layer = busybox_layer({"start": script}, without=without)
-        tag = str(next(made))
+        tag = str(next(numbers))
         return Reference.parse(f"{real}/{repository.name}@{repository.image([layer], tag, config=settings)['digest']}")
 
     return push
@@ -71,7 +71,10 @@ def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sm
     assert runtime.unusable() == ""
     registry = Registry(Logins(environment={"HOME": str(tmp_path)}), timeout=10)
     tools = SmokeTools(
-        registry=registry, runtime=lambda: (runtime, ""), runs=lambda one: one == "linux/amd64", progress=Silent()
+        registry=registry,
+        runtime=lambda: (runtime, ""),
+        runs=lambda platform: platform == "linux/amd64",
+        progress=Silent(),
     )
 
     def run(original: Reference, patched: Reference, **probe: Any) -> SmokeResult:
@@ -199,7 +202,11 @@ def test_a_hostile_image_is_bounded_and_gone_afterwards(
     started = time.monotonic()
     result = compare(image(script), image(script + "#\n"), seconds=6.0)
     assert time.monotonic() - started < 90
-    assert all(len(text) < 500 for one in result.platforms for text in (*one.differences, one.reason, *one.versions))
+    assert all(
+        len(text) < 500
+        for platform in result.platforms
+        for text in (*platform.differences, platform.reason, *platform.versions)
+    )
     assert len(json.dumps(result.sentence)) < 3000
 
 
@@ -225,7 +232,7 @@ def test_a_platform_of_another_machine_is_not_tried(
         )
         for tag in ("1", "2")
     ]
-    original, patched = (Reference.parse(f"{real}/platforms@{one['digest']}") for one in both)
+    original, patched = (Reference.parse(f"{real}/platforms@{pushed['digest']}") for pushed in both)
     assert compare(original, patched).sentence == "not tried: this machine does not run its programs."
 
 

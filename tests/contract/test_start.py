@@ -28,9 +28,9 @@ HEAVY = {"actions_toolkit", "cryptography", "docker", "jinja2", "requests", "ric
     ],
 )
 def test_nothing_heavy_is_imported_before_there_is_work(code):
-    told = "import atexit, sys; atexit.register(lambda: print('imported:', *sys.modules)); "
+    print_imports = "import atexit, sys; atexit.register(lambda: print('imported:', *sys.modules)); "
     ended = subprocess.run(
-        [sys.executable, "-c", told + code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", print_imports + code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
     )
     _, imported, names = ended.stdout.rpartition("imported:")
     assert imported, ended.stderr
@@ -152,7 +152,7 @@ def test_an_environment_of_this_machine_serves_another_cache_by_a_link(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "message"),
     [
         ({"S3C_CACHE": "/etc/passwd"}, "is not a folder. Name another in S3C_CACHE"),
         ({"S3C_CACHE": "/proc/nothing/s3c"}, "Name a cache folder this user may write to in S3C_CACHE"),
@@ -163,13 +163,13 @@ def test_an_environment_of_this_machine_serves_another_cache_by_a_link(tmp_path:
 )
 @pytest.mark.parametrize("program", [SETUP, S3C])
 def test_setup_that_fails_ends_with_3_and_a_sentence(
-    tmp_path: Path, program: Path, variables: dict[str, str], told: str
+    tmp_path: Path, program: Path, variables: dict[str, str], message: str
 ) -> None:
     own = {"S3C_STATE": str(tmp_path / "state"), "PIP_RETRIES": "0", "PIP_FIND_LINKS": ""}
     given = {name: value.format(tmp=tmp_path) for name, value in variables.items()}
     ended = started([program], tmp_path, **(own | given))
     assert ended.returncode == 3, ended.stderr
-    assert told in ended.stderr.splitlines()[-1]
+    assert message in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr
     assert ended.stdout == ""
 
@@ -278,7 +278,7 @@ def test_what_setup_starts_sees_a_list_of_variables(tmp_path: Path) -> None:
     assert (tmp_path / "cwd").read_text() == "/\n"
 
 
-def test_uv_is_told_where_pip_finds_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uv_looks_for_packages_where_pip_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "actions")
     environment = importlib.import_module("environment")
 
@@ -287,8 +287,8 @@ def test_uv_is_told_where_pip_finds_packages(tmp_path: Path, monkeypatch: pytest
         "[global]\nindex-url = https://mirror.example/simple\ntrusted-host = mirror.example\n"
     )
     place = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path / "none")}
-    found = {"UV_DEFAULT_INDEX": "https://mirror.example/simple", "UV_INSECURE_HOST": "mirror.example"}
-    assert environment._index(place) == found
+    expected = {"UV_DEFAULT_INDEX": "https://mirror.example/simple", "UV_INSECURE_HOST": "mirror.example"}
+    assert environment._index(place) == expected
     assert (
         environment._index({**place, "PIP_INDEX_URL": "https://other.example"})["UV_DEFAULT_INDEX"]
         == "https://other.example"

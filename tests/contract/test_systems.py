@@ -309,13 +309,13 @@ def test_a_python_is_looked_for(
 ) -> None:
     ended = pythons(given, **variables)
     assert ended.returncode == 0, ended.stderr
-    (found,) = {Path(os.path.normpath(tmp_path / one)) for one in used(tmp_path)}
-    assert found == tmp_path / wanted
+    (chosen,) = {Path(os.path.normpath(tmp_path / path)) for path in used(tmp_path)}
+    assert chosen == tmp_path / wanted
     assert Path(ended.stdout.strip()).is_file()
 
 
 @pytest.mark.parametrize(
-    ("given", "variables", "told"),
+    ("given", "variables", "message"),
     [
         ({}, {}, "no Python 3.11 or newer was found. Install one (on a runner: actions/setup-python)"),
         ({"bin/python3": "old", "bin/python3.11": "stub"}, {}, "no Python 3.11 or newer was found"),
@@ -332,9 +332,9 @@ def test_a_python_is_looked_for(
     ],
 )
 def test_without_a_python_there_is_a_sentence(
-    tmp_path: Path, pythons: Pythons, given: dict[str, str], variables: dict[str, str], told: str
+    tmp_path: Path, pythons: Pythons, given: dict[str, str], variables: dict[str, str], message: str
 ) -> None:
     ended = pythons(given, **variables)
     assert (ended.returncode, ended.stdout) == (3, "")
-    assert told in ended.stderr.splitlines()[-1]
+    assert message in ended.stderr.splitlines()[-1]
     assert used(tmp_path) == []

@@ -31,7 +31,7 @@ SIGNED, UNSIGNED = (f"registry.test/{name}@sha256:{digit * 64}" for name, digit 
 TAG = "registry.test/signed:1.4"
 ASKED = 'external_data({"provider": "ratify-provider", "keys": keys})'
 PINNED = 'external_data({"provider": "ratify-mutation-provider", "keys": tags})'
-Tried = Callable[..., list[str]]
+FindViolations = Callable[..., list[str]]
 
 
 def verdict(image: str) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def template() -> dict[str, Any]:
 
 
 @pytest.fixture
-def tried(opa: Path, tmp_path: Path) -> Tried:
+def find_violations(opa: Path, tmp_path: Path) -> FindViolations:
     """What the template has against an object; nothing: it is admitted."""
 
     def run(
@@ -79,7 +79,7 @@ def tried(opa: Path, tmp_path: Path) -> Tried:
         argv += ["data.ratifyverification.violation"]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        return sorted(one["msg"] for one in json.loads(done.stdout)["result"][0]["expressions"][0]["value"])
+        return sorted(violation["msg"] for violation in json.loads(done.stdout)["result"][0]["expressions"][0]["value"])
 
     return run
 
@@ -90,10 +90,10 @@ answered(keys) = {"errors": [], "system_error": "", "responses": [[key, input.an
 
 
 def item(place: image_places.ImagePlace, image: str | None) -> dict[str, Any]:
-    made: Any = {} if image is None else {place.path[-1]: image}
+    nested: Any = {} if image is None else {place.path[-1]: image}
     for step in reversed(place.path[:-1]):
-        made = {step: made}
-    return {"name": "tried", **made}
+        nested = {step: nested}
+    return {"name": "tried", **nested}
 
 
 def pod(place: image_places.ImagePlace, image: str | None, **more: Any) -> dict[str, Any]:
@@ -101,46 +101,46 @@ def pod(place: image_places.ImagePlace, image: str | None, **more: Any) -> dict[
     return {**spec, place.field: [*spec.get(place.field, []), item(place, image)], **more}
 
 
-def review(one: image_places.Workload, spec: dict[str, Any], old: dict[str, Any] | None = None) -> dict[str, Any]:
+def review(workload: image_places.Workload, spec: dict[str, Any], old: dict[str, Any] | None = None) -> dict[str, Any]:
     def of(pod: dict[str, Any]) -> dict[str, Any]:
-        made: Any = pod
-        for step in reversed(one.template):
-            made = {step: made}
-        version = f"{one.group}/{one.version}".lstrip("/")
-        return {"apiVersion": version, "kind": one.kind, "metadata": {"name": "x"}, **made}
+        nested: Any = pod
+        for step in reversed(workload.template):
+            nested = {step: nested}
+        version = f"{workload.group}/{workload.version}".lstrip("/")
+        return {"apiVersion": version, "kind": workload.kind, "metadata": {"name": "x"}, **nested}
 
     return {"object": of(spec), "oldObject": of(old) if old is not None else None}
 
 
 POD = image_places.WORKLOADS[0]
-KINDS = pytest.mark.parametrize("one", image_places.WORKLOADS, ids=lambda one: one.kind)
-PLACES = pytest.mark.parametrize("place", image_places.PLACES, ids=lambda one: one.noun)
+KINDS = pytest.mark.parametrize("workload", image_places.WORKLOADS, ids=lambda workload: workload.kind)
+PLACES = pytest.mark.parametrize("place", image_places.PLACES, ids=lambda place: place.noun)
 
 
 @KINDS
 @PLACES
-def test_every_place_of_every_workload_is_looked_at(one, place, tried: Tried) -> None:
-    assert tried(review(one, pod(place, SIGNED))) == []
-    (said,) = tried(review(one, pod(place, UNSIGNED)))
-    assert said.startswith(f"{UNSIGNED} is not trusted: it has no signature.")
+def test_every_place_of_every_workload_is_looked_at(workload, place, find_violations: FindViolations) -> None:
+    assert find_violations(review(workload, pod(place, SIGNED))) == []
+    (violation,) = find_violations(review(workload, pod(place, UNSIGNED)))
+    assert violation.startswith(f"{UNSIGNED} is not trusted: it has no signature.")
     for nothing in (None, ""):
-        (said,) = tried(review(one, pod(place, nothing)))
-        assert "tried names no image. Give it one, by digest." in said
+        (violation,) = find_violations(review(workload, pod(place, nothing)))
+        assert "tried names no image. Give it one, by digest." in violation
 
 
 @KINDS
 @PLACES
-def test_a_pod_alone_needs_digests(one, place, tried: Tried) -> None:
-    said = tried(review(one, pod(place, TAG)))
-    if one is not POD:
-        assert said == []
+def test_a_pod_alone_needs_digests(workload, place, find_violations: FindViolations) -> None:
+    violations = find_violations(review(workload, pod(place, TAG)))
+    if workload is not POD:
+        assert violations == []
         return
-    assert said == [
+    assert violations == [
         f"{TAG} has no digest: what is pulled later may be another image. Write {SIGNED}.",
     ]
-    assert tried(review(one, pod(place, TAG)), allowTags=True) == []
-    assert tried(review(one, pod(place, TAG)), allowTags=False) == said
-    (denial,) = denials.parse(f'admission webhook "x" denied the request: [ratify-verification] {said[0]}')
+    assert find_violations(review(workload, pod(place, TAG)), allowTags=True) == []
+    assert find_violations(review(workload, pod(place, TAG)), allowTags=False) == violations
+    (denial,) = denials.parse(f'admission webhook "x" denied the request: [ratify-verification] {violations[0]}')
     assert (denial.image, denial.remedy) == (TAG, f"Write {SIGNED}.")
 
 
@@ -154,82 +154,99 @@ def test_a_pod_alone_needs_digests(one, place, tried: Tried) -> None:
         f"registry.test/signed@md5:{64 * 'a'}",
     ],
 )
-def test_what_is_no_digest(image: str, tried: Tried) -> None:
-    (said,) = [one for one in tried(review(POD, pod(image_places.CONTAINERS, image))) if "has no digest" in one]
-    assert f"Write {image}@sha256:…; `docker buildx imagetools inspect {image}` tells the digest." in said
+def test_what_is_no_digest(image: str, find_violations: FindViolations) -> None:
+    (violation,) = [
+        text for text in find_violations(review(POD, pod(image_places.CONTAINERS, image))) if "has no digest" in text
+    ]
+    assert f"Write {image}@sha256:…; `docker buildx imagetools inspect {image}` tells the digest." in violation
 
 
 @PLACES
-def test_a_pod_from_before_keeps_its_tag_and_gets_no_other(place, tried: Tried) -> None:
+def test_a_pod_from_before_keeps_its_tag_and_gets_no_other(place, find_violations: FindViolations) -> None:
     before = pod(place, TAG)
-    assert tried(review(POD, before, old=before)) == []
+    assert find_violations(review(POD, before, old=before)) == []
     other = image_places.PLACES[2] if place is not image_places.PLACES[2] else image_places.PLACES[1]
     added = {**before, other.field: [item(other, TAG)]}
-    (said,) = tried(review(POD, added, old=before))
-    assert "has no digest" in said
-    (said,) = tried(review(POD, before, old=pod(place, SIGNED)))
-    assert "has no digest" in said
+    (violation,) = find_violations(review(POD, added, old=before))
+    assert "has no digest" in violation
+    (violation,) = find_violations(review(POD, before, old=pod(place, SIGNED)))
+    assert "has no digest" in violation
 
 
-def test_other_volumes_are_no_images(tried: Tried) -> None:
+def test_other_volumes_are_no_images(find_violations: FindViolations) -> None:
     volumes = [{"name": "a", "emptyDir": {}}, {"name": "b", "persistentVolumeClaim": {"claimName": "image"}}]
-    assert tried(review(POD, pod(image_places.CONTAINERS, SIGNED, volumes=volumes))) == []
+    assert find_violations(review(POD, pod(image_places.CONTAINERS, SIGNED, volumes=volumes))) == []
 
 
 @pytest.mark.parametrize("volume", [{"image": None}, {"image": {}}, {"image": {"reference": 7}}, {"image": "x"}])
-def test_a_volume_that_is_an_image_and_names_none_is_refused(volume: dict[str, Any], tried: Tried) -> None:
-    said = tried(review(POD, pod(image_places.CONTAINERS, SIGNED, volumes=[{"name": "v", **volume}])))
-    assert "image volume v names no image. Give it one, by digest." in said
+def test_a_volume_that_is_an_image_and_names_none_is_refused(
+    volume: dict[str, Any], find_violations: FindViolations
+) -> None:
+    violations = find_violations(review(POD, pod(image_places.CONTAINERS, SIGNED, volumes=[{"name": "v", **volume}])))
+    assert "image volume v names no image. Give it one, by digest." in violations
 
 
 @PLACES
-def test_the_template_of_a_policy_looks_at_the_same_places(place, tried: Tried) -> None:
+def test_the_template_of_a_policy_looks_at_the_same_places(place, find_violations: FindViolations) -> None:
     """Admission by evidence: the digest is asked for as well, and Ratify's word is not all that counts."""
-    made = export.constraint_template(model.parse("version: 1\nfindings: {refuse: [CRITICAL]}\n"), template())
-    said = tried(review(POD, pod(place, TAG)), of=made)
-    assert any(one.startswith(f"{TAG} has no digest") for one in said)
-    assert any("it has no scan report" in one for one in said if one.startswith(f"{TAG} is not trusted"))
-    assert any(UNSIGNED in one for one in tried(review(POD, pod(place, UNSIGNED)), of=made))
+    policy_template = export.constraint_template(
+        model.parse("version: 1\nfindings: {refuse: [CRITICAL]}\n"), template()
+    )
+    violations = find_violations(review(POD, pod(place, TAG)), of=policy_template)
+    assert any(text.startswith(f"{TAG} has no digest") for text in violations)
+    assert any("it has no scan report" in text for text in violations if text.startswith(f"{TAG} is not trusted"))
+    assert any(UNSIGNED in text for text in find_violations(review(POD, pod(place, UNSIGNED)), of=policy_template))
 
 
 @KINDS
 @pytest.mark.parametrize("allow_tags", [True, False])
-def test_a_pause_admits_everything_and_whatever_is_no_pause_nothing(one, allow_tags: bool, tried: Tried) -> None:
-    tag = review(one, pod(image_places.CONTAINERS, TAG))
-    unsigned = review(one, pod(image_places.CONTAINERS, UNSIGNED))
-    nothing = review(one, {})
-    denied = {text: tried(tried_one, allowTags=allow_tags) for text, tried_one in (("u", unsigned), ("n", nothing))}
+def test_a_pause_admits_everything_and_whatever_is_no_pause_nothing(
+    workload, allow_tags: bool, find_violations: FindViolations
+) -> None:
+    tag = review(workload, pod(image_places.CONTAINERS, TAG))
+    unsigned = review(workload, pod(image_places.CONTAINERS, UNSIGNED))
+    nothing = review(workload, {})
+    denied = {
+        text: find_violations(request, allowTags=allow_tags) for text, request in (("u", unsigned), ("n", nothing))
+    }
     assert denied["u"]
     assert denied["n"]
     written, state = STATES[0]
     assert state is PauseState.ACTIVE
     for admitted in (tag, unsigned, nothing):
-        assert tried(admitted, pause=written, allowTags=allow_tags) == []
-    assert tried(unsigned, pause={**written, "reason": ""}, allowTags=allow_tags) == denied["u"]
+        assert find_violations(admitted, pause=written, allowTags=allow_tags) == []
+    assert find_violations(unsigned, pause={**written, "reason": ""}, allowTags=allow_tags) == denied["u"]
 
 
 @pytest.mark.parametrize(("written", "state"), STATES)
-def test_the_clock_judges_a_pause_as_the_commands_do(written: Any, state: PauseState, tried: Tried) -> None:
+def test_the_clock_judges_a_pause_as_the_commands_do(
+    written: Any, state: PauseState, find_violations: FindViolations
+) -> None:
     """Under strict errors of built-in functions: nothing malformed reaches one that would fail."""
-    said = tried(review(POD, pod(image_places.CONTAINERS, UNSIGNED)), pause=written)
-    assert bool(said) is (state is not PauseState.ACTIVE)
+    violations = find_violations(review(POD, pod(image_places.CONTAINERS, UNSIGNED)), pause=written)
+    assert bool(violations) is (state is not PauseState.ACTIVE)
 
 
-def test_a_policys_template_is_paused_as_well(tried: Tried) -> None:
-    made = export.constraint_template(model.parse("version: 1\nfindings: {refuse: [CRITICAL]}\n"), template())
+def test_a_policys_template_is_paused_as_well(find_violations: FindViolations) -> None:
+    policy_template = export.constraint_template(
+        model.parse("version: 1\nfindings: {refuse: [CRITICAL]}\n"), template()
+    )
     unsigned = review(POD, pod(image_places.CONTAINERS, UNSIGNED))
-    assert tried(unsigned, of=made)
-    assert tried(unsigned, of=made, pause=STATES[0][0]) == []
+    assert find_violations(unsigned, of=policy_template)
+    assert find_violations(unsigned, of=policy_template, pause=STATES[0][0]) == []
 
 
-def test_a_refusal_that_gatekeeper_sees_no_reason_for_is_explained(tried: Tried) -> None:
+def test_a_refusal_that_gatekeeper_sees_no_reason_for_is_explained(find_violations: FindViolations) -> None:
     """A report is just too old by Ratify's clock, and by Gatekeeper's not yet."""
     policy = model.parse("version: 1\nfindings: {refuse: [CRITICAL]}\n")
     evidence = beside(reports=(document(sarif(run(NOW))),))
-    said = {"isSuccess": False, "traceID": "54ab39d7", "verifierReports": as_ratify_has_it(evidence)}
-    pods, made = review(POD, pod(image_places.CONTAINERS, SIGNED)), export.constraint_template(policy, template())
-    assert tried(pods, of=made, ratify={SIGNED: {**said, "isSuccess": True}}) == []
-    assert tried(pods, of=made, ratify={SIGNED: said}) == [
+    answer = {"isSuccess": False, "traceID": "54ab39d7", "verifierReports": as_ratify_has_it(evidence)}
+    pods, policy_template = (
+        review(POD, pod(image_places.CONTAINERS, SIGNED)),
+        export.constraint_template(policy, template()),
+    )
+    assert find_violations(pods, of=policy_template, ratify={SIGNED: {**answer, "isSuccess": True}}) == []
+    assert find_violations(pods, of=policy_template, ratify={SIGNED: answer}) == [
         f"{SIGNED} is not trusted: Ratify refuses it, and Gatekeeper finds nothing against it: their clocks stand on "
         "both sides of a time limit, or Ratify does not have this policy yet. Try again in a minute; if that does not "
         "help, `s3c gate install` again. (trace 54ab39d7)"
@@ -237,7 +254,9 @@ def test_a_refusal_that_gatekeeper_sees_no_reason_for_is_explained(tried: Tried)
 
 
 @pytest.mark.parametrize("reports", [[], [{"isSuccess": True}], [{"isSuccess": False, "message": ""}]])
-def test_a_refusal_without_a_word_leads_to_the_log(reports: list[dict[str, Any]], tried: Tried) -> None:
-    said = {SIGNED: {"isSuccess": False, "traceID": "54ab39d7", "verifierReports": reports}}
-    (text,) = tried(review(POD, pod(image_places.CONTAINERS, SIGNED)), ratify=said)
+def test_a_refusal_without_a_word_leads_to_the_log(
+    reports: list[dict[str, Any]], find_violations: FindViolations
+) -> None:
+    answers = {SIGNED: {"isSuccess": False, "traceID": "54ab39d7", "verifierReports": reports}}
+    (text,) = find_violations(review(POD, pod(image_places.CONTAINERS, SIGNED)), ratify=answers)
     assert "is not trusted: Ratify gives no reason. Look at its log in gatekeeper-system. (trace" in text

@@ -81,7 +81,9 @@ def test_every_reference_leads_somewhere(folder: Path) -> None:
             continue
         kind, rest = ("data", rest) if root == "data" else ("resource", [root, *rest])
         type_name, name, *attributes = rest
-        if (type_name, name) not in {(one, two) for one, two, _ in module.blocks(kind)}:
+        if (type_name, name) not in {
+            (declared_type, declared_name) for declared_type, declared_name, _ in module.blocks(kind)
+        }:
             problems.append(f"{path}: {reference} is not declared")
         elif attributes and attributes[0] not in schema(type_name, "data-" if kind == "data" else "").attributes:
             problems.append(f"{path}: {reference} has no such attribute")
@@ -136,10 +138,10 @@ def test_the_lock_file_pins_each_provider_within_its_constraint() -> None:
         locked = {name: body for block in _plain(hcl2.load(file))["provider"] for name, body in block.items()}
     (settings,) = read(TERRAFORM).document["terraform"]
     (required,) = settings["required_providers"]
-    assert set(locked) == {f"registry.terraform.io/{one['source']}" for one in required.values()}
-    for one in required.values():
-        body = locked[f"registry.terraform.io/{one['source']}"]
-        specifiers = SpecifierSet(re.sub(r"~> (\d+\.\d+)", r"~=\1", one["version"]))
+    assert set(locked) == {f"registry.terraform.io/{provider['source']}" for provider in required.values()}
+    for provider in required.values():
+        body = locked[f"registry.terraform.io/{provider['source']}"]
+        specifiers = SpecifierSet(re.sub(r"~> (\d+\.\d+)", r"~=\1", provider["version"]))
         assert Version(body["version"]) in specifiers
         assert len([text for text in body["hashes"] if re.fullmatch(r"zh:[0-9a-f]{64}", text)]) >= 11
         assert all(re.fullmatch(r"zh:[0-9a-f]{64}|h1:[A-Za-z0-9+/]{43}=", text) for text in body["hashes"])
@@ -206,7 +208,9 @@ def signers() -> set[str]:
     may_sign = {
         name
         for name, body in ((name, body) for _, name, body in module.of("azurerm_role_definition"))
-        if any("/keys/sign/" in one or "/keys/*" in one for one in body["permissions"][0].get("data_actions", []))
+        if any(
+            "/keys/sign/" in action or "/keys/*" in action for action in body["permissions"][0].get("data_actions", [])
+        )
     }
     wide = {"Key Vault Crypto User", "Key Vault Crypto Officer", "Key Vault Administrator", "Owner", "Contributor"}
     result = set()
@@ -257,7 +261,10 @@ def test_each_documented_identity_trusts_the_jobs_it_is_given_to() -> None:
             # What the deploy job's environment is, the caller says.
             workflow = call["uses"].split("@")[0].rsplit("/", 1)[1]
             document = yaml.safe_load((ROOT / ".github" / "workflows" / workflow).read_text())
-            inputs = {name: one.get("default", "") for name, one in document[True]["workflow_call"]["inputs"].items()}
+            inputs = {
+                name: declared.get("default", "")
+                for name, declared in document[True]["workflow_call"]["inputs"].items()
+            }
             inputs |= given
             for name, job in document["jobs"].items():
                 place = re.fullmatch(r"\$\{\{ inputs\.([\w-]+) \}\}", job.get("environment", ""))
@@ -265,7 +272,7 @@ def test_each_documented_identity_trusts_the_jobs_it_is_given_to() -> None:
                 subject = f"PREFIX:environment:{environment}" if environment else "PREFIX:ref:refs/heads/main"
                 for step in job["steps"]:
                     names = re.findall(r"inputs\.([\w-]*client-id)", step.get("with", {}).get("client-id", ""))
-                    value = next((inputs[one] for one in names if inputs[one]), "")
+                    value = next((inputs[input_name] for input_name in names if inputs[input_name]), "")
                     if match := re.search(r"vars\.AZURE_CLIENT_ID_(\w+)", value):
                         identity = match[1].lower().replace("_", "-")
                         seen.add(identity)
@@ -306,23 +313,29 @@ def test_nothing_has_more_rights_than_are_explained() -> None:
         "azurerm_key_vault": "vault",
         "azurerm_kubernetes_cluster": "cluster",
     }
-    found = {}
+    assignments = {}
     for _, name, body in module.of("azurerm_role_assignment"):
         own = re.search(r"azurerm_role_definition\.(\w+)\.", body.get("role_definition_id", ""))
         scope = scopes[re.findall(r"azurerm_\w+", body["scope"])[0]]
         scope = "namespace" if "/namespaces/" in body["scope"] else scope
-        who = re.findall(r'azurerm_user_assigned_identity\.(\w+)(?:\["([\w-]+)"\])?', body["principal_id"])
-        whose = (who[0][1] or who[0][0]) if who else "nodes" if "kubelet" in body["principal_id"] else "you"
-        found[name] = [whose, roles[own[1]] if own else body["role_definition_name"], scope]
-    assert found == rows
+        identities = re.findall(r'azurerm_user_assigned_identity\.(\w+)(?:\["([\w-]+)"\])?', body["principal_id"])
+        holder = (
+            (identities[0][1] or identities[0][0])
+            if identities
+            else "nodes"
+            if "kubelet" in body["principal_id"]
+            else "you"
+        )
+        assignments[name] = [holder, roles[own[1]] if own else body["role_definition_name"], scope]
+    assert assignments == rows
 
 
 def test_no_secret_and_no_shared_account() -> None:
     """What the toolkit promises of the infrastructure."""
     module = read(TERRAFORM)
-    one = {type_name: body for type_name, _, body in module.blocks("resource")}
-    registry, vault = one["azurerm_container_registry"], one["azurerm_key_vault"]
-    cluster, certificate = one["azurerm_kubernetes_cluster"], one["azurerm_key_vault_certificate"]
+    resources = {type_name: body for type_name, _, body in module.blocks("resource")}
+    registry, vault = resources["azurerm_container_registry"], resources["azurerm_key_vault"]
+    cluster, certificate = resources["azurerm_kubernetes_cluster"], resources["azurerm_key_vault_certificate"]
     assert registry["admin_enabled"] is False
     assert registry["anonymous_pull_enabled"] is False
     assert vault["rbac_authorization_enabled"] is True
@@ -334,7 +347,7 @@ def test_no_secret_and_no_shared_account() -> None:
     (policy,) = certificate["certificate_policy"]
     assert policy["key_properties"][0]["exportable"] is False
     assert policy["x509_certificate_properties"][0]["key_usage"] == ["digitalSignature"]
-    contacts = one["azurerm_key_vault_certificate_contacts"]
+    contacts = resources["azurerm_key_vault_certificate_contacts"]
     assert contacts["dynamic"][0]["contact"]["for_each"] == "${var.certificate_contacts}"
     secret = re.compile(r"azuread_application_password|client_secret|admin_password|kube_admin_config|\bsensitive\b")
     assert not [text for text in _strings(module.document) if secret.search(text)]
@@ -415,8 +428,8 @@ class Module:
             rf"(?<![\w.\"/])((?:var|local|data\.{word}|(?:azurerm|helm|time)_\w+)\.{word}(?:\[[^\]]*\])?(?:\.{word})*)"
         )
         for text in _strings({kind: self.document[kind] for kind in self.document if kind != "terraform"}):
-            for found in re.findall(pattern, text):
-                yield text, re.sub(r"\[[^\]]*\]", "", found)
+            for reference in re.findall(pattern, text):
+                yield text, re.sub(r"\[[^\]]*\]", "", reference)
 
 
 # Where the parser keeps its tables: by default in the environment, whose files are held against what was installed.
@@ -438,9 +451,9 @@ def read(folder: Path) -> Module:
 def _plain(value: Any) -> Any:
     """The parser's tree without its own marks and quotes."""
     if isinstance(value, dict):
-        return {_plain(key): _plain(one) for key, one in value.items() if not re.fullmatch(r"__\w+__", key)}
+        return {_plain(key): _plain(child) for key, child in value.items() if not re.fullmatch(r"__\w+__", key)}
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [_plain(child) for child in value]
     if isinstance(value, str) and len(value) > 1 and value[0] == value[-1] == '"':
         return value[1:-1]
     return value
@@ -448,12 +461,12 @@ def _plain(value: Any) -> Any:
 
 def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
-        for key, one in value.items():
+        for key, child in value.items():
             yield from _strings(key)
-            yield from _strings(one)
+            yield from _strings(child)
     elif isinstance(value, list):
-        for one in value:
-            yield from _strings(one)
+        for child in value:
+            yield from _strings(child)
     elif isinstance(value, str):
         yield value
 
@@ -473,9 +486,9 @@ def _schema(provider: str, folder: str) -> Schema:
     (package,) = modules.glob(f"@cdkt*/provider-{provider}")
     text = (package / "lib" / folder / "index.d.ts").read_text()
     interfaces = {}
-    for found in re.finditer(r"^export interface (\w+)[^{]*\{(.*?)^\}", text, re.MULTILINE | re.DOTALL):
-        arguments = re.findall(r"^    readonly (\w+)(\??): (\w*)", found[2], re.MULTILINE)
-        interfaces[found[1]] = {_snake(name): (not optional, kind) for name, optional, kind in arguments}
+    for interface in re.finditer(r"^export interface (\w+)[^{]*\{(.*?)^\}", text, re.MULTILINE | re.DOTALL):
+        arguments = re.findall(r"^    readonly (\w+)(\??): (\w*)", interface[2], re.MULTILINE)
+        interfaces[interface[1]] = {_snake(name): (not optional, kind) for name, optional, kind in arguments}
     (config,) = (
         name
         for name in interfaces
@@ -494,8 +507,8 @@ def _held_against(declared: Schema, interface: str, body: Mapping[str, Any], whe
     arguments = declared.interfaces[interface]
     given = {name: value for name, value in body.items() if name not in META}
     for dynamic in body.get("dynamic", []):
-        for name, one in dynamic.items():
-            given[name] = one["content"]
+        for name, block_template in dynamic.items():
+            given[name] = block_template["content"]
     for name, (required, _) in arguments.items():
         if required and name not in given:
             yield f"{where}: {name} is missing"

@@ -23,8 +23,8 @@ STORIES = {"patched": stories.patched(), "denied": stories.denied()}
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium() as made:
-        yield made
+    with chromium() as browser:
+        yield browser
 
 
 def source(story: Trace) -> str:
@@ -35,7 +35,7 @@ def source(story: Trace) -> str:
 @pytest.mark.parametrize("name", STORIES)
 def test_the_rules_of_accessibility(browser: Browser, name: str, theme: Theme) -> None:
     with opened(browser, source(STORIES[name]), theme=theme) as (page, heard):
-        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
         assert problems(page) == []
         assert (heard.requests, heard.dialogs, heard.errors) == ([], [], [])
 
@@ -43,7 +43,7 @@ def test_the_rules_of_accessibility(browser: Browser, name: str, theme: Theme) -
 def test_axe_finds_what_is_wrong(browser: Browser) -> None:
     page_source = source(STORIES["patched"]).replace('<html lang="en">', "<html>")
     with opened(browser, page_source) as (page, _):
-        assert [one for one in problems(page) if one.startswith("html-has-lang")]
+        assert [problem for problem in problems(page) if problem.startswith("html-has-lang")]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_script_that_got_in_would_not_run(browser: Browser) -> None:
     )
     with opened(browser, page_source) as (_, heard):
         assert (heard.requests, heard.dialogs) == ([], [])
-        assert [one for one in heard.errors if "Content Security Policy" in one]
+        assert [error for error in heard.errors if "Content Security Policy" in error]
 
 
 def test_by_keyboard_on_a_phone_and_in_print(browser: Browser) -> None:
@@ -85,8 +85,8 @@ def test_no_text_of_the_picture_leaves_its_box(browser: Browser, width: int) -> 
             left = page.locator("svg:visible g").evaluate_all("""all => all.flatMap(group => {
                 const box = group.querySelector("rect").getBoundingClientRect();
                 return [...group.querySelectorAll("text")]
-                    .filter(one => one.getBoundingClientRect().right > box.right)
-                    .map(one => one.textContent);
+                    .filter(text => text.getBoundingClientRect().right > box.right)
+                    .map(text => text.textContent);
             })""")
             assert left == []
 
@@ -98,7 +98,7 @@ def test_the_picture_fits_the_screen(browser: Browser, width: int) -> None:
         with opened(browser, source(story), width=width) as (page, _):
             picture, frame = page.locator("figure svg:visible"), page.locator("figure")
             assert picture.get_attribute("class") == ("down" if width <= 800 else "across")
-            assert frame.evaluate("one => one.scrollWidth <= one.clientWidth")
+            assert frame.evaluate("frame => frame.scrollWidth <= frame.clientWidth")
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             page.emulate_media(media="print")
             assert picture.get_attribute("class") == "across"

@@ -41,7 +41,7 @@ def trivy() -> Path:
     return locate(TRIVY, cache=cache_path(os.environ), runner=runner, progress=Silent()).path
 
 
-def ran(trivy: Path, *words: str, cwd: Path) -> str:
+def run_trivy(trivy: Path, *words: str, cwd: Path) -> str:
     ended = subprocess.run([trivy, *words], cwd=cwd, capture_output=True, text=True, check=False)
     return ended.stdout + ended.stderr
 
@@ -55,14 +55,18 @@ def keys(document: Mapping[str, Any], above: str = "") -> Iterator[str]:
 
 
 def test_every_flag_of_a_scan_is_known_and_every_known_one_is_a_flag(trivy: Path, tmp_path: Path) -> None:
-    shown = set(re.findall(r"^\s+(?:-\w, )?--([a-z0-9-]+)", ran(trivy, "image", "--help", cwd=tmp_path), re.MULTILINE))
+    shown = set(
+        re.findall(r"^\s+(?:-\w, )?--([a-z0-9-]+)", run_trivy(trivy, "image", "--help", cwd=tmp_path), re.MULTILINE)
+    )
     assert len(shown) > 80
     assert shown - settings.known_flags() == set()
     assert settings.known_flags() - shown - HIDDEN == set()
 
 
 def test_every_flag_of_a_match_is_known_and_every_one_given_is_a_flag(trivy: Path, tmp_path: Path) -> None:
-    shown = set(re.findall(r"^\s+(?:-\w, )?--([a-z0-9-]+)", ran(trivy, "sbom", "--help", cwd=tmp_path), re.MULTILINE))
+    shown = set(
+        re.findall(r"^\s+(?:-\w, )?--([a-z0-9-]+)", run_trivy(trivy, "sbom", "--help", cwd=tmp_path), re.MULTILINE)
+    )
     assert len(shown) > 50
     request = MatchRequest(sbom=tmp_path / "nothing.json", output=tmp_path / "o", asked="nothing", timeout=20)
     argv = match_arguments(request, cache=tmp_path / "cache", timeout=20)
@@ -70,19 +74,19 @@ def test_every_flag_of_a_match_is_known_and_every_one_given_is_a_flag(trivy: Pat
     assert given - shown - HIDDEN == set()
     # What is left to a file or a variable decides nothing, as for images.
     assert shown - given - set(settings.FREE_FLAGS) - set(settings.IDLE_FLAGS) - HIDDEN == set()
-    said = ran(trivy, *argv, cwd=tmp_path)
-    assert "FATAL" in said
-    assert not re.search(r"unknown flag|invalid argument|flag error|bind error", said), said
+    output = run_trivy(trivy, *argv, cwd=tmp_path)
+    assert "FATAL" in output
+    assert not re.search(r"unknown flag|invalid argument|flag error|bind error", output), output
 
 
 def test_every_key_of_a_configuration_is_known(trivy: Path, tmp_path: Path) -> None:
-    ran(trivy, "image", "--generate-default-config", cwd=tmp_path)
-    made = tmp_path / "trivy-default.yaml"
-    every = set(keys(YAML(typ="safe").load(made.read_text())))
+    run_trivy(trivy, "image", "--generate-default-config", cwd=tmp_path)
+    configuration = tmp_path / "trivy-default.yaml"
+    every = set(keys(YAML(typ="safe").load(configuration.read_text())))
     assert len(every) > 80
     # That none is unknown is what reads it; and as it has the defaults alone, next to none is worth a word.
-    found = settings.read(made)
-    assert set(found.unused) <= {"module.dir", *(one for one in every if one.startswith("license."))}
+    loaded = settings.read(configuration)
+    assert set(loaded.unused) <= {"module.dir", *(key for key in every if key.startswith("license."))}
 
 
 def test_the_program_takes_every_flag_as_it_is_given(trivy: Path, tmp_path: Path) -> None:
@@ -95,17 +99,17 @@ def test_the_program_takes_every_flag_as_it_is_given(trivy: Path, tmp_path: Path
         scan_arguments(request, cache=cache, repositories=("127.0.0.1:9/db:2",), timeout=20),
         download_arguments("db", options, cache=cache, repositories=("127.0.0.1:9/db:2",), timeout=20),
     ):
-        said = ran(trivy, *argv, cwd=tmp_path)
-        assert "FATAL" in said
+        output = run_trivy(trivy, *argv, cwd=tmp_path)
+        assert "FATAL" in output
         assert not re.search(
-            r"unknown flag|invalid argument|flag error|bind error|config file|ignore file not", said
-        ), said
+            r"unknown flag|invalid argument|flag error|bind error|config file|ignore file not", output
+        ), output
 
 
 def test_a_broken_configuration_in_the_working_folder_is_not_read(trivy: Path, tmp_path: Path) -> None:
     (tmp_path / "trivy.yaml").write_text("a: [")
-    assert TRIVY.version_in(ran(trivy, *TRIVY.asks, cwd=tmp_path)) == TRIVY.version
-    assert "loading error" in ran(trivy, "--version", cwd=tmp_path)
+    assert TRIVY.version_in(run_trivy(trivy, *TRIVY.asks, cwd=tmp_path)) == TRIVY.version
+    assert "loading error" in run_trivy(trivy, "--version", cwd=tmp_path)
 
 
 PURPOSES = {

@@ -60,8 +60,8 @@ def archive(number: int) -> bytes:
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     """Trivy's cache with both databases, as downloaded now."""
-    made = scanning.database(tmp_path)
-    java = made / "java-db"
+    folder = scanning.database(tmp_path)
+    java = folder / "java-db"
     java.mkdir()
     with sqlite3.connect(java / "trivy-java.db") as database:
         database.executescript(_JAVA_TABLES)
@@ -70,8 +70,8 @@ def cache(tmp_path: Path) -> Path:
             row = (number + 1, "1.0", hashlib.sha1(archive(number)).digest(), "jar")
             database.execute("INSERT INTO indices VALUES (?, ?, ?, ?)", row)
     database.close()
-    stamp_java(made, datetime.now(UTC))
-    return made
+    stamp_java(folder, datetime.now(UTC))
+    return folder
 
 
 def stamp_java(cache: Path, downloaded: datetime) -> None:
@@ -166,11 +166,11 @@ def test_an_old_database_is_replaced_once_and_never_under_a_scan(registry: str, 
         output, image = tmp_path / f"{number}.json", f"{registry}/app{number}:1"
         options = ScanOptions(scanners=("vuln",), timeout=120, db_repositories=(f"{registry}/trivy-db:2",))
         program.scan(ScanRequest(image=image, source="registry", output=output, options=options, asked=image), Silent())
-        found = json.loads(output.read_text())["Results"]
-        return {finding["VulnerabilityID"] for result in found for finding in result.get("Vulnerabilities") or ()}
+        results = json.loads(output.read_text())["Results"]
+        return {finding["VulnerabilityID"] for result in results for finding in result.get("Vulnerabilities") or ()}
 
-    found = for_each(range(IMAGES), scan, jobs=4)
-    assert all({scanning.HIGH, scanning.MEDIUM} <= ids for ids in found)
+    ids_of_images = for_each(range(IMAGES), scan, jobs=4)
+    assert all({scanning.HIGH, scanning.MEDIUM} <= ids for ids in ids_of_images)
     assert len(downloads) == 1
     assert overlaps == [0]
 

@@ -28,10 +28,10 @@ def messages(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     gobuild.copy_folder(LIBRARY, "verifier/trustpolicy", folder, **go_judges.TOOLS)
     sources = [path.read_text() for path in sorted(Path(folder).glob("*.go")) if not path.name.endswith("_test.go")]
     literal = r'"(?:[^"\\]|\\.)*"'
-    made = rf"errorW?\w*Message := ({literal})"
-    found = [json.loads(text) for source in sources for text in re.findall(rf"(?:Errorf|New)\(({literal})", source)]
-    found += [json.loads(text) for source in sources for text in re.findall(made, source)]
-    return [re.sub(r"%[qvw]", '"given"', text) for text in found]
+    assignment = rf"errorW?\w*Message := ({literal})"
+    messages = [json.loads(text) for source in sources for text in re.findall(rf"(?:Errorf|New)\(({literal})", source)]
+    messages += [json.loads(text) for source in sources for text in re.findall(assignment, source)]
+    return [re.sub(r"%[qvw]", '"given"', text) for text in messages]
 
 
 def test_each_is_wrong_input_that_names_the_trust_policy(messages: list[str]) -> None:

@@ -220,9 +220,9 @@ def test_a_cover_has_every_pair() -> None:
     parameters = {"colour": ["red", "green", "blue"], "size": ["small", "large"], "place": ["here", "there"]}
     rows = pairwise.cover(parameters)
     held = set().union(*map(pairwise.pairs, rows))
-    for one, two in combinations(parameters, 2):
-        for first, second in product(parameters[one], parameters[two]):
-            assert set(pairwise.pairs({one: first, two: second})) <= held
+    for parameter, other in combinations(parameters, 2):
+        for first, second in product(parameters[parameter], parameters[other]):
+            assert set(pairwise.pairs({parameter: first, other: second})) <= held
     assert len(rows) < 3 * 2 * 2
 
 

@@ -106,18 +106,18 @@ def ours(text: str) -> Any:
 
 def differences(go: Go, texts: list[str]) -> list[tuple[str, Any, Any]]:
     pairs = zip(texts, go.read(texts), strict=True)
-    return [(text, expected, found) for text, expected in pairs if not same(expected, found := ours(text))]
+    return [(text, expected, actual) for text, expected in pairs if not same(expected, actual := ours(text))]
 
 
-def same(one: Any, other: Any) -> bool:
+def same(expected: Any, actual: Any) -> bool:
     """Equal, and true is not 1. Beyond 64 bits a number is as long as its writer likes."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, int | float) and isinstance(other, int | float) and not -(1 << 63) <= one < 1 << 64:
-        return float(one) == float(other)
-    return isinstance(one, bool) == isinstance(other, bool) and one == other
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        return expected.keys() == actual.keys() and all(same(expected[key], actual[key]) for key in expected)
+    if isinstance(expected, list) and isinstance(actual, list):
+        return len(expected) == len(actual) and all(map(same, expected, actual))
+    if isinstance(expected, int | float) and isinstance(actual, int | float) and not -(1 << 63) <= expected < 1 << 64:
+        return float(expected) == float(actual)
+    return isinstance(expected, bool) == isinstance(actual, bool) and expected == actual
 
 
 def test_scalars_are_read_as_kubectl_reads_them(go: Go) -> None:
@@ -157,5 +157,5 @@ def test_the_texts_of_its_own_tests_are_read_alike(go: Go, tmp_path: Path) -> No
     literals += re.findall(r"`([^`]+)`", source)
     assert len(literals) > 100
     different = differences(go, literals)
-    assert [text for text, expected, found in different if found != REFUSED] == []
+    assert [text for text, expected, actual in different if actual != REFUSED] == []
     assert len(different) < 10

@@ -42,15 +42,15 @@ func main() {
 				if node.Value == "" {
 					continue // a continuation character alone, which no builder knows as an instruction
 				}
-				found := instruction{node.StartLine, strings.ToUpper(node.Value), len(node.Flags), []document{}}
+				entry := instruction{node.StartLine, strings.ToUpper(node.Value), len(node.Flags), []document{}}
 				for _, heredoc := range node.Heredocs {
 					content := heredoc.Content
 					if heredoc.Chomp {
 						content = parser.ChompHeredocContent(content)
 					}
-					found.Documents = append(found.Documents, document{heredoc.Name, content})
+					entry.Documents = append(entry.Documents, document{heredoc.Name, content})
 				}
-				read.Instructions = append(read.Instructions, found)
+				read.Instructions = append(read.Instructions, entry)
 			}
 		}
 		if err := out.Encode(read); err != nil {

@@ -40,13 +40,13 @@ func main() {
 			leaf = certificate.Subject.String()
 		}
 		both := refused(asked.Identity, "x509.subject:"+leaf)
-		said := answer{
+		reading := answer{
 			Leaf:     leaf,
 			Readable: refused("x509.subject:"+leaf) == "",
 			Accepted: refused(asked.Identity),
 			Matches:  strings.Contains(both, "overlapping x509 trustedIdentities"),
 		}
-		if err := out.Encode(said); err != nil {
+		if err := out.Encode(reading); err != nil {
 			panic(err)
 		}
 	}

@@ -28,13 +28,13 @@ func main() {
 		if err := json.Unmarshal(lines.Bytes(), &asked); err != nil {
 			panic(err)
 		}
-		var said answer
+		var result answer
 		if built, err := build(asked); err != nil {
-			said.Refused = err.Error()
+			result.Refused = err.Error()
 		} else {
-			said.Manifest = built
+			result.Manifest = built
 		}
-		written, err := json.Marshal(said)
+		written, err := json.Marshal(result)
 		if err != nil {
 			panic(err)
 		}

@@ -52,8 +52,8 @@ class Recorder:
         (HERE / f"{name}.json").write_text(self.neutral(json.dumps(recording, indent=2)) + "\n")
 
     def neutral(self, text: str) -> str:
-        for found, stands_for in self.names.items():
-            text = text.replace(found, stands_for)
+        for actual, stands_for in self.names.items():
+            text = text.replace(actual, stands_for)
         text = re.sub(r"localhost:\d{4,5}", "localhost:5000", text)
         text = re.sub(r"(lookup \S+ on) \S+:53", r"\1 192.0.2.53:53", text)
         return re.sub(r"0x[0-9a-f]{8,}", "0xc000000000", text)
@@ -77,7 +77,7 @@ def record(to: Recorder, registry: str, tsa: str, tsa_root: Path) -> None:
     root = make_authority("root")
     ours, stranger, chained = make("ours"), make("stranger"), make("leaf", issuer=root)
     short = make("short", end=now + timedelta(seconds=8))
-    signing = {name: to.home(name, one) for name, one in
+    signing = {name: to.home(name, identity) for name, identity in
                {"ours": ours, "stranger": stranger, "chained": chained, "short": short}.items()}  # fmt: skip
 
     def image(name: str) -> str:
@@ -100,22 +100,22 @@ def record(to: Recorder, registry: str, tsa: str, tsa_root: Path) -> None:
         return home
 
     verify = ("verify", "--verbose")
-    us = trusting("trust-ours", ours.chain_pem())
+    trusting_ours = trusting("trust-ours", ours.chain_pem())
 
     # Accepted
     good = image("good")
     to.run("sign-good", signing["ours"], "sign", "--verbose", "--key", "s3c", "--user-metadata", "commit=1a2b", good)
     sign("stranger", good)
-    to.run("verify-good", us, *verify, good)
-    to.run("inspect-good", us, "inspect", "--output", "json", good)
-    to.run("inspect-none", us, "inspect", "--output", "json", image("unsigned"))
+    to.run("verify-good", trusting_ours, *verify, good)
+    to.run("inspect-good", trusting_ours, "inspect", "--output", "json", good)
+    to.run("inspect-none", trusting_ours, "inspect", "--output", "json", image("unsigned"))
 
     # Refused
-    to.run("verify-no-signature", us, *verify, image("unsigned"))
-    to.run("verify-metadata", us, *verify, "--user-metadata", "commit=ffff", good)
+    to.run("verify-no-signature", trusting_ours, *verify, image("unsigned"))
+    to.run("verify-metadata", trusting_ours, *verify, "--user-metadata", "commit=ffff", good)
     strange = image("strange")
     sign("stranger", strange)
-    to.run("verify-stranger", us, *verify, strange)
+    to.run("verify-stranger", trusting_ours, *verify, strange)
     below = image("below")
     sign("chained", below)
     identity = TrustPolicy(identities=("x509.subject: C=US, ST=WA, O=somebody else",))
@@ -132,7 +132,7 @@ def record(to: Recorder, registry: str, tsa: str, tsa_root: Path) -> None:
     odd = image("odd-stamp")
     sign("short", odd, "--timestamp-url", tsa, "--timestamp-root-cert", str(tsa_root))
     time.sleep(max(0.0, 10 - (datetime.now(UTC) - now).total_seconds()))
-    to.run("verify-signature-expired", us, *verify, brief)
+    to.run("verify-signature-expired", trusting_ours, *verify, brief)
     to.run("verify-certificate-expired", trusting("trust-short", short.chain_pem()), *verify, old)
     other_root = pem(make_authority("tsa root").certificate)
     wrong = trusting("trust-wrong-tsa", short.chain_pem(), TrustPolicy(identities=("*",), stamped=True), other_root)
@@ -201,8 +201,8 @@ def record(to: Recorder, registry: str, tsa: str, tsa_root: Path) -> None:
     digest = "@sha256:" + "0" * 64
     to.run("sign-absent", signing["ours"], "sign", *key, good.partition("@")[0] + digest)
     to.run("sign-registry-down", signing["ours"], "sign", *key, f"{NOWHERE}/app{digest}")
-    to.run("verify-registry-down", us, *verify, f"{NOWHERE}/app{digest}")
-    to.run("verify-unknown-host", us, *verify, f"registry.invalid/app{digest}")
+    to.run("verify-registry-down", trusting_ours, *verify, f"{NOWHERE}/app{digest}")
+    to.run("verify-unknown-host", trusting_ours, *verify, f"registry.invalid/app{digest}")
     for code in (401, 403, 429, 500):
         with answering(code) as odd_registry:
             to.run(f"sign-registry-{code}", signing["ours"], "sign", *key, f"{odd_registry}/app{digest}")
