@@ -206,8 +206,8 @@ def _assess_route(cluster: Cluster, target: ApplyTarget, live: KubernetesObject)
                 raise _Unreachable(f"has the parent {kind} {name}: s3c reads the addresses of Gateways alone.")
             accepted = _accepted_parent(live, published, key, f"Gateway {namespace}/{name}", target.namespace)
             problems += [f"{target.where} {problem}" for problem in _reference_problems(accepted, live)]
-            found = _route_url(cluster, target, live, key)
-            url = url or found
+            route_url = _route_url(cluster, target, live, key)
+            url = url or route_url
         except _Wait as missing:
             problems.append(f"{target.where} {missing}")
             pending = True

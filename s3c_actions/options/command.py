@@ -73,9 +73,9 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
     asking: tuple[Input[Any], ...]
     remedy: str
 
-    def error(self, one: Input[Any], command: str) -> InputError:
+    def error(self, option: Input[Any], command: str) -> InputError:
         """Return the error of a removed input that is given."""
-        return InputError(one.name, f"it is not an input of `s3c {command}` any more.", remedy=self.remedy)
+        return InputError(option.name, f"it is not an input of `s3c {command}` any more.", remedy=self.remedy)
 
 
 class Command(msgspec.Struct, Generic[G], frozen=True, kw_only=True):

@@ -529,7 +529,7 @@ class MirrorEntry(Entry, frozen=True, kw_only=True):
     manifests: Annotated[Count, Meta(description="Sent.")]
     blobs: Annotated[Count, Meta(description="Sent.")]
     mounted: Annotated[Count, Meta(description="Blobs taken over from another repository of the registry.")]
-    found: Annotated[Count, Meta(description="Manifests and blobs that were there.")]
+    existing: Annotated[Count, Meta(description="Manifests and blobs that were there.")] = msgspec.field(name="found")
     size: Annotated[Count, Meta(description="Bytes sent.")]
     referrers: Annotated[Count, Meta(description="Signatures, reports and the like that came along.")]
     seconds: Seconds

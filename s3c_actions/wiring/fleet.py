@@ -117,8 +117,8 @@ def image_places(options: ClusterOptions, context: Context) -> Places:
     """Return where images are looked up besides registries: the cluster, and manifests in the working folder."""
 
     def running(namespaces: tuple[str, ...]) -> tuple[Sequence[str], Sequence[str]]:
-        found = list_deployed(connect_cluster(options, context), namespaces)
-        return [image.image for image in found.running], [image.image for image in found.unknown]
+        listing = list_deployed(connect_cluster(options, context), namespaces)
+        return [image.image for image in listing.running], [image.image for image in listing.unknown]
 
     def named(paths: tuple[str, ...]) -> tuple[Sequence[str], Sequence[str]]:
         files = manifests.read(paths, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MAX_BYTES + 1))
@@ -284,8 +284,8 @@ class CurrencyJudge:
 
         def read(digest: str) -> EvidenceDocument | None:
             listed = judge.registry.referrers(pinned, artifact_types.SPDX)
-            found = next((referrer for referrer in listed if referrer.digest == digest), None)
-            return judge.read(found, pinned) if found is not None else None
+            descriptor = next((referrer for referrer in listed if referrer.digest == digest), None)
+            return judge.read(descriptor, pinned) if descriptor is not None else None
 
         unchanged = self._matcher(judge.policy, verified.reports, read, pinned.pinned)
         return f"{why}, and {unchanged}" if isinstance(unchanged, str) else currency.with_match(current, unchanged)

@@ -71,4 +71,6 @@ def _losses(judge: PolicyJudge, image: Reference, until: datetime, *, renewed: b
 
 
 def _without_renewed(change: Change) -> Change:
-    return Change(at=change.at, objections=tuple(one for one in change.objections if one.code not in _RENEWED))
+    return Change(
+        at=change.at, objections=tuple(objection for objection in change.objections if objection.code not in _RENEWED)
+    )
