@@ -18,8 +18,8 @@ from s3c_actions.core.progress import Progress, Silent
 from s3c_actions.evidence import sbom
 from s3c_actions.findings import coverage, trivy_report, trivy_warnings
 from s3c_actions.findings.advisories import MAX_DATABASE_AGE, Database, outdated_reason
-from s3c_actions.fleet import sbom_match
-from s3c_actions.fleet.sbom_match import Match, Unchanged
+from s3c_actions.fleet import match_rules
+from s3c_actions.fleet.match_rules import Match, Unchanged
 from s3c_actions.policy import judge as judging
 from s3c_actions.policy.judge import EvidenceDocument, SignerStatus
 from s3c_actions.programs.trivy.trivy import MatchRequest, ScanOptions
@@ -90,13 +90,13 @@ class SbomMatcher:
             image: pinned, for errors.
         """
         runs = judging.decisive_runs(reports)
-        if obstacle := sbom_match.find_obstacle(policy, runs):
+        if obstacle := match_rules.find_obstacle(policy, runs):
             return obstacle
         advisories = self._prepare()
         if isinstance(advisories, str):
             return advisories
         reason = next(self._reasons(policy, runs, read, advisories, image), "")
-        return reason or Unchanged(database=sbom_match.describe_time(advisories.updated))
+        return reason or Unchanged(database=match_rules.describe_time(advisories.updated))
 
     def _reasons(
         self,
@@ -110,7 +110,7 @@ class SbomMatcher:
         oldest = policy.maximum_database_age or MAX_DATABASE_AGE
         if outdated := outdated_reason(advisories.database, self._now, oldest):
             yield outdated.rstrip(".")
-        if reason := sbom_match.find_other_tools(runs, advisories.scanner, advisories.updated):
+        if reason := match_rules.find_other_tools(runs, advisories.scanner, advisories.updated):
             yield reason
         documents: dict[str, bytes] = {}
         for run in runs:
@@ -131,7 +131,7 @@ class SbomMatcher:
             except ValueError as error:
                 yield f"its SBOM cannot be read: {error}"
             else:
-                if reason := sbom_match.find_news(policy, run, match, self._now):
+                if reason := match_rules.find_news(policy, run, match, self._now):
                     yield reason
 
     def _prepare(self) -> _Advisories | str:

@@ -17,7 +17,7 @@ from s3c_actions.cluster.deployed import list_deployed
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
-from s3c_actions.fleet import currency, planning, sbom_match, store
+from s3c_actions.fleet import currency, match_rules, planning, store
 from s3c_actions.fleet import plan as plans
 from s3c_actions.fleet.currency import Current
 from s3c_actions.fleet.model import FIELD, Fleet, catalog_prefix
@@ -272,7 +272,7 @@ class CurrencyJudge:
             collected: the evidence beside it, as if nobody had signed it.
             why: it has work to do without a match.
         """
-        within = sbom_match.longest_age(judge.policy, self._within)
+        within = match_rules.longest_age(judge.policy, self._within)
         longer = self._currency(judge, currency.presume_signed(collected), within)
         if isinstance(longer, str):
             return why
