@@ -191,7 +191,7 @@ def _last_warning(cluster: Cluster, target: ApplyTarget, live: KubernetesObject)
 
 
 def _assess_route(cluster: Cluster, target: ApplyTarget, live: KubernetesObject) -> Exposure | None:
-    """Return where a route's Gateways expose it: the first address counts; problems of every Gateway are told."""
+    """Return where a route's Gateways expose it: the first address counts; problems of every Gateway are reported."""
     published = [entry for entry in (live.get("status") or {}).get("parents") or () if isinstance(entry, dict)]
     references = (live.get("spec") or {}).get("parentRefs") or [entry.get("parentRef") or {} for entry in published]
     url, problems, pending, external = "", [], False, False

@@ -90,7 +90,7 @@ def _ask(query: Query, subjects: Sequence[Subject], tools: FindTools, context: C
 def _publish(
     key: SigningKey, tools: FindTools, subjects: Sequence[Subject], place: Reference
 ) -> tuple[str, tuple[ImageAnswer, ...]]:
-    """Make, push and sign the index; return its pinned reference, and what became of each image."""
+    """Make, push and sign the index; return its pinned reference, and the answer on each image."""
     with tools.progress.step("index") as step:
         collected = find.collect(subjects, tools)
         if not collected.records:

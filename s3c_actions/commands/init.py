@@ -67,7 +67,7 @@ def find_root(folder: Path) -> Path:
 
 
 class _Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of a planned file."""
+    """What is done with a planned file."""
 
     file: PlannedFile
     state: State

@@ -23,7 +23,7 @@ _PACKAGE_LIST = re.compile(r"var/lib/dpkg/info/[^/]+\.list")
 
 
 class PackageAction(StrEnum):
-    """What became of a package; `changed`: its versions cannot be compared."""
+    """How a package differs; `changed`: its versions cannot be compared."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -37,7 +37,7 @@ class PackageChange(msgspec.Struct, frozen=True, kw_only=True):
     """A package that differs; every text is untrusted.
 
     Attributes:
-        action: what became of it.
+        action: how it differs.
         before, after: its versions; empty where it is not installed.
         licence_before, licence_after: where they differ, else both empty.
     """

@@ -123,7 +123,7 @@ class Command(msgspec.Struct, Generic[G], frozen=True, kw_only=True):
             context: the context of the run.
 
         Returns:
-            What was done; what became of single images is told by `ImageOutcome.failure`, so that the reports of the
+            What was done; the failure of a single image is in `ImageOutcome.failure`, so that the reports of the
             others are written.
 
         Raises:

@@ -52,7 +52,7 @@ class SbomMatcher:
         at_once: how many are matched at a time.
         temp: a folder for the documents.
         now: the time of the run.
-        progress: is told once when nothing can be matched.
+        progress: receives one notice when nothing can be matched.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ _VERDICTS = ("refused", "unknown", "admitted")
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of one image.
+    """What the gate would do with one image.
 
     Attributes:
         image: by digest, or as given where that is not known.

@@ -65,7 +65,7 @@ class AttachedFinding(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         exploited_since: the day on which CISA listed it as exploited; empty where the report states none.
-        exploited_due: the day by which CISA wants it mended.
+        exploited_due: the day by which CISA wants it fixed.
         ransomware: whether CISA knows of its use for ransomware.
         epss: FIRST's estimate, from 0 to 1, that it is exploited within 30 days; None where the report states none.
     """

@@ -47,7 +47,7 @@ class PolicyOutlook:
         self.until = context.now + timedelta(days=options.forecast_days)
 
     def __call__(self, subjects: Sequence[Subject]) -> Mapping[str, Outlook]:
-        """Return image → outlook, of the images whose policy names signers; one that cannot be told says why."""
+        """Return image → outlook, of the images whose policy names signers; one that cannot be determined says why."""
         asked = [subject for subject in subjects if subject.policy in self.policies]
         if not asked or not self._options.forecast_days:
             return {}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from s3c_actions.wiring.context import Context
 
 _RENEWED = frozenset({"stale-report", "ended-signature"})
-"""What every run mends, as it attaches a new report; the image's own signatures are told apart."""
+"""What every run fixes, as it attaches a new report; the image's own signatures are told apart."""
 
 
 def forecast_losses(
