@@ -260,7 +260,7 @@ class ScopeEntry(Entry, frozen=True, kw_only=True):
     skip_dirs: tuple[str, ...]
     skip_files: tuple[str, ...]
     files: Annotated[tuple[ScopeFile, ...], Meta(description="What suppressed findings or narrowed the scan.")]
-    stated: Annotated[bool, Meta(description="Whether the scan was told so; false where a report given shows it.")]
+    stated: Annotated[bool, Meta(description="Whether the scan states it; false where a report given shows it.")]
 
 
 class ContentEntry(Entry, frozen=True, kw_only=True):
