@@ -35,7 +35,7 @@ def main(option: str) -> None:
     """Print the path of the environment's Python (`--uv`: of uv), and end the process: 0, or 3 with a sentence."""
     code = 3
     try:
-        print(_made(option))
+        print(_prepare(option))
         sys.stdout.flush()
     except (Failed, UnsafeFolder) as error:
         say(str(error))
@@ -56,7 +56,7 @@ def say(text: str) -> None:
     print(f"s3c: {text}", file=sys.stderr, flush=True)
 
 
-def _made(option: str) -> Path:
+def _prepare(option: str) -> Path:
     if option not in ("", "--dev", "--uv"):
         raise Failed(f"{option} is not an option of setup.sh. Give --dev or --uv.")
     records = Records.of(os.environ)
@@ -196,15 +196,15 @@ class Setup:
         return [scratch / "venv" / "bin" / "python", "-I", "-m", "pip"]
 
     def _from_path(self, want: str) -> Path:
-        found = shutil.which("uv")
+        uv = shutil.which("uv")
         hint = f"Install them (Debian: apt-get install python3-venv), or put uv {want} on PATH."
-        if found is None:
+        if uv is None:
             raise Failed(f"this Python has neither venv nor pip. {hint}")
-        told = subprocess.run([found, "--version"], cwd="/", capture_output=True, text=True, check=False, timeout=60)
-        if told.stdout.split()[1:2] != [want]:
-            raise Failed(f"this Python has neither venv nor pip, and {found} is not uv {want}. {hint}")
-        say(f"{found} is used: it says that it is uv {want}, and no hash holds it to that")
-        return Path(found)
+        printed = subprocess.run([uv, "--version"], cwd="/", capture_output=True, text=True, check=False, timeout=60)
+        if printed.stdout.split()[1:2] != [want]:
+            raise Failed(f"this Python has neither venv nor pip, and {uv} is not uv {want}. {hint}")
+        say(f"{uv} is used: it says that it is uv {want}, and no hash holds it to that")
+        return Path(uv)
 
     def _runs(self, argv: Sequence[str | Path], cwd: Path) -> bool:
         return subprocess.run(argv, cwd=cwd, capture_output=True, stdin=subprocess.DEVNULL, check=False).returncode == 0
@@ -234,23 +234,25 @@ def _index(environment: Mapping[str, str]) -> dict[str, str]:
         return {}
     wanted = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "find-links": "UV_FIND_LINKS"}
     pip = _pip_settings(environment)
-    found = {}
+    variables = {}
     for name, variable in wanted.items():
         values = pip.get(name, "").split()
         if name == "find-links":
-            values = [one for one in values if "://" in one or Path(one).is_dir()]
+            values = [value for value in values if "://" in value or Path(value).is_dir()]
         if values:
-            found[variable] = ("," if name == "find-links" else " ").join(values)
+            variables[variable] = ("," if name == "find-links" else " ").join(values)
     if pip.get("trusted-host"):
-        found["UV_INSECURE_HOST"] = " ".join(pip["trusted-host"].split())
-    return found
+        variables["UV_INSECURE_HOST"] = " ".join(pip["trusted-host"].split())
+    return variables
 
 
 def _pip_settings(environment: Mapping[str, str]) -> dict[str, str]:
     """What pip's files and variables say, the strongest last: system, user, PIP_CONFIG_FILE, variables."""
     home = Path(environment.get("HOME") or "/nonexistent")
     system = [
-        Path(one) / "pip" / "pip.conf" for one in environment.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":") if one
+        Path(folder) / "pip" / "pip.conf"
+        for folder in environment.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")
+        if folder
     ]
     user = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
     files = [*system, Path("/etc/pip.conf"), home / ".pip" / "pip.conf", user / "pip" / "pip.conf"]

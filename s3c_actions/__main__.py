@@ -1,6 +1,6 @@
 """`s3c` and `python -m s3c_actions`: arguments and environment in, exit code out.
 
-The only reader of the process's environment. What becomes of a command and of its errors is decided in `cli.run`.
+The only reader of the process's environment. How a command ends, with an error or without, is decided in `cli.run`.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from s3c_lab.runner.image import RUNNER_IMAGE
 
 _BIN = next((folder for folder in [Path(__file__).parent.parent / "bin"] if (folder / "s3c").is_file()), None)
 """The folder of `s3c` in a checkout; an installed package has it on PATH."""
-_ABOUT = """\
+_DESCRIPTION = """\
 A supply chain on this machine: a registry with the two vulnerable images of an example voting app, BuildKit, a
 vulnerability database and a signing key. What takes long is kept in S3C_CACHE, so the second start takes seconds.
 
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The command line: every command with its flags."""
     root_parser = argparse.ArgumentParser(
-        prog="s3c-lab", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="s3c-lab", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = root_parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -143,23 +143,28 @@ def _up(options: argparse.Namespace, machine: Machine) -> int:
     return Exit.DONE
 
 
+def _part_document(part: lab.Part) -> dict[str, str | bool]:
+    return {"name": part.name, "there": part.ready, "told": part.state}
+
+
 def _status(options: argparse.Namespace, machine: Machine) -> int:
     parts_by_lab = {}
     for name in lab.names(machine) if options.all else [options.name]:
         known_lab = lab.read(lab.folder_of(name, machine))
         parts_by_lab[name] = lab.parts(known_lab, machine) if known_lab else ()
     if options.json:
-        print(json.dumps({name: [asdict(part) for part in parts] for name, parts in parts_by_lab.items()}, indent=2))
+        described = {name: [_part_document(part) for part in parts] for name, parts in parts_by_lab.items()}
+        print(json.dumps(described, indent=2))
     else:
         if not parts_by_lab:
             print("There is no lab.")
         for name, parts in parts_by_lab.items():
             print(f"{name}:" if parts else f"{name}: not up")
             for part in parts:
-                print(f"  {'✔' if part.there else '✘'} {part.name:<9} {part.told}")
+                print(f"  {'✔' if part.ready else '✘'} {part.name:<9} {part.state}")
     return (
         Exit.DONE
-        if all(parts and all(part.there for part in parts) for parts in parts_by_lab.values())
+        if all(parts and all(part.ready for part in parts) for parts in parts_by_lab.values())
         else Exit.REFUSED
     )
 

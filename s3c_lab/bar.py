@@ -124,9 +124,9 @@ class BarProgress(PieceProgress):
         """Begin a step, which is a line at its end."""
         return self._lines.step(name)
 
-    def about(self, image: str) -> None:
+    def show_heading(self, image: str) -> None:
         """Show the image's name as a line."""
-        self._lines.about(image)
+        self._lines.show_heading(image)
 
     def for_image(self, image: str) -> Progress:
         """Return the progress of one of several images."""

@@ -115,8 +115,8 @@ def _bring_up(
             port,
             machine,
             milestones=lab.Milestones(
-                docker_there=ahead.start_images if "images" in expectation.seconds else lambda: None,
-                programs_there=ahead.start_node if cluster else lambda: None,
+                docker_ready=ahead.start_images if "images" in expectation.seconds else lambda: None,
+                programs_ready=ahead.start_node if cluster else lambda: None,
             ),
             # Removing gigabytes takes time, and the node's programs share packages with these.
             builds_follow=cluster and free_bytes(machine.cache) > BUILD_BYTES,

@@ -101,8 +101,8 @@ def expect(machine: Machine, *, cluster: bool) -> Expectation:
         kept["docker"] = False
     if cluster:
         kept |= {"node image": NODE_IMAGE.is_kept(machine), "cluster": False}
-    seconds |= {name: OTHER_SECONDS[name] for name, there in kept.items() if not there}
-    there = "".join(f", the {name}" for name, is_there in kept.items() if is_there)
+    seconds |= {name: OTHER_SECONDS[name] for name, is_kept in kept.items() if not is_kept}
+    kept_parts = "".join(f", the {name}" for name, is_kept in kept.items() if is_kept)
     by_reason = {"Downloaded": [name for name, host in sources.items() if host and host not in down]}
     for host, why in down.items():
         by_reason[f"Built from source, because of {host} ({why})"] = [
@@ -113,7 +113,7 @@ def expect(machine: Machine, *, cluster: bool) -> Expectation:
     ]
     sentences = [
         *(f"{reason}: {', '.join(names)}." for reason, names in by_reason.items() if names),
-        f"In the cache or on PATH: {len(wanted) - len(pins)} of {len(wanted)} programs{there}.",
+        f"In the cache or on PATH: {len(wanted) - len(pins)} of {len(wanted)} programs{kept_parts}.",
     ]
     return Expectation(seconds=seconds, reason=" ".join(sentences))
 

@@ -53,8 +53,8 @@ def stored(machine: Machine) -> Path:
 def is_kept(machine: Machine) -> bool:
     """Whether a base of these days and images made of one are there; a new mirror or Dockerfile is not looked at."""
     folder = machine.cache / "lab" / "images"
-    made = folder.is_dir() and any(path.is_dir() and not path.name.startswith(".") for path in folder.iterdir())
-    return made and fresh(base_path(machine), DAYS)
+    has_images = folder.is_dir() and any(path.is_dir() and not path.name.startswith(".") for path in folder.iterdir())
+    return has_images and fresh(base_path(machine), DAYS)
 
 
 def _key(tarball: Path, *facts: str) -> str:

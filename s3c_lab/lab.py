@@ -79,11 +79,11 @@ class Lab:
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a lab, and whether it is `there`; `told` is its address, or what is missing."""
+    """One part of a lab, and whether it is `ready`; `state` is its address, or what is missing."""
 
     name: str
-    there: bool
-    told: str
+    ready: bool
+    state: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,12 +91,12 @@ class Milestones:
     """What a caller of `up` does meanwhile.
 
     Attributes:
-        docker_there: called once Docker runs, before anything that takes long.
-        programs_there: called once only the parts of a node are left to build.
+        docker_ready: called once Docker runs, before anything that takes long.
+        programs_ready: called once only the parts of a node are left to build.
     """
 
-    docker_there: Callable[[], None] = lambda: None
-    programs_there: Callable[[], None] = lambda: None
+    docker_ready: Callable[[], None] = lambda: None
+    programs_ready: Callable[[], None] = lambda: None
 
 
 NOT_WATCHED = Milestones()
@@ -176,9 +176,9 @@ def _up(
         port = previous_port
     if port is None:
         port = PORT
-    if before and previous_port and port in (0, previous_port) and all(part.there for part in parts(before, machine)):
+    if before and previous_port and port in (0, previous_port) and all(part.ready for part in parts(before, machine)):
         machine.progress.notice(f"the lab {name} is up already")
-        milestones.programs_there()
+        milestones.programs_ready()
         return before
     if daemons.running(registry_pid) is None and port:
         registry_server.check_port(port)  # before anything that takes long
@@ -192,11 +192,11 @@ def _up(
     folder.mkdir(parents=True, exist_ok=True)
     with progress.step("docker") as step, piece(progress, "docker"):
         step.done(f"Docker {docker_engine.ensure(machine)}")
-    milestones.docker_there()
+    milestones.docker_ready()
     with progress.step("programs") as step:
         programs = locate_together(chain_programs(machine), machine, builds_follow=builds_follow).values()
         step.done(", ".join(f"{program.name} {program.version}" for program in programs))
-    milestones.programs_there()
+    milestones.programs_ready()
     with progress.step("images") as step, piece(progress, "images"):
         stored = images.stored(machine)
         step.done(f"{images.APP}, {images.DATABASE} and their Debian base, none of them updated")
@@ -271,7 +271,7 @@ def parts(lab: Lab, machine: Machine) -> tuple[Part, ...]:
         Part("buildkit", builds, f"{lab.buildkit} (pid {buildkit})" if builds else "not running"),
         Part("database", database, lab.advisories if database else "missing"),
         Part("key", Path(lab.key).is_file() and Path(lab.certificate).is_file(), lab.certificate),
-        *([_node_part(lab, engine.there, machine)] if lab.node else []),
+        *([_node_part(lab, engine.ready, machine)] if lab.node else []),
     )
 
 
@@ -293,7 +293,7 @@ def down(name: str, machine: Machine) -> bool:
     if not folder.exists():
         return False
     with _locked(folder, machine):
-        if cluster.made(folder):
+        if cluster.exists(folder):
             with machine.progress.step("node") as step:
                 step.done("removed" if cluster.down(name, machine) else "was not there")
         _stop_daemons(folder, machine)

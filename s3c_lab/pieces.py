@@ -86,7 +86,7 @@ class EventProgress(PieceProgress):
         """Return a step, whose sentence becomes a note."""
         return _NotedStep(self, name)
 
-    def about(self, image: str) -> None:
+    def show_heading(self, image: str) -> None:
         """Hand on a note."""
         self.relay(image)
 

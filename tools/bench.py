@@ -509,7 +509,7 @@ def find(bench: Bench) -> None:
         for number in range(199)
     ]
 
-    def one(number: int) -> str:
+    def push_image(number: int) -> str:
         image, created = fleet.image(f"bench/find-{number}"), now()
         version = "3.0.11-1~deb12u2" if number % 10 == 0 else "3.0.13-1"
         openssl = purl_package(f"pkg:deb/debian/libssl3@{version}", version, source=f"openssl {version}")
@@ -518,7 +518,7 @@ def find(bench: Bench) -> None:
         return image.pinned
 
     with ThreadPoolExecutor(2) as pool:
-        images = ",".join(pool.map(one, range(200)))
+        images = ",".join(pool.map(push_image, range(200)))
     policy = bench.folder / "find-policy.yaml"
     policy.write_text(f"version: 1\nsigners: [{{name: lab, certificate: {certificate}}}]\n")
     flags = ("--image", images, "--policy", str(policy))

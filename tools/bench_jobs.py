@@ -42,7 +42,7 @@ def measure(bench: Bench, images: int) -> None:
     _shard(bench, "first", 1, ["--jobs", "1", *flags])
     walls: dict[int, float] = {}
     for count in JOBS:
-        run, told = _shard(bench, f"jobs-{count}", images, ["--jobs", str(count), *flags])
+        run, load = _shard(bench, f"jobs-{count}", images, ["--jobs", str(count), *flags])
         walls[count] = run.wall
         figure = _speed(run.wall, images)
         if count > 1:
@@ -53,14 +53,14 @@ def measure(bench: Bench, images: int) -> None:
         }
         figure += "; at work on average: " + ", ".join(f"{value:.1f} {name}" for name, value in busy.items())
         bench.row(f"fleet run: {images} to patch, {count} at once", GOAL if count > 1 else "", figure)
-        bench.row("… what the machine did", "", told)
-    run, told = _bulk(bench, images)
+        bench.row("… what the machine did", "", load)
+    run, load = _bulk(bench, images)
     figure = f"{_speed(run.wall, images)}, {run.wall / walls[1]:.2f} × one after another"
     figure += "; fleet run takes " + ", ".join(
         f"{walls[count] / run.wall:.2f} × its time with {count} at once" for count in JOBS
     )
     bench.row(f"Copa's bulk mode: {images} to patch, nothing scanned, proved or signed", "", figure)
-    bench.row("… what the machine did", "", told)
+    bench.row("… what the machine did", "", load)
 
 
 def _speed(wall: float, images: int) -> str:
@@ -110,12 +110,12 @@ def _watched(bench: Bench, argv: list[str], images: int) -> tuple[Run, str]:
     run = bench.run(argv)
     after = machine_load.sample(processes)
     own = {"the command and its programs": run.processor}
-    found = machine_load.between(before, after, own)
+    usage = machine_load.between(before, after, own)
     # This hardly depends on what else the machine does, unlike the time.
-    each = sum(found.parts.values()) * (after.moment - before.moment) / images
+    each = sum(usage.parts.values()) * (after.moment - before.moment) / images
     return (
         run,
-        f"{each:.1f} s of processor time an image; {found}; load {load:.1f} before, {os.getloadavg()[0]:.1f} after",
+        f"{each:.1f} s of processor time an image; {usage}; load {load:.1f} before, {os.getloadavg()[0]:.1f} after",
     )
 
 

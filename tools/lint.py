@@ -25,11 +25,12 @@ CHECKS: dict[str, list[str]] = {
     "ruff format": [str(BIN / "ruff"), "format", "--check", "--quiet", "."],
     "mypy": [str(BIN / "mypy"), "--no-error-summary"],
     "import rules": [str(BIN / "lint-imports")],
+    "names": [sys.executable, "-m", "tools.names"],
     "generated files": [sys.executable, "-m", "tools.docs", "--check"],
     "licences": [sys.executable, "-m", "tools.licenses", "--check"],
     "zizmor": [str(BIN / "zizmor"), "--pedantic", "--offline", "--quiet", "--no-progress", "."],
 }
-QUICK = ("ruff", "ruff format", "mypy", "import rules")
+QUICK = ("ruff", "ruff format", "mypy", "import rules", "names")
 
 
 def main() -> int:

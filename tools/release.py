@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
             print(f"name: {tag!r} is not OWNER/NAME, as GitHub writes a repository's name.", file=sys.stderr)
             return 2
         listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], check=True, capture_output=True).stdout
-        for path in rename(ROOT, tag, [Path(os.fsdecode(one)) for one in listed.split(b"\0") if one]):
+        for path in rename(ROOT, tag, [Path(os.fsdecode(name)) for name in listed.split(b"\0") if name]):
             print(path)
         return 0
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
@@ -49,10 +49,10 @@ def main(arguments: list[str]) -> int:
 
 def repository_name(root: Path) -> str:
     """Return the repository's name on GitHub, owner/name, as a checkout at `root` has it."""
-    found = re.search(r'^REPOSITORY = "([^"]+)"$', (root / PLACE).read_text(encoding="utf-8"), re.MULTILINE)
-    if found is None:
+    match = re.search(r'^REPOSITORY = "([^"]+)"$', (root / PLACE).read_text(encoding="utf-8"), re.MULTILINE)
+    if match is None:
         raise ValueError(f"{PLACE} sets no REPOSITORY.")
-    return found[1]
+    return match[1]
 
 
 def rename(root: Path, name: str, files: Iterable[Path]) -> list[Path]:

@@ -103,10 +103,10 @@ class AzureLogin:
         self._secrets.add(login.basic())
         self._kept[registry] = (login, now + lifetime - min(MARGIN, lifetime / 2))
         if login_kept is None:
-            self._progress.notice(f"{registry}: logged in by token exchange, with {identity.told}.")
+            self._progress.notice(f"{registry}: logged in by token exchange, with {identity.description}.")
         return login
 
-    def refusal(self, registry: str, repository: str, writes: bool, said: str) -> tuple[str, str] | None:
+    def refusal(self, registry: str, repository: str, writes: bool, message: str) -> tuple[str, str] | None:
         """See `credentials.Exchange`.
 
         Raises:
@@ -114,12 +114,12 @@ class AzureLogin:
         """
         if not is_azure(registry):
             return None
-        denied = explain_firewall(registry, said)
+        denied = explain_firewall(registry, message)
         if denied is not None:
             return denied
         error = self._rejected.get(registry) or self._identity_error
         if isinstance(error, InputError):
-            error.original = error.original or said
+            error.original = error.original or message
             raise error
         if self._chosen is None:
             return (
@@ -128,7 +128,7 @@ class AzureLogin:
             )
         role, action = ("AcrPush", "push to") if writes else ("AcrPull", "pull from")
         return (
-            f"The identity ({self._chosen.told}) has no role that lets it {action} {repository}, "
+            f"The identity ({self._chosen.description}) has no role that lets it {action} {repository}, "
             "or got it a moment ago.",
             f"Grant it, and wait some minutes:\n"
             f"az role assignment create --role {role} --assignee {self._principal or 'CLIENT-ID'} "
@@ -269,7 +269,7 @@ def _exchange_error(registry: str, identity: Identity, tenant: str, reply: trans
         "registry": registry,
         "name": look_up(registry, "name"),
         "tenant": tenant or "logged in to",
-        "identity": identity.told,
+        "identity": identity.description,
         "status": status,
     }
     return explain(f"{status} {message}", CASES, facts, original=message) or OutsideError(

@@ -63,14 +63,14 @@ class Identity:
     Attributes:
         credential: for every client of the Azure SDK. It raises translated errors (S3CError), and hides each token.
         source: one of `options.azure.SOURCES`, never `auto`.
-        told: a clause for people, such as `GitHub's OIDC token, as client …`.
+        description: a clause for people, such as `GitHub's OIDC token, as client …`.
         tenant, client: ids; empty when only the source knows them.
         claims: `iss`, `sub` and `aud` of the token that was presented last; empty before, and for a source without one.
     """
 
     credential: Credential = field(repr=False)
     source: str
-    told: str
+    description: str
     cloud: Cloud
     tenant: str = ""
     client: str = ""
@@ -404,7 +404,7 @@ class _IdentityChooser:
                 self.now,
             ),
             source=source,
-            told=label + (f", as client {client}" if client else ""),
+            description=label + (f", as client {client}" if client else ""),
             cloud=self.settings.cloud,
             tenant=tenant,
             client=client,

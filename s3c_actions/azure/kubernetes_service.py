@@ -200,7 +200,7 @@ def _refusal_error(cluster: AksCluster, identity: Identity, reply: transport.Rep
         "cluster": cluster.name,
         "id": cluster.id,
         "status": status,
-        "identity": identity.told,
+        "identity": identity.description,
         "tenant": identity.tenant or "ours",
         "client": identity.client or (caller[1] if caller else "CLIENT-ID"),
     }

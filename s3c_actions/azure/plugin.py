@@ -111,13 +111,13 @@ def _signed_digest(request: dict[str, Any]) -> str:
     try:
         # What is to be signed has the payload as its last part: a JWS encodes it, a COSE message holds it as it is.
         content = base64.b64decode(request["payload"], validate=True)
-        if found := _DIGEST.search(content):
-            return found[1].decode()
+        if match := _DIGEST.search(content):
+            return match[1].decode()
         encoded = content.rpartition(b".")[2]
-        found = _DIGEST.search(base64.urlsafe_b64decode(encoded + b"=" * (-len(encoded) % 4)))
+        match = _DIGEST.search(base64.urlsafe_b64decode(encoded + b"=" * (-len(encoded) % 4)))
     except (ValueError, KeyError, TypeError):
         return ""
-    return found[1].decode() if found else ""
+    return match[1].decode() if match else ""
 
 
 def _error_answer(code: str, message: str) -> tuple[str, dict[str, Any]]:

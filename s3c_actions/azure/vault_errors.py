@@ -31,7 +31,7 @@ _ROLES = {
     "keys/sign/action": ("keys sign", "Key Vault Crypto User"),
 }
 _ACTION = r"Action: 'Microsoft\.KeyVault/vaults/(?P<action>[A-Za-z/]+)'"
-_EXPECTED, _FOUND = r"Expected one of \S{0,500}?", r"\S{0,500}?,? found \S+\Z"
+_EXPECTED_ISSUERS, _ACTUAL_ISSUER = r"Expected one of \S{0,500}?", r"\S{0,500}?,? found \S+\Z"
 
 
 class VaultContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +144,7 @@ CASES = (
         remedy="See what is there: az keyvault certificate list --vault-name {vault} --query [].name",
     ),
     Case(
-        pattern=rf"{_EXPECTED}\S*?https://sts\.windows\.net/(?P<tenant>[0-9a-fA-F-]+){_FOUND}",
+        pattern=rf"{_EXPECTED_ISSUERS}\S*?https://sts\.windows\.net/(?P<tenant>[0-9a-fA-F-]+){_ACTUAL_ISSUER}",
         also=r"\A401 ",
         field="tenant-id",
         what="the vault {vault} belongs to another tenant, {tenant}.",
@@ -152,7 +152,7 @@ CASES = (
         remedy="Set `tenant-id: {tenant}`.",
     ),
     Case(
-        pattern=rf"{_EXPECTED}{_FOUND}|AKV10032",
+        pattern=rf"{_EXPECTED_ISSUERS}{_ACTUAL_ISSUER}|AKV10032",
         also=r"\A401 ",
         field="tenant-id",
         what="the vault {vault} belongs to another tenant.",

@@ -40,7 +40,7 @@ CHECKS: Mapping[str, Callable[[Path, datetime], list[str]]] = {
 def check(kind: str, paths: Sequence[str], stream: TextIO) -> int:
     """Check files of one kind; every file that is wrong is reported.
 
-    An exception that has ended is told and fails nothing: the day alone must not keep anybody from committing.
+    An exception that has ended is reported and fails nothing: the day alone must not keep anybody from committing.
 
     Args:
         kind: one of CHECKS.

@@ -103,7 +103,7 @@ class TerminalProgress:
         """Begin a step."""
         return _Step(name, self._begin, self._end)
 
-    def about(self, image: str) -> None:
+    def show_heading(self, image: str) -> None:
         """Show the image's name above its steps."""
         self._line(self._paint("1", plain_line(image)))
 
@@ -213,7 +213,7 @@ class LogProgress:
         """Begin a step."""
         return _Step(name, self._begin, self._end)
 
-    def about(self, image: str) -> None:
+    def show_heading(self, image: str) -> None:
         """Show the image's name above its steps."""
         self._line(plain_line(image))
 
@@ -268,7 +268,7 @@ class QuietProgress:
         """Begin a step that shows nothing."""
         return _Step(name, lambda _name: None, lambda _name, _sentence, _seconds, _failed: None)
 
-    def about(self, image: str) -> None:
+    def show_heading(self, image: str) -> None:
         """Show nothing."""
 
     def for_image(self, image: str) -> ImageProgress:

@@ -191,7 +191,7 @@ def _last_warning(cluster: Cluster, target: ApplyTarget, live: KubernetesObject)
 
 
 def _assess_route(cluster: Cluster, target: ApplyTarget, live: KubernetesObject) -> Exposure | None:
-    """Return where a route's Gateways expose it: the first address counts; problems of every Gateway are told."""
+    """Return where a route's Gateways expose it: the first address counts; problems of every Gateway are reported."""
     published = [entry for entry in (live.get("status") or {}).get("parents") or () if isinstance(entry, dict)]
     references = (live.get("spec") or {}).get("parentRefs") or [entry.get("parentRef") or {} for entry in published]
     url, problems, pending, external = "", [], False, False
@@ -206,8 +206,8 @@ def _assess_route(cluster: Cluster, target: ApplyTarget, live: KubernetesObject)
                 raise _Unreachable(f"has the parent {kind} {name}: s3c reads the addresses of Gateways alone.")
             accepted = _accepted_parent(live, published, key, f"Gateway {namespace}/{name}", target.namespace)
             problems += [f"{target.where} {problem}" for problem in _reference_problems(accepted, live)]
-            found = _route_url(cluster, target, live, key)
-            url = url or found
+            route_url = _route_url(cluster, target, live, key)
+            url = url or route_url
         except _Wait as missing:
             problems.append(f"{target.where} {missing}")
             pending = True

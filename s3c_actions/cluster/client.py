@@ -163,14 +163,14 @@ class Cluster:
         """
         groups = self.request("GET", "/apis").get("groups") or []
         versions = ["v1", *(str((group.get("preferredVersion") or {}).get("groupVersion")) for group in groups)]
-        found = []
+        resources = []
         for version in versions:
             path = f"/apis/{version}" if "/" in version else f"/api/{version}"
             try:
                 entries = self.request("GET", path).get("resources") or []
             except ApiError:
                 continue  # an aggregated API whose server is down
-            found += [
+            resources += [
                 (
                     version,
                     str(entry["kind"]),
@@ -179,7 +179,7 @@ class Cluster:
                 for entry in entries
                 if "/" not in entry["name"] and {"list", "delete"} <= set(entry.get("verbs") or ())
             ]
-        return found
+        return resources
 
     def get(self, resource: Resource, name: str, namespace: str = "") -> KubernetesObject | None:
         """Return one object; None when it does not exist."""

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from s3c_actions.core.errors import OutsideError, Refused
 from s3c_actions.core.explain import Case, explain
 
-_DENIED = re.compile(r'admission webhook "(?P<webhook>[^"]+)" denied the request(?:: (?P<said>.*))?', re.DOTALL)
+_DENIED = re.compile(r'admission webhook "(?P<webhook>[^"]+)" denied the request(?:: (?P<explanation>.*))?', re.DOTALL)
 _FAILED = re.compile(r'failed calling webhook "(?P<webhook>[^"]+)": (?P<why>.*)', re.DOTALL)
 _ENTRY = re.compile(r"^\[(?P<constraint>[a-z0-9.-]+)\] ", re.MULTILINE)
 _TRACE = re.compile(r"\(?trace(?:[ -]?id)?:? (?P<trace>[0-9A-Za-z-]{4,64})\)?", re.IGNORECASE)
@@ -201,7 +201,7 @@ def parse(message: str) -> tuple[Denial, ...]:
     denied = _DENIED.search(message)
     if denied is None:
         return ()
-    explanation, webhook = (denied["said"] or "it gave no reason").strip(), denied["webhook"]
+    explanation, webhook = (denied["explanation"] or "it gave no reason").strip(), denied["webhook"]
     entries = list(_ENTRY.finditer(explanation))
     if not entries and (mutation := _MUTATION.search(explanation)):
         image, why = mutation["image"], " ".join(mutation["why"].split())

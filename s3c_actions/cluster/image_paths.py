@@ -181,12 +181,12 @@ class Classifier:
 
     def is_excluded(self, path: Path) -> bool:
         """Return whether `image-paths` excludes a place."""
-        return any(one.excluded and _matches(path, one.path) for one in self._paths)
+        return any(image_path.excluded and _matches(path, image_path.path) for image_path in self._paths)
 
     def _classify(self, path: Path) -> Certainty:
         if self.is_excluded(path):
             return Certainty.NONE
-        if any(_matches(path, one.path) for one in self._paths):
+        if any(_matches(path, image_path.path) for image_path in self._paths):
             return Certainty.IMAGE
         if self._own:
             return Certainty.NONE

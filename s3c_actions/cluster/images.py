@@ -74,15 +74,19 @@ def find_replacement(image: Reference | str, replacements: Iterable[Replacement]
     candidates = list(replacements)
     matching = [replacement for replacement in candidates if replacement.placeholder == written]
     if name is not None and not matching:
-        same = [one for one in candidates if one.name is not None and one.name.name == name.name]
-        tagged = [one for one in same if one.name is not None and one.name.tag]
-        untagged = [one for one in same if one not in tagged]
-        matching = [one for one in tagged if one.name is not None and one.name.tag == name.tag] or (
-            [one for one in untagged if one.named] or untagged
-        )
-        if len({one.image for one in matching}) > 1 and name.tag:
+        same = [
+            candidate for candidate in candidates if candidate.name is not None and candidate.name.name == name.name
+        ]
+        tagged = [candidate for candidate in same if candidate.name is not None and candidate.name.tag]
+        untagged = [candidate for candidate in same if candidate not in tagged]
+        matching = [
+            candidate for candidate in tagged if candidate.name is not None and candidate.name.tag == name.tag
+        ] or ([candidate for candidate in untagged if candidate.named] or untagged)
+        if len({candidate.image for candidate in matching}) > 1 and name.tag:
             # Several images of one repository by their tags: each for its own.
-            matching = [one for one in matching if not one.named and one.image.tag == name.tag] or matching
+            matching = [
+                candidate for candidate in matching if not candidate.named and candidate.image.tag == name.tag
+            ] or matching
     if len({replacement.image for replacement in matching}) > 1:
         raise InputError(
             FIELD,

@@ -46,7 +46,9 @@ def find_mentions(
         re.compile(rf"(?<![\w./@:-])(?:{'|'.join(map(re.escape, spelled))}):{_TAG}(?![\w/@:-])") if spelled else None
     )
     places = (*manifest.uses, *manifest.candidates, *manifest.hook_uses)
-    hits = itertools.chain.from_iterable(one.finditer(manifest.text) for one in (given, _IMAGE, _VARIABLE) if one)
+    hits = itertools.chain.from_iterable(
+        pattern.finditer(manifest.text) for pattern in (given, _IMAGE, _VARIABLE) if pattern
+    )
     spans = sorted((use.start, use.end) for use in places)
     starts, ends = [start for start, _ in spans], list(itertools.accumulate((end for _, end in spans), max))
 
@@ -57,7 +59,7 @@ def find_mentions(
     if all(is_known(hit.start()) for hit in hits):
         return ()
     known = {(use.line, use.image) for use in places}
-    found = []
+    mentions = []
     for offset, line, root in compose_documents(manifest.text):
         for kind, name, path, node, variable in _scalars(root, image_paths):
             start = offset + node.start_mark.index
@@ -79,8 +81,8 @@ def find_mentions(
                 fixed=True,
             )
             if (use.line, node.value.strip()) not in known:
-                found.append(use)
-    return tuple(found)
+                mentions.append(use)
+    return tuple(mentions)
 
 
 def _spellings(name: Reference) -> Iterator[str]:

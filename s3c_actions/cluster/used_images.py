@@ -75,17 +75,17 @@ def _uses(workload: places.Workload, document: KubernetesObject) -> Iterator[tup
         return
     static = _MIRROR in (metadata.get("annotations") or {})
     status = document.get("status") or {}
-    for found in places.pod_images(spec):
+    for pod_image in places.pod_images(spec):
         use = ImageUse(
             namespace=str(metadata.get("namespace") or ""),
             workload=workload_place(metadata),
-            noun=found.place.noun,
+            noun=pod_image.place.noun,
             running=is_pod,
             static=static,
         )
-        yield found.image, use
-        pulled = places.pulled_images(status, found.place).get(found.name, "") if is_pod else ""
-        if running := _pulled_reference(found.image, pulled):
+        yield pod_image.image, use
+        pulled = places.pulled_images(status, pod_image.place).get(pod_image.name, "") if is_pod else ""
+        if running := _pulled_reference(pod_image.image, pulled):
             yield running, use
 
 

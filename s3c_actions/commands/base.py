@@ -47,5 +47,7 @@ def run(options: inputs.BaseInputs, context: Context) -> Outcome:
         return baselines.compared(outcome, earlier, scanner)
 
     outcomes = for_each_image(images, context.progress, compare)
-    tables = [render_table(base_advice_entry(one.base_advice)) for one in outcomes if one.base_advice is not None]
+    tables = [
+        render_table(base_advice_entry(outcome.base_advice)) for outcome in outcomes if outcome.base_advice is not None
+    ]
     return Outcome(command="base", images=outcomes, text="\n".join(tables))

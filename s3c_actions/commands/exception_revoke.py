@@ -50,7 +50,7 @@ def run(options: inputs.ExceptionRevokeInputs, context: Context) -> Outcome:
             )
             with context.progress.step("exception") as progress_step:
                 attached = exceptions.attach_statement(statement, reference, granter.key, context)
-                counting = {one.digest for one in judge.exceptions(reference) if one.counts}
+                counting = {exception.digest for exception in judge.exceptions(reference) if exception.counts}
                 still = counting & set(chosen) if options.exceptions else counting
                 if still:
                     raise Refused(
@@ -75,10 +75,10 @@ def _choose(starts: Sequence[str], beside: Sequence[JudgedException]) -> tuple[s
         InputError: a beginning names none of the exceptions, or several.
     """
     if not starts:
-        return tuple(one.digest for one in beside if one.may_count)
+        return tuple(exception.digest for exception in beside if exception.may_count)
     chosen = []
     for start in starts:
-        named = [one.digest for one in beside if one.digest.startswith(start)]
+        named = [exception.digest for exception in beside if exception.digest.startswith(start)]
         if len(named) != 1:
             raise InputError(
                 "exceptions",

@@ -63,8 +63,11 @@ def run(options: inputs.FindInputs, context: Context) -> Outcome:
     result = FindResult(
         query=query.text if query is not None else "",
         images=len(subjects.known) + len(unknown),
-        matches=tuple(match for one in answers for match in _matches(one, query)),
-        unanswered=(*(_unanswered(one) for one in answers if _is_open(one)), *(unknown if query is not None else ())),
+        matches=tuple(match for image_answer in answers for match in _matches(image_answer, query)),
+        unanswered=(
+            *(_unanswered(image_answer) for image_answer in answers if _is_open(image_answer)),
+            *(unknown if query is not None else ()),
+        ),
         index=pushed,
     )
     return _outcome(result, answers or collected, options, context)
@@ -79,15 +82,15 @@ def _parse_query(options: inputs.FindInputs) -> Query | None:
 def _ask(query: Query, subjects: Sequence[Subject], tools: FindTools, context: Context) -> tuple[ImageAnswer, ...]:
     with context.progress.step("find") as step:
         answers = find.run(query, subjects, tools).images
-        found = sum(1 for one in answers if any(not match.problem for match in one.answer.matches))
-        step.done(f"in {found:,} of {counted(len(answers), 'image')}")
+        holding = sum(1 for image_answer in answers if any(not match.problem for match in image_answer.answer.matches))
+        step.done(f"in {holding:,} of {counted(len(answers), 'image')}")
     return answers
 
 
 def _publish(
     key: SigningKey, tools: FindTools, subjects: Sequence[Subject], place: Reference
 ) -> tuple[str, tuple[ImageAnswer, ...]]:
-    """Make, push and sign the index; return its pinned reference, and what became of each image."""
+    """Make, push and sign the index; return its pinned reference, and the answer on each image."""
     with tools.progress.step("index") as step:
         collected = find.collect(subjects, tools)
         if not collected.records:
@@ -104,31 +107,35 @@ def _publish(
     return pinned, collected.images
 
 
-def _matches(one: ImageAnswer, query: Query | None) -> Iterable[FoundMatch]:
+def _matches(image_answer: ImageAnswer, query: Query | None) -> Iterable[FoundMatch]:
     by_report = query is not None and query.kind is QueryKind.ADVISORY
-    for match in one.answer.matches:
+    for match in image_answer.answer.matches:
         yield FoundMatch(
             **asdict(match),
-            image=one.subject.image,
-            reference=one.subject.reference.pinned,
-            evidence=one.report if by_report else one.sbom,
-            owner=one.subject.owner,
-            places=one.subject.places,
+            image=image_answer.subject.image,
+            reference=image_answer.subject.reference.pinned,
+            evidence=image_answer.report if by_report else image_answer.sbom,
+            owner=image_answer.subject.owner,
+            places=image_answer.subject.places,
         )
 
 
-def _is_open(one: ImageAnswer) -> bool:
+def _is_open(image_answer: ImageAnswer) -> bool:
     """Return whether an image may hold what was not found in it."""
-    return one.failure is not None or bool(one.answer.open and all(match.problem for match in one.answer.matches))
+    return image_answer.failure is not None or bool(
+        image_answer.answer.open and all(match.problem for match in image_answer.answer.matches)
+    )
 
 
-def _unanswered(one: ImageAnswer) -> UnansweredImage:
+def _unanswered(image_answer: ImageAnswer) -> UnansweredImage:
     return UnansweredImage(
-        image=one.subject.image,
-        reference=one.subject.reference.pinned,
-        reasons=(one.failure.what.rstrip("."),) if one.failure is not None else one.answer.open,
-        owner=one.subject.owner,
-        places=one.subject.places,
+        image=image_answer.subject.image,
+        reference=image_answer.subject.reference.pinned,
+        reasons=(image_answer.failure.what.rstrip("."),)
+        if image_answer.failure is not None
+        else image_answer.answer.open,
+        owner=image_answer.subject.owner,
+        places=image_answer.subject.places,
     )
 
 
@@ -137,9 +144,12 @@ def _outcome(result: FindResult, read: Iterable[ImageAnswer], options: inputs.Fi
     if result.query:
         printed = text.render_csv(result) if options.format == "csv" else text.render_table(result)
     failures = tuple(
-        failed(ImageOutcome(image=one.subject.image, reference=one.subject.reference.pinned), one.failure)
-        for one in read
-        if one.failure is not None
+        failed(
+            ImageOutcome(image=image_answer.subject.image, reference=image_answer.subject.reference.pinned),
+            image_answer.failure,
+        )
+        for image_answer in read
+        if image_answer.failure is not None
     )
     outcome = Outcome(command=NAME, images=failures, find=result, text=printed)
     if options.require_complete and not result.complete:

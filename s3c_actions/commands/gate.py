@@ -89,7 +89,7 @@ def _open(options: inputs.GateInputs, context: Context, started: float) -> Outco
         settings = read_pause(options)
         cluster = connect_cluster(options, context)
         result = pause(settings, context, cluster)
-        described = " ".join(one.describe(datetime.now(UTC)) for one in result.pauses)
+        described = " ".join(gate_pause.describe(datetime.now(UTC)) for gate_pause in result.pauses)
         text = f"⚠ {described}" if described else f"✔ the gate of {cluster.address} is in force"
     else:
         confirm_uninstall(options)
@@ -149,7 +149,7 @@ def _try_images(
             signed = next(iter(references.values())).pinned
             closed_by = proof.prove_closed(cluster, unsigned, namespace, constraints, signed, preview=preview)
             denial = closed_by.what
-            step.done(f"{denial} Tried {closed_by.told}.")
+            step.done(f"{denial} Tried {closed_by.places_text}.")
     admissions = []
     until = time.monotonic() + patience
     for image, reference in references.items():

@@ -67,7 +67,7 @@ def find_root(folder: Path) -> Path:
 
 
 class _Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of a planned file."""
+    """What is done with a planned file."""
 
     file: PlannedFile
     state: State
@@ -90,11 +90,11 @@ class _Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _initialise(options: inputs.InitInputs, context: Context, root: Path) -> Outcome:
-    found = inspection.inspect(root)
+    inspected = inspection.inspect(root)
     signer = _signer(options, root)
     ignore_file = next((name for name in _IGNORE_FILES if _is_foreign_ignore_file(root, name)), "")
     planned = plan.make_plan(
-        found, signer, _find_pin(options, context, root), prefix=options.image_prefix, ignore_file=ignore_file
+        inspected, signer, _find_pin(options, context, root), prefix=options.image_prefix, ignore_file=ignore_file
     )
     if not planned.files and not options.key:
         raise InputError(
@@ -104,9 +104,9 @@ def _initialise(options: inputs.InitInputs, context: Context, root: Path) -> Out
         )
     for note in planned.notes:
         context.progress.notice(note)
-    for sentence in _related(found):
+    for sentence in _related(inspected):
         context.progress.notice(sentence)
-    key_changes = _key_changes(options, context, root, found)
+    key_changes = _key_changes(options, context, root, inspected)
     decisions = _decide(options, root, planned.files)
     wanted = [decision.change for decision in decisions if decision.word in {"new", "update", "replace"}]
     lines = _listing([(decision.word, decision.file.path, decision.remark) for decision in decisions])
@@ -117,7 +117,7 @@ def _initialise(options: inputs.InitInputs, context: Context, root: Path) -> Out
     if not wanted and not key_changes and not options.key:
         return _outcome("\n".join([*lines, "Nothing has to be changed."]))
     changes.write_all(root, [*key_changes, *wanted])
-    steps = _next_steps(options, found, planned.steps, _subject(options, found, root))
+    steps = _next_steps(options, inspected, planned.steps, _subject(options, inspected, root))
     return _outcome("\n".join([*lines, *steps]))
 
 
@@ -208,9 +208,9 @@ def _present_commit(root: Path) -> str:
     return ""
 
 
-def _related(found: Inspection) -> list[str]:
+def _related(inspected: Inspection) -> list[str]:
     """Return a sentence for each existing step that does what s3c does."""
-    used = dict.fromkeys((action.workflow, action.action) for action in found.actions)
+    used = dict.fromkeys((action.workflow, action.action) for action in inspected.actions)
     return [
         f"{workflow} uses {action}: {_RELATED[action].format(workflow=shlex.quote(workflow))}."
         for workflow, action in used
@@ -218,7 +218,7 @@ def _related(found: Inspection) -> list[str]:
     ]
 
 
-def _key_changes(options: inputs.InitInputs, context: Context, root: Path, found: Inspection) -> list[Change]:
+def _key_changes(options: inputs.InitInputs, context: Context, root: Path, inspected: Inspection) -> list[Change]:
     """Return the files of a new key, and the lines that keep it out of Git and of images."""
     if not options.key or options.vault:
         return []
@@ -232,12 +232,12 @@ def _key_changes(options: inputs.InitInputs, context: Context, root: Path, found
                 f"{doc_link('certificates.md')}.",
             )
     ignore_files = [".gitignore"]
-    if any(not dockerfile.context for dockerfile in found.dockerfiles):
+    if any(not dockerfile.context for dockerfile in inspected.dockerfiles):
         ignore_files.append(".dockerignore")  # `COPY . .` would copy it into an image that is built here
     ignored = [change for name in ignore_files if (change := _ignore(root, name)) is not None]
     if options.dry_run:
         return [*ignored, Change(path=KEY, before=None, after=b"", private=True)]
-    pair = key_creation.create(_subject(options, found, root), context.now, timedelta(seconds=options.valid_for))
+    pair = key_creation.create(_subject(options, inspected, root), context.now, timedelta(seconds=options.valid_for))
     context.secrets.add_content(pair.key.decode())
     context.progress.notice(f"The key's certificate is of {pair.subject}, valid until {pair.ends:%Y-%m-%d}.")
     return [
@@ -258,11 +258,11 @@ def _ignore(root: Path, name: str) -> Change | None:
     return Change(path=name, before=before, after=text + separator + f"{line}\n".encode())
 
 
-def _subject(options: inputs.InitInputs, found: Inspection, root: Path) -> str:
+def _subject(options: inputs.InitInputs, inspected: Inspection, root: Path) -> str:
     """Return the certificate's subject; by default it names the repository, of which no country and state is known."""
     if options.subject:
         return options.subject
-    remote = found.checkout.remote
+    remote = inspected.checkout.remote
     owner, name = (remote.owner, remote.name) if remote else ("local", root.name)
 
     def clean(text: str) -> str:
@@ -271,9 +271,9 @@ def _subject(options: inputs.InitInputs, found: Inspection, root: Path) -> str:
     return f"C=XX, ST=Unspecified, O={clean(owner)}, CN={clean(name)}"
 
 
-def _next_steps(options: inputs.InitInputs, found: Inspection, outside: Sequence[str], subject: str) -> list[str]:
+def _next_steps(options: inputs.InitInputs, inspected: Inspection, outside: Sequence[str], subject: str) -> list[str]:
     """Return what is left to do, as lines; `outside` are the plan's own steps."""
-    remote = found.checkout.remote
+    remote = inspected.checkout.remote
     repository = f" --repo {remote.owner}/{remote.name}" if remote and remote.host == GITHUB else ""
     steps: list[str] = []
     if options.key and not options.vault:

@@ -99,5 +99,7 @@ def _describe_result(result: MirrorResult) -> str:
     if result.skipped:
         return f"{result.reference} is there already"
     sent = f"{result.blobs} layers and configurations ({result.size / 2**20:,.1f} MiB) and {result.manifests} manifests"
-    notes = [f"{result.mounted} mounted"] * bool(result.mounted) + [f"{result.found} were there"] * bool(result.found)
+    notes = [f"{result.mounted} mounted"] * bool(result.mounted) + [f"{result.existing} were there"] * bool(
+        result.existing
+    )
     return f"→ {result.reference}: {sent} sent" + "".join(f", {note}" for note in notes)

@@ -98,10 +98,10 @@ def match(text: str, case: Case, flags: int = 0, *, masked: str | None = None) -
         masked: the text to look in, of the same length; None: without digests.
     """
     masked = _mask(text, ()) if masked is None else masked
-    found = re.search(case.pattern, masked, flags)
-    if found is None or (case.also and re.search(case.also, masked, flags) is None):
+    hit = re.search(case.pattern, masked, flags)
+    if hit is None or (case.also and re.search(case.also, masked, flags) is None):
         return None
-    return {name: text[slice(*found.span(name))] for name, group in found.groupdict().items() if group is not None}
+    return {name: text[slice(*hit.span(name))] for name, group in hit.groupdict().items() if group is not None}
 
 
 def _mask(text: str, names: Iterable[str]) -> str:

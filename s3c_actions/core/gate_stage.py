@@ -1,4 +1,4 @@
-"""The stage of a cluster's gate: what becomes of an image that it would refuse. Each namespace is in one."""
+"""The stage of a cluster's gate: what it does with an image that it would refuse. Each namespace is in one."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Progress(Protocol):
     def step(self, name: str) -> StepContext:
         """Begin a named step (`scan`, `patch`, …); it ends with its duration and the sentence given to `done`."""
 
-    def about(self, image: str) -> None:
+    def show_heading(self, image: str) -> None:
         """Set the image that the following steps concern; called when there are several."""
 
     def for_image(self, image: str) -> Progress:
@@ -77,7 +77,7 @@ class Silent:
         """Return a step that reports nothing."""
         return _SilentStep()
 
-    def about(self, image: str) -> None:
+    def show_heading(self, image: str) -> None:
         """Ignore the text."""
 
     def for_image(self, image: str) -> Progress:
@@ -116,7 +116,7 @@ class ImageProgress:
         """Begin a step."""
         return _ImageStep(self, name)
 
-    def about(self, image: str) -> None:
+    def show_heading(self, image: str) -> None:
         """Do nothing: each line names the image."""
 
     def for_image(self, image: str) -> Progress:
@@ -195,9 +195,9 @@ class RoutedProgress:
         """Begin a step."""
         return self._current.step(name)
 
-    def about(self, image: str) -> None:
+    def show_heading(self, image: str) -> None:
         """Set the image that the following steps concern."""
-        self._current.about(image)
+        self._current.show_heading(image)
 
     def for_image(self, image: str) -> Progress:
         """Return the progress of one of several images."""

@@ -35,5 +35,5 @@ def is_transient(error: S3CError) -> bool:
         return False
     if isinstance(error, ProgramTimedOut):
         return True
-    said = f"{error.what}\n{error.original}"
-    return bool(_PASSING.search(said)) and not _LASTING.search(error.what)
+    text = f"{error.what}\n{error.original}"
+    return bool(_PASSING.search(text)) and not _LASTING.search(error.what)

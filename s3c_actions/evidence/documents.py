@@ -263,12 +263,12 @@ class AttachedResult(msgspec.Struct, frozen=True, kw_only=True):
     """The facts of a `result.json` about the image.
 
     Attributes:
-        told: the command and its verdict, in a clause.
+        description: the command and its verdict, in a clause.
         original: of the patch, pinned, with the tag it was asked for by; `tag` the one that the patched image got.
         change: by the patch; None when nothing was patched.
     """
 
-    told: str
+    description: str
     original: str = ""
     tag: str = ""
     change: PatchChange | None = None
@@ -294,7 +294,7 @@ def read_attached_result(content: bytes, digest: str) -> AttachedResult:
     summary = f"s3c {_text(document.get('command'))}: {_text(image.get('verdict'))}"
     patch = _map(image.get("patch"))
     if not patch.get("patched"):
-        return AttachedResult(told=summary)
+        return AttachedResult(description=summary)
     sentences = [_text(_map(platform).get("sentence")) for platform in _compared(patch)]
     if any(sentences):
         summary += f"; against its original: {' '.join(filter(None, dict.fromkeys(sentences)))}"
@@ -308,7 +308,7 @@ def read_attached_result(content: bytes, digest: str) -> AttachedResult:
     )
     tag = _text(patch.get("tag"))
     original = _with_tag(_text(patch.get("original")), _text(image.get("image")))
-    return AttachedResult(told=summary, original=original, tag=tag if is_tag(tag) else "", change=change)
+    return AttachedResult(description=summary, original=original, tag=tag if is_tag(tag) else "", change=change)
 
 
 def _compared(patch: Mapping[str, Any]) -> list[Any]:

@@ -91,7 +91,7 @@ def read_history(runs: Iterable[Mapping[str, Any]]) -> FixHistory:
 def release_of(os: str) -> str:
     """Return a distribution and its release without updates: `debian 12`, `alpine 3.19`, `ubuntu 22.04`.
 
-    Whether there is a fix is told by the release: an older one may never get it.
+    Whether there is a fix depends on the release: an older one may never get it.
     """
     family, _, version = os.partition(" ")
     if family in _YEARLY_RELEASES:

@@ -25,7 +25,7 @@ class DescribedStatement(msgspec.Struct, frozen=True, kw_only=True):
     """What a statement says, in a clause, and the type of its predicate; both untrusted."""
 
     predicate_type: str
-    told: str
+    description: str
 
 
 def describe_statement(content: bytes, digest: str) -> DescribedStatement:
@@ -49,8 +49,8 @@ def describe_statement(content: bytes, digest: str) -> DescribedStatement:
     predicate = _map(statement.get("predicate"))
     kind = next((kind for kind, known in PREDICATES.items() if predicate_type == known), "")
     describe = _DESCRIPTIONS.get(kind)
-    told = describe(predicate) if describe is not None else f"of type {predicate_type}"
-    return DescribedStatement(predicate_type=predicate_type, told=told)
+    description = describe(predicate) if describe is not None else f"of type {predicate_type}"
+    return DescribedStatement(predicate_type=predicate_type, description=description)
 
 
 def _statement(content: bytes) -> Mapping[str, Any]:

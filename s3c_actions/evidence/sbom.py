@@ -71,7 +71,10 @@ def read_spdx(content: bytes, platform: str = "") -> dict[str, Any]:
         creators = [str(creator) for creator in document["creationInfo"]["creators"]]
         packages, files = document["packages"], document.get("files", ())
         sound = all(isinstance(element["SPDXID"], str) for element in (*packages, *files))
-        related = [(str(one["spdxElementId"]), str(one["relatedSpdxElement"])) for one in document["relationships"]]
+        related = [
+            (str(relationship["spdxElementId"]), str(relationship["relatedSpdxElement"]))
+            for relationship in document["relationships"]
+        ]
     except (KeyError, TypeError):
         sound = False
     if not sound:
@@ -91,7 +94,9 @@ def read_spdx(content: bytes, platform: str = "") -> dict[str, Any]:
         "packages": [package for package in packages if package["SPDXID"] in kept],
         "files": files,
         "relationships": [
-            one for one, ends in zip(document["relationships"], related, strict=True) if within.issuperset(ends)
+            relationship
+            for relationship, ends in zip(document["relationships"], related, strict=True)
+            if within.issuperset(ends)
         ],
     }
 

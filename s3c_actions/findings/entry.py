@@ -62,7 +62,7 @@ class FindingEntry(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_f
     exploited_due: Annotated[
         Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | UnsetType,
         Meta(
-            description="The day by which CISA wants it mended, of one that is exploited; missing where it names none."
+            description="The day by which CISA wants it fixed, of one that is exploited; missing where it names none."
         ),
     ] = UNSET
     ransomware: Annotated[

@@ -52,7 +52,7 @@ class Exploitation(msgspec.Struct, frozen=True, gc=False):
         known_exploited: whether CISA's catalogue of known exploited vulnerabilities (KEV) lists it.
         since: the day on which the catalogue listed it, `2021-12-10`; empty when it does not.
         epss: FIRST's estimate, from 0 to 1, that it is exploited within 30 days; None when there is none for it.
-        due: the day by which CISA wants it mended; empty when the catalogue names none.
+        due: the day by which CISA wants it fixed; empty when the catalogue names none.
         ransomware: whether the catalogue knows of its use for ransomware; False as well when that is not known.
     """
 

@@ -39,9 +39,9 @@ def list_granted(documents: Iterable[ResultDocument], now: datetime) -> Mapping[
         for reference, exceptions in newest.items()
         if (
             granted := tuple(
-                _expiring(one.digest, one.findings, one.until, one.who, one.why)
-                for one in exceptions
-                if not one.ignored and _lasts(one.until, now)
+                _expiring(exception.digest, exception.findings, exception.until, exception.who, exception.why)
+                for exception in exceptions
+                if not exception.ignored and _lasts(exception.until, now)
             )
         )
     }
@@ -58,9 +58,15 @@ def list_judged(
     """
     return {
         image: tuple(
-            _expiring(one.digest, one.grant.findings, format_moment(one.grant.until), one.grant.who, one.grant.why)
-            for one in exceptions
-            if one.counts and one.grant is not None and one.grant.until > now
+            _expiring(
+                exception.digest,
+                exception.grant.findings,
+                format_moment(exception.grant.until),
+                exception.grant.who,
+                exception.grant.why,
+            )
+            for exception in exceptions
+            if exception.counts and exception.grant is not None and exception.grant.until > now
         )
         for image, exceptions in judged.items()
     }

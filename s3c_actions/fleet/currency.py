@@ -3,7 +3,7 @@
 The policy has to admit the image as the cluster would, without waiting for graces to end, so that image and newest
 report are signed by whom it trusts and nothing that it refuses is in it; and that report has to be younger than
 `rescan-after`. Whatever is missing, unsigned, unreadable or about another image means work.
-Where nothing but its age is against the report, `sbom_match` says when the image's SBOM may stand in for a new one.
+Where nothing but its age is against the report, `match_rules` says when the image's SBOM may stand in for a new one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from s3c_actions.core.moments import format_moment
 from s3c_actions.core.text import counted
-from s3c_actions.fleet.sbom_match import Unchanged
+from s3c_actions.fleet.match_rules import Unchanged
 from s3c_actions.policy import judge
 from s3c_actions.policy.judge import Evidence, SignerStatus
 from s3c_actions.policy.model import Policy

@@ -120,7 +120,7 @@ class ReportedFinding(_Part, frozen=True, kw_only=True, gc=False):
         ),
     ] = ""
     exploited_due: Annotated[
-        Text, Meta(description="The day by which CISA wants it mended; empty where it names none.")
+        Text, Meta(description="The day by which CISA wants it fixed; empty where it names none.")
     ] = ""
     ransomware: Annotated[bool, Meta(description="Whether CISA knows of its use for ransomware.")] = False
     epss: Annotated[

@@ -129,13 +129,17 @@ def list_stored(registry: Registry, place: Reference) -> list[Stored]:
     """
     undated = datetime.min.replace(tzinfo=UTC)
     # Two tags of one plan are one plan.
-    found = {one.reference.digest: one for one in _stored(registry, place, _tags(registry, place))}
-    return sorted(found.values(), key=lambda one: (one.created or undated, one.reference.digest), reverse=True)
+    by_digest = {stored.reference.digest: stored for stored in _stored(registry, place, _tags(registry, place))}
+    return sorted(
+        by_digest.values(), key=lambda stored: (stored.created or undated, stored.reference.digest), reverse=True
+    )
 
 
 def find_newest(registry: Registry, place: Reference, artifact_type: str) -> Reference | None:
     """Return the newest plan or report of the series of a tag, by digest; None without one. Raise as `list_stored`."""
-    listed = (one for one in list_stored(registry, place) if one.artifact_type == artifact_type and one.created)
+    listed = (
+        stored for stored in list_stored(registry, place) if stored.artifact_type == artifact_type and stored.created
+    )
     newest = next(listed, None)
     return newest.reference if newest is not None else None
 
@@ -158,10 +162,10 @@ def prune(writer: Writer, place: Reference, digest: str, before: datetime) -> Pr
             are too many other tags to look at, and nothing is.
     """
     listed = list_stored(writer.registry, place)
-    others = [one for one in listed if one.artifact_type == store.PLAN and one.reference.digest != digest]
-    report = next((one for one in listed if one.artifact_type == store.REPORT), None)
+    others = [stored for stored in listed if stored.artifact_type == store.PLAN and stored.reference.digest != digest]
+    report = next((stored for stored in listed if stored.artifact_type == store.REPORT), None)
     kept = {digest, *((report.reference.digest, report.subject) if report is not None else ())}
-    doomed = [one.reference for one in others[1:] if one.created is not None and one.created < before]
+    doomed = [stored.reference for stored in others[1:] if stored.created is not None and stored.created < before]
     if doomed:
         kept |= _tagged_otherwise(writer.registry, place)
     doomed = [plan for plan in doomed if plan.digest not in kept]
@@ -205,8 +209,8 @@ def _tagged_otherwise(registry: Registry, place: Reference) -> set[str]:
             cause="An old plan that has one of them too is not deleted.",
             remedy="Publish plans to a repository of their own, or leave out `prune-plans`.",
         )
-    found = (registry.find(place.tagged(tag)) for tag in others)
-    return {manifest.descriptor.digest for manifest in found if manifest is not None}
+    manifests = (registry.find(place.tagged(tag)) for tag in others)
+    return {manifest.descriptor.digest for manifest in manifests if manifest is not None}
 
 
 def _tags(registry: Registry, place: Reference) -> tuple[str, ...]:

@@ -92,8 +92,8 @@ def expand(fleet: Fleet, source: Source, places: Places) -> Expanded:
             elif selection.catalog is not None:
                 listings += _catalog(fleet, selection, source)
             else:
-                found, without = _elsewhere(selection, places)
-                references += [(reference, selection) for reference in found]
+                elsewhere, without = _elsewhere(selection, places)
+                references += [(reference, selection) for reference in elsewhere]
                 unplanned += [_unknown(name, fleet, selection) for name in without]
         except S3CError as error:
             unplanned.append(unplanned_image(_describe(selection), error, _settings(fleet, selection, "").owner or ""))
@@ -124,7 +124,7 @@ def _list_all(
     """Look up the tags of repositories, several at a time."""
     references: list[tuple[Reference, Selection]] = []
     unplanned: list[UnplannedImage] = []
-    pages = run_bounded(listings, lambda listing: listing.repository.registry, lambda one: _list(one, source))
+    pages = run_bounded(listings, lambda listing: listing.repository.registry, lambda listing: _list(listing, source))
     for listing, page in zip(listings, pages, strict=True):
         if isinstance(page, S3CError):
             owner = _settings(fleet, listing.selection, listing.repository.name).owner or ""

@@ -25,7 +25,7 @@ class SmokeSection(Struct, frozen=True, forbid_unknown_fields=True, rename="keba
 
     mode: Annotated[
         Literal["off", "report", "required"],
-        Meta(description="`required` keeps a patch from its tag unless it works; `report` only tells."),
+        Meta(description="`required` keeps a patch from its tag unless it works; `report` only reports it."),
     ]
     command: Annotated[
         Words | Line | None,

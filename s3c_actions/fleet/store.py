@@ -199,14 +199,14 @@ def _newest_results(registry: Registry, plan_reference: Reference) -> dict[int, 
 
 def list_reports(registry: Registry, plan_reference: Reference) -> list[tuple[str, bytes]]:
     """Return RFC 3339 time and content of the reports on a plan, the oldest first. Raise as `list_results`."""
-    found = [
+    reports = [
         (text_values(manifest.document.get("annotations")).get(artifact_types.CREATED, ""), manifest)
         for manifest in _beside(registry, plan_reference, REPORT)
     ]
-    found.sort(key=lambda entry: (entry[0], entry[1].descriptor.digest))
+    reports.sort(key=lambda entry: (entry[0], entry[1].descriptor.digest))
     return [
         (created, read_artifact(registry, plan_reference, manifest, reading.MAX_DOCUMENT_BYTES))
-        for created, manifest in found
+        for created, manifest in reports
     ]
 
 

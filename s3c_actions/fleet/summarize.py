@@ -90,7 +90,7 @@ class ShardResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Joined(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a plan.
+    """The results of a plan, joined.
 
     Attributes:
         report: on all images.
@@ -334,7 +334,7 @@ def _missing(planned: PlannedImage, results: Sequence[ShardResult]) -> ReportedI
 
 
 def _reported(planned: PlannedImage, chosen: _Chosen, collected: _Collected) -> ReportedImage:
-    """Return what became of an image, by its result."""
+    """Return the entry of an image, by its result."""
     entry, _, created = chosen
     patch, scan = entry.patch or collected.patches.get(entry.digest), entry.last_scan
     newly = patch is not None and patch.patched and not patch.skipped

@@ -79,7 +79,7 @@ class ActionsProgress:
         """Begin a step; groups cannot nest, so a step within a step is a line in its group."""
         return _Step(self, name)
 
-    def about(self, image: str) -> None:
+    def show_heading(self, image: str) -> None:
         """Print the image's name above its steps' groups."""
         if not self._quiet:
             self._inert(plain_line(image))

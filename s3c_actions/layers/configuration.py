@@ -58,9 +58,9 @@ def _fields(document: Mapping[str, Any]) -> dict[str, str]:
     for name, value in (own or {}).items():
         if value in (None, "", [], {}, False) or name in _OWN_LEFT_OUT:
             continue  # as runtimes read it, and as some builders write it
-        if name == "Env" and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        if name == "Env" and isinstance(value, list) and all(isinstance(variable, str) for variable in value):
             # The last of two of a name counts.
-            fields |= {f"env {one.partition('=')[0]}": one.partition("=")[2] for one in value}
+            fields |= {f"env {variable.partition('=')[0]}": variable.partition("=")[2] for variable in value}
         elif name in _BY_KEY and isinstance(value, dict):
             fields |= {f"{_BY_KEY[name]} {key}": _shown(inner) for key, inner in value.items()}
         else:

@@ -23,7 +23,7 @@ _PACKAGE_LIST = re.compile(r"var/lib/dpkg/info/[^/]+\.list")
 
 
 class PackageAction(StrEnum):
-    """What became of a package; `changed`: its versions cannot be compared."""
+    """How a package differs; `changed`: its versions cannot be compared."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -37,7 +37,7 @@ class PackageChange(msgspec.Struct, frozen=True, kw_only=True):
     """A package that differs; every text is untrusted.
 
     Attributes:
-        action: what became of it.
+        action: how it differs.
         before, after: its versions; empty where it is not installed.
         licence_before, licence_after: where they differ, else both empty.
     """
@@ -104,23 +104,23 @@ def compare_packages(before: Inventory, after: Inventory) -> tuple[PackageChange
     for key in sorted(left.keys() | right.keys()):
         old, new = left.get(key, []), right.get(key, [])
         # Several versions may be installed beside each other: those that both images have are no change.
-        only_old = [one for one in old if one.version not in {other.version for other in new}]
-        only_new = [one for one in new if one.version not in {other.version for other in old}]
+        only_old = [package for package in old if package.version not in {other.version for other in new}]
+        only_new = [package for package in new if package.version not in {other.version for other in old}]
         for index in range(max(len(only_old), len(only_new))):
             left_over, right_over = only_old[index : index + 1], only_new[index : index + 1]
             changes.append(_package_change(left_over[0] if left_over else None, right_over[0] if right_over else None))
-        same = {one.version: one for one in old}
-        for one in new:
-            earlier = same.get(one.version)
-            if earlier is not None and earlier.licences and one.licences not in ("", earlier.licences):
-                changes.append(_change(PackageAction.RELICENSED, earlier, one))
+        same = {package.version: package for package in old}
+        for package in new:
+            earlier = same.get(package.version)
+            if earlier is not None and earlier.licences and package.licences not in ("", earlier.licences):
+                changes.append(_change(PackageAction.RELICENSED, earlier, package))
     return tuple(changes)
 
 
 def _by_key(packages: Iterable[InstalledPackage]) -> dict[tuple[str, str, str, str], list[InstalledPackage]]:
     listed: dict[tuple[str, str, str, str], list[InstalledPackage]] = {}
-    for one in packages:
-        listed.setdefault(one.key, []).append(one)
+    for package in packages:
+        listed.setdefault(package.key, []).append(package)
     return listed
 
 
@@ -137,18 +137,18 @@ def _package_change(old: InstalledPackage | None, new: InstalledPackage | None) 
 
 
 def _change(action: PackageAction, old: InstalledPackage | None, new: InstalledPackage | None) -> PackageChange:
-    one = new or old
-    if one is None:
+    package = new or old
+    if package is None:
         raise ValueError("neither of two packages exists")
     licences = (old.licences if old else "", new.licences if new else "")
     # Of an image without the packages' documentation no licence is known, which is no change of it.
     differs = "" not in licences and licences[0] != licences[1]
     return PackageChange(
         action=action,
-        ecosystem=one.ecosystem,
-        name=one.name,
-        architecture=one.architecture,
-        place=one.place,
+        ecosystem=package.ecosystem,
+        name=package.name,
+        architecture=package.architecture,
+        place=package.place,
         before=old.version if old else "",
         after=new.version if new else "",
         licence_before=licences[0] if differs else "",
@@ -187,13 +187,17 @@ class _Comparison:
         self._before, self._after, self._changes = before, after, changes
         self._unread = tuple(dict.fromkeys((*old.unread, *new.unread)))
         versions_changed = [change for change in changes if change.action is not PackageAction.RELICENSED]
-        self._changed = {(one.ecosystem, one.name, one.architecture, one.place) for one in versions_changed}
+        self._changed = {
+            (change.ecosystem, change.name, change.architecture, change.place) for change in versions_changed
+        }
         self._old_owners = _owners(old)
         self._new_owners = _owners(new)
         self._old_folders, self._new_folders = _folders(old), _folders(new)
-        self._with_sums = {id(one) for one in new.packages if any(stated.algorithm for stated in one.files.values())}
+        self._with_sums = {
+            id(package) for package in new.packages if any(stated.algorithm for stated in package.files.values())
+        }
         self._state = KnownState(
-            managers=old.managers | new.managers, changed=frozenset(one.name for one in versions_changed)
+            managers=old.managers | new.managers, changed=frozenset(change.name for change in versions_changed)
         )
 
     def run(self) -> FilesDifference:

@@ -240,7 +240,7 @@ def _lines(content: bytes | None) -> Iterable[str]:
 
 def _apk(files: FileSystem) -> Iterator[InstalledPackage]:
     """List Alpine's packages, by https://wiki.alpinelinux.org/wiki/Apk_spec."""
-    path = next((files.locate(one) for one in _APK if files.locate(one) in files.entries), "")
+    path = next((files.locate(candidate) for candidate in _APK if files.locate(candidate) in files.entries), "")
     entry = files.entries.get(path)
     if entry is None:
         return
@@ -293,7 +293,7 @@ def _hexadecimal(encoded: str) -> str:
 
 
 def _rpm(files: FileSystem) -> Iterator[InstalledPackage]:
-    for folder in dict.fromkeys(files.resolve(one) for one in _RPM):
+    for folder in dict.fromkeys(files.resolve(path) for path in _RPM):
         for name, form in _RPM_OTHERS.items():
             other = files.entries.get(f"{folder}/{name}")
             if other is not None and other.size:
@@ -317,8 +317,8 @@ def _rpm(files: FileSystem) -> Iterator[InstalledPackage]:
                 source=header.source,
                 licences=header.licence,
                 files={
-                    files.locate(path): PackageFile(one.algorithm, one.digest, one.mode, one.configuration)
-                    for path, one in header.files.items()
+                    files.locate(path): PackageFile(file.algorithm, file.digest, file.mode, file.configuration)
+                    for path, file in header.files.items()
                 },
             )
 

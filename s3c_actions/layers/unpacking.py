@@ -157,7 +157,7 @@ class Unpacker:
 
     def _read_layers(self, image: FetchedImage) -> FileSystem:
         names = tuple(zip((layer.digest for layer in image.layers), image.config.diff_ids, strict=True))
-        known = max((one for one in self._read if one == names[: len(one)]), key=len, default=())
+        known = max((prefix for prefix in self._read if prefix == names[: len(prefix)]), key=len, default=())
         files, expanded = FileSystem(), 0
         if known:
             shared, expanded = self._read[known]
@@ -301,10 +301,10 @@ class _Writer:
             path.chmod(mode)
 
 
-_Made = TypeVar("_Made")
+_Result = TypeVar("_Result")
 
 
-def _make_anew(path: Path, make: Callable[[], _Made]) -> _Made:
+def _make_anew(path: Path, make: Callable[[], _Result]) -> _Result:
     """Make something at a path, in place of what is there under a name that this disk takes for the same."""
     try:
         return make()

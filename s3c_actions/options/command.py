@@ -73,9 +73,9 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
     asking: tuple[Input[Any], ...]
     remedy: str
 
-    def error(self, one: Input[Any], command: str) -> InputError:
+    def error(self, option: Input[Any], command: str) -> InputError:
         """Return the error of a removed input that is given."""
-        return InputError(one.name, f"it is not an input of `s3c {command}` any more.", remedy=self.remedy)
+        return InputError(option.name, f"it is not an input of `s3c {command}` any more.", remedy=self.remedy)
 
 
 class Command(msgspec.Struct, Generic[G], frozen=True, kw_only=True):
@@ -123,7 +123,7 @@ class Command(msgspec.Struct, Generic[G], frozen=True, kw_only=True):
             context: the context of the run.
 
         Returns:
-            What was done; what became of single images is told by `ImageOutcome.failure`, so that the reports of the
+            What was done; the failure of a single image is in `ImageOutcome.failure`, so that the reports of the
             others are written.
 
         Raises:

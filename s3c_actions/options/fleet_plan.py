@@ -125,7 +125,7 @@ class FleetPlanInputs(FleetOptions, ClusterOptions, SigningOptions, PolicyOption
     patched_tag: Input[TagTemplate] = replace(
         PatchingOptions.patched_tag,
         basic=(),
-        help="Tags of patches, as `fleet run` is told them: an image whose newest patch there is signed, "
+        help="Tags of patches, as `fleet run` is given them: an image whose newest patch there is signed, "
         "with a young report and nothing to fix, needs nothing.",
     )
     trivy_cache_dir: Input[Path | None] = replace(

@@ -99,7 +99,7 @@ class FleetReportInputs(
         name="code-scanning",
         basic=("fleet report",),
         help="Upload the images' SARIF reports to code scanning, each image and platform as a category of its own, "
-        "many in one upload. Needs the permission `security-events: write`. That it cannot be done is told, and "
+        "many in one upload. Needs the permission `security-events: write`. A failed upload is reported, and "
         "changes no verdict.",
         parse=boolean,
         default="false",

@@ -119,7 +119,7 @@ class GateInputs(
         name="task",
         basic=("trust", "policy", "gate"),
         metavar="TASK",
-        help="`check` fails when an image given is denied; `demo` shows what becomes of each; `install` installs "
+        help="`check` fails when an image given is denied; `demo` shows the verdict on each; `install` installs "
         "Gatekeeper and Ratify, or brings those that are there to the same state, and then proves that they close. "
         "`preview` says which running images `deny` would refuse, and `promote` goes to the next stage. In an "
         "emergency, `pause` has the gate admit everything for a limited time, and `uninstall` takes it away.",

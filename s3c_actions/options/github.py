@@ -34,8 +34,8 @@ def _ref(value: str) -> str:
 
 UPLOAD_REQUIRED = Input(
     name="upload-required",
-    help="Fail when the findings cannot be uploaded to code scanning. Otherwise that is told, and the verdict stays "
-    "what it is.",
+    help="Fail when the findings cannot be uploaded to code scanning. Otherwise that is reported, and the verdict "
+    "stays what it is.",
     parse=boolean,
     default="false",
     absent=False,
@@ -121,7 +121,7 @@ class CommentingOptions(TokenOptions):
     )
     comment_required = Input(
         name="comment-required",
-        help="Fail (exit code 3) when the comment cannot be written. Otherwise that is told, and the verdict stays "
+        help="Fail (exit code 3) when the comment cannot be written. Otherwise that is reported, and the verdict stays "
         "what it is.",
         parse=boolean,
         default="false",

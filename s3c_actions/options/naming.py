@@ -72,7 +72,9 @@ def name_on_command_line(
         spans |= {alias: f"--{alias}" for alias in option.aliases}
         variables = [variable(name) for name in option.names]
         # A secret's variable that is there and empty is what its user has to look at.
-        given = next((one for one in variables if environment.get(one) or (option.secret and one in environment)), "")
+        given = next(
+            (name for name in variables if environment.get(name) or (option.secret and name in environment)), ""
+        )
         if given and not any(name in flags for name in option.names):
             spans[option.name] = fields[option.name] = given
         else:
@@ -91,7 +93,7 @@ class NamingProgress:
 
     def __init__(self, progress: Progress, names: InputNames) -> None:
         self._progress, self._names = progress, names
-        self.about, self.note, self.line = progress.about, progress.note, progress.line
+        self.show_heading, self.note, self.line = progress.show_heading, progress.note, progress.line
 
     def step(self, name: str) -> StepContext:
         """Begin a step."""

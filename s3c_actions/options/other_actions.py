@@ -41,7 +41,7 @@ class OtherInput(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: as that action spells it. The name of an input of ours stands for values of it that only theirs has.
         action: whose it is.
-        help: what becomes of it, for the action's own description.
+        help: what s3c does with it, for the action's own description.
         translate: its text and all texts given → what it becomes; raises InputError for what s3c does not do.
         secret: its text is masked and reaches no program.
     """

@@ -39,7 +39,7 @@ class PolicyInputs(NotationOptions, PolicyOptions, ImageOptions, OutputOptions):
         basic=("trust", "policy", "gate"),
         metavar="TASK",
         help="`check` reads the policy, and judges the images given by the evidence in their registry, as the cluster "
-        "would. `export` prints what the cluster's gate is told. `schema` prints the file's JSON Schema.",
+        "would. `export` prints the rules of the cluster's gate. `schema` prints the file's JSON Schema.",
         parse=choice(*TASKS),
         default="check",
         absent="check",

@@ -131,7 +131,7 @@ class ExitCodeOptions(Group):
 
     exit_code = Input(
         name="exit-code",
-        help="Exit code when the gate is closed. With `0` the verdict is told and the step succeeds.",
+        help="Exit code when the gate is closed. With `0` the verdict is reported and the step succeeds.",
         parse=integer(0, 1),
         default="1",
         absent=1,
@@ -181,7 +181,7 @@ class UnscannedOptions(Group):
     unscanned = Input(
         name="unscanned",
         help="What an image means whose packages could not be checked (unknown or dead distribution, package database "
-        "removed) when `fail-on` is set: `fail` closes the gate, `warn` only tells.",
+        "removed) when `fail-on` is set: `fail` closes the gate, `warn` only warns.",
         parse=choice("fail", "warn"),
         default="fail",
         choices=("fail", "warn"),

@@ -117,7 +117,7 @@ class TrivyOptions(Group):
         basic=("scan",),
         metavar="FILE,…",
         help="Findings that are set aside: `.trivyignore` (an id a line, `exp:2027-01-31`) or `.trivyignore.yaml` "
-        "(`id`, `expired_at`, `statement`) files. What has expired, or soon will, is told. Without this, a "
+        "(`id`, `expired_at`, `statement`) files. What has expired, or soon will, is reported. Without this, a "
         "`.trivyignore` in the working folder is taken; `none` takes none.",
         parse=or_none(path_items, ()),
         absent=(),

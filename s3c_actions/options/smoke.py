@@ -188,7 +188,7 @@ class SmokeInputs(SmokeOptions, RegistryOptions, ProgramsMirror, OutputOptions):
     smoke = replace(
         SmokeOptions.smoke,
         basic=("smoke",),
-        help="`required` ends with exit code 1 unless the images do the same; `report` only tells.",
+        help="`required` ends with exit code 1 unless the images do the same; `report` only reports it.",
         choices=MODES[1:],
         parse=choice(*MODES[1:]),
         default="required",

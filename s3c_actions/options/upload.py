@@ -7,7 +7,7 @@ from s3c_actions.options.github import UploadInputs
 
 COMMAND = Command(
     name="upload",
-    help="Uploads SARIF files to code scanning by GitHub's API and waits for what becomes of them, for CI systems "
+    help="Uploads SARIF files to code scanning by GitHub's API and waits until they are processed, for CI systems "
     "other than GitHub Actions. The actions use github/codeql-action/upload-sarif.",
     options=UploadInputs,
     implementation="s3c_actions.commands.upload:run",

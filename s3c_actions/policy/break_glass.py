@@ -87,7 +87,7 @@ def judge_exceptions(
     # A revocation that the registry does not hand out, or of a later version, is a revocation all the same.
     unread = any(document.granter and decoded[document.digest] is None for document in documents)
     judged: dict[str, JudgedException] = {}
-    for document in sorted(documents, key=lambda one: one.digest):
+    for document in sorted(documents, key=lambda document: document.digest):
         grant = decoded[document.digest]
         if isinstance(grant, Revocation):
             continue
@@ -100,7 +100,7 @@ def judge_exceptions(
             reason = "it was revoked"
         elif not reason and unread:
             reason = _UNREAD
-        same = [one.digest for one in judged.values() if one.counts and one.grant == grant]
+        same = [exception.digest for exception in judged.values() if exception.counts and exception.grant == grant]
         if not reason and same and same[0] != document.digest:
             reason = f"{_SAME} {same[0][:19]}"
         judged[document.digest] = JudgedException(
@@ -170,16 +170,16 @@ def excuses(policy: Policy, exceptions: Iterable[JudgedException], finding: str)
     if finding.upper() in {denied.upper() for denied in policy.findings.deny}:
         return False
     return any(
-        ALL in one.grant.findings or finding in one.grant.findings
-        for one in exceptions
-        if one.counts and one.grant is not None
+        ALL in exception.grant.findings or finding in exception.grant.findings
+        for exception in exceptions
+        if exception.counts and exception.grant is not None
     )
 
 
 def excuses_unlisted(policy: Policy, exceptions: Iterable[JudgedException]) -> bool:
     """Return whether findings are excused that a report had no room for: whether `deny` names them is not known."""
     return not policy.findings.deny and any(
-        ALL in one.grant.findings for one in exceptions if one.counts and one.grant is not None
+        ALL in exception.grant.findings for exception in exceptions if exception.counts and exception.grant is not None
     )
 
 

@@ -19,16 +19,16 @@ day_skew := 86400000000000
 unknown_time := 9223372036854775807
 
 # Objects {code, text}; none when the image is admitted.
-refusals(image, reports) = said {
-  said := signature_refusals(image, reports) | report_refusals(image, reports)
+refusals(image, reports) = reasons {
+  reasons := signature_refusals(image, reports) | report_refusals(image, reports)
 }
 
-signature_refusals(image, reports) = said {
+signature_refusals(image, reports) = reasons {
   trust(reports) == "unsigned"
-  said := {{"code": "unsigned-image", "text": sprintf("it has no signature: sign it with `s3c sign %v`", [image])}}
-} else = said {
+  reasons := {{"code": "unsigned-image", "text": sprintf("it has no signature: sign it with `s3c sign %v`", [image])}}
+} else = reasons {
   trust(reports) == "stranger"
-  said := {{"code": "stranger-image", "text": sprintf("it is signed, but by nobody whom the policy allows: sign it with `s3c sign %v`", [image])}}
+  reasons := {{"code": "stranger-image", "text": sprintf("it is signed, but by nobody whom the policy allows: sign it with `s3c sign %v`", [image])}}
 } else = set() {
   true
 }
@@ -49,35 +49,35 @@ signed_by(reports, verifiers) = "allowed" {
 
 # The scan reports
 
-report_refusals(image, reports) = said {
+report_refusals(image, reports) = reasons {
   fix := sprintf("attach a new one with `s3c attach %v`", [image])
-  documents := [one | report := reports[_]; report.artifactType == "application/sarif+json"; one := sarif(report)]
+  documents := [document | report := reports[_]; report.artifactType == "application/sarif+json"; document := sarif(report)]
   sboms := [report | report := reports[_]; report.artifactType == "application/spdx+json"]
-  said := reports_judged(image, documents, sboms, exceptions_of(reports), fix)
+  reasons := reports_judged(image, documents, sboms, exceptions_of(reports), fix)
 }
 
-reports_judged(image, documents, sboms, exceptions, fix) = said {
+reports_judged(image, documents, sboms, exceptions, fix) = reasons {
   count(documents) == 0
-  said := {{"code": "no-report", "text": sprintf("it has no scan report: %v", [fix])}}
-} else = said {
-  latest := max([one.when | one := documents[_]])
-  said := {refusal |
-    one := documents[_]
-    one.when == latest
-    about := sprintf("its newest scan report (%v)", [substring(one.digest, 0, 19)])
-    refusal := report_judged(image, one, sboms, exceptions, about, fix)[_]
+  reasons := {{"code": "no-report", "text": sprintf("it has no scan report: %v", [fix])}}
+} else = reasons {
+  latest := max([document.when | document := documents[_]])
+  reasons := {refusal |
+    document := documents[_]
+    document.when == latest
+    label := sprintf("its newest scan report (%v)", [substring(document.digest, 0, 19)])
+    refusal := report_judged(image, document, sboms, exceptions, label, fix)[_]
   }
 }
 
-report_judged(image, one, sboms, exceptions, about, fix) = said {
-  one.readable == false
-  one.busy == true
-  said := {{"code": "busy", "text": sprintf("%v was not read, because Ratify's cache was being written: try again in half a minute", [about])}}
-} else = said {
-  one.readable == false
-  said := standing(one.trust, one.readable, "report", about, fix)
-} else = said {
-  runs := one.content.runs
+report_judged(image, document, sboms, exceptions, label, fix) = reasons {
+  document.readable == false
+  document.busy == true
+  reasons := {{"code": "busy", "text": sprintf("%v was not read, because Ratify's cache was being written: try again in half a minute", [label])}}
+} else = reasons {
+  document.readable == false
+  reasons := standing(document.trust, document.readable, "report", label, fix)
+} else = reasons {
+  runs := document.content.runs
   results := {result |
     result := runs[_].results[_].properties
     result.suppressed == false
@@ -85,24 +85,24 @@ report_judged(image, one, sboms, exceptions, about, fix) = said {
   }
   statements := {statement | statement := runs[_].properties.s3c}
   omitted := sum([number | statement := runs[_].properties.s3c; not unlisted_excused(exceptions); number := refusable(statement)])
-  found := findings(image, results, omitted)
-  said := union({
-    standing(one.trust, one.readable, "report", about, fix),
-    other_image(one, statements, about, fix),
-    freshness(statements, about, fix),
-    laxer(statements, about, fix),
-    image_rules(statements, about, fix),
-    scope_refusals(statements, about, fix),
-    blind(statements, about),
-    found,
-    ignored_exceptions(image, exceptions, found),
+  refused_findings := findings(image, results, omitted)
+  reasons := union({
+    standing(document.trust, document.readable, "report", label, fix),
+    other_image(document, statements, label, fix),
+    freshness(statements, label, fix),
+    laxer(statements, label, fix),
+    image_rules(statements, label, fix),
+    scope_refusals(statements, label, fix),
+    blind(statements, label),
+    refused_findings,
+    ignored_exceptions(image, exceptions, refused_findings),
     contents(statements),
-    sbom_refusals(statements, sboms, about, fix),
+    sbom_refusals(statements, sboms, label, fix),
   })
 }
 
-standing(trusted, readable, kind, about, fix) = said {
-  said := {{"code": code, "text": text} |
+standing(trusted, readable, kind, label, fix) = reasons {
+  reasons := {{"code": code, "text": text} |
     case := [
       [trusted == "unsigned", "unsigned", "is not signed"],
       [trusted == "stranger", "stranger", "is signed by nobody whom the policy allows"],
@@ -110,43 +110,43 @@ standing(trusted, readable, kind, about, fix) = said {
     ][_]
     case[0] == true
     code := sprintf("%v-%v", [case[1], kind])
-    text := sprintf("%v %v: %v", [about, case[2], fix])
+    text := sprintf("%v %v: %v", [label, case[2], fix])
   }
 }
 
-other_image(one, statements, about, fix) = said {
-  said := {{"code": "other-image-report", "text": text} |
+other_image(document, statements, label, fix) = reasons {
+  reasons := {{"code": "other-image-report", "text": text} |
     statement := statements[_]
-    statement.subject != one.subject
-    text := sprintf("%v is about another image: %v", [about, fix])
+    statement.subject != document.subject
+    text := sprintf("%v is about another image: %v", [label, fix])
   }
 }
 
-freshness(statements, about, fix) = said {
+freshness(statements, label, fix) = reasons {
   now := time.now_ns()
   future := {{"code": "future-report", "text": text} |
     statement := statements[_]
     stamp(statement.created) - skew > now
-    text := sprintf("%v is dated %v, which is still to come: %v", [about, statement.created, fix])
+    text := sprintf("%v is dated %v, which is still to come: %v", [label, statement.created, fix])
   }
   stale := {{"code": "stale-report", "text": text} |
     statement := statements[_]
     now - stamp(statement.created) > policy.maximum_age
-    text := sprintf("%v is of %v, older than %v: %v", [about, statement.created, policy.maximum_age_text, fix])
+    text := sprintf("%v is of %v, older than %v: %v", [label, statement.created, policy.maximum_age_text, fix])
   }
   outdated := {{"code": "stale-database", "text": text} |
     policy.maximum_database_age > 0
     statement := statements[_]
     not recent_database(statement)
-    text := sprintf("%v was made with a vulnerability database older than %v: %v", [about, policy.maximum_database_age_text, fix])
+    text := sprintf("%v was made with a vulnerability database older than %v: %v", [label, policy.maximum_database_age_text, fix])
   }
   early := {{"code": "stale-database", "text": text} |
     policy.maximum_database_age > 0
     statement := statements[_]
     stamp(statement.database) - skew > stamp(statement.created)
-    text := sprintf("%v was made with a vulnerability database of %v, which is later than its scan: %v", [about, statement.database, fix])
+    text := sprintf("%v was made with a vulnerability database of %v, which is later than its scan: %v", [label, statement.database, fix])
   }
-  said := ((future | stale) | outdated) | early
+  reasons := ((future | stale) | outdated) | early
 }
 
 recent_database(statement) {
@@ -154,22 +154,22 @@ recent_database(statement) {
 }
 
 # A report lists what the policy it was made by refuses. One that was made by a laxer policy may leave out what counts now.
-laxer(statements, about, fix) = said {
-  said := {{"code": "laxer-report", "text": text} |
+laxer(statements, label, fix) = reasons {
+  reasons := {{"code": "laxer-report", "text": text} |
     statement := statements[_]
     is_laxer(statement.policy)
-    text := sprintf("%v was made by a policy that refuses less: %v", [about, fix])
+    text := sprintf("%v was made by a policy that refuses less: %v", [label, fix])
   }
 }
 
 is_laxer(stated) {
   wanted := policy.refuse[_]
-  count([one | one := stated.refuse[_]; one == wanted]) == 0
+  count([entry | entry := stated.refuse[_]; entry == wanted]) == 0
 }
 
 is_laxer(stated) {
   policy.graces[wanted]
-  count([one | one := stated.refuse[_]; one == wanted]) == 0
+  count([entry | entry := stated.refuse[_]; entry == wanted]) == 0
 }
 
 is_laxer(stated) {
@@ -189,17 +189,17 @@ is_laxer(stated) {
 
 is_laxer(stated) {
   wanted := policy.deny[_]
-  count([one | one := stated.deny[_]; one == wanted]) == 0
+  count([entry | entry := stated.deny[_]; entry == wanted]) == 0
 }
 
 is_laxer(stated) {
   wanted := policy.packages[_]
-  count([one | one := stated.packages[_]; one == wanted]) == 0
+  count([entry | entry := stated.packages[_]; entry == wanted]) == 0
 }
 
 is_laxer(stated) {
   wanted := policy.licenses[_]
-  count([one | one := stated.licenses[_]; one == wanted]) == 0
+  count([entry | entry := stated.licenses[_]; entry == wanted]) == 0
 }
 
 is_laxer(stated) {
@@ -212,22 +212,22 @@ is_laxer(stated) {
   policy.scope == "own"
   is_array(stated.bases)
   base := stated.bases[_]
-  count([one | one := policy.bases[_]; one == base]) == 0
+  count([entry | entry := policy.bases[_]; entry == base]) == 0
 }
 
 # Data on exploitation, end of life, age of the base: policy/image_rules.py
-image_rules(statements, about, fix) = said {
+image_rules(statements, label, fix) = reasons {
   lacking := {{"code": "no-exploitation-data", "text": text} |
     statement := statements[_]
     needed := exploitation_needed[_]
     not is_stamp(exploitation_date(statement, needed[0]))
-    text := sprintf("%v does not state %v: %v", [about, needed[1], fix])
+    text := sprintf("%v does not state %v: %v", [label, needed[1], fix])
   }
   stale := {{"code": "stale-exploitation-data", "text": text} |
     statement := statements[_]
     needed := exploitation_needed[_]
     stamp(statement.created) - stamp(exploitation_date(statement, needed[0])) > policy.maximum_exploitation_age
-    text := sprintf("%v states %v by data older than %v: %v", [about, needed[1], policy.maximum_exploitation_age_text, fix])
+    text := sprintf("%v states %v by data older than %v: %v", [label, needed[1], policy.maximum_exploitation_age_text, fix])
   }
   # Later than the scan it may be: a kept report is judged by the data of the day.
   future := {{"code": "future-exploitation-data", "text": text} |
@@ -235,19 +235,19 @@ image_rules(statements, about, fix) = said {
     needed := exploitation_needed[_]
     date := exploitation_date(statement, needed[0])
     stamp(date) - day_skew > time.now_ns()
-    text := sprintf("%v states %v by data of %v, which is still to come: %v", [about, needed[1], date, fix])
+    text := sprintf("%v states %v by data of %v, which is still to come: %v", [label, needed[1], date, fix])
   }
   platform := {refusal |
     policy.refuse_end_of_life == true
     statement := statements[_]
-    refusal := platform_refusals(statement, about, fix)[_]
+    refusal := platform_refusals(statement, label, fix)[_]
   }
   base := {refusal |
     policy.maximum_base_age > 0
     statement := statements[_]
-    refusal := base_refusals(statement, about)[_]
+    refusal := base_refusals(statement, label)[_]
   }
-  said := (((lacking | stale) | future) | platform) | base
+  reasons := (((lacking | stale) | future) | platform) | base
 }
 
 exploitation_needed = union({
@@ -261,14 +261,14 @@ exploitation_date(statement, key) = date {
   true
 }
 
-platform_refusals(statement, about, fix) = said {
+platform_refusals(statement, label, fix) = reasons {
   states_platform(statement)
-  said := {{"code": "end-of-life", "text": text} |
+  reasons := {{"code": "end-of-life", "text": text} |
     statement["end-of-life"] == true
     text := sprintf("no fixes are published any more for its platform, %v: base it on a newer release", [statement.os])
   }
-} else = said {
-  said := {{"code": "unknown-platform", "text": sprintf("%v does not state whether its platform is supported: %v", [about, fix])}}
+} else = reasons {
+  reasons := {{"code": "unknown-platform", "text": sprintf("%v does not state whether its platform is supported: %v", [label, fix])}}
 }
 
 states_platform(statement) {
@@ -276,32 +276,32 @@ states_platform(statement) {
   is_string(statement.os)
 }
 
-base_refusals(statement, about) = said {
+base_refusals(statement, label) = reasons {
   created := stamp(statement["base-created"])
   created - skew > time.now_ns()
-  said := {{"code": "unknown-base", "text": sprintf("its base is of %v, which is still to come: build it on one that states its age", [statement["base-created"]])}}
-} else = said {
+  reasons := {{"code": "unknown-base", "text": sprintf("its base is of %v, which is still to come: build it on one that states its age", [statement["base-created"]])}}
+} else = reasons {
   created := stamp(statement["base-created"])
-  said := {{"code": "old-base", "text": text} |
+  reasons := {{"code": "old-base", "text": text} |
     time.now_ns() - created > policy.maximum_base_age
     text := sprintf("its base is of %v, older than %v: rebuild it on today's", [statement["base-created"], policy.maximum_base_age_text])
   }
-} else = said {
-  said := {{"code": "unknown-base", "text": sprintf("%v does not state when its base was made: build it on a base that states it", [about])}}
+} else = reasons {
+  reasons := {{"code": "unknown-base", "text": sprintf("%v does not state when its base was made: build it on a base that states it", [label])}}
 }
 
 # A report that looked at less than the policy asks says nothing of the rest.
-scope_refusals(statements, about, fix) = said {
+scope_refusals(statements, label, fix) = reasons {
   previous := {{"code": "previous-report", "text": text} |
     statement := statements[_]
     statement.version == 1
     policy.accept_previous_until <= time.now_ns()
-    text := sprintf("%v is of an earlier version of s3c and does not state how much was scanned: %v", [about, fix])
+    text := sprintf("%v is of an earlier version of s3c and does not state how much was scanned: %v", [label, fix])
   }
   missing := {what | statement := statements[_]; statement.version == 2; what := missing_scope(statement.scope)[_]}
   narrow := {{"code": "narrow-report", "text": text} |
     count(missing) > 0
-    text := sprintf("%v looked at less than the policy asks, %v: %v", [about, first([what | what := missing[_]]), fix])
+    text := sprintf("%v looked at less than the policy asks, %v: %v", [label, first([what | what := missing[_]]), fix])
   }
   without := {{"code": "uncovered", "text": text} |
     policy.require_covered_sources == true
@@ -309,7 +309,7 @@ scope_refusals(statements, about, fix) = said {
     number > 0
     text := sprintf("it has %v %v from sources that publish no advisories: replace them, or let the policy accept them", [number, plural(number, "package")])
   }
-  said := (previous | narrow) | without
+  reasons := (previous | narrow) | without
 }
 
 missing_scope(scope) = missing {
@@ -330,49 +330,49 @@ blindness_accepted(statement) {
   policy.unscanned == "warn"
 }
 
-blind(statements, about) = said {
-  said := {{"code": "blind", "text": text} |
+blind(statements, label) = reasons {
+  reasons := {{"code": "blind", "text": text} |
     statement := statements[_]
     statement.blind != ""
     not blindness_accepted(statement)
-    text := sprintf("%v could not look at everything: %v", [about, statement.blind])
+    text := sprintf("%v could not look at everything: %v", [label, statement.blind])
   }
 }
 
-findings(image, results, omitted) = said {
+findings(image, results, omitted) = reasons {
   fix := sprintf("patch it with `s3c patch %v`, or rebuild it", [image])
-  denied := {item | one := results[_]; is_denied(one); item := item_of(one)}
-  refused := {item | one := results[_]; is_refused(one); item := item_of(one)}
+  denied := {item | finding := results[_]; is_denied(finding); item := item_of(finding)}
+  refused := {item | finding := results[_]; is_refused(finding); item := item_of(finding)}
   by_name := {{"code": "denied-finding", "text": text} |
     count(denied) > 0
     text := sprintf("it has what the policy denies by name, %v: %v", [listed(denied), fix])
   }
-  exploited := {item | one := results[_]; is_exploited(one); item := item_of(one)}
+  exploited := {item | finding := results[_]; is_exploited(finding); item := item_of(finding)}
   by_catalogue := {{"code": "exploited-finding", "text": text} |
     count(exploited) > 0
     text := sprintf("it has what is known to be exploited, %v: %v", [listed(exploited), fix])
   }
   unknown := {{"code": "unknown-exploitation", "text": text} |
-    number := count([one | one := results[_]; lacks_facts(one)])
+    number := count([finding | finding := results[_]; lacks_facts(finding)])
     number > 0
     text := sprintf("of %v %v it is not known how they are exploited: attach a new report with `s3c attach %v`", [number, plural(number, "finding"), image])
   }
   by_severity := {{"code": "finding", "text": text} |
     number := count(refused) + omitted
     number > 0
-    text := sprintf("it has %v %v%v: %v", [number, plural(number, "refused finding"), told(refused, omitted), fix])
+    text := sprintf("it has %v %v%v: %v", [number, plural(number, "refused finding"), list_refused(refused, omitted), fix])
   }
   expired := {{"code": "expired-exception", "text": text} |
-    one := results[_]
-    is_refused(one)
-    ended := [exception.until | exception := policy.exceptions[_]; excuses(exception, one)]
+    finding := results[_]
+    is_refused(finding)
+    ended := [exception.until | exception := policy.exceptions[_]; excuses(exception, finding)]
     count(ended) > 0
-    text := sprintf("the exception for %v%v ended on %v: fix the finding, or renew the exception", [one.id, in_package(one), max(ended)])
+    text := sprintf("the exception for %v%v ended on %v: fix the finding, or renew the exception", [finding.id, in_package(finding), max(ended)])
   }
-  said := (((by_name | by_severity) | expired) | by_catalogue) | unknown
+  reasons := (((by_name | by_severity) | expired) | by_catalogue) | unknown
 }
 
-told(refused, omitted) = "" {
+list_refused(refused, omitted) = "" {
   count(refused) == 0
 } else = sprintf(", %v", [listed(refused)]) {
   omitted == 0
@@ -380,58 +380,58 @@ told(refused, omitted) = "" {
   true
 }
 
-is_denied(one) {
-  upper(one.id) == policy.deny[_]
+is_denied(finding) {
+  upper(finding.id) == policy.deny[_]
 }
 
-is_exploited(one) {
-  not is_denied(one)
+is_exploited(finding) {
+  not is_denied(finding)
   policy.deny_exploited == true
-  one.exploited == true
+  finding.exploited == true
 }
 
-is_refused(one) {
-  not is_denied(one)
-  not is_exploited(one)
-  counts(one)
-  by_rule(one)
-  not inherited(one)
-  not excused(one)
+is_refused(finding) {
+  not is_denied(finding)
+  not is_exploited(finding)
+  counts(finding)
+  by_rule(finding)
+  not inherited(finding)
+  not excused(finding)
 }
 
 # It came with the base image, and the policy minds the image's own findings alone.
-inherited(one) {
+inherited(finding) {
   policy.scope == "own"
-  one.base == true
+  finding.base == true
 }
 
-by_rule(one) {
-  one.severity == policy.refuse[_]
+by_rule(finding) {
+  finding.severity == policy.refuse[_]
 }
 
-by_rule(one) {
+by_rule(finding) {
   policy.epss != ""
-  reaches(object.get(one, "epss", null), policy.epss)
+  reaches(object.get(finding, "epss", null), policy.epss)
 }
 
-by_rule(one) {
-  policy.graces[one.severity]
-  not in_grace(one)
+by_rule(finding) {
+  policy.graces[finding.severity]
+  not in_grace(finding)
 }
 
-in_grace(one) {
-  stamp(one.since) - skew <= time.now_ns()
-  stamp(one.since) + policy.graces[one.severity] > time.now_ns()
+in_grace(finding) {
+  stamp(finding.since) - skew <= time.now_ns()
+  stamp(finding.since) + policy.graces[finding.severity] > time.now_ns()
 }
 
-lacks_facts(one) {
+lacks_facts(finding) {
   policy.deny_exploited == true
-  not is_boolean(object.get(one, "exploited", null))
+  not is_boolean(object.get(finding, "exploited", null))
 }
 
-lacks_facts(one) {
+lacks_facts(finding) {
   policy.epss != ""
-  not is_score(object.get(one, "epss", null))
+  not is_score(object.get(finding, "epss", null))
 }
 
 # Scores have five decimals, and texts of one length are in their order.
@@ -500,61 +500,61 @@ is_refusable(group) {
   reaches(group.epss, policy.epss)
 }
 
-counts(one) {
+counts(finding) {
   policy.fixable_only == false
 }
 
-counts(one) {
-  one.fixable == true
+counts(finding) {
+  finding.fixable == true
 }
 
-excused(one) {
+excused(finding) {
   exception := policy.exceptions[_]
-  excuses(exception, one)
+  excuses(exception, finding)
   exception.ends > time.now_ns()
 }
 
-excuses(exception, one) {
-  exception.id == one.id
-  excuses_package(exception, one)
+excuses(exception, finding) {
+  exception.id == finding.id
+  excuses_package(exception, finding)
 }
 
-excuses_package(exception, one) {
+excuses_package(exception, finding) {
   exception.package == null
 }
 
-excuses_package(exception, one) {
-  exception.package == one.package
+excuses_package(exception, finding) {
+  exception.package == finding.package
 }
 
-in_package(one) = "" {
-  one.package == ""
-} else = sprintf(" in %v", [one.package]) {
+in_package(finding) = "" {
+  finding.package == ""
+} else = sprintf(" in %v", [finding.package]) {
   true
 }
 
-item_of(one) = [ranks[one.severity], one.id, one.package, sprintf("%v (%v)", [one.id, concat(", ", parts)])] {
-  parts := array.concat(array.concat(array.concat([one.severity], [name | name := one.package; name != ""]), fix_of(one)), rules_of(one))
+item_of(finding) = [ranks[finding.severity], finding.id, finding.package, sprintf("%v (%v)", [finding.id, concat(", ", parts)])] {
+  parts := array.concat(array.concat(array.concat([finding.severity], [name | name := finding.package; name != ""]), fix_of(finding)), rules_of(finding))
 }
 
-rules_of(one) = parts {
-  exploited := ["exploited" | policy.deny_exploited == true; one.exploited == true]
-  likely := [sprintf("EPSS %v", [one.epss]) | policy.epss != ""; reaches(object.get(one, "epss", null), policy.epss)]
-  graced := [text | policy.graces[one.severity]; text := grace_of(one)]
+rules_of(finding) = parts {
+  exploited := ["exploited" | policy.deny_exploited == true; finding.exploited == true]
+  likely := [sprintf("EPSS %v", [finding.epss]) | policy.epss != ""; reaches(object.get(finding, "epss", null), policy.epss)]
+  graced := [text | policy.graces[finding.severity]; text := grace_of(finding)]
   parts := array.concat(array.concat(exploited, likely), graced)
 }
 
-grace_of(one) = text {
-  stamp(one.since)
-  text := sprintf("grace counted from %v", [substring(one.since, 0, 10)])
+grace_of(finding) = text {
+  stamp(finding.since)
+  text := sprintf("grace counted from %v", [substring(finding.since, 0, 10)])
 } else = "without a grace" {
   true
 }
 
-fix_of(one) = [sprintf("fixed in %v", [one.fixed])] {
-  one.fixed != ""
+fix_of(finding) = [sprintf("fixed in %v", [finding.fixed])] {
+  finding.fixed != ""
 } else = ["without a fix"] {
-  one.fixable == false
+  finding.fixable == false
 } else = [] {
   true
 }
@@ -562,20 +562,20 @@ fix_of(one) = [sprintf("fixed in %v", [one.fixed])] {
 # Break-glass: signed exceptions beside the image, as policy/break_glass.py has them. `ignored` is why one does not count.
 
 exceptions_of(reports) = judged {
-  documents := [one | report := reports[_]; report.artifactType == exception_type; one := exception_of(report)]
+  documents := [document | report := reports[_]; report.artifactType == exception_type; document := exception_of(report)]
   revoked := {digest |
-    one := documents[_]
-    is_revocation(one.content)
-    one.trust == "allowed"
-    one.content.subject == one.subject
-    digest := one.content.revokes[_]
+    document := documents[_]
+    is_revocation(document.content)
+    document.trust == "allowed"
+    document.content.subject == document.subject
+    digest := document.content.revokes[_]
   }
-  grants := {one | one := documents[_]; not is_read_revocation(one.content, count(documents))}
-  unread := count([one | one := documents[_]; may_revoke(one)])
-  sound := {one | one := grants[_]; fault_of_grant(one, count(documents), revoked, unread) == ""}
-  judged := {{"digest": one.digest, "findings": findings_of(one), "ignored": ignored} |
-    one := grants[_]
-    ignored := fault_or_double(one, fault_of_grant(one, count(documents), revoked, unread), sound)
+  grants := {document | document := documents[_]; not is_read_revocation(document.content, count(documents))}
+  unread := count([document | document := documents[_]; may_revoke(document)])
+  sound := {document | document := grants[_]; fault_of_grant(document, count(documents), revoked, unread) == ""}
+  judged := {{"digest": document.digest, "findings": findings_of(document), "ignored": ignored} |
+    document := grants[_]
+    ignored := fault_or_double(document, fault_of_grant(document, count(documents), revoked, unread), sound)
   }
 }
 
@@ -595,80 +595,80 @@ small_content(report) = content {
 }
 
 # What was not read, by a signer who may, or by nobody knows whom.
-may_revoke(one) {
-  not is_grant(one.content)
-  not is_revocation(one.content)
-  one.trust == "allowed"
+may_revoke(document) {
+  not is_grant(document.content)
+  not is_revocation(document.content)
+  document.trust == "allowed"
 }
 
-may_revoke(one) {
-  not is_grant(one.content)
-  not is_revocation(one.content)
-  one.busy == true
+may_revoke(document) {
+  not is_grant(document.content)
+  not is_revocation(document.content)
+  document.busy == true
 }
 
-may_revoke(one) {
-  is_revocation(one.content)
-  one.trust == "stranger"
-  one.signature_busy == true
+may_revoke(document) {
+  is_revocation(document.content)
+  document.trust == "stranger"
+  document.signature_busy == true
 }
 
-fault_of_grant(one, total, revoked, unread) = "there are more than 50" {
+fault_of_grant(document, total, revoked, unread) = "there are more than 50" {
   total > 50
 } else = "the policy lets nobody grant exceptions" {
   count(policy.granters) == 0
 } else = "it was not read, because Ratify's cache was being written" {
-  fault_of_reading(one)
-  one.busy == true
+  fault_of_reading(document)
+  document.busy == true
 } else = "it cannot be read" {
-  fault_of_reading(one)
+  fault_of_reading(document)
 } else = "it is for another image" {
-  one.content.subject != one.subject
+  document.content.subject != document.subject
 } else = text {
-  stamp(one.content.until) - stamp(one.content.created) > policy.longest_grant
+  stamp(document.content.until) - stamp(document.content.created) > policy.longest_grant
   text := sprintf("it lasts longer than %v", [policy.longest_grant_text])
 } else = text {
-  stamp(one.content.created) - skew > time.now_ns()
-  text := sprintf("it is dated %v, which is still to come", [one.content.created])
+  stamp(document.content.created) - skew > time.now_ns()
+  text := sprintf("it is dated %v, which is still to come", [document.content.created])
 } else = text {
-  stamp(one.content.until) <= time.now_ns()
-  text := sprintf("it ended at %v", [one.content.until])
+  stamp(document.content.until) <= time.now_ns()
+  text := sprintf("it ended at %v", [document.content.until])
 } else = "it is not signed" {
-  one.trust == "unsigned"
+  document.trust == "unsigned"
 } else = "it is signed by nobody whom the policy lets grant exceptions" {
-  one.trust == "stranger"
+  document.trust == "stranger"
 } else = "it was revoked" {
-  revoked[one.digest]
+  revoked[document.digest]
 } else = "another one cannot be read, and may revoke it" {
   unread > 0
 } else = "" {
   true
 }
 
-fault_of_reading(one) {
-  not is_grant(one.content)
+fault_of_reading(document) {
+  not is_grant(document.content)
 }
 
-fault_or_double(one, fault, sound) = text {
+fault_or_double(document, fault, sound) = text {
   fault == ""
-  same := [other.digest | other := sound[_]; other.content == one.content; other.digest < one.digest]
+  same := [other.digest | other := sound[_]; other.content == document.content; other.digest < document.digest]
   count(same) > 0
   text := sprintf("it says the same as %v", [substring(min(same), 0, 19)])
 } else = fault {
   true
 }
 
-findings_of(one) = one.content.findings {
-  is_grant(one.content)
+findings_of(document) = document.content.findings {
+  is_grant(document.content)
 } else = [] {
   true
 }
 
-excused_by_grant(exceptions, one) {
-  not is_denied(one)
+excused_by_grant(exceptions, finding) {
+  not is_denied(finding)
   exception := exceptions[_]
   exception.ignored == ""
-  exception.findings[_] == ["all", one.id][_]
+  exception.findings[_] == ["all", finding.id][_]
 }
 
 # Whether the policy denies what a report had no room for is not known.
@@ -679,15 +679,15 @@ unlisted_excused(exceptions) {
   exception.findings[_] == "all"
 }
 
-ignored_exceptions(image, exceptions, found) = said {
-  count(found) > 0
+ignored_exceptions(image, exceptions, refused_findings) = reasons {
+  count(refused_findings) > 0
   ignored := {text |
     exception := exceptions[_]
     exception.ignored != ""
     text := sprintf("%v: %v", [substring(exception.digest, 0, 19), exception.ignored])
   }
   count(ignored) > 0
-  said := {{"code": "ignored-exception", "text": sprintf("exceptions beside it do not count, %v: see `s3c exception list %v`", [first([text | text := ignored[_]]), image])}}
+  reasons := {{"code": "ignored-exception", "text": sprintf("exceptions beside it do not count, %v: see `s3c exception list %v`", [first([text | text := ignored[_]]), image])}}
 } else = set() {
   true
 }
@@ -726,7 +726,7 @@ are_like(values, pattern) {
   is_array(values)
   count(values) >= 1
   count(values) <= 50
-  count([one | one := values[_]; not is_like(one, pattern)]) == 0
+  count([value | value := values[_]; not is_like(value, pattern)]) == 0
 }
 
 is_like(text, pattern) {
@@ -736,30 +736,30 @@ is_like(text, pattern) {
 
 # The bill of materials
 
-sbom_refusals(statements, sboms, about, fix) = said {
+sbom_refusals(statements, sboms, label, fix) = reasons {
   policy.needs_sbom == true
-  said := {refusal |
+  reasons := {refusal |
     statement := statements[_]
-    refusal := sbom_judged(statement.sbom, sboms, about, fix)[_]
+    refusal := sbom_judged(statement.sbom, sboms, label, fix)[_]
   }
 } else = set() {
   true
 }
 
-sbom_judged(digest, sboms, about, fix) = said {
+sbom_judged(digest, sboms, label, fix) = reasons {
   digest == ""
-  said := {{"code": "no-sbom", "text": sprintf("%v names no SBOM (SPDX): %v", [about, fix])}}
-} else = said {
-  found := [report | report := sboms[_]; report.referenceDigest == digest]
-  count(found) == 0
-  said := {{"code": "no-sbom", "text": sprintf("its SBOM (%v) is not there: %v", [substring(digest, 0, 19), fix])}}
-} else = said {
+  reasons := {{"code": "no-sbom", "text": sprintf("%v names no SBOM (SPDX): %v", [label, fix])}}
+} else = reasons {
+  named := [report | report := sboms[_]; report.referenceDigest == digest]
+  count(named) == 0
+  reasons := {{"code": "no-sbom", "text": sprintf("its SBOM (%v) is not there: %v", [substring(digest, 0, 19), fix])}}
+} else = reasons {
   report := sboms[_]
   report.referenceDigest == digest
-  said := standing(trust(report.nestedReports), true, "sbom", sprintf("its SBOM (%v)", [substring(digest, 0, 19)]), fix)
+  reasons := standing(trust(report.nestedReports), true, "sbom", sprintf("its SBOM (%v)", [substring(digest, 0, 19)]), fix)
 }
 
-contents(statements) = said {
+contents(statements) = reasons {
   held := {content.text | content := statements[_].contents[_]; content.kind == "package"; content.by == policy.packages[_]}
   under := {content.text | content := statements[_].contents[_]; content.kind == "license"; content.by == policy.licenses[_]}
   packages := {{"code": "package", "text": text} |
@@ -770,7 +770,7 @@ contents(statements) = said {
     count(under) > 0
     text := sprintf("it holds packages under refused licences, %v: remove them from the image", [first([name | name := under[_]])])
   }
-  said := packages | licences
+  reasons := packages | licences
 }
 
 # Reading what Ratify hands on. What is not exactly as it should be is unreadable, and denies.
@@ -834,7 +834,7 @@ states_scope(statement) {
 
 are_texts(values) {
   is_array(values)
-  count([one | one := values[_]; not is_string(one)]) == 0
+  count([value | value := values[_]; not is_string(value)]) == 0
 }
 
 is_content(content) {

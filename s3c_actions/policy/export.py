@@ -266,7 +266,7 @@ valid {
 
 # The template's rule without a policy, and its replacement with one.
 _NO_OBJECTIONS = "objections(_, _) = set()"
-_OBJECTIONS = 'objections(image, said) = refusals(image, object.get(said, "verifierReports", []))'
+_OBJECTIONS = 'objections(image, verdict) = refusals(image, object.get(verdict, "verifierReports", []))'
 
 
 def _notation_verifier(signer: TrustedSigner, trusted: KubernetesObject) -> KubernetesObject:

@@ -197,8 +197,8 @@ def _report_refusals(policy: Policy, evidence: Evidence, now: datetime) -> list[
             if not result["suppressed"] and not break_glass.excuses(policy, exceptions, result["id"])
         ]
         counting = () if break_glass.excuses_unlisted(policy, exceptions) else runs
-        if found := finding_judge.finding_objections(policy, counted, counting, evidence.reference, now):
-            refusals += [*found, *_ignored_exceptions(exceptions, evidence)]
+        if objections := finding_judge.finding_objections(policy, counted, counting, evidence.reference, now):
+            refusals += [*objections, *_ignored_exceptions(exceptions, evidence)]
         refused = {"package": policy.packages.refuse, "license": policy.licenses.refuse}
         stated = [ForbiddenContent(**content) for run in runs for content in run["contents"]]
         refusals += content_objections(content for content in stated if content.by in refused.get(content.kind, ()))
@@ -316,7 +316,7 @@ def _freshness_refusals(
 
 def _ignored_exceptions(exceptions: Iterable[JudgedException], evidence: Evidence) -> list[Objection]:
     """Name the exceptions that do not count, for whoever wonders why the findings are refused nevertheless."""
-    ignored = {f"{_short(one.digest)}: {one.ignored}" for one in exceptions if not one.counts}
+    ignored = {f"{_short(exception.digest)}: {exception.ignored}" for exception in exceptions if not exception.counts}
     if not ignored:
         return []
     text = f"exceptions beside it do not count, {_join_names(ignored)}: see `s3c exception list {evidence.reference}`"

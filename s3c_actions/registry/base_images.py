@@ -143,19 +143,19 @@ class BaseFinder(msgspec.Struct, frozen=True, kw_only=True):
 
     def _look_up(self, reference: Reference, platform: str) -> ImageConfig:
         key = (str(reference), platform)
-        found = self.known.get(key)
-        if found is None:
+        outcome = self.known.get(key)
+        if outcome is None:
             try:
-                found = self.registry.config(reference, platform=platform, field="base-image")
+                outcome = self.registry.config(reference, platform=platform, field="base-image")
             except InputError as error:
                 # A base that was built anew may lose its old digest; its tag may still have the same layers.
-                found = self._by_tag(reference, platform) or error
+                outcome = self._by_tag(reference, platform) or error
             except S3CError as error:
-                found = error
-            self.known[key] = found
-        if isinstance(found, S3CError):
-            raise found
-        return found
+                outcome = error
+            self.known[key] = outcome
+        if isinstance(outcome, S3CError):
+            raise outcome
+        return outcome
 
     def _by_tag(self, reference: Reference, platform: str) -> ImageConfig | S3CError | None:
         if not (reference.digest and reference.tag):

@@ -74,7 +74,7 @@ def choose_tags(tag: str, tags: Iterable[str], most: int) -> tuple[BaseTag, ...]
         if candidate.variant == base.variant and (change := _compare(base, candidate)) is not None:
             candidates[change].append(candidate)
     for change in _ORDER[1:]:
-        chosen += [BaseTag(one.tag, change) for one in _best(candidates[change], change)]
+        chosen += [BaseTag(best.tag, change) for best in _best(candidates[change], change)]
     return tuple(chosen[:most])
 
 
@@ -82,13 +82,13 @@ def _best(candidates: Sequence[_Tag], change: TagChange) -> list[_Tag]:
     """Return the newest, newest first; of several in one minor or major version the newest alone."""
     length = {TagChange.MINOR: 2, TagChange.MAJOR: 1}.get(change, 12)
     newest: dict[tuple[object, ...], _Tag] = {}
-    for one in sorted(candidates, key=_age):
-        newest[(one.version[:length], one.dates if change is TagChange.BUILD else ())] = one
+    for candidate in sorted(candidates, key=_age):
+        newest[(candidate.version[:length], candidate.dates if change is TagChange.BUILD else ())] = candidate
     return sorted(newest.values(), key=_age, reverse=True)[:_PER_CHANGE]
 
 
-def _age(one: _Tag) -> tuple[object, ...]:
-    return (one.version, one.dates, one.tag)
+def _age(tag: _Tag) -> tuple[object, ...]:
+    return (tag.version, tag.dates, tag.tag)
 
 
 def _compare(base: _Tag, other: _Tag) -> TagChange | None:

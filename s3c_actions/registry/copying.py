@@ -25,7 +25,7 @@ TRIES = 3
 MAX_DEPTH = 4
 NOTE_SECONDS = 2.0
 # BuildKit's annotation in an index that names the image of an attestation.
-_ABOUT = "vnd.docker.reference.digest"
+_ATTESTED_IMAGE = "vnd.docker.reference.digest"
 
 
 @dataclass
@@ -35,7 +35,7 @@ class CopyCounts:
     Attributes:
         manifests, blobs: sent.
         mounted: blobs mounted from another repository of the target.
-        found: manifests and blobs that existed.
+        existing: manifests and blobs that existed.
         size: bytes sent.
         referrers: signatures, reports and the like that were copied; those that existed are not counted.
     """
@@ -43,7 +43,7 @@ class CopyCounts:
     manifests: int = 0
     blobs: int = 0
     mounted: int = 0
-    found: int = 0
+    existing: int = 0
     size: int = 0
     referrers: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
@@ -111,7 +111,7 @@ class Copier:
         existing = {referrer.digest for referrer in self._target.referrers(target.at(digest))}
         for referrer in self._source.referrers(digest) if depth else ():
             if referrer.digest in existing:
-                self.copied.add(found=1)
+                self.copied.add(existing=1)
             else:
                 manifest = self._source.manifest(referrer.digest)
                 self._copy_tree(target, manifest, depth - 1)
@@ -142,7 +142,7 @@ class Copier:
         entries = [
             entry
             for entry, image in zip(manifest.document["manifests"], descriptor.manifests, strict=True)
-            if image.digest in chosen or image.annotations.get(_ABOUT) in chosen
+            if image.digest in chosen or image.annotations.get(_ATTESTED_IMAGE) in chosen
         ]
         digests = {entry["digest"] for entry in entries}
         content = json.dumps({**manifest.document, "mediaType": descriptor.media_type, "manifests": entries}).encode()
@@ -167,7 +167,7 @@ class Copier:
                 self._copy_tree(target, self._source.manifest(entry.digest), depth - 1)
         # A registry has every blob of a manifest that it accepted.
         if self._target.find(target.at(digest)) is not None:
-            self.copied.add(found=1)
+            self.copied.add(existing=1)
         else:
             self._copy_blobs(target, blob_sizes(manifest.document, self._source.refuse))
             self._push_manifest(target.at(digest), manifest)
@@ -189,7 +189,7 @@ class Copier:
 
     def _copy_blob(self, target: Reference, digest: str, size: int) -> None:
         if self._writer.has_blob(target, digest):
-            self.copied.add(found=1)
+            self.copied.add(existing=1)
             return
         origin = self._source.mounts_into(self._target, target)
         if origin and self._writer.mount(target, digest, origin):

@@ -66,14 +66,14 @@ class CredentialExchange(Protocol):
     def __call__(self, registry: str) -> Credentials | None:
         """Return credentials that stay valid for some time; None: not a registry of its kind, or no identity."""
 
-    def refusal(self, registry: str, repository: str, writes: bool, said: str) -> tuple[str, str] | None:
+    def refusal(self, registry: str, repository: str, writes: bool, message: str) -> tuple[str, str] | None:
         """Return probable cause and remedy of a rejected request; None when the registry is not of its kind.
 
         Args:
             registry: host.
             repository: of the request.
             writes: whether the request was to write.
-            said: the registry's message.
+            message: the registry's message.
         """
 
 
@@ -119,15 +119,15 @@ class Logins:
         config = DockerConfig(self.environment)
         if config.variable_problem:
             self._warn_once(f"{AUTH_VARIABLE} is ignored, as Docker ignores it: {config.variable_problem}.")
-        found = config.look_up(registry)
-        if found.missing_helper:
-            self.missing_helpers[registry] = found.missing_helper
-            rest = "The file's own entry is used." if found.auth else "It is read without a login."
+        lookup = config.look_up(registry)
+        if lookup.missing_helper:
+            self.missing_helpers[registry] = lookup.missing_helper
+            rest = "The file's own entry is used." if lookup.auth else "It is read without a login."
             self._warn_once(
-                f"The credential helper {found.missing_helper}, which Docker's configuration names for {registry}, "
+                f"The credential helper {lookup.missing_helper}, which Docker's configuration names for {registry}, "
                 f"is not installed. {rest}"
             )
-        return found
+        return lookup
 
     def for_programs(self, registries: Collection[str]) -> dict[str, Credentials]:
         """Return the credentials to be passed to programs; empty where Docker's `config.json` has all of them.
@@ -137,9 +137,9 @@ class Logins:
         beside = dict(self.given)
         docker: dict[str, Credentials] = {}
         for registry in sorted(set(registries) - set(beside)) if self._is_beside_docker() else ():
-            found = self.look_up(registry)
-            login = _credentials(found)
-            if login is not None and not found.from_variable:
+            lookup = self.look_up(registry)
+            login = _credentials(lookup)
+            if login is not None and not lookup.from_variable:
                 docker[registry] = login
             elif login is not None or (self.exchange and (login := self.exchange(registry))):
                 beside[registry] = login
@@ -163,8 +163,8 @@ class Logins:
                 self.hide(value)
 
 
-def _credentials(found: Lookup) -> Credentials | None:
-    auth = found.auth
+def _credentials(lookup: Lookup) -> Credentials | None:
+    auth = lookup.auth
     if not auth:
         return None
     return Credentials(

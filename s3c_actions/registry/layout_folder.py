@@ -36,11 +36,11 @@ class FolderSource(ArchiveSource):
             if name.startswith("blobs/") and not _BLOB.fullmatch(name):
                 continue
             try:
-                found = (self._path / name).lstat()
+                status = (self._path / name).lstat()
             except FileNotFoundError:
                 continue
-            if stat.S_ISREG(found.st_mode):
-                members[name] = ArchiveMember(0, found.st_size, name)
+            if stat.S_ISREG(status.st_mode):
+                members[name] = ArchiveMember(0, status.st_size, name)
         return members
 
     def _pieces(self, member: ArchiveMember) -> Iterator[bytes]:

@@ -324,7 +324,9 @@ class Registry:
         untyped = [referrer.digest for referrer in listed if referrer.artifact_type in _UNTYPED]
         if len(untyped) > _MAX_UNTYPED:
             raise invalid_answer(reference, f"it lists {len(untyped)} referrers without the type that they have")
-        complete = (self._typed(reference, one) if one.artifact_type in _UNTYPED else one for one in listed)
+        complete = (
+            self._typed(reference, referrer) if referrer.artifact_type in _UNTYPED else referrer for referrer in listed
+        )
         return tuple(referrer for referrer in complete if wanted_type in ("", referrer.artifact_type))
 
     def _typed(self, reference: Reference, listed: Descriptor) -> Descriptor:

@@ -260,7 +260,7 @@ class ScopeEntry(Entry, frozen=True, kw_only=True):
     skip_dirs: tuple[str, ...]
     skip_files: tuple[str, ...]
     files: Annotated[tuple[ScopeFile, ...], Meta(description="What suppressed findings or narrowed the scan.")]
-    stated: Annotated[bool, Meta(description="Whether the scan was told so; false where a report given shows it.")]
+    stated: Annotated[bool, Meta(description="Whether the scan states it; false where a report given shows it.")]
 
 
 class ContentEntry(Entry, frozen=True, kw_only=True):
@@ -529,7 +529,7 @@ class MirrorEntry(Entry, frozen=True, kw_only=True):
     manifests: Annotated[Count, Meta(description="Sent.")]
     blobs: Annotated[Count, Meta(description="Sent.")]
     mounted: Annotated[Count, Meta(description="Blobs taken over from another repository of the registry.")]
-    found: Annotated[Count, Meta(description="Manifests and blobs that were there.")]
+    existing: Annotated[Count, Meta(description="Manifests and blobs that were there.")] = msgspec.field(name="found")
     size: Annotated[Count, Meta(description="Bytes sent.")]
     referrers: Annotated[Count, Meta(description="Signatures, reports and the like that came along.")]
     seconds: Seconds

@@ -68,8 +68,8 @@ def render_summary(preview: PreviewEntry, *, run_url: str = "", budget: int = SU
         budget: maximum bytes of UTF-8.
     """
     tables = [
-        _table("Would be refused", [one for one in preview.images if one.verdict == "refused"], opened=True),
-        _table("Could not be judged", [one for one in preview.images if one.verdict == "unknown"], opened=True),
+        _table("Would be refused", [image for image in preview.images if image.verdict == "refused"], opened=True),
+        _table("Could not be judged", [image for image in preview.images if image.verdict == "unknown"], opened=True),
         _table("In namespaces that go around the gate", preview.exempt),
     ]
     shown = [table for table in tables if table.count]
@@ -106,9 +106,9 @@ def render_page(preview: PreviewEntry, *, created: str, version: str) -> bytes:
     """
     style = "".join(page.template_source(name) for name in ("page.css", "fleet.css", "gate-preview.css"))
     groups = [
-        ("Would be refused", "bad", [one for one in preview.images if one.verdict == "refused"]),
-        ("Could not be judged", "medium", [one for one in preview.images if one.verdict == "unknown"]),
-        ("Would be admitted", "good", [one for one in preview.images if one.verdict == "admitted"]),
+        ("Would be refused", "bad", [image for image in preview.images if image.verdict == "refused"]),
+        ("Could not be judged", "medium", [image for image in preview.images if image.verdict == "unknown"]),
+        ("Would be admitted", "good", [image for image in preview.images if image.verdict == "admitted"]),
         ("In namespaces that go around the gate", "plain", list(preview.exempt)),
     ]
     text = (

@@ -24,10 +24,10 @@ def finding_rows(report: ScanReport, *, width: int, most: int, more: Path | None
         most: the maximum number of rows.
         more: the file that has all findings, named when there are more than that.
     """
-    found = report.findings[:most]
-    if not found:
+    shown = report.findings[:most]
+    if not shown:
         return []
-    cells = [_cells(finding) for finding in found]
+    cells = [_cells(finding) for finding in shown]
     widths = [max(display_width(row[column]) for row in cells) for column in range(4)]
     room = width - sum(widths) - 2 * (len(widths) + 1)
     rows = []
@@ -35,7 +35,7 @@ def finding_rows(report: ScanReport, *, width: int, most: int, more: Path | None
         fixed = [fit_column(text, columns) for text, columns in zip(row, widths, strict=False)]
         title = fit_column(row[4], room) if room >= MIN_TITLE else ""
         rows.append(f"  {'  '.join([*fixed, title])}".rstrip())
-    left = len(report.findings) - len(found)
+    left = len(report.findings) - len(shown)
     if left:
         rows.append(f"  {left:,} more{f': {line(str(more), 1000)}' if more is not None else ''}")
     return rows

@@ -225,16 +225,16 @@ def _smoke_entry(smoke: SmokeResult) -> shape.SmokeEntry:
 def base_advice_entry(advice: BaseAdvice) -> shape.BaseAdviceEntry:
     """Return the entry of `result.json` of what other tags of a base would change."""
 
-    def option(one: BaseOption) -> shape.BaseOptionEntry:
-        counts = one.counts
+    def entry(option: BaseOption) -> shape.BaseOptionEntry:
+        counts = option.counts
         named = UNSET if counts is None else {NAMES[severity]: number for severity, number in counts.items() if number}
-        return _copy_fields(shape.BaseOptionEntry, one, change=cast("Any", one.change), findings=named)
+        return _copy_fields(shape.BaseOptionEntry, option, change=cast("Any", option.change), findings=named)
 
     return _copy_fields(
         shape.BaseAdviceEntry,
         advice,
-        current=option(advice.current),
-        options=tuple(option(one) for one in advice.options),
+        current=entry(advice.current),
+        options=tuple(entry(option) for option in advice.options),
     )
 
 

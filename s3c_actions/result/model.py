@@ -278,7 +278,7 @@ class MirrorResult(msgspec.Struct, frozen=True, kw_only=True):
         tag: set at the target, empty without one; `replaced` is the digest it had before, when it was another.
         platforms: what was copied, as `os/architecture[/variant]`.
         skipped: everything already existed.
-        manifests, blobs, mounted, found: how many were sent, mounted from another repository, already existed.
+        manifests, blobs, mounted, existing: how many were sent, mounted from another repository, already existed.
         size: bytes sent.
         referrers: signatures and the like that were copied as well.
     """
@@ -293,7 +293,7 @@ class MirrorResult(msgspec.Struct, frozen=True, kw_only=True):
     manifests: int = 0
     blobs: int = 0
     mounted: int = 0
-    found: int = 0
+    existing: int = 0
     size: int = 0
     referrers: int = 0
     seconds: float = 0.0

@@ -107,8 +107,8 @@ def _remotes(config: str) -> Mapping[str, str]:
         if _SECTION.match(line):
             match = _REMOTE.fullmatch(line)
             remote = match[1] if match is not None else ""
-        elif remote and (found := _URL.fullmatch(line)) is not None:
-            addresses.setdefault(remote, found[1])
+        elif remote and (url := _URL.fullmatch(line)) is not None:
+            addresses.setdefault(remote, url[1])
     return addresses
 
 

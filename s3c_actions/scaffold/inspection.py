@@ -124,9 +124,9 @@ def inspect(root: Path) -> Inspection:
             deployed.update(_chart_images(_load(files.read(name))))
         elif path.parts[0] != ".github" and not any(_within(name, chart) for chart in charts):
             text = files.read(name)
-            if "apiVersion:" in text and "kind:" in text and (found := _manifest_images(text, name)) is not None:
+            if "apiVersion:" in text and "kind:" in text and (images := _manifest_images(text, name)) is not None:
                 manifest_files.append(name)
-                deployed.update(found)
+                deployed.update(images)
     dockerfiles = [
         Dockerfile(path=name, context=contexts.get(name, _folder(name)), windows=any(map(_is_windows, bases)))
         for name in names
@@ -220,7 +220,7 @@ def _is_dockerfile(name: str) -> bool:
 
 def _bases(text: str) -> list[Instruction]:
     """Return the FROM instructions of a Dockerfile; there are none in what cannot be read or is something else."""
-    return [one for one in dockerfile_parser.parse_instructions(text) if one.keyword == "FROM"]
+    return [instruction for instruction in dockerfile_parser.parse_instructions(text) if instruction.keyword == "FROM"]
 
 
 def _is_windows(base: Instruction) -> bool:

@@ -88,7 +88,7 @@ def _steps(root: Node | None) -> Iterator[Node]:
 
 
 class _Step:
-    """One step of a workflow, and what becomes of it."""
+    """One step of a workflow, and the edits that migrate it."""
 
     def __init__(self, text: str, node: Node, pin: Pin, inputs: Mapping[str, str]) -> None:
         self._text, self._pin, self._inputs = text, pin, inputs

@@ -61,9 +61,9 @@ def read_chain(data: bytes, field: str = "certificate") -> tuple[Certificate, ..
     data = _unwrap(data)
     blocks = _blocks(data)
     try:
-        found = tuple(_certificate(block) for block in blocks if block.label in _CERTIFICATES)
-        if found or blocks:
-            return found or _reject_certificate(field, data, blocks)
+        chain = tuple(_certificate(block) for block in blocks if block.label in _CERTIFICATES)
+        if chain or blocks:
+            return chain or _reject_certificate(field, data, blocks)
         return (x509.load_der_x509_certificate(data),)
     except ValueError as error:
         return _reject_certificate(field, data, blocks, error)
@@ -168,7 +168,7 @@ def _blocks(data: bytes) -> list[_Block]:
     """Return the blocks of a PEM text, with their line ends and blanks put right."""
     if b"\\n" in data:
         data = data.replace(b"\\r\\n", b"\n").replace(b"\\n", b"\n").replace(b"\\r", b"\n")
-    found = []
+    blocks = []
     for match in re.finditer(_PEM_BLOCK, data):
         label, body = match[1], match[2]
         # Headers, such as of an encrypted key of old, are lines with a colon; a blank line ends them.
@@ -177,10 +177,10 @@ def _blocks(data: bytes) -> list[_Block]:
         content = b"".join(b"".join(line.split()) for line in lines if b":" not in line)
         wrapped = [content[start : start + 64] for start in range(0, len(content), 64)]
         parts = [*headers, b"", *wrapped] if headers else wrapped
-        found.append(
+        blocks.append(
             _Block(label, b"\n".join((b"-----BEGIN %s-----" % label, *parts, b"-----END %s-----" % label, b"")))
         )
-    return found
+    return blocks
 
 
 def _certificate(block: _Block) -> Certificate:

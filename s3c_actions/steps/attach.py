@@ -55,8 +55,13 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     def manifest(self, subject: Descriptor) -> bytes:
         """Return the manifest that attaches the document to the subject."""
         predicate = artifact_types.PREDICATES.get(self.kind, "")
-        about = {artifact_types.PREDICATE_TYPE: predicate} if predicate else {}
-        notes = {**self.annotations, **about, artifact_types.CREATED: self.created, CONTENT_ANNOTATION: self.digest}
+        type_annotation = {artifact_types.PREDICATE_TYPE: predicate} if predicate else {}
+        notes = {
+            **self.annotations,
+            **type_annotation,
+            artifact_types.CREATED: self.created,
+            CONTENT_ANNOTATION: self.digest,
+        }
         document = {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
@@ -67,7 +72,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
                     "mediaType": self.artifact_type,
                     "digest": self.digest,
                     "size": len(self.content),
-                    "annotations": {**about, artifact_types.TITLE: artifact_types.title_of(self.kind)},
+                    "annotations": {**type_annotation, artifact_types.TITLE: artifact_types.title_of(self.kind)},
                 }
             ],
             "subject": {"mediaType": subject.media_type, "digest": subject.digest, "size": subject.size},
@@ -101,12 +106,12 @@ class AttachTarget(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         subject: the image or index.
         reference: pinned, of the same.
-        there: its referrers at the start.
+        referrers: its referrers at the start.
     """
 
     subject: Descriptor
     reference: Reference
-    there: tuple[Descriptor, ...]
+    referrers: tuple[Descriptor, ...]
 
 
 def find_attach_target(reference: Reference, registry: Registry) -> AttachTarget:
@@ -121,7 +126,7 @@ def find_attach_target(reference: Reference, registry: Registry) -> AttachTarget
         OutsideError: the registry could not be reached.
     """
     subject = registry.resolve(reference)
-    return AttachTarget(subject=subject, reference=reference, there=registry.referrers(reference))
+    return AttachTarget(subject=subject, reference=reference, referrers=registry.referrers(reference))
 
 
 def attach(attachment: Attachment, place: AttachTarget, tools: AttachTools) -> AttachedEvidence:
@@ -141,7 +146,7 @@ def attach(attachment: Attachment, place: AttachTarget, tools: AttachTools) -> A
     existing = next(
         (
             descriptor
-            for descriptor in place.there
+            for descriptor in place.referrers
             if _claims(descriptor, attachment) and _holds(descriptor, attachment, place, tools.registry)
         ),
         None,
@@ -224,7 +229,7 @@ def prune(
     kinds = {(document.artifact_type, artifact_types.PREDICATES.get(document.kind, "")) for document in done}
     old = [
         document
-        for document in place.there
+        for document in place.referrers
         if (document.artifact_type, _predicate(document)) in kinds
         and document.digest not in new_digests
         and artifact_types.VERSION in document.annotations

@@ -99,7 +99,7 @@ def run(settings: ChainSettings, steps: ChainSteps, progress: Progress) -> tuple
                 with showing(progress.for_image(image)):
                     outcomes[image] = _run_image(image, settings, steps)
             else:
-                progress.about(image)
+                progress.show_heading(image)
                 outcomes[image] = _run_image(image, settings, steps)
 
     names = dict(zip(settings.images, pinned, strict=True))
@@ -173,7 +173,7 @@ def deploy(
         progress.warning(f"Nothing is deployed: {len(failed)} of {len(images)} images did not get through the chain.")
         return images, None
     if len(images) > 1:
-        progress.about("deployment")
+        progress.show_heading("deployment")
     try:
         result = deployed(images)
     except S3CError as error:

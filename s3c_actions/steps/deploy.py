@@ -530,7 +530,7 @@ def _pass_gate(
             if unsigned:
                 closed_by = proof.prove_closed(cluster, unsigned, namespace, looked.constraints, next(iter(references)))
                 state.result = replace(state.result, unsigned_denied=unsigned, denial=closed_by.what)
-                proved = f"an unsigned image is denied {closed_by.told}"
+                proved = f"an unsigned image is denied {closed_by.places_text}"
             try:
                 _ask_gate(cluster, namespace, references, tools, state)
             except AdmissionDenied:

@@ -238,9 +238,9 @@ class _Reader:
         """Return whether an index said something of a document that is not so; some are read again to see that."""
         vouched = [record for record in self.used.values() if record.source]
         for record in random.SystemRandom().sample(vouched, min(AUDITED, len(vouched))):
-            told = record.facts
+            facts = record.facts
             try:
-                self._disagreed |= self._extract(self._references[told.evidence], told.evidence, told.kind) != told
+                self._disagreed |= self._extract(self._references[facts.evidence], facts.evidence, facts.kind) != facts
             except S3CError:
                 continue  # the index is not to blame
         return self._disagreed

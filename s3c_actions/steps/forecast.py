@@ -57,12 +57,15 @@ def changes(
     ends = signature_ends(judge, reference, evidence)
     if renewed:
         ends = {digest: end for digest, end in ends.items() if digest == evidence.subject}
-    found = forecast(judge.policy, evidence, judge.now, until, ends)
-    return _without_stale(found) if renewed else found
+    coming = forecast(judge.policy, evidence, judge.now, until, ends)
+    return _without_stale(coming) if renewed else coming
 
 
-def _without_stale(found: tuple[Change, ...]) -> tuple[Change, ...]:
-    kept = ((change.at, tuple(one for one in change.objections if one.code != "stale-report")) for change in found)
+def _without_stale(coming: tuple[Change, ...]) -> tuple[Change, ...]:
+    kept = (
+        (change.at, tuple(objection for objection in change.objections if objection.code != "stale-report"))
+        for change in coming
+    )
     return tuple(Change(at=at, objections=objections) for at, objections in kept if objections)
 
 
@@ -71,12 +74,12 @@ def signature_ends(judge: PolicyJudge, reference: Reference, evidence: Evidence)
 
     The ends are what the signatures claim.
     """
-    found = {}
+    last_ends = {}
     decisive = judging.decisive_documents(evidence.reports)
     attached = {document.digest for document in (*evidence.reports, *evidence.sboms)}
     for digest in (evidence.subject, *sorted(decisive & attached)):
         ends = list(signatures.find_ends(judge.registry, reference.at(digest)).values())
         known = [end for end in ends if end is not None]
         if known and len(known) == len(ends):
-            found[digest] = max(known)
-    return found
+            last_ends[digest] = max(known)
+    return last_ends

@@ -316,7 +316,7 @@ class _Installer:
             closed_by = _holes_error(looked) if looked.holes else staging.prove_stages(self.cluster, looked)
             if isinstance(closed_by, proof.GateProof):
                 watching = [name for name, stage in looked.stages.items() if stage is not Stage.DENY]
-                self.proved = f"an image that is not there is denied {closed_by.told}" + (
+                self.proved = f"an image that is not there is denied {closed_by.places_text}" + (
                     f", but for {', '.join(watching)}, where it would be, and is admitted" if watching else ""
                 )
                 return DeployResult(

@@ -117,8 +117,8 @@ class PolicyJudge(msgspec.Struct, frozen=True, kw_only=True):
         listed = [referrer for referrer in referrers if referrer.artifact_type == artifact_types.EXCEPTION]
         read = bool(self.policy.granters) and len(listed) <= break_glass.MOST
         return tuple(
-            ExceptionDocument(digest=one.digest, content=self._content(one, reference) if read else None)
-            for one in listed
+            ExceptionDocument(digest=referrer.digest, content=self._content(referrer, reference) if read else None)
+            for referrer in listed
         )
 
     def exceptions(self, reference: Reference) -> tuple[JudgedException, ...]:

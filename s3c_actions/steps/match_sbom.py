@@ -19,8 +19,8 @@ from s3c_actions.core.progress import Progress, Silent
 from s3c_actions.evidence import sbom
 from s3c_actions.findings import coverage, trivy_report, trivy_warnings
 from s3c_actions.findings.advisories import MAX_DATABASE_AGE, Database, outdated_reason
-from s3c_actions.fleet import sbom_match
-from s3c_actions.fleet.sbom_match import Match, Unchanged
+from s3c_actions.fleet import match_rules
+from s3c_actions.fleet.match_rules import Match, Unchanged
 from s3c_actions.policy import judge as judging
 from s3c_actions.policy.judge import EvidenceDocument, SignerStatus
 from s3c_actions.programs.trivy.trivy import MatchRequest, ScanOptions
@@ -53,7 +53,7 @@ class SbomMatcher:
         at_once: how many are matched at a time.
         temp: a folder for the documents.
         now: the time of the run.
-        progress: is told once when nothing can be matched.
+        progress: receives one notice when nothing can be matched.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class SbomMatcher:
             image: pinned, for errors.
         """
         runs = judging.decisive_runs(reports)
-        if obstacle := sbom_match.find_obstacle(policy, runs):
+        if obstacle := match_rules.find_obstacle(policy, runs):
             return obstacle
         advisories = self._prepare()
         if isinstance(advisories, str):
@@ -111,7 +111,7 @@ class SbomMatcher:
         oldest = policy.maximum_database_age or MAX_DATABASE_AGE
         if outdated := outdated_reason(advisories.database, self._now, oldest):
             yield outdated.rstrip(".")
-        if reason := sbom_match.find_other_tools(runs, advisories.scanner, advisories.updated):
+        if reason := match_rules.find_other_tools(runs, advisories.scanner, advisories.updated):
             yield reason
         documents: dict[str, bytes] = {}
         for run in runs:
@@ -132,7 +132,7 @@ class SbomMatcher:
             except ValueError as error:
                 yield f"its SBOM cannot be read: {error}"
             else:
-                if reason := sbom_match.find_news(policy, run, match, self._now):
+                if reason := match_rules.find_news(policy, run, match, self._now):
                     yield reason
 
     def _prepare(self) -> _Advisories | str:

@@ -69,7 +69,7 @@ def run(settings: MirrorSettings, source: ImageSource, target: Registry, progres
         manifests=copied.manifests,
         blobs=copied.blobs,
         mounted=copied.mounted,
-        found=copied.found,
+        existing=copied.existing,
         size=copied.size,
         referrers=copied.referrers,
         seconds=time.monotonic() - started,

@@ -56,7 +56,11 @@ def run(settings: PauseSettings, tools: PauseTools) -> DeployResult:
     """
     started, cluster = time.monotonic(), tools.cluster
     with tools.progress.step("pause") as step:
-        asking = tuple(one for one in constraints.list_constraints(cluster) if not stages.is_preview(one[0]))
+        asking = tuple(
+            (constraint, template)
+            for constraint, template in constraints.list_constraints(cluster)
+            if not stages.is_preview(constraint)
+        )
         if not asking:
             raise InputError(
                 "kubeconfig",

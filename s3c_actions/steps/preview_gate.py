@@ -29,7 +29,7 @@ _VERDICTS = ("refused", "unknown", "admitted")
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of one image.
+    """What the gate would do with one image.
 
     Attributes:
         image: by digest, or as given where that is not known.
@@ -64,10 +64,10 @@ def preview(
         uses = sorted({use for name in names for use in used[name]})
         subject = [use for use in uses if use.namespace not in exempt]
         # Of several names of one digest, one by a tag may be refused for that.
-        verdict = min((verdicts[name] for name in names), key=lambda one: _VERDICTS.index(one.verdict))
+        verdict = min((verdicts[name] for name in names), key=lambda candidate: _VERDICTS.index(candidate.verdict))
         listed[0 if subject else 1].append(_entry(image, names, verdict, subject or uses))
     first, second = (
-        tuple(sorted(images, key=lambda one: (_VERDICTS.index(one.verdict), one.image))) for images in listed
+        tuple(sorted(images, key=lambda image: (_VERDICTS.index(image.verdict), image.image))) for images in listed
     )
     return first, second
 
@@ -124,11 +124,11 @@ class InstalledGate(msgspec.Struct, frozen=True, kw_only=True):
         except S3CError as error:
             return Verdict(image=pinned(image), verdict="unknown", reason=error.what, remedy=error.remedy)
         denials = denied.denials if denied is not None else ()
-        own = [one for one in denials if one.constraint in self.constraints]
-        if found := next((one for one in own if one.image != proof.ABSENT_IMAGE), None):
-            return self._refused(image, found)
+        own = [denial for denial in denials if denial.constraint in self.constraints]
+        if refusal := next((denial for denial in own if denial.image != proof.ABSENT_IMAGE), None):
+            return self._refused(image, refusal)
         # What cannot be there has to be refused beside it: a webhook that fails open may not have been asked.
-        if any(self._is_verdict(one) for one in own):
+        if any(self._is_verdict(denial) for denial in own):
             return Verdict(image=self._find_digest(image), verdict="admitted")
         if denials:
             return self._refused(image, denials[0])
@@ -156,7 +156,7 @@ class InstalledGate(msgspec.Struct, frozen=True, kw_only=True):
             with suppress(S3CError):
                 proof.try_images(self.cluster, self.namespace, image, preview=True, admitted=admitted)
         spec = admitted[0].get("spec") if admitted else None
-        names = [found.image for found in pod_images(spec)] if isinstance(spec, dict) else []
+        names = [pod_image.image for pod_image in pod_images(spec)] if isinstance(spec, dict) else []
         return pinned(names[0] if names else image)
 
     def _is_verdict(self, denial: Denial) -> bool:

@@ -80,7 +80,7 @@ def plan(live: Sequence[KubernetesObject], namespaces: Sequence[str], address: s
             cause="There is none, or its constraints were changed by other means.",
             remedy="Install it, or bring it to a stage, with `s3c gate install --mode`.",
         )
-    (base,) = (one for one in live if one["metadata"]["name"] == stages.BASE)
+    (base,) = (constraint for constraint in live if constraint["metadata"]["name"] == stages.BASE)
     excluded = set(stages.whole_constraint(base, before)["spec"]["match"]["excludedNamespaces"])
     if left_out := sorted(excluded & {*namespaces}):
         raise InputError("namespaces", f"{', '.join(left_out)} goes around the gate, and has no stage.")

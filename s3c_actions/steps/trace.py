@@ -130,7 +130,7 @@ def run(image: str, tools: TraceTools) -> Trace:
     return Trace(
         image=image,
         tag=requested.tag or look.tag(subjects),
-        told=format_moment(tools.now),
+        created=format_moment(tools.now),
         subject=subject,
         platforms=tuple(platforms),
         ancestors=ancestors,
@@ -331,16 +331,16 @@ class _Reader:
             )
         if document.kind is DocumentKind.RESULT:
             self._results[document.digest] = attached.read_attached_result(content, subject)
-            return replace(document, told=self._results[document.digest].told)
+            return replace(document, description=self._results[document.digest].description)
         if document.kind is DocumentKind.STATEMENT:
             statement = intoto_reading.describe_statement(content, subject)
-            return replace(document, predicate_type=statement.predicate_type, told=statement.told)
+            return replace(document, predicate_type=statement.predicate_type, description=statement.description)
         describe = {
             artifact_types.SPDX: attached.describe_spdx,
             artifact_types.CYCLONEDX: attached.describe_cyclonedx,
             artifact_types.OPENVEX: attached.describe_openvex,
         }[document.artifact_type]
-        return replace(document, told=describe(content))
+        return replace(document, description=describe(content))
 
     def patch(self, subjects: Iterable[Subject]) -> tuple[str, PatchChange | None]:
         """Return the original and the change that an attached result states: of a trusted one, else of the newest."""

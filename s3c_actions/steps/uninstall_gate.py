@@ -94,16 +94,18 @@ class _Removal:
             for constraint, _ in asking:
                 kind = str(constraint["kind"])
                 self.delete(constraints.resource(kind), [{**constraint, "kind": kind}])
-            self.delete(inspection.CONSTRAINT_TEMPLATES, [{**one, "kind": "ConstraintTemplate"} for one in own])
+            self.delete(
+                inspection.CONSTRAINT_TEMPLATES, [{**template, "kind": "ConstraintTemplate"} for template in own]
+            )
             for kind in _RATIFY_KINDS:
                 plural = f"{kind.lower()[:-1]}ies" if kind.endswith("y") else f"{kind.lower()}s"
                 resource = Resource(path=f"/apis/{RATIFY_GROUP}/{_RATIFY_VERSION}", plural=plural, namespaced=False)
-                found = inspection.list_if_served(self.cluster, resource)
-                self.delete(resource, [{**one, "kind": kind} for one in found])
+                objects = inspection.list_if_served(self.cluster, resource)
+                self.delete(resource, [{**live, "kind": kind} for live in objects])
             # The chart makes these by a hook, which Helm does not undo.
-            found = inspection.list_if_served(self.cluster, inspection.PROVIDERS)
-            own_providers = [one for one in found if one["metadata"]["name"] in _PROVIDERS]
-            self.delete(inspection.PROVIDERS, [{**one, "kind": "Provider"} for one in own_providers])
+            providers = inspection.list_if_served(self.cluster, inspection.PROVIDERS)
+            own_providers = [provider for provider in providers if provider["metadata"]["name"] in _PROVIDERS]
+            self.delete(inspection.PROVIDERS, [{**provider, "kind": "Provider"} for provider in own_providers])
             step.done(f"{len(self.removed) - before} removed")
         with self.tools.progress.step("charts") as step:
             step.done(self.charts((RATIFY,) if others else (RATIFY, GATEKEEPER)))

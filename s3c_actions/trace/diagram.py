@@ -100,7 +100,7 @@ class Picture(msgspec.Struct):
 
     width: float = 0
     height: float = 0
-    told: str = ""
+    description: str = ""
     boxes: list[Box] = msgspec.field(default_factory=list)
     arrows: list[Arrow] = msgspec.field(default_factory=list)
     stems: list[tuple[float, float, float]] = msgspec.field(default_factory=list)
@@ -116,7 +116,7 @@ class Link(msgspec.Struct, frozen=True):
 
 def draw(story: Trace) -> Picture:
     """Lay out the picture of a trace, its stations from left to right."""
-    picture = Picture(told=describe_trace(story))
+    picture = Picture(description=describe_trace(story))
     left, top = MARGIN, MARGIN
     origins, (own, deploy) = _origins(story), _own_station(story)
     for station, link in (*origins, (own, deploy)):
@@ -135,7 +135,7 @@ def draw(story: Trace) -> Picture:
 def draw_stacked(story: Trace) -> Picture:
     """Lay out the picture for a narrow screen: a column, with the panel between the image and the gate."""
     width = NARROWEST + 2 * PAD
-    picture = Picture(told=describe_trace(story), width=width + 2 * MARGIN)
+    picture = Picture(description=describe_trace(story), width=width + 2 * MARGIN)
     middle, top = picture.width / 2, MARGIN
     own, deploy = _own_station(story)
     for station, link in _origins(story):

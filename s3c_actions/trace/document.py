@@ -63,7 +63,8 @@ def schema() -> dict[str, Any]:
 
 def _json_value(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
-        return {name: _json_value(getattr(value, name)) for name in value.__struct_fields__}
+        names = zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True)
+        return {key: _json_value(getattr(value, name)) for key, name in names}
     if isinstance(value, Severity):
         return value.name
     if isinstance(value, Enum):

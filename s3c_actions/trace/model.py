@@ -65,7 +65,7 @@ class AttachedFinding(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         exploited_since: the day on which CISA listed it as exploited; empty where the report states none.
-        exploited_due: the day by which CISA wants it mended.
+        exploited_due: the day by which CISA wants it fixed.
         ransomware: whether CISA knows of its use for ransomware.
         epss: FIRST's estimate, from 0 to 1, that it is exploited within 30 days; None where the report states none.
     """
@@ -106,7 +106,7 @@ class AttachedDocument(msgspec.Struct, frozen=True, kw_only=True):
         scanner, database: from its annotations or content.
         findings: of a report, the most severe first; `counts` of all of them, None when it is not a report; `omitted`
             the number of further findings it states.
-        told: the content of a document that is not a report, in a clause.
+        description: the content of a document that is not a report, in a clause.
         read: whether its content was read; of many of one kind, only the newest are.
         problem: why it cannot be used, in a clause; empty when it can.
     """
@@ -124,7 +124,7 @@ class AttachedDocument(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts | None = None
     fixable: Count = 0
     omitted: Count = 0
-    told: str = ""
+    description: str = msgspec.field(default="", name="told")
     signatures: tuple[TracedSignature, ...] = ()
     read: bool = True
     problem: str = ""
@@ -266,7 +266,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         image: as requested.
         tag: as requested, else as the attached result names it; empty when neither does.
-        told: the time of the trace, RFC 3339.
+        created: the time of the trace, RFC 3339.
         subject: the digest itself; `platforms` the images of an index.
         ancestors: the nearest first.
         gate: of the cluster that was named; None when none was.
@@ -274,7 +274,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
 
     image: str
     tag: str = ""
-    told: str
+    created: str = msgspec.field(name="told")
     subject: Subject
     platforms: tuple[Subject, ...] = ()
     ancestors: tuple[Ancestor, ...] = ()

@@ -133,7 +133,7 @@ def _environment() -> jinja2.Environment:
         "short": short_digest,
         "label": story_text.short_label,
         "moment": story_text.format_time,
-        "told": story_text.describe_document,
+        "describe_document": story_text.describe_document,
         "number": format_count,
         "kind": story_text.title_of_document,
         "counted": story_text.describe_counts,

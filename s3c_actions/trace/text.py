@@ -167,7 +167,9 @@ def describe_document(document: AttachedDocument) -> str:
         exploited = sum(bool(finding.exploited_since) for finding in document.findings)
         attacked = f"{exploited:,} exploited, " if exploited else ""
         return attacked + describe_counts(document.counts) + more + fixable
-    return document.told or ("not looked into" if not document.read else document.artifact_type or "of no known type")
+    return document.description or (
+        "not looked into" if not document.read else document.artifact_type or "of no known type"
+    )
 
 
 def _flat_map(do: Callable[[T], list[str]], over: Iterable[T]) -> list[str]:

@@ -403,5 +403,5 @@ def _indexes(images: tuple[str, ...], registry: Registry) -> dict[str, str]:
         descriptor = registry.resolve(reference)
         if descriptor.is_index:
             listed = registry.flatten(reference, descriptor).images
-            indexes |= {one.digest: reference.at(descriptor.digest).pinned for one in listed}
+            indexes |= {platform.digest: reference.at(descriptor.digest).pinned for platform in listed}
     return indexes

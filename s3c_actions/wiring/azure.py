@@ -35,7 +35,7 @@ def identity_from_inputs(options: IdentityOptions, context: Context) -> Identity
         source=options.azure_identity,
     )
     chosen = identity.choose(settings, context.environment, context.secrets)
-    context.progress.note(f"Azure: {chosen.told} ({chosen.cloud.name} cloud)")
+    context.progress.note(f"Azure: {chosen.description} ({chosen.cloud.name} cloud)")
     context.shared["azure identity"] = chosen
     return chosen
 

@@ -40,15 +40,15 @@ def reject_azure_policy(cluster: Cluster) -> None:
     Raises:
         OutsideError: it is there, or the cluster does not answer.
     """
-    found = [
+    names = [
         str(configuration["metadata"]["name"])
         for configuration in inspection.list_if_served(cluster, inspection.WEBHOOKS)
         if inspection.is_azure_policy(configuration)
     ]
-    found += [name for name in AZURE_POLICY_DEPLOYMENTS if cluster.get(_DEPLOYMENTS, name, "kube-system") is not None]
-    if found:
+    names += [name for name in AZURE_POLICY_DEPLOYMENTS if cluster.get(_DEPLOYMENTS, name, "kube-system") is not None]
+    if names:
         raise OutsideError(
-            f"Azure Policy's own Gatekeeper is on the cluster ({', '.join(found)}): none can stand beside it.",
+            f"Azure Policy's own Gatekeeper is on the cluster ({', '.join(names)}): none can stand beside it.",
             cause="The add-on is enabled: AKS Automatic and Deployment Safeguards have it as well. That Gatekeeper is "
             "Azure's, and fails open.",
             remedy="Disable the add-on: `az aks disable-addons --addons azure-policy --name NAME --resource-group "
@@ -83,8 +83,8 @@ def webhook_values(cluster: Cluster, objects: Iterable[KubernetesObject]) -> Kub
     Raises:
         OutsideError: the cluster does not answer.
     """
-    given = [one for one in objects if str(one["apiVersion"]).startswith(f"{CONSTRAINT_GROUP}/")]
-    names = {(str(one["kind"]), str(one["metadata"]["name"])) for one in given}
+    given = [document for document in objects if str(document["apiVersion"]).startswith(f"{CONSTRAINT_GROUP}/")]
+    names = {(str(constraint["kind"]), str(constraint["metadata"]["name"])) for constraint in given}
     live = [
         constraint
         for template in inspection.list_if_served(cluster, inspection.CONSTRAINT_TEMPLATES)
@@ -132,4 +132,4 @@ def _find_kind(cluster: Cluster, group: str, kind: str) -> tuple[str, bool]:
             raise
         entries = ()
     served = ((str(entry["name"]), bool(entry.get("namespaced"))) for entry in entries if entry.get("kind") == kind)
-    return next((found for found in served if "/" not in found[0]), ("" if entries else webhook.ANY, True))
+    return next((resource for resource in served if "/" not in resource[0]), ("" if entries else webhook.ANY, True))

@@ -93,14 +93,14 @@ def _wants_azure(options: DoctorInputs, context: Context) -> bool:
 def _program_check(name: str, options: DoctorInputs, context: Context) -> Callable[[], Finding]:
     def look() -> Finding:
         request = WANTED[name](options)
-        found = find_present(request, cache=context.cache, runner=context.runner, progress=context.progress)
-        if found is None:
+        program = find_present(request, cache=context.cache, runner=context.runner, progress=context.progress)
+        if program is None:
             wanted = request.version or request.pin.version
             return not_configured(
                 f"{wanted} is not installed yet; the command that needs it installs it",
                 f"`s3c programs install {name}` does it now.",
             )
-        return passed(f"{found.version} {ORIGINS.get(found.origin, found.origin)}: {found.path}")
+        return passed(f"{program.version} {ORIGINS.get(program.origin, program.origin)}: {program.path}")
 
     return look
 
@@ -158,7 +158,7 @@ def _azure(options: DoctorInputs, context: Context) -> Finding:
         return not_configured("no tenant, client, vault or cluster of Azure is given")
     identity = identity_from_inputs(options, context)
     identity.credential.get_token(f"https://{identity.cloud.management}/.default")
-    return passed(f"logged in with {identity.told}")
+    return passed(f"logged in with {identity.description}")
 
 
 def _vault(options: DoctorInputs, context: Context) -> Finding:

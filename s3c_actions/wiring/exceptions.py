@@ -148,7 +148,7 @@ def require_counting(judge: PolicyJudge, reference: Reference, digest: str) -> J
         Refused: it was attached, and does not count.
         OutsideError: the registry does not list it.
     """
-    judged = {one.digest: one for one in judge.exceptions(reference)}
+    judged = {exception.digest: exception for exception in judge.exceptions(reference)}
     exception = judged.get(digest)
     if exception is None or not exception.counts:
         reason = exception.ignored if exception is not None else "the registry does not list it"
@@ -192,7 +192,7 @@ def open_exception_finder(
             except S3CError as error:
                 context.progress.warning(f"{reference}: its break-glass exceptions are not known: {error.what}")
                 return ()
-            return tuple(break_glass.describe(one, context.now) for one in exceptions if one.counts)
+            return tuple(break_glass.describe(exception, context.now) for exception in exceptions if exception.counts)
 
         yield find
 

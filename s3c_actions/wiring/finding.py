@@ -90,13 +90,13 @@ def list_wanted(options: inputs.FindInputs, context: Context) -> tuple[tuple[Wan
     unknown: list[UnansweredImage] = []
     if options.plan:
         plan, _ = read_any(options.plan, options, context)
-        wanted += [Wanted(image=one.image, owner=one.owner) for one in plan.images]
-        wanted += [Wanted(image=one.image, owner=one.owner) for one in plan.current]
-        unknown += [_unplanned(one) for one in plan.unplanned]
+        wanted += [Wanted(image=entry.image, owner=entry.owner) for entry in plan.images]
+        wanted += [Wanted(image=entry.image, owner=entry.owner) for entry in plan.current]
+        unknown += [_unplanned(entry) for entry in plan.unplanned]
     if options.fleet is not None:
         selected = _expand_fleet(options.fleet, options, context)
-        wanted += [Wanted(image=one.name, owner=one.owner) for one in selected.images]
-        unknown += [_unplanned(one) for one in selected.unplanned]
+        wanted += [Wanted(image=entry.name, owner=entry.owner) for entry in selected.images]
+        unknown += [_unplanned(entry) for entry in selected.unplanned]
     if options.manifests:
         wanted += _in_manifests(options, context)
     named = bool(options.image or options.plan or options.manifests or options.fleet is not None)
@@ -136,9 +136,9 @@ def list_registries(options: inputs.FindInputs, wanted: Iterable[Wanted], place:
     """
     named = {Reference.parse(image).registry for image in options.image} | ({place.registry} if place else set())
     registries = set(named)
-    for one in wanted:
+    for use in wanted:
         try:
-            registries.add(Reference.parse(one.image).registry)
+            registries.add(Reference.parse(use.image).registry)
         except InputError:
             continue  # told of the image when it is looked up
     if options.registry_username and (len(named) > 1 or registries - named):
@@ -167,10 +167,10 @@ def _in_cluster(options: inputs.FindInputs, context: Context) -> tuple[list[Want
     with context.progress.step("cluster") as step:
         listing = deployed.list_deployed(connect_cluster(options, context), options.namespaces)
         step.done(f"{counted(len(listing.running), 'image')} running")
-    running = [Wanted(image=one.image, place=place) for one in listing.running for place in one.places]
+    running = [Wanted(image=image.image, place=place) for image in listing.running for place in image.places]
     unknown = [
-        UnansweredImage(image=one.image, reasons=("the cluster does not tell its digest",), places=one.places)
-        for one in listing.unknown
+        UnansweredImage(image=image.image, reasons=("the cluster does not tell its digest",), places=image.places)
+        for image in listing.unknown
     ]
     return running, unknown
 
@@ -187,8 +187,8 @@ def resolve(wanted: Iterable[Wanted], registry: Registry) -> Subjects:
         OutsideError: a registry failed for such an image.
     """
     by_image: dict[str, list[Wanted]] = {}
-    for one in wanted:
-        by_image.setdefault(one.image, []).append(one)
+    for use in wanted:
+        by_image.setdefault(use.image, []).append(use)
     subjects: dict[str, Subject] = {}
     unknown: list[UnansweredImage] = []
     # Threads that import a package with circular imports at once may find it half imported.
@@ -223,7 +223,9 @@ def _look_up(image: str, registry: Registry) -> Mapping[str, Reference] | S3CErr
         if reference.tag:
             return {image: reference.at(registry.digest(reference, field="image"))}
         tagged = [reference.tagged(tag) for tag in registry.tags(reference)]
-        manifests_of = {str(one): registry.find(one) for one in tagged if not _is_internal(one.tag)}
+        manifests_of = {
+            str(candidate): registry.find(candidate) for candidate in tagged if not _is_internal(candidate.tag)
+        }
     except S3CError as error:
         error.image = error.image or image
         return error

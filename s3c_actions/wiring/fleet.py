@@ -17,7 +17,7 @@ from s3c_actions.cluster.deployed import list_deployed
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
-from s3c_actions.fleet import currency, planning, sbom_match, store
+from s3c_actions.fleet import currency, match_rules, planning, store
 from s3c_actions.fleet import plan as plans
 from s3c_actions.fleet.currency import Current
 from s3c_actions.fleet.model import FIELD, Fleet, catalog_prefix
@@ -117,8 +117,8 @@ def image_places(options: ClusterOptions, context: Context) -> Places:
     """Return where images are looked up besides registries: the cluster, and manifests in the working folder."""
 
     def running(namespaces: tuple[str, ...]) -> tuple[Sequence[str], Sequence[str]]:
-        found = list_deployed(connect_cluster(options, context), namespaces)
-        return [image.image for image in found.running], [image.image for image in found.unknown]
+        listing = list_deployed(connect_cluster(options, context), namespaces)
+        return [image.image for image in listing.running], [image.image for image in listing.unknown]
 
     def named(paths: tuple[str, ...]) -> tuple[Sequence[str], Sequence[str]]:
         files = manifests.read(paths, cwd=context.cwd, stdin=lambda: sys.stdin.buffer.read(manifests.MAX_BYTES + 1))
@@ -272,7 +272,7 @@ class CurrencyJudge:
             collected: the evidence beside it, as if nobody had signed it.
             why: it has work to do without a match.
         """
-        within = sbom_match.longest_age(judge.policy, self._within)
+        within = match_rules.longest_age(judge.policy, self._within)
         longer = self._currency(judge, currency.presume_signed(collected), within)
         if isinstance(longer, str):
             return why
@@ -284,8 +284,8 @@ class CurrencyJudge:
 
         def read(digest: str) -> EvidenceDocument | None:
             listed = judge.registry.referrers(pinned, artifact_types.SPDX)
-            found = next((referrer for referrer in listed if referrer.digest == digest), None)
-            return judge.read(found, pinned) if found is not None else None
+            descriptor = next((referrer for referrer in listed if referrer.digest == digest), None)
+            return judge.read(descriptor, pinned) if descriptor is not None else None
 
         unchanged = self._matcher(judge.policy, verified.reports, read, pinned.pinned)
         return f"{why}, and {unchanged}" if isinstance(unchanged, str) else currency.with_match(current, unchanged)

@@ -47,17 +47,17 @@ class PolicyOutlook:
         self.until = context.now + timedelta(days=options.forecast_days)
 
     def __call__(self, subjects: Sequence[Subject]) -> Mapping[str, Outlook]:
-        """Return image → outlook, of the images whose policy names signers; one that cannot be told says why."""
+        """Return image → outlook, of the images whose policy names signers; one that cannot be determined says why."""
         asked = [subject for subject in subjects if subject.policy in self.policies]
         if not asked or not self._options.forecast_days:
             return {}
-        found: dict[str, Outlook] = {}
+        outlooks: dict[str, Outlook] = {}
         with self._context.progress.step("forecast") as step:
             for path in sorted({subject.policy for subject in asked}):
-                found |= self._ask(path, [subject for subject in asked if subject.policy == path])
-            losing = sum(bool(outlook.changes) for outlook in found.values())
-            step.done(f"{losing:,} of {counted(len(found), 'image')} refused at the next start, now or soon")
-        return found
+                outlooks |= self._ask(path, [subject for subject in asked if subject.policy == path])
+            losing = sum(bool(outlook.changes) for outlook in outlooks.values())
+            step.done(f"{losing:,} of {counted(len(outlooks), 'image')} refused at the next start, now or soon")
+        return outlooks
 
     def _ask(self, path: str, subjects: Sequence[Subject]) -> Iterator[tuple[str, Outlook]]:
         """Yield image and outlook; a policy that cannot be asked is a problem of each of its images."""
@@ -71,8 +71,8 @@ class PolicyOutlook:
                 )
         except S3CError as error:
             looked = [error for _ in subjects]
-        for subject, one in zip(subjects, looked, strict=True):
-            yield subject.image, Outlook(problem=one.what) if isinstance(one, S3CError) else one
+        for subject, outcome in zip(subjects, looked, strict=True):
+            yield subject.image, Outlook(problem=outcome.what) if isinstance(outcome, S3CError) else outcome
 
     @contextmanager
     def _judge(self, path: str, registries: Collection[str]) -> Iterator[PolicyJudge]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from s3c_actions.wiring.context import Context
 
 _RENEWED = frozenset({"stale-report", "ended-signature"})
-"""What every run mends, as it attaches a new report; the image's own signatures are told apart."""
+"""What every run fixes, as it attaches a new report; the image's own signatures are told apart."""
 
 
 def forecast_losses(
@@ -71,4 +71,6 @@ def _losses(judge: PolicyJudge, image: Reference, until: datetime, *, renewed: b
 
 
 def _without_renewed(change: Change) -> Change:
-    return Change(at=change.at, objections=tuple(one for one in change.objections if one.code not in _RENEWED))
+    return Change(
+        at=change.at, objections=tuple(objection for objection in change.objections if objection.code not in _RENEWED)
+    )

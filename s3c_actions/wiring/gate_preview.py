@@ -138,7 +138,9 @@ def look(
         else:
             ask = _installed_gate(cluster, place, looked, has_gate=has_gate).ask
         subject, apart = preview_gate.preview(used, exempt, ask)
-        now = stages.read_stages(one for one in facts.constraints if one["kind"] == CONSTRAINT_KIND)
+        now = stages.read_stages(
+            constraint for constraint in facts.constraints if constraint["kind"] == CONSTRAINT_KIND
+        )
         entry = PreviewEntry(
             cluster=cluster.address,
             policy=digest,
@@ -225,7 +227,9 @@ def promote(options: GateInputs, context: Context, cluster: Cluster, started: fl
         Refused: something that is not named would be refused; nothing was changed.
         OutsideError: the cluster does not answer; nothing was changed.
     """
-    live = [one for one, _ in constraints.list_constraints(cluster) if one["kind"] == CONSTRAINT_KIND]
+    live = [
+        constraint for constraint, _ in constraints.list_constraints(cluster) if constraint["kind"] == CONSTRAINT_KIND
+    ]
     promotion = promote_gate.plan(live, options.namespaces, cluster.address)
     others = () if options.namespaces else tuple(promotion.before.named)
     entry = look(options, context, cluster, options.namespaces, without=others, installed=True)

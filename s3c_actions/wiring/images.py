@@ -33,7 +33,7 @@ def for_each_image(
 
     def process(image: str) -> ImageOutcome:
         if len(images) > 1:
-            progress.about(image)
+            progress.show_heading(image)
         try:
             return do(image)
         except S3CError as error:

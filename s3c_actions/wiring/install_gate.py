@@ -256,7 +256,7 @@ def _vault_identities(options: GateInputs, context: Context) -> tuple[str, ...]:
             vault = Vault(vault_host(options.vault, identity.cloud.vaults), identity, context.progress)
             versions = options.trusted_vault_version or ("",)
             chains = [vault.certificate(name, version, issuers=()).chain for version in versions]
-            step.done(f"{name} of {vault.host}, read with {identity.told}")
+            step.done(f"{name} of {vault.host}, read with {identity.description}")
         return certificates.pinned_identities(chains, VaultCertificateOptions.vault_certificate.name)
     except S3CError as error:
         error.remedy = f"{error.remedy} Or name the signer with `trusted-identity`: then the vault is not read here."

@@ -102,5 +102,5 @@ def _read_vault_certificate(
                     "Name the authority's certificate, a PEM file, and the signer's identities in the policy."
                 )
             raise
-        step.done(f"{name} of {host}, read with {identity.told}")
+        step.done(f"{name} of {host}, read with {identity.description}")
     return chain

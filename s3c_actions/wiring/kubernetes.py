@@ -129,7 +129,7 @@ def aks_access(options: ClusterOptions, context: Context) -> ClusterAccess | Non
     )
     identity = identity_from_inputs(options, context)
     access = kubernetes_service.fetch_access(cluster, identity, context.secrets)
-    how = f"with {identity.told}" if access.token is not None else "with the cluster's local account"
+    how = f"with {identity.description}" if access.token is not None else "with the cluster's local account"
     context.progress.notice(f"{cluster.name}: logged in {how}.")
     context.shared["aks"] = access
     return access

@@ -81,7 +81,7 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
     vouched: VouchCheck | None
     login: Callable[[], Mapping[str, str]]
     stack: ExitStack
-    found: list[BuildKit] = msgspec.field(default_factory=list)
+    buildkits: list[BuildKit] = msgspec.field(default_factory=list)
     pool: Pool | None = None
     smoke: Comparison | None = None
     opening: threading.Lock = msgspec.field(default_factory=threading.Lock)
@@ -159,9 +159,9 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
                 self._base(image), lambda address: self._copa(program.path, address, image, report, tag)
             )
         with self.opening:
-            if not self.found:
-                self.found.append(self._open_buildkit())
-        return self._copa(program.path, self.found[0].address, image, report, tag)
+            if not self.buildkits:
+                self.buildkits.append(self._open_buildkit())
+        return self._copa(program.path, self.buildkits[0].address, image, report, tag)
 
     def _base(self, image: Reference) -> str:
         """Return the digest of an image's lowest layer; of an index, that of its first image."""

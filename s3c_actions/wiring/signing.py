@@ -113,7 +113,7 @@ def resolve_images(images: Collection[str], options: RegistryOptions, context: C
             error.image = error.image or image
             raise
         if not reference.digest:
-            context.progress.notice(f"{image} is {digest} now; this digest is used, whatever becomes of the tag.")
+            context.progress.notice(f"{image} is {digest} now; this digest is used, also when the tag is moved.")
         pinned[image] = reference.at(digest).pinned
         _reject_repeated(pinned.values())
     return pinned

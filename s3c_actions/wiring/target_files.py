@@ -142,10 +142,10 @@ def apply_target_files(
     if accepted_by:
         accepted = (msgspec.structs.replace(change, used="head", accepted_by=accepted_by) for change in changes)
         return GovernedInputs(options=options, changes=tuple(accepted))
-    if not comparison.found:
+    if not comparison.replacements:
         return GovernedInputs(options=options, changes=changes)
     return GovernedInputs(
-        options=options.replaced(comparison.found), proposed=options, names=comparison.names, changes=changes
+        options=options.replaced(comparison.replacements), proposed=options, names=comparison.names, changes=changes
     )
 
 
@@ -185,7 +185,7 @@ class NamedPolicies:
             msgspec.structs.replace(change, used="head", accepted_by=accepted_by) if accepted_by else change
             for change in comparison.changes
         ]
-        decided = comparison.found.get(PolicyOptions.policy)
+        decided = comparison.replacements.get(PolicyOptions.policy)
         return own if accepted_by or not isinstance(decided, Path) else decided
 
 
@@ -206,7 +206,7 @@ class _Comparison:
 
     def __init__(self, checkout: Checkout, branch: TargetBranch, copies: Path) -> None:
         self.checkout, self.branch, self.copies = checkout, branch, copies
-        self.found: dict[Input[Any], object] = {}
+        self.replacements: dict[Input[Any], object] = {}
         self.names: dict[str, str] = {}
         self.changes: list[GateChange] = []
 
@@ -225,7 +225,7 @@ class _Comparison:
             return
         self._change(option, name, target, proposed, "target")
         copies = () if target is None else (self._copy(path, target, name),)
-        self.found[option] = settings_files.input_value(option, copies)
+        self.replacements[option] = settings_files.input_value(option, copies)
 
     def given(self, option: Input[Any], paths: tuple[str, ...]) -> None:
         """Compare the files that an input names."""
@@ -254,7 +254,7 @@ class _Comparison:
             if target is not None:
                 used_paths.append(self._copy(path, target, name))
         if changed:
-            self.found[option] = settings_files.input_value(option, tuple(used_paths))
+            self.replacements[option] = settings_files.input_value(option, tuple(used_paths))
 
     def _certificates_differ(self, option: Input[Any], path: str, policy_name: str, target: FileContent) -> bool:
         """Return whether a certificate named by the target branch's policy differs; copy them beside it."""

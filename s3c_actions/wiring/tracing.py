@@ -73,7 +73,7 @@ def open_policy_judging(
                 by=f"the policy {short_digest(policy.digest)}",
                 reasons=tuple(refusal.text for refusal in refusals),
                 coming=tuple(describe_changes(judgement.forecast)),
-                exceptions=tuple(break_glass.describe(one, context.now) for one in judgement.exceptions),
+                exceptions=tuple(break_glass.describe(exception, context.now) for exception in judgement.exceptions),
             )
 
         yield SignatureChecker(notation=ready.notation, homes=ready.homes, temp=context.temp), judge

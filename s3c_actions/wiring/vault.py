@@ -119,7 +119,7 @@ def open_versions(
                 specs.append(_check_certificate(certificate, vault_client, moment, given=issuers is not None))
             opened.append(OpenVault(vault=vault_client, certificate=certificate, identity=identity))
         count = f", {len(opened)} versions" if len(opened) > 1 else ""
-        step.done(f"{options.vault_certificate} of {host}{count}, {', '.join(specs)}, read with {identity.told}")
+        step.done(f"{options.vault_certificate} of {host}{count}, {', '.join(specs)}, read with {identity.description}")
     return tuple(opened)
 
 
@@ -140,7 +140,7 @@ def read_leaves(options: VaultOptions, context: Context, versions: Sequence[str]
         client = Vault(vault_host(options.vault, identity.cloud.vaults), identity, context.progress)
         name = options.vault_certificate
         leaves = tuple(client.certificate(name, version, issuers=(), disabled=True).chain[0] for version in versions)
-        step.done(f"{name} of {client.host}, read with {identity.told}")
+        step.done(f"{name} of {client.host}, read with {identity.description}")
     return leaves
 
 
@@ -235,13 +235,13 @@ def open_environment(identity: Identity, context: Context) -> str:
 
     Empty where a rule does, and with a note where that cannot be known: a job's token need not be allowed to look.
     """
-    found = re.search(r":environment:([^:]+)", f":{identity.claims.get('sub', '')}")
+    environment_claim = re.search(r":environment:([^:]+)", f":{identity.claims.get('sub', '')}")
     repository = context.environment.get("GITHUB_REPOSITORY", "")
     given = declare.read(TokenOptions, {}, context.environment, context.progress.notice)
     token = look_up_token(given, context.environment)
-    if identity.source != "github-oidc" or not found or not repository or not token:
+    if identity.source != "github-oidc" or not environment_claim or not repository or not token:
         return ""
-    name = found[1].replace("%3A", ":")
+    name = environment_claim[1].replace("%3A", ":")
     context.secrets.add(token)
     client = api.connect(token, context.environment, context.progress.notice, patience=_PATIENCE, timeout=_TIMEOUT)
     try:
@@ -281,7 +281,7 @@ def _official_key(context: Context, opened: OpenVault) -> PluginKey:
     if credential is None:
         raise InputError(
             KeyOptions.vault_plugin.name,
-            f"{inputs.OFFICIAL_PLUGIN} cannot log in with {opened.identity.told}.",
+            f"{inputs.OFFICIAL_PLUGIN} cannot log in with {opened.identity.description}.",
             cause="It knows no OIDC token of GitHub's.",
             remedy="Leave `vault-plugin` out: the plugin that comes with s3c can. Or log in with azure/login before, "
             "and set `azure-identity: azure-cli`.",

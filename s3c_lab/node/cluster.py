@@ -115,7 +115,7 @@ def down(name: str, machine: Machine) -> bool:
     return removed
 
 
-def made(folder: Path) -> bool:
+def exists(folder: Path) -> bool:
     """Whether a lab has a node, running or not."""
     return (folder / FOLDER).exists()
 

@@ -108,7 +108,9 @@ def test_who_signs_in_an_open_environment_is_warned(
         "signing": Environment(branches=("main",)),
     }
     credential: Any = None
-    identity = Identity(credential=credential, source=source, told="", cloud=clouds.PUBLIC, claims={"sub": subject})
+    identity = Identity(
+        credential=credential, source=source, description="", cloud=clouds.PUBLIC, claims={"sub": subject}
+    )
     environment = {"GITHUB_API_URL": github.api, "GITHUB_REPOSITORY": "octo/shop", "GITHUB_REF": MAIN}
     progress, secrets = Notes(), Secrets()
     context = Context(

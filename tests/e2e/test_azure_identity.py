@@ -30,7 +30,7 @@ try:
         given.append(chosen.credential.get_token(scope).token)
         time.sleep(asked["pause"])
     hidden = all(secrets.redact(token) == "***" for token in given)
-    print(json.dumps({"source": chosen.source, "told": chosen.told, "tokens": given, "hidden": hidden}))
+    print(json.dumps({"source": chosen.source, "told": chosen.description, "tokens": given, "hidden": hidden}))
 except S3CError as error:
     told = {"what": error.what, "said": str(error), "exit": int(error.exit_code), "original": error.original}
     print(json.dumps(told))

@@ -110,9 +110,9 @@ def patched() -> Trace:
         signatures=(signature(), STRANGER),
         documents=(
             report(1, *left, fixable=0),
-            document(2, artifact_types.SPDX, DocumentKind.SBOM, told="183 packages"),
-            document(3, artifact_types.OPENVEX, DocumentKind.VEX, told="22 statements, 22 fixed"),
-            document(4, artifact_types.RESULT, DocumentKind.RESULT, told="s3c chain: passed"),
+            document(2, artifact_types.SPDX, DocumentKind.SBOM, description="183 packages"),
+            document(3, artifact_types.OPENVEX, DocumentKind.VEX, description="22 statements, 22 fixed"),
+            document(4, artifact_types.RESULT, DocumentKind.RESULT, description="s3c chain: passed"),
             report(
                 5,
                 *fixed[:3],
@@ -138,7 +138,7 @@ def patched() -> Trace:
     return Trace(
         image=f"{NAME}:1.4.0-1",
         tag="1.4.0-1",
-        told="2026-11-23T08:00:00Z",
+        created="2026-11-23T08:00:00Z",
         subject=subject,
         ancestors=(
             Ancestor(
@@ -196,7 +196,7 @@ def denied() -> Trace:
     )
     return Trace(
         image=f"{NAME}@{DIGEST}",
-        told="2026-11-23T08:00:00Z",
+        created="2026-11-23T08:00:00Z",
         subject=Subject(reference=f"{NAME}@{DIGEST}", problem="3 more platforms were not looked at"),
         platforms=(
             image,
@@ -230,8 +230,8 @@ def hostile(text: str) -> Trace:
     broken = TracedSignature(digest=text, trust=SignatureTrust.BROKEN, reason=text)
     documents = (
         report(1, one, created=text, scanner=text, database=text, signatures=(signed, broken)),
-        document(2, text, DocumentKind.OTHER, created=text, told=text, problem=text, signatures=()),
-        document(3, artifact_types.SPDX, DocumentKind.SBOM, told=text, signatures=(signed,)),
+        document(2, text, DocumentKind.OTHER, created=text, description=text, problem=text, signatures=()),
+        document(3, artifact_types.SPDX, DocumentKind.SBOM, description=text, signatures=(signed,)),
     )
     subject = Subject(
         reference=f"{NAME}@{DIGEST}",
@@ -247,7 +247,7 @@ def hostile(text: str) -> Trace:
     return Trace(
         image=text,
         tag=text,
-        told="2026-11-23T08:00:00Z",
+        created="2026-11-23T08:00:00Z",
         subject=subject,
         platforms=(replace(subject, reference=f"{NAME}@{ORIGINAL}"),),
         ancestors=(

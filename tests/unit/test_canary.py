@@ -334,7 +334,12 @@ def test_whatever_a_command_says_is_redacted(variable_name, length, action, alon
 
     def talk(_values, context):
         assert secret not in context.environment.values()
-        for tell in (context.progress.note, context.progress.notice, context.progress.warning, context.progress.about):
+        for tell in (
+            context.progress.note,
+            context.progress.notice,
+            context.progress.warning,
+            context.progress.show_heading,
+        ):
             tell(message)
         with context.progress.step("try") as step:
             step.done(message)

@@ -97,7 +97,7 @@ def vault(answer: Answer) -> S3CError:
     return vault_errors.translate_vault_error(error, VAULT_CONTEXT, 6)
 
 
-IDENTITY: Any = SimpleNamespace(told="an identity", tenant="t", client="c")
+IDENTITY: Any = SimpleNamespace(description="an identity", tenant="t", client="c")
 
 
 def cluster(answer: Answer) -> S3CError:

@@ -166,13 +166,13 @@ def inspect(
     targets = sorted(set(targets))
     namespaces = sorted({namespace for _, _, namespace in targets})
     checked = sorted({*targets, *(("", "Pod", name) for name in namespaces)})
-    found = [
+    configured = [
         (configuration, webhook)
         for configuration in facts.webhooks
         for webhook in configuration.get("webhooks") or ()
         if webhook.get("name") == WEBHOOK
     ]
-    if not found:
+    if not configured:
         return GateInspection(
             holes=(GateDefect(what="Gatekeeper's webhook is not there: everything is admitted.", remedy=INSTALL),),
             constraints=(),
@@ -180,15 +180,21 @@ def inspect(
         )
     asking = {kind for template in facts.templates if asks_provider(template) and (kind := template_kind(template))}
     constraints = [constraint for constraint in facts.constraints if constraint["kind"] in asking]
-    watched = [one for one in constraints if not stages.is_preview(one)]
-    staged = [(one, stage) for one in watched if not _not_enforced(one) and (stage := stages.constraint_stage(one))]
+    watched = [constraint for constraint in constraints if not stages.is_preview(constraint)]
+    staged = [
+        (constraint, stage)
+        for constraint in watched
+        if not _not_enforced(constraint) and (stage := stages.constraint_stage(constraint))
+    ]
     enforced = [constraint for constraint, _ in staged]
     denying = [constraint for constraint, stage in staged if stage is Stage.DENY]
     covering = {entry: _strictest(facts, staged, *entry) for entry in checked}
-    covered = {found[1] for found in covering.values() if found} if checked else {stage for _, stage in staged}
+    covered = (
+        {strictest[1] for strictest in covering.values() if strictest} if checked else {stage for _, stage in staged}
+    )
     may_fail_open = bool(covered) and Stage.DENY not in covered and accept is not Stage.DENY
     kinds = webhooks.constrained_kinds(enforced or watched) or (("*", "*"),)
-    asked, holes = _sound_webhooks(found, facts, kinds, may_fail_open=may_fail_open)
+    asked, holes = _sound_webhooks(configured, facts, kinds, may_fail_open=may_fail_open)
     if not asking:
         holes.append(GateDefect(what="No ConstraintTemplate asks Ratify about images.", remedy=INSTALL))
     elif not watched:
@@ -233,7 +239,9 @@ def inspect(
         )
         and (pause := GatePause.of(constraint))
     )
-    others = webhooks.constrained_kinds([one for one in facts.constraints if one not in constraints])
+    others = webhooks.constrained_kinds(
+        [constraint for constraint in facts.constraints if constraint not in constraints]
+    )
     described = [
         *(
             _describe_excess(
@@ -262,13 +270,13 @@ def inspect(
         constraints=tuple(str(constraint["metadata"]["name"]) for constraint in denying),
         exempt=exempt,
         stages={namespace: stage for namespace, (_, stage) in in_stage.items()},
-        watching=tuple(describe_watching(one, stage) for one, stage in staged if stage is not Stage.DENY),
+        watching=tuple(describe_watching(constraint, stage) for constraint, stage in staged if stage is not Stage.DENY),
         pauses=pauses,
         excess=excess,
         active_pauses=tuple(pause for pause in pauses if pause.state(now) is PauseState.ACTIVE),
         warnings=(
             *(pause.describe(now) for pause in pauses if pause.state(now) in {PauseState.PENDING, PauseState.VOID}),
-            *(sentence for one in facts.templates if (sentence := manifests.describe_template(one))),
+            *(sentence for template in facts.templates if (sentence := manifests.describe_template(template))),
             *excess,
             *([_MUTATION_UNKNOWN] if facts.mutating is None else []),
             *_label_warnings(asked),
@@ -324,7 +332,7 @@ def _failing_closed(asked: Sequence[_Configured]) -> Iterable[str]:
 
 
 def _sound_webhooks(
-    found: Sequence[_Configured],
+    configured: Sequence[_Configured],
     facts: GateObjects,
     kinds: Sequence[tuple[str, str]],
     *,
@@ -338,12 +346,12 @@ def _sound_webhooks(
         number: _webhook_holes(
             str(configuration["metadata"]["name"]), webhook, facts, kinds, may_fail_open=may_fail_open
         )
-        for number, (configuration, webhook) in enumerate(found)
+        for number, (configuration, webhook) in enumerate(configured)
     }
-    if sound := [found[number] for number, defects in holes.items() if not defects]:
+    if sound := [configured[number] for number, defects in holes.items() if not defects]:
         return sound, []
-    own = [number for number in holes if not is_azure_policy(found[number][0])] or list(holes)
-    return [found[number] for number in own], [hole for number in own for hole in holes[number]]
+    own = [number for number in holes if not is_azure_policy(configured[number][0])] or list(holes)
+    return [configured[number] for number in own], [hole for number in own for hole in holes[number]]
 
 
 def _mutating_webhooks(facts: GateObjects) -> list[_Configured]:

@@ -54,7 +54,7 @@ class GateProof(msgspec.Struct, frozen=True, kw_only=True):
         return self.denied.what
 
     @property
-    def told(self) -> str:
+    def places_text(self) -> str:
         """Return the places for people: `as a container, an init container and an image volume`."""
         phrases = [place.phrase.removeprefix("as ") for place in self.places]
         return "as " + " and ".join(part for part in (", ".join(phrases[:-1]), phrases[-1]) if part)

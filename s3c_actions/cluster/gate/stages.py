@@ -130,11 +130,11 @@ def read_stages(constraints: Iterable[Mapping[str, Any]]) -> GateStages | None:
         if constraint_stage(constraint) is not stage:
             return None
         for name in _match(constraint).get("namespaces") or ():
-            named[str(name)] = max(stage, named.get(str(name), stage), key=lambda one: one.rank)
+            named[str(name)] = max(stage, named.get(str(name), stage), key=lambda candidate: candidate.rank)
     left_out = {str(name) for name in _match(base).get("excludedNamespaces") or ()}
     # What both are about is in the stricter of the two.
     both = {name for name in named if name not in left_out}
-    named |= {name: max(named[name], default, key=lambda one: one.rank) for name in both}
+    named |= {name: max(named[name], default, key=lambda stage: stage.rank) for name in both}
     return normalized(default, named)
 
 

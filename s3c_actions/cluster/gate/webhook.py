@@ -118,27 +118,29 @@ def uncovered(webhook: Mapping[str, Any], kinds: Iterable[tuple[str, str]]) -> l
             looks_at(webhook, workload.group, workload.version, workload.plural, operation) for operation in OPERATIONS
         )
     ]
-    found = []
+    bypasses = []
     if any(workload.kind == "Pod" for workload in gaps):
-        found.append(("Pods that are created or updated", "Install Gatekeeper's chart."))
+        bypasses.append(("Pods that are created or updated", "Install Gatekeeper's chart."))
     if others := [workload for workload in gaps if workload.kind != "Pod"]:
         names = ", ".join(f"{workload.kind}s" for workload in others)
         plurals = ", ".join(workload.plural for workload in others)
-        found.append((f"{names}: they are accepted, and their Pods alone are judged", f"Add {plurals} to its rules."))
+        bypasses.append(
+            (f"{names}: they are accepted, and their Pods alone are judged", f"Add {plurals} to its rules.")
+        )
     for group, kind in listed:
         if _is_other(group, kind) and not _names(webhook, group, kind):
-            found.append(
+            bypasses.append(
                 (f"{kind}s of {group or 'the core group'}, which a constraint names", "Run `s3c gate install` again.")
             )
     for subresource, noun in image_places.SUBRESOURCES.items():
         if not looks_at(webhook, "", "v1", subresource, "UPDATE"):
-            found.append(
+            bypasses.append(
                 (
                     f"{noun} ({subresource}), which change the images of a Pod that runs",
                     f"Add {subresource} to its rules: `*` does not mean subresources.",
                 )
             )
-    return found
+    return bypasses
 
 
 def excess(

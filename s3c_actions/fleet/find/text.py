@@ -22,13 +22,13 @@ CSV_HEADER = (
 
 def render_table(result: FindResult) -> str:
     """Return the answer as text, with everything that is not known for certain at its end."""
-    found = [match for match in result.matches if not match.problem]
+    certain = [match for match in result.matches if not match.problem]
     undecided = [match for match in result.matches if match.problem]
-    number = len({match.reference for match in found})
+    number = len({match.reference for match in certain})
     total = counted(result.images, "image")
     lines = [f"{plain_line(result.query)}: found in {number:,} of {total}"]
-    if found:
-        lines += ["", *_align(_rows(found))]
+    if certain:
+        lines += ["", *_align(_rows(certain))]
     if undecided:
         lines += ["", f"Version not comparable: {counted(len(undecided), 'package')}"]
         lines += [
@@ -41,7 +41,7 @@ def render_table(result: FindResult) -> str:
     return "\n".join([*lines, ""])
 
 
-def _rows(found: Sequence[FoundMatch]) -> list[tuple[str, ...]]:
+def _rows(matches: Sequence[FoundMatch]) -> list[tuple[str, ...]]:
     columns = ("IMAGE", "SEVERITY", "PACKAGE", "INSTALLED", "FIXED IN", "LICENCE", "NOTE", "OWNER", "WHERE")
     rows = [
         (
@@ -55,7 +55,7 @@ def _rows(found: Sequence[FoundMatch]) -> list[tuple[str, ...]]:
             plain_line(match.owner),
             _places(match.places),
         )
-        for match in found
+        for match in matches
     ]
     used = [number for number in range(len(columns)) if any(row[number] for row in rows)]
     return [tuple(row[number] or "–" for number in used) for row in (columns, *rows)]

@@ -67,14 +67,14 @@ class LateProgram:
     @property
     def path(self) -> Path:
         """The program's path; raises as `find` does."""
-        return self._found().path
+        return self._resolve().path
 
     @property
     def version(self) -> str:
         """The program's version; raises as `find` does."""
-        return self._found().version
+        return self._resolve().version
 
-    def _found(self) -> Program:
+    def _resolve(self) -> Program:
         with self._lock:
             if self._outcome is None:
                 try:

@@ -12,7 +12,7 @@ _MAX_STAGES = 200
 
 
 def base_names(text: str) -> tuple[str, ...]:
-    """Return the images that the last stage is built on, through other stages; empty when that cannot be told.
+    """Return the images that the last stage is built on, through other stages; empty when that cannot be determined.
 
     Args:
         text: of the Dockerfile. Its own defaults of build arguments count (`ARG` before the first `FROM`).

@@ -354,7 +354,7 @@ class Places:
         self._fallback = _relative_uri(name.partition("/")[2] or name) or report.artifact_type
         self._dockerfile = _relative_uri(rendering.dockerfile) if rendering.dockerfile else ""
         self._lines = dockerfile.map_layers_to_lines(rendering.dockerfile_text, report)
-        self._made: dict[tuple[str, int, int], dict[str, Any]] = {}
+        self._locations: dict[tuple[str, int, int], dict[str, Any]] = {}
 
     def of(self, finding: Finding) -> dict[str, Any]:
         """Return the location of a finding, serialised: thousands of findings share a few."""
@@ -366,9 +366,9 @@ class Places:
             # A file of a checkout is shown by GitHub; one in an image is not, and a version in it would move the alert.
             path = strip_versions(finding.place) if self._image else finding.place
             key = (_relative_uri(path) or self._fallback, max(1, finding.line), finding.end_line)
-        location = self._made.get(key)
+        location = self._locations.get(key)
         if location is None:
-            location = self._made[key] = _location(*key)
+            location = self._locations[key] = _location(*key)
         return location
 
 

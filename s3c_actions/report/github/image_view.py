@@ -524,7 +524,9 @@ def _advice(image: ImageResult) -> Markup:
     advice = image.base_advice
     if advice is UNSET:
         return mark_safe("")
-    better = [f"{escape.code(one.tag, 128)} ({one.change}) {describe_gain(one)}" for one in better_options(advice)]
+    better = [
+        f"{escape.code(option.tag, 128)} ({option.change}) {describe_gain(option)}" for option in better_options(advice)
+    ]
     name = escape.code(advice.repository, 200)
     return mark_safe(f"Of {name}, {join_words(better)}." if better else f"No tag of {name} has fewer findings.")
 
@@ -598,10 +600,10 @@ def _exceptions(judgement: JudgementEntry) -> str:
     """Describe the break-glass exceptions that count, with their ends."""
     exceptions = () if judgement.exceptions is UNSET else judgement.exceptions
     granted = [
-        f"{escape.markdown(', '.join(one.findings[:5]), 200)} until {escape.markdown(one.until, 40)} "
-        f"by {escape.markdown(one.who, 100)}: {escape.markdown(one.why, 300)}"
-        for one in exceptions[:5]
-        if not one.ignored
+        f"{escape.markdown(', '.join(exception.findings[:5]), 200)} until {escape.markdown(exception.until, 40)} "
+        f"by {escape.markdown(exception.who, 100)}: {escape.markdown(exception.why, 300)}"
+        for exception in exceptions[:5]
+        if not exception.ignored
     ]
     return f" with break-glass exceptions: {'; '.join(granted)}" if granted else ""
 
@@ -628,7 +630,7 @@ def _mirrored(image: ImageResult) -> Markup:
     else:
         parts = [f"{counted(mirror.manifests, 'manifest')} and {counted(mirror.blobs, 'blob')} sent"]
         parts += [f"{counted(mirror.mounted, 'blob')} mounted"] * bool(mirror.mounted)
-        parts += [f"{mirror.found:,} found there"] * bool(mirror.found)
+        parts += [f"{mirror.existing:,} found there"] * bool(mirror.existing)
         sentence = f"copied from {source}: {', '.join(parts)} ({format_size(mirror.size)})"
     sentence += f"; {counted(mirror.referrers, 'referrer')} came along" if mirror.referrers else ""
     if mirror.platforms:

@@ -71,8 +71,8 @@ def _color(match: re.Match[str]) -> str:
     if match["mark"]:
         return _MARKS[text]
     if match["neutral"]:
-        found = re.search(rf"\d ({_SEVERITY})\b", match.string)
-        return _SEVERITIES[found[1]] if found else _DIM
+        severity = re.search(rf"\d ({_SEVERITY})\b", match.string)
+        return _SEVERITIES[severity[1]] if severity else _DIM
     if match["count"] or match["word"]:
         return _SEVERITIES[text.rpartition(" ")[2].lower()]
     return _RED if match["command"] else _YELLOW

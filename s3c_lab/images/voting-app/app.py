@@ -47,10 +47,10 @@ def count() -> dict[str, int]:
     try:
         with connection, connection.cursor() as cursor:
             cursor.execute("SELECT choice, count(*) FROM votes GROUP BY choice")
-            found = dict(cursor.fetchall())
+            votes = dict(cursor.fetchall())
     finally:
         connection.close()
-    return {option: found.get(option, 0) for option in OPTIONS}
+    return {option: votes.get(option, 0) for option in OPTIONS}
 
 
 @app.get("/")

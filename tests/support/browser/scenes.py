@@ -223,9 +223,11 @@ def traced() -> Trace:
     result = attached.read_attached_result(render_document(document(patched())).encode(), outcomes.AFTER)
     documents = (
         stories.report(1, fixable=0, signatures=(signed,)),
-        stories.document(6, artifact_types.RESULT, DocumentKind.RESULT, told=result.told, signatures=(signed,)),
+        stories.document(
+            6, artifact_types.RESULT, DocumentKind.RESULT, description=result.description, signatures=(signed,)
+        ),
         *(
-            stories.document(number, *kind, told=told, signatures=(signed,))
+            stories.document(number, *kind, description=told, signatures=(signed,))
             for number, (kind, told) in enumerate(DOCUMENTS.items(), 2)
         ),
     )

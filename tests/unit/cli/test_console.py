@@ -32,7 +32,7 @@ def commands(log: str) -> list[str]:
 
 
 def tell_all(progress, text: str) -> None:
-    progress.about(text)
+    progress.show_heading(text)
     with progress.step(text) as step:
         progress.note(text)
         progress.notice(text)

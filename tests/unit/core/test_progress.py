@@ -110,12 +110,12 @@ def test_hostile_names_begin_no_line_of_their_own():
 def test_without_images_at_once_progress_is_that_of_the_console():
     stream = io.StringIO()
     progress = RoutedProgress(NamingProgress(LogProgress(stream), InputNames()))
-    progress.about("app:1")
+    progress.show_heading("app:1")
     with progress.step("scan"):
         progress.line("x")
     assert stream.getvalue().splitlines()[:2] == ["app:1", "x"]
     with showing(progress.for_image("app:2")):
-        progress.about("not shown")
+        progress.show_heading("not shown")
         progress.line("y")
     assert stream.getvalue().splitlines()[-1] == "app:2: y"
     assert isinstance(Silent().for_image("a"), Silent)

@@ -39,7 +39,7 @@ def test_statements_are_described_bare_and_in_an_envelope(
     if enveloped:
         content = json.dumps({"payloadType": IN_TOTO, "payload": base64.b64encode(content).decode()}).encode()
     described = describe_statement(content, DIGEST)
-    assert (described.predicate_type, described.told) == (PREDICATES[kind], description)
+    assert (described.predicate_type, described.description) == (PREDICATES[kind], description)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,9 @@ def test_what_is_no_statement_about_the_image_is_named_as_such(content: bytes, w
 def test_a_statement_of_another_type_is_named() -> None:
     content = json.loads(intoto.render_statement("vsa", SUBJECT, {}))
     content["predicateType"] = "https://example.com/review/v1"
-    assert describe_statement(json.dumps(content).encode(), DIGEST).told == "of type https://example.com/review/v1"
+    assert (
+        describe_statement(json.dumps(content).encode(), DIGEST).description == "of type https://example.com/review/v1"
+    )
 
 
 _JSON = st.recursive(
@@ -90,4 +92,4 @@ def test_any_predicate_is_described_or_named_as_unusable(predicate: Any, kind: s
         except UnusableDocument as error:
             assert str(error)
         else:
-            assert described.told
+            assert described.description

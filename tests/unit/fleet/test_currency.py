@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from s3c_actions.fleet.currency import Current, judge_currency, presume_signed, with_match
-from s3c_actions.fleet.sbom_match import Unchanged
+from s3c_actions.fleet.match_rules import Unchanged
 from s3c_actions.policy.finding_rules import FindingRules, Grace, RefusedFindings
 from s3c_actions.policy.judge import SignerStatus, judge_evidence
 from s3c_actions.policy.model import Policy

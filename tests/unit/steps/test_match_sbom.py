@@ -13,7 +13,7 @@ import pytest
 
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.progress import Progress, Silent
-from s3c_actions.fleet.sbom_match import Unchanged
+from s3c_actions.fleet.match_rules import Unchanged
 from s3c_actions.policy.judge import EvidenceDocument, SignerStatus
 from s3c_actions.policy.model import Policy
 from s3c_actions.programs.trivy.cache import DatabaseMetadata

@@ -32,7 +32,7 @@ def with_documents(*documents: AttachedDocument) -> Trace:
 
 def one_of_each(number: int = 0, **changes: Any) -> tuple[AttachedDocument, ...]:
     return tuple(
-        stories.document(number + place, name, kind, told=f"{kind.value} {number + place}", **changes)
+        stories.document(number + place, name, kind, description=f"{kind.value} {number + place}", **changes)
         for place, (name, kind) in enumerate(TYPES.items())
     )
 
@@ -74,7 +74,7 @@ def test_nothing_leaves_the_picture_and_no_two_boxes_meet(story: Trace, draw: Ca
 @STORIES
 def test_the_column_has_everything_that_the_chain_has(story: Trace) -> None:
     across, down = diagram.draw(story), diagram.draw_stacked(story)
-    assert down.told == across.told
+    assert down.description == across.description
     assert {(box.style, box.texts, box.seal) for box in down.boxes} == {
         (box.style, box.texts, box.seal) for box in across.boxes if box.style != "panel"
     } | {(box.style, box.texts, box.seal) for box in down.boxes if box.style == "panel"}
@@ -142,7 +142,7 @@ def test_a_document_that_counts_goes_before_a_newer_one_that_does_not() -> None:
     newer = one_of_each(50, signatures=(stories.STRANGER,))
     picture = diagram.draw(with_documents(*newer, *newer, *one_of_each()))
     shown = [box.texts[1].text for box in picture.boxes if box.style == "hanging" and len(box.texts) > 1]
-    assert {document.told for document in one_of_each()} <= set(shown)
+    assert {document.description for document in one_of_each()} <= set(shown)
 
 
 @pytest.mark.parametrize("number", range(diagram.MAX_DOCUMENTS + 4))

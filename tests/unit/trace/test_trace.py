@@ -307,7 +307,10 @@ def test_a_result_of_another_image_is_not_believed() -> None:
     document = {"version": 1, "command": "chain", "images": [{"digest": stories.ORIGINAL, "verdict": "passed"}]}
     with pytest.raises(documents.UnusableDocument, match="tells nothing of this image"):
         documents.read_attached_result(json.dumps(document).encode(), stories.DIGEST)
-    assert documents.read_attached_result(json.dumps(document).encode(), stories.ORIGINAL).told == "s3c chain: passed"
+    assert (
+        documents.read_attached_result(json.dumps(document).encode(), stories.ORIGINAL).description
+        == "s3c chain: passed"
+    )
 
 
 def test_a_result_says_what_changed_against_the_original() -> None:
@@ -318,12 +321,12 @@ def test_a_result_says_what_changed_against_the_original() -> None:
     }
     document = {"version": 1, "command": "chain", "images": [{"digest": stories.DIGEST, "patch": patch}]}
     read = documents.read_attached_result(json.dumps(document).encode(), stories.DIGEST)
-    assert read.told == "s3c chain: ; against its original: Only these 8 packages changed."
+    assert read.description == "s3c chain: ; against its original: Only these 8 packages changed."
     unusable: tuple[object, ...] = ({}, {"platforms": 5}, [], None)
     for broken in unusable:
         patch["changes"] = broken
         read = documents.read_attached_result(json.dumps(document).encode(), stories.DIGEST)
-        assert "original" not in read.told
+        assert "original" not in read.description
 
 
 # Envelopes

@@ -15,8 +15,8 @@ from s3c_actions.core.reference import Reference
 from s3c_actions.core.tag_template import TagTemplate
 from s3c_actions.fleet import plan as plans
 from s3c_actions.fleet.currency import Current
+from s3c_actions.fleet.match_rules import Unchanged
 from s3c_actions.fleet.planning import DigestGroup
-from s3c_actions.fleet.sbom_match import Unchanged
 from s3c_actions.fleet.selecting import SelectedImage
 from s3c_actions.options.declare import read
 from s3c_actions.options.policy import PolicyInputs

@@ -20,7 +20,7 @@ class Shown(Silent):
     def __init__(self):
         self.names, self.warnings = [], []
 
-    def about(self, image):
+    def show_heading(self, image):
         self.names.append(image)
 
     def warning(self, text):

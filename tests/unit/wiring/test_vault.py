@@ -41,9 +41,11 @@ CREDENTIAL: Any = None
 )
 def test_a_subject_that_is_not_one_jobs_alone_is_named(subject: str, shared: bool) -> None:
     claims = {"sub": subject} if subject else {}
-    own = Identity(credential=CREDENTIAL, source="github-oidc", told="", cloud=clouds.PUBLIC, claims=claims)
+    own = Identity(credential=CREDENTIAL, source="github-oidc", description="", cloud=clouds.PUBLIC, claims=claims)
     assert (f"`{subject}`" in shared_subject(own)) is shared
-    other = Identity(credential=CREDENTIAL, source="workload-identity", told="", cloud=clouds.PUBLIC, claims=claims)
+    other = Identity(
+        credential=CREDENTIAL, source="workload-identity", description="", cloud=clouds.PUBLIC, claims=claims
+    )
     assert shared_subject(other) == ""
 
 

@@ -92,7 +92,7 @@ def test_an_unsigned_image_is_tried_in_every_place_that_a_new_pod_has(beside):
     cluster = closed()
     closed_by = proof.prove_closed(cluster, SIGNATURE, "shop", [CONSTRAINT], beside)
     assert closed_by.places == (*CREATABLE,)
-    assert closed_by.told == "as a container, an init container and an image volume"
+    assert closed_by.places_text == "as a container, an init container and an image volume"
     assert "it has no signature" in closed_by.what
     assert [images.get(place) for place, (_, images) in zip(CREATABLE, cluster.tried, strict=True)] == [[SIGNATURE]] * 3
     assert all(images[image_places.CONTAINERS] == [beside] for _, images in cluster.tried[1:])
@@ -120,7 +120,7 @@ OWN_POLICY = "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'no-images' wit
 @pytest.mark.parametrize(("status", "message"), [(422, NO_VOLUMES), (422, OWN_POLICY)])
 def test_a_place_that_the_cluster_has_not_is_not_claimed(status, message):
     closed_by = proof.prove_closed(in_place(VOLUME, refused(status, message)), SIGNATURE, "shop", [CONSTRAINT], APP)
-    assert closed_by.told == "as a container and an init container"
+    assert closed_by.places_text == "as a container and an init container"
 
 
 QUOTA = "pods is forbidden: exceeded quota: few, requested: pods=1, used: pods=1, limited: pods=1"

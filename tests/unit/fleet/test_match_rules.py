@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from s3c_actions.findings.model import Finding, Severity
-from s3c_actions.fleet.sbom_match import Match, find_news, find_obstacle, find_other_tools, longest_age
+from s3c_actions.fleet.match_rules import Match, find_news, find_obstacle, find_other_tools, longest_age
 from s3c_actions.policy import model
 from s3c_actions.policy.model import Policy
 from tests.support import evidence as samples
