@@ -40,7 +40,7 @@ def grant(now: datetime, *findings: str, hours: float = 24.0, **more: Any) -> Ex
 
 
 def revocation(now: datetime, *digests: str, **more: Any) -> Revocation:
-    whole = {"subject": evidence.SUBJECT, "created": now.replace(microsecond=0), "who": "Ada", "why": "It is mended."}
+    whole = {"subject": evidence.SUBJECT, "created": now.replace(microsecond=0), "who": "Ada", "why": "It is fixed."}
     return Revocation(**{**whole, "revokes": digests, **more})
 
 
