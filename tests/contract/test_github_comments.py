@@ -43,7 +43,7 @@ def test_one_comment_is_begun_updated_in_place_and_left_alone(github: GitHub) ->
     github.calls.clear()
     assert conversation(github).put(message())[0] is CommentOutcome.UNCHANGED
     assert len(github.calls) <= 4
-    assert not github.made("^(POST|PATCH|DELETE) /repos")
+    assert not github.call_lines("^(POST|PATCH|DELETE) /repos")
     assert conversation(github).put(message("### failed\n", run=2)) == (CommentOutcome.UPDATED, url)
     assert texts(github) == ["### failed\n"]
 
@@ -182,7 +182,7 @@ def test_a_comment_that_was_written_although_the_answer_was_lost_is_there_once(g
     github.fail("POST /repos/.*/comments", 502, after=True)
     assert conversation(github).put(message())[0] is CommentOutcome.CREATED
     assert len(github.state.of(7)) == 1
-    assert len(github.made("POST /repos")) == 2
+    assert len(github.call_lines("POST /repos")) == 2
 
 
 def test_a_body_at_githubs_limit_fits(github: GitHub) -> None:

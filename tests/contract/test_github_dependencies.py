@@ -137,10 +137,10 @@ def step(github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
 @SUBMITTING
 def test_it_is_submitted_when_asked(github: GitHub, step: Callable[..., tuple[int, str]], name: str) -> None:
     assert step(name)[0] == Exit.DONE
-    assert not github.made("snapshots")
+    assert not github.call_lines("snapshots")
     code, log = step(name, submit_dependencies="true")
     assert code == Exit.DONE, log
-    assert github.made("POST .*snapshots → 201")
+    assert github.call_lines("POST .*snapshots → 201")
 
 
 @SUBMITTING

@@ -60,13 +60,13 @@ def report(folder: Path, github: GitHub, *flags: str) -> tuple[int, str]:
 @EITHER
 def test_every_image_is_a_category_and_twenty_are_an_upload(folder: Path, github: GitHub) -> None:
     code = report(folder, github)[0]
-    assert not github.made("sarifs")
+    assert not github.call_lines("sarifs")
     assert report(folder, github, "--code-scanning")[0] == code
     reports = len(list((folder / "s3c-out" / "sarif").iterdir()))
     assert reports > 20
-    assert len(github.made("POST .*sarifs → 202")) == -(-reports // 20)
-    assert len({category for alert in github.state.found for _, category in alert.places}) == reports
-    assert {alert.state(MAIN) for alert in github.state.found} == {"open"}
+    assert len(github.call_lines("POST .*sarifs → 202")) == -(-reports // 20)
+    assert len({category for alert in github.state.ingested for _, category in alert.places}) == reports
+    assert {alert.state(MAIN) for alert in github.state.ingested} == {"open"}
 
 
 def test_a_token_that_may_not_changes_no_verdict(folder: Path, github: GitHub) -> None:
@@ -84,4 +84,4 @@ def test_what_code_scanning_refuses_is_reported(folder: Path, github: GitHub) ->
     code, log = report(folder, github, "--code-scanning")
     assert code == report(folder, github)[0]
     assert "Code scanning refused" in log
-    assert not github.state.found
+    assert not github.state.ingested

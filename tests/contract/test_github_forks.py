@@ -87,7 +87,7 @@ def test_what_a_forks_run_left_is_commented_and_updated(github: GitHub, comment:
     for body in texts(github):
         assert "Made by a run for a fork or Dependabot" in body
         assert f"{github.url}/octo/shop/actions/runs/{RUN}" in body
-    assert not github.made("^(GET|POST) .*(contents|git/|tarball|zipball)")
+    assert not github.call_lines("^(GET|POST) .*(contents|git/|tarball|zipball)")
     comment(archive(document()), archive(document(other)))
     assert len(texts(github)) == 2
     refused = samples.outcome(samples.refused(), command="scan")
@@ -178,7 +178,7 @@ def test_a_path_is_a_name_and_is_followed_nowhere(github: GitHub, comment: Comme
 def test_the_size_is_looked_at_before_and_while_downloading(github: GitHub, comment: Comment) -> None:
     packed = archive(document())
     code, log = comment(packed, packed, size=artifact.PACKED_BYTES // 2 + 1)
-    assert (code, github.made("zip")) == (Exit.OUTSIDE_FAILED, [])
+    assert (code, github.call_lines("zip")) == (Exit.OUTSIDE_FAILED, [])
     assert "are over 16,777,216 bytes" in log
     assert comment(packed, packed, size=artifact.PACKED_BYTES // 2)[0] == Exit.DONE
     # The list says less than comes.
@@ -186,7 +186,7 @@ def test_the_size_is_looked_at_before_and_while_downloading(github: GitHub, comm
     padded = archive(document(), named={"x/result.json": b""})
     padded += b"\0" * (artifact.PACKED_BYTES - len(padded) + 1)
     code, log = comment(padded, size=10)
-    assert (code, len(github.made("zip"))) == (Exit.OUTSIDE_FAILED, 1)
+    assert (code, len(github.call_lines("zip"))) == (Exit.OUTSIDE_FAILED, 1)
     assert "are over 16,777,216 bytes" in log
 
 
@@ -234,7 +234,7 @@ def test_other_artifacts_are_left_alone(github: GitHub, comment: Comment) -> Non
     name, archive_ = "coverage", archive(b"{}")
     github.state.artifacts = [Artifact(1, RUN, name, archive_), Artifact(2, RUN + 1, f"s3c-comment-{name}", archive_)]
     assert artifact.download_results(client(github), WorkflowRun(repository="octo/shop", id=RUN), "run-token") == []
-    assert github.made("zip") == []
+    assert github.call_lines("zip") == []
     # Ours is found behind any number of others, up to a limit.
     others = [Artifact(number, RUN, f"log-{number}", b"") for number in range(100, 1099)]
     github.state.artifacts = [*others, Artifact(1, RUN, "s3c-comment-1", archive(document()))]

@@ -63,7 +63,7 @@ def test_files_of_the_target_branch_are_read_as_they_are(github: GitHub, tmp_pat
         assert caught.value.exit_code == 3
     # The branch is looked up once, and all is read from one commit.
     commit = github.state.git.branches["main"]
-    assert len(github.made("GET .*/git/ref/heads/main")) == 1
+    assert len(github.call_lines("GET .*/git/ref/heads/main")) == 1
     assert {call.query["ref"][0] for call in github.calls if "/contents/" in call.path} == {commit}
 
 

@@ -51,7 +51,7 @@ def test_one_issue_is_opened_updated_in_place_and_closed(github: GitHub) -> None
     assert (issue.title, issue.labels) == ("2 images", ["security"])
     github.calls.clear()
     assert put(github)[0] is IssueOutcome.UNCHANGED
-    assert not github.made("^(POST|PATCH|DELETE) /repos")
+    assert not github.call_lines("^(POST|PATCH|DELETE) /repos")
     assert put(github, "one image\n", title="1 image", run=2) == (IssueOutcome.UPDATED, url)
     assert (issue.title, issue.body.partition("\n")[2]) == ("1 image", "one image\n")
     assert issues.close(client(github), "octo/shop", KEY, "Nothing is left.") == (IssueOutcome.CLOSED, url)

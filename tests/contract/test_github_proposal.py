@@ -111,8 +111,8 @@ def test_the_same_again_writes_nothing(github: GitHub, propose: Callable[..., Ra
     assert "says so already" in ran.err
     assert github.state.git.branches == before
     assert len(github.state.pulls) == 1
-    assert not github.made("^(PATCH|PUT|DELETE) ")
-    assert github.made("^POST ") == ["POST /repos/octo/shop/git/trees → 201"]
+    assert not github.call_lines("^(PATCH|PUT|DELETE) ")
+    assert github.call_lines("^POST ") == ["POST /repos/octo/shop/git/trees → 201"]
 
 
 def test_other_images_replace_what_the_branch_held(github: GitHub, propose: Callable[..., Ran]) -> None:

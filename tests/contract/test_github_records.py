@@ -74,7 +74,7 @@ def test_names_are_unique_and_long_ones_fit(github: GitHub) -> None:
 def test_more_than_a_call_takes_are_several_calls(github: GitHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artifact_metadata, "MAX_DEPLOYMENTS", 2)
     assert recorded(github, [Deployment(image=APP, place=f"voting/app{number}") for number in range(5)]).count == 5
-    assert len(github.made("POST .*deployment-record")) == 3
+    assert len(github.call_lines("POST .*deployment-record")) == 3
 
 
 def test_what_github_skips_is_reported_by_its_name(github: GitHub) -> None:
@@ -143,7 +143,7 @@ def record(github: GitHub, folder: Path, *, server: str = "https://aks.example:4
 
 def test_nothing_is_recorded_unless_asked(github: GitHub, tmp_path: Path) -> None:
     assert record(github, tmp_path) == []
-    assert not github.made("artifacts/metadata")
+    assert not github.call_lines("artifacts/metadata")
 
 
 def test_the_cluster_is_named_after_its_server_or_as_given(github: GitHub, tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_a_pull_requests_run_comments_and_the_next_one_updates(github: GitHub, s
     # The same run again (a re-run), then a force-push whose gate is closed.
     github.calls.clear()
     assert step(passed(), events.of_pull(github, tmp_path, pull)).code == Exit.DONE
-    assert [call.split(" →")[0] for call in github.made()] == [
+    assert [call.split(" →")[0] for call in github.call_lines()] == [
         "POST /graphql" if not github.prefix else "POST /api/graphql"
     ]
     pull.sha = "f" * 40

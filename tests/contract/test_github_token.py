@@ -15,7 +15,7 @@ def test_a_token_that_is_accepted_and_nothing_is_written(github: GitHub) -> None
     environment = {"GITHUB_API_URL": github.api}
     assert token_check.describe("run-token", github.state.repository, environment).startswith("accepted")
     assert token_check.describe("run-token", "", environment) == "accepted; no repository is given"
-    assert not github.made("^(POST|PATCH|PUT|DELETE) ")
+    assert not github.call_lines("^(POST|PATCH|PUT|DELETE) ")
 
 
 def test_one_that_is_not_accepted(github: GitHub) -> None:
@@ -36,6 +36,6 @@ def test_the_commit_of_a_tag(github: GitHub) -> None:
     environment = {"GITHUB_API_URL": github.api}
     commit = commits.find_commit(github.state.repository, "v1.0.0", "run-token", environment)
     assert len(commit) == 40
-    assert github.made("^GET /repos/octo/shop/commits/v1.0.0")
+    assert github.call_lines("^GET /repos/octo/shop/commits/v1.0.0")
     with pytest.raises(OutsideError, match="octo/other"):
         commits.find_commit("octo/other", "v1.0.0", "run-token", environment)

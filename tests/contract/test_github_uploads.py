@@ -66,7 +66,7 @@ def changed(place: dict[str, Any], report: bytes = reports.SHAPES["alpine"]) -> 
 
 
 def states(github: GitHub, ref: str = MAIN) -> dict[int, str]:
-    return {alert.number: alert.state(ref) for alert in github.state.found}
+    return {alert.number: alert.state(ref) for alert in github.state.ingested}
 
 
 @EITHER
@@ -83,7 +83,7 @@ def test_it_is_waited_for_and_reported(github: GitHub, upload: Upload) -> None:
         "tool_name": "Trivy",
         "checkout_uri": "file:///builds/octo/shop/",
     }
-    assert len(github.made("GET .*sarifs/")) == 4
+    assert len(github.call_lines("GET .*sarifs/")) == 4
     assert states(github) == {1: "open", 2: "open"}
 
 

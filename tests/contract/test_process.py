@@ -16,7 +16,7 @@ from s3c_actions.core.concurrency import for_each
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.process import ProgramFailed, ProgramTimedOut, Runner, interrupt
 from s3c_actions.core.progress import RoutedProgress, showing
-from tests.support.processes import gone, told
+from tests.support.processes import await_process_ids, gone
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RUNNER = Runner({"PATH": os.environ["PATH"]})
@@ -60,7 +60,7 @@ def test_something_else_is_done_while_a_program_runs(tmp_path):
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, ValueError])
 def test_a_program_ends_with_its_block_whatever_ends_that(tmp_path, raised):
     with pytest.raises(raised), RUNNER.running(["sh", "-c", WAITS, "sh", tmp_path / "ids"]):
-        told(tmp_path / "ids")
+        await_process_ids(tmp_path / "ids")
         raise raised
     assert gone(tmp_path / "ids")
 
@@ -68,7 +68,7 @@ def test_a_program_ends_with_its_block_whatever_ends_that(tmp_path, raised):
 def test_in_the_background_it_runs_until_the_block_ends(tmp_path):
     log = tmp_path / "log"
     with RUNNER.background(["sh", "-c", WAITS, "sh", tmp_path / "ids"], log=log) as code:
-        told(tmp_path / "ids")
+        await_process_ids(tmp_path / "ids")
         assert code() is None
     assert gone(tmp_path / "ids")
     assert log.read_text() == "waiting\n"
@@ -77,7 +77,7 @@ def test_in_the_background_it_runs_until_the_block_ends(tmp_path):
 def test_what_the_program_left_in_the_background_ends_too(tmp_path):
     script = 'sleep 300 & echo "$$ $!" >"$1"'
     with RUNNER.background(["sh", "-c", script, "sh", tmp_path / "ids"], log=tmp_path / "log") as code:
-        told(tmp_path / "ids")
+        await_process_ids(tmp_path / "ids")
         while code() is None:
             time.sleep(0.02)
     assert gone(tmp_path / "ids")
@@ -101,7 +101,7 @@ def test_a_program_does_not_outlive_us_when_its_block_was_entered_and_is_never_l
 def test_an_interruption_ends_what_another_thread_waits_for(tmp_path):
     with ThreadPoolExecutor(1) as pool:
         waited = pool.submit(RUNNER.run, ["sh", "-c", WAITS, "sh", tmp_path / "ids"])
-        told(tmp_path / "ids")
+        await_process_ids(tmp_path / "ids")
         interrupt()
         with pytest.raises(ProgramFailed):
             waited.result(timeout=60)
@@ -114,7 +114,7 @@ def test_an_interruption_ends_a_program_that_is_just_being_started(tmp_path, mon
 
     def slow(*arguments, **options):
         process = popen(*arguments, **options)
-        told(tmp_path / "ids")
+        await_process_ids(tmp_path / "ids")
         started.set()
         interrupted.wait(60)
         return process

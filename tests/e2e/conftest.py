@@ -103,9 +103,9 @@ def lab(machine: Machine, request: pytest.FixtureRequest) -> Iterator[Lab]:
     capture = request.config.pluginmanager.getplugin("capturemanager")
     assert capture is not None
     with capture.global_and_fixture_disabled():
-        made = labs.up(name, 0, machine)
-        _know_the_images(made, machine)
-    yield made
+        new_lab = labs.up(name, 0, machine)
+        _know_the_images(new_lab, machine)
+    yield new_lab
     with capture.global_and_fixture_disabled():
         labs.down(name, machine)
 
@@ -208,7 +208,7 @@ def fresh(lab: Lab) -> Callable[[str], str]:
 def layers(lab: Lab) -> list[bytes]:
     """The layers of an image whose packages have security updates pending, and which knows where to get them."""
     base = Repository(lab.registry, "library/debian")
-    return [base.blob(one["digest"]) for one in base.get("stable-slim")["layers"]]
+    return [base.blob(layer["digest"]) for layer in base.get("stable-slim")["layers"]]
 
 
 @pytest.fixture

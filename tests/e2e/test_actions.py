@@ -135,7 +135,7 @@ def running(kubectl: Kubectl, namespace: str) -> list[str]:
 def filled(workflow: str, lab: Lab, tmp_path: Path, **more: str) -> str:
     """The workflow for this lab; files are kept in `tmp_path`/kept, apart from act's own workspace."""
     words = {"TRIVY": lab.trivy_cache, "BUILDKIT": lab.buildkit, "KEPT": str(tmp_path / "kept"), **more}
-    return re.sub(r"\b(" + "|".join(words) + r")\b", lambda found: words[found[0]], workflow)
+    return re.sub(r"\b(" + "|".join(words) + r")\b", lambda match: words[match[0]], workflow)
 
 
 def result(path: str) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def test_scan_patch_sign_and_deploy_hand_a_digest_on(
 
     assert (deploy["verdict"], deploy["admission"], deploy["unchanged"]) == ("passed", "admitted", "false")
     assert deploy["references"] == sign["reference"]
-    assert [(one["kind"], one["action"]) for one in json.loads(deploy["applied"])] == [
+    assert [(resource["kind"], resource["action"]) for resource in json.loads(deploy["applied"])] == [
         ("Namespace", "created"),
         ("Deployment", "created"),
     ]
@@ -205,7 +205,7 @@ def test_the_chain_to_the_cluster_in_one_step_and_again_with_nothing_to_do(
     assert len(first["references"].splitlines()) == 2
     assert json.loads(first["admission"]) == json.loads(second["admission"]) == ["admitted", "admitted"]
     assert (first["unchanged"], second["unchanged"]) == ("false", "true")
-    assert [one["action"] for one in json.loads(first["applied"])] == ["created"] * 3
+    assert [resource["action"] for resource in json.loads(first["applied"])] == ["created"] * 3
     assert running(kubectl, namespace) == sorted(first["references"].splitlines())
     (kept,) = (job.folder / "artifacts").glob("s3c-trace-voting-app-*")
     assert {page.name for page in kept.iterdir()} == {"voting-app.html", "voting-db.html"}
@@ -220,7 +220,7 @@ def test_the_chain_to_the_cluster_in_one_step_and_again_with_nothing_to_do(
         for image in document["images"]:
             assert image["patch"]["fixed"]
             # A fix that was published after the packages were fetched may be left, but never without its reason.
-            assert all(one["reason"] for one in image["patch"]["left"])
+            assert all(finding["reason"] for finding in image["patch"]["left"])
         summary = Path(job.outputs[name]["summary"]).read_text()
         assert summary.startswith("### ✅ 2 images")
         for reference in first["references"].splitlines():

@@ -32,15 +32,15 @@ class Beside:
         return list(self.repository.get(tag)["manifests"]) if tag in self.repository.tags() else []
 
     def digests(self, artifact_type: str) -> list[str]:
-        return [one["digest"] for one in self.listed() if one["artifactType"] == artifact_type]
+        return [referrer["digest"] for referrer in self.listed() if referrer["artifactType"] == artifact_type]
 
     def documents(self) -> dict[str, str]:
         """Kind → digest of the manifest, each kind once and signed once."""
-        found = {kind: self.digests(artifact_type) for kind, artifact_type in artifact_types.TYPES.items()}
-        for digest in (one for listed in found.values() for one in listed):
-            assert [one["artifactType"] for one in self.listed(digest)] == [artifact_types.SIGNATURE]
-        assert all(len(listed) <= 1 for listed in found.values())
-        return {kind: listed[0] for kind, listed in found.items() if listed}
+        by_kind = {kind: self.digests(artifact_type) for kind, artifact_type in artifact_types.TYPES.items()}
+        for digest in (document_digest for listed in by_kind.values() for document_digest in listed):
+            assert [referrer["artifactType"] for referrer in self.listed(digest)] == [artifact_types.SIGNATURE]
+        assert all(len(listed) <= 1 for listed in by_kind.values())
+        return {kind: listed[0] for kind, listed in by_kind.items() if listed}
 
     def document(self, kind: str) -> dict[str, Any]:
         manifest = self.repository.get(self.documents()[kind])
@@ -71,15 +71,15 @@ def run(lab: Lab, s3c: Callable[..., Ended], signing_key: tuple[Path, Path]) -> 
     return go
 
 
-def anew(ended: Ended) -> list[str]:
+def newly_attached(ended: Ended) -> list[str]:
     """The kinds of which a document was attached in this run."""
-    return [one["kind"] for one in ended.image["attach"]["documents"] if not one["skipped"]]
+    return [document["kind"] for document in ended.image["attach"]["documents"] if not document["skipped"]]
 
 
 def check(beside: Beside, ended: Ended) -> None:
     """The documents are those that the result tells of, and about this image."""
-    told = ended.image["attach"]
-    assert {one["kind"]: one["digest"] for one in told["documents"]} == beside.documents()
+    attached = ended.image["attach"]
+    assert {document["kind"]: document["digest"] for document in attached["documents"]} == beside.documents()
     assert ended.image["digest"] == beside.digest
     (scanned,) = beside.document("sarif")["runs"]
     stated = scanned["properties"]["s3c"]
@@ -100,35 +100,35 @@ def test_the_chain_attaches_everything_once(fresh: Callable[[str], str], run: Ca
     assert len(beside.digests(artifact_types.SIGNATURE)) == 1
     (facts,) = beside.document("result")["images"]
     assert len(facts["patch"]["fixed"]) == len(first.image["patch"]["fixed"]) > 0
-    fixed = {one["vulnerability"]["name"] for one in beside.document("vex")["statements"]}
-    assert fixed == {one["id"] for one in first.image["patch"]["fixed"]}
+    fixed = {statement["vulnerability"]["name"] for statement in beside.document("vex")["statements"]}
+    assert fixed == {finding["id"] for finding in first.image["patch"]["fixed"]}
     story = json.loads(Path(first.image["files"]["trace-json"]).read_text())
     documents = story["subject"]["documents"]
-    assert {one["digest"] for one in documents} == set(beside.documents().values())
-    assert all([one["trust"] for one in document["signatures"]] == ["trusted"] for document in documents)
+    assert {document["digest"] for document in documents} == set(beside.documents().values())
+    assert all([signature["trust"] for signature in document["signatures"]] == ["trusted"] for document in documents)
     assert story["change"]["source"] == "the attached result.json, signed by a trusted signer"
 
     state = beside.state()
     again = run("chain", image)
-    assert anew(again) == []
+    assert newly_attached(again) == []
     assert beside.state() == state
 
 
 def statements(beside: Beside) -> dict[str, dict[str, Any]]:
     """Kind → the in-toto statement about the image, each signed once."""
-    found: dict[str, dict[str, Any]] = {}
+    by_kind: dict[str, dict[str, Any]] = {}
     kinds = {predicate: kind for kind, predicate in artifact_types.PREDICATES.items()}
     for listed in beside.listed():
         if listed["artifactType"] != artifact_types.IN_TOTO:
             continue
-        assert [one["artifactType"] for one in beside.listed(listed["digest"])] == [artifact_types.SIGNATURE]
+        assert [referrer["artifactType"] for referrer in beside.listed(listed["digest"])] == [artifact_types.SIGNATURE]
         manifest = beside.repository.get(listed["digest"])
         statement = json.loads(beside.repository.blob(manifest["layers"][0]["digest"]))
         (subject,) = statement["subject"]
         assert f"sha256:{subject['digest']['sha256']}" == beside.digest
         assert statement["predicateType"] == listed["annotations"][artifact_types.PREDICATE_TYPE]
-        assert found.setdefault(kinds[statement["predicateType"]], statement) is statement, "each kind once"
-    return found
+        assert by_kind.setdefault(kinds[statement["predicateType"]], statement) is statement, "each kind once"
+    return by_kind
 
 
 def test_the_chain_states_it_all_for_other_tools(fresh: Callable[[str], str], run: Callable[..., Ended]) -> None:
@@ -137,31 +137,35 @@ def test_the_chain_states_it_all_for_other_tools(fresh: Callable[[str], str], ru
     beside = Beside(first.image["reference"])
     stated = statements(beside)
     assert stated.keys() == artifact_types.PREDICATES.keys()
-    assert [one["kind"] for one in first.image["attach"]["documents"]] == list(artifact_types.PREDICATES)
+    assert [document["kind"] for document in first.image["attach"]["documents"]] == list(artifact_types.PREDICATES)
     original = first.image["patch"]["original"].partition("@")[2]
     definition = stated["provenance"]["predicate"]["buildDefinition"]
-    named = {one["name"]: one for one in definition["resolvedDependencies"]}
+    named = {dependency["name"]: dependency for dependency in definition["resolvedDependencies"]}
     assert f"sha256:{named['original']['digest']['sha256']}" == original
     assert named["vulnerability-database"]["annotations"]["lastUpdate"]
     assert definition["internalParameters"]["upgraded"] == first.image["patch"]["upgraded"]
     programs = stated["provenance"]["predicate"]["runDetails"]["builder"]["version"]
     assert programs.keys() == {"s3c", "copa", "trivy"}
     assert programs == first.image["patch"]["programs"]
-    fixed = {one["vulnerability"]["name"] for one in stated["intoto-vex"]["predicate"]["statements"]}
-    assert fixed == {one["id"] for one in first.image["patch"]["fixed"]}
+    fixed = {statement["vulnerability"]["name"] for statement in stated["intoto-vex"]["predicate"]["statements"]}
+    assert fixed == {finding["id"] for finding in first.image["patch"]["fixed"]}
     rescan = json.loads(Path(first.image["files"]["json"]).read_text())
-    left = {one["VulnerabilityID"] for result in rescan["Results"] for one in result.get("Vulnerabilities") or ()}
-    assert {one["id"] for one in stated["intoto-vulns"]["predicate"]["scanner"]["result"]} == left
+    left = {
+        vulnerability["VulnerabilityID"]
+        for result in rescan["Results"]
+        for vulnerability in result.get("Vulnerabilities") or ()
+    }
+    assert {vulnerability["id"] for vulnerability in stated["intoto-vulns"]["predicate"]["scanner"]["result"]} == left
     assert stated["vsa"]["predicate"]["verificationResult"] == "PASSED"
     story = json.loads(Path(first.image["files"]["trace-json"]).read_text())
-    traced = [one for one in story["subject"]["documents"] if one["kind"] == "in-toto statement"]
+    traced = [document for document in story["subject"]["documents"] if document["kind"] == "in-toto statement"]
     assert len(traced) == len(stated)
-    assert {(one["problem"], *(signature["trust"] for signature in one["signatures"])) for one in traced} == {
-        ("", "trusted")
-    }
+    assert {
+        (document["problem"], *(signature["trust"] for signature in document["signatures"])) for document in traced
+    } == {("", "trusted")}
     # A run that uses the patch again did not make it: it states no other provenance, and nothing twice.
     state = beside.state()
-    assert anew(run("chain", image, attach="intoto")) == []
+    assert newly_attached(run("chain", image, attach="intoto")) == []
     assert beside.state() == state
 
 
@@ -207,7 +211,7 @@ def test_sign_attaches_what_the_patch_left(
     check(other, signed)
     assert len(other.digests(artifact_types.SIGNATURE)) == 1
     state = other.state()
-    assert anew(run("sign", copy, "--report", kept, "--openvex", openvex)) == []
+    assert newly_attached(run("sign", copy, "--report", kept, "--openvex", openvex)) == []
     assert other.state() == state
     nothing = run("sign", copy, code=2)
     assert "attach: there is no report to make evidence of" in nothing.stderr
@@ -222,10 +226,10 @@ def test_sign_attaches_what_the_patch_left(
     assert signed.image["sign"]["judged"]
     (facts,) = last.document("result")["images"]
     assert facts["patch"]["original"] == first.image["patch"]["original"]
-    fixed = {one["vulnerability"]["name"] for one in last.document("vex")["statements"]}
-    assert fixed == {one["id"] for one in first.image["patch"]["fixed"]}
+    fixed = {statement["vulnerability"]["name"] for statement in last.document("vex")["statements"]}
+    assert fixed == {finding["id"] for finding in first.image["patch"]["fixed"]}
     state = last.state()
-    assert anew(run("sign", third, "--results", left, "--fail-on", "HIGH", "--fixable-only")) == []
+    assert newly_attached(run("sign", third, "--results", left, "--fail-on", "HIGH", "--fixable-only")) == []
     assert last.state() == state
 
 
@@ -234,8 +238,10 @@ def test_what_the_gate_refuses_gets_its_report_and_no_signature(
 ) -> None:
     """Of an index, so that no platform's image is vouched for either."""
     platforms = [
-        repository.image([layer({**debian(), "etc/arch": one.encode()})], one, architecture=one)
-        for one in ("amd64", "arm64")
+        repository.image(
+            [layer({**debian(), "etc/arch": architecture.encode()})], architecture, architecture=architecture
+        )
+        for architecture in ("amd64", "arm64")
     ]
     pushed = repository.index(platforms, "1")
     image = f"{repository.registry}/{repository.name}@{pushed['digest']}"
@@ -245,17 +251,17 @@ def test_what_the_gate_refuses_gets_its_report_and_no_signature(
         assert "Nothing was signed" in ended.stderr
         beside = Beside(image)
         assert beside.documents().keys() == {"sarif"}
-        results = [one["properties"]["id"] for run in beside.document("sarif")["runs"] for one in run["results"]]
+        results = [result["properties"]["id"] for run in beside.document("sarif")["runs"] for result in run["results"]]
         assert results == [HIGH, HIGH]
-        for one in (pushed, *platforms):
-            kinds = [referrer["artifactType"] for referrer in beside.listed(one["digest"])]
+        for manifest in (pushed, *platforms):
+            kinds = [referrer["artifactType"] for referrer in beside.listed(manifest["digest"])]
             assert kinds == [artifact_types.SARIF], "a report, and no signature"
     # Once it has passed and is signed, so are its platforms.
     passed = run("chain", image, "--patch=false", "--fail-on", "none", attach="sarif", db=db)
     assert passed.image["sign"]["verified"]
-    for one in (pushed, *platforms):
+    for manifest in (pushed, *platforms):
         assert artifact_types.SIGNATURE in {
-            referrer["artifactType"] for referrer in Beside(image).listed(one["digest"])
+            referrer["artifactType"] for referrer in Beside(image).listed(manifest["digest"])
         }
 
 
@@ -263,8 +269,10 @@ def test_sign_attaches_the_scan_of_every_platform_and_signs_what_passes(
     repository: Repository, run: Callable[..., Ended], s3c: Callable[..., Ended], tmp_path: Path
 ) -> None:
     platforms = [
-        repository.image([layer({**debian(), "etc/arch": one.encode()})], one, architecture=one)
-        for one in ("amd64", "arm64")
+        repository.image(
+            [layer({**debian(), "etc/arch": architecture.encode()})], architecture, architecture=architecture
+        )
+        for architecture in ("amd64", "arm64")
     ]
     pushed = repository.index(platforms, "1")
     image = f"{repository.registry}/{repository.name}@{pushed['digest']}"
@@ -276,9 +284,9 @@ def test_sign_attaches_the_scan_of_every_platform_and_signs_what_passes(
     refused = run("sign", image, "--results", left, "--fail-on", "HIGH", attach="sarif", code=1)
     assert "Nothing was signed" in refused.stderr
     beside = Beside(image)
-    for one in (pushed, *platforms):
-        assert [referrer["artifactType"] for referrer in beside.listed(one["digest"])] == [artifact_types.SARIF]
+    for manifest in (pushed, *platforms):
+        assert [referrer["artifactType"] for referrer in beside.listed(manifest["digest"])] == [artifact_types.SARIF]
     signed = run("sign", image, "--results", left, "--fail-on", "CRITICAL", attach="sarif")
     assert signed.image["sign"]["judged"]
-    for one in (pushed, *platforms):
-        assert artifact_types.SIGNATURE in {referrer["artifactType"] for referrer in beside.listed(one["digest"])}
+    for manifest in (pushed, *platforms):
+        assert artifact_types.SIGNATURE in {referrer["artifactType"] for referrer in beside.listed(manifest["digest"])}

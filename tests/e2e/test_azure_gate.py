@@ -119,16 +119,16 @@ class Stage:
     def nothing_secret(self, folder: Path, *shown: str) -> None:
         """No token that was given out or asked with stands in what was shown or written; a registry's content may."""
         given = [*self.azure.written(), *self.registry.given]
-        files = (one for one in folder.rglob("*") if one.is_file() and "storage" not in one.parts)
-        texts = [*shown, *(one.read_text(errors="replace") for one in files)]
+        files = (file for file in folder.rglob("*") if file.is_file() and "storage" not in file.parts)
+        texts = [*shown, *(file.read_text(errors="replace") for file in files)]
         assert len(given) > 5
         for secret in given:
             assert not any(secret in text for text in texts)
 
     def claims(self, host: str) -> list[dict[str, Any]]:
         """What the tokens say with which a host was asked."""
-        tokens = (one.bearer for one in self.azure.world.sites.asked(host))
-        return [jwt.decode(one, options={"verify_signature": False}) for one in tokens if one]
+        tokens = (request.bearer for request in self.azure.world.sites.asked(host))
+        return [jwt.decode(token, options={"verify_signature": False}) for token in tokens if token]
 
 
 @pytest.fixture(scope="module")
@@ -147,9 +147,9 @@ def stage(gated: Lab, machine: Machine, kubectl: Kubectl, tmp_path_factory: pyte
             Federated(trust_cluster(azure.entra, lambda path: kubectl("get", "--raw", path)), SUBJECT)
         )
         vault, stranger = azure.vault("kv-voting"), azure.vault("kv-stranger")
-        for one in (vault, stranger):
-            one.add("signing", make("signing", spec="RSA-3072", authority=False))
-            one.rights[ratify.object] = READER
+        for key_vault in (vault, stranger):
+            key_vault.add("signing", make("signing", spec="RSA-3072", authority=False))
+            key_vault.rights[ratify.object] = READER
         acr.roles = {azure.application.object: {"AcrPush"}, ratify.object: {"AcrPull"}}
         webhook = WorkloadIdentity(
             azure.entra, lambda *account: _annotations(kubectl, *account), files.CLUSTER_DNS, lambda: world.names, []
@@ -158,7 +158,7 @@ def stage(gated: Lab, machine: Machine, kubectl: Kubectl, tmp_path_factory: pyte
         node = int(_docker("inspect", "--format", "{{.State.Pid}}", cluster.node_name(gated.name)))
         world.answer_in(node, files.CLUSTER_DNS)
         world.answer_in(node, "127.0.0.1", WEBHOOK_PORT)
-        made = Stage(azure, gated, acr, vault, ratify, webhook, folder)
+        new_stage = Stage(azure, gated, acr, vault, ratify, webhook, folder)
         authority = pem(world.authority.certificate)
         trusted = {
             "apiVersion": "v1",
@@ -171,8 +171,8 @@ def stage(gated: Lab, machine: Machine, kubectl: Kubectl, tmp_path_factory: pyte
         kubectl("apply", "-f", "-", stdin=json.dumps(configuration))
         _wait_until_asked(webhook, kubectl)
         try:
-            made.install()
-            yield made
+            new_stage.install()
+            yield new_stage
         finally:
             kubectl("delete", "-f", "-", stdin=json.dumps(configuration))
             labs.up(gated.name, None, machine, node=True)
@@ -208,20 +208,20 @@ def test_what_the_vault_signed_is_admitted_and_what_another_vault_signed_is_not(
     assert statement["trustedIdentities"] == ["x509.subject:C=US,ST=WA,O=s3c lab,CN=signing"]
     good, foreign, unsigned = stage.image(*CERTIFICATE), stage.image(*STRANGER), stage.image()
     check = ("gate", "check", "--kubeconfig", stage.lab.kubeconfig)
-    ended = stage.s3c(*check, *(f"--image={one}" for one in (good, foreign, unsigned)), code=1)
-    told = {one["image"]: one["admission"] for one in ended.result["images"]}
-    assert {image: one["verdict"] for image, one in told.items()} == {
+    ended = stage.s3c(*check, *(f"--image={image}" for image in (good, foreign, unsigned)), code=1)
+    admissions = {image["image"]: image["admission"] for image in ended.result["images"]}
+    assert {image: admission["verdict"] for image, admission in admissions.items()} == {
         good: "admitted",
         foreign: "denied",
         unsigned: "denied",
     }
-    assert told[foreign]["reason"] == "it is signed, but not by anyone the cluster trusts"
-    assert told[unsigned]["reason"] == "it has no signature"
+    assert admissions[foreign]["reason"] == "it is signed, but not by anyone the cluster trusts"
+    assert admissions[unsigned]["reason"] == "it has no signature"
     assert kubectl.tried(pod("good", pod_spec(good))) == ""
     assert foreign in kubectl.tried(pod("foreign", pod_spec(foreign)))
     # Ratify, and nobody else, read the registry with an access token of its own.
-    agents = {one.headers.get("user-agent", "") for one in stage.azure.world.sites.asked(stage.registry.host)}
-    assert any("ratify" in one for one in agents), agents
+    agents = {request.headers.get("user-agent", "") for request in stage.azure.world.sites.asked(stage.registry.host)}
+    assert any("ratify" in agent for agent in agents), agents
 
     (stage.folder / "app.yaml").write_text(deployment(good))
     deploy = ("deploy", "app.yaml", "--kubeconfig", stage.lab.kubeconfig, "--namespace", "default", "--dry-run")
@@ -242,21 +242,21 @@ def test_a_certificate_is_renewed_without_a_refused_image_and_then_withdrawn(sta
         before = stage.image(*named)
         new = stage.vault.add("release", make("release", spec="EC-256", authority=False))
         meanwhile = stage.image(*named, "--vault-certificate-version", old.version)
-        both = [f"--trusted-vault-version={one.version}" for one in (old, new)]
+        both = [f"--trusted-vault-version={version.version}" for version in (old, new)]
         stage.install(*both, certificate="release")
         after = stage.image(*named)
         images = (before, meanwhile, after)
-        admitted = stage.s3c(*check, *(f"--image={one}" for one in images))
-        assert {one["admission"]["verdict"] for one in admitted.result["images"]} == {"admitted"}
+        admitted = stage.s3c(*check, *(f"--image={image}" for image in images))
+        assert {image["admission"]["verdict"] for image in admitted.result["images"]} == {"admitted"}
         stage.s3c("verify", *images, *named, *both)
         # Each by itself is not enough for all of them.
         stage.s3c("verify", *images, *named, code=1)
         stage.s3c("verify", *images, *named, both[0], code=1)
 
         old.enabled = False
-        listed = stage.s3c("trust", "list-signed", *(f"--image={one}" for one in images), *named, both[0])
-        found = json.loads((stage.folder / "s3c-out" / "signed.json").read_text())
-        assert {one["reference"] for one in found} == {before, meanwhile}, listed.stdout
+        listed = stage.s3c("trust", "list-signed", *(f"--image={image}" for image in images), *named, both[0])
+        signed = json.loads((stage.folder / "s3c-out" / "signed.json").read_text())
+        assert {entry["reference"] for entry in signed} == {before, meanwhile}, listed.stdout
         stage.install(both[1], certificate="release")
         denied = kubectl.until_denied(pod("before", pod_spec(before)), "is not trusted")
         assert before in denied
@@ -281,7 +281,7 @@ def test_issuers_that_the_vault_does_not_have_are_given_to_the_gate(stage: Stage
         ended = stage.s3c(
             *("gate", "check", "--kubeconfig", stage.lab.kubeconfig, f"--image={good}", f"--image={foreign}"), code=1
         )
-        verdicts = {one["image"]: one["admission"]["verdict"] for one in ended.result["images"]}
+        verdicts = {image["image"]: image["admission"]["verdict"] for image in ended.result["images"]}
         assert verdicts == {good: "admitted", foreign: "denied"}
     finally:
         stage.install()
@@ -293,8 +293,8 @@ def test_a_workflow_needs_its_oidc_token_alone_from_the_image_to_the_gate(
     """Patched, pushed, signed and admitted; signed by another vault's key it is denied."""
     (source,) = (image for image in stage.lab.images if "/voting-app:" in image)
     image, foreign = (f"{stage.registry.host}/{tmp_path.name}/{name}:1" for name in ("app", "foreign"))
-    for one in (image, foreign):
-        stage.s3c("mirror", source, one)
+    for target in (image, foreign):
+        stage.s3c("mirror", source, target)
     (tmp_path / "app.yaml").write_text(deployment(image))
     (tmp_path / "other.yaml").write_text(deployment(foreign))
     words = {
@@ -318,11 +318,11 @@ def test_a_workflow_needs_its_oidc_token_alone_from_the_image_to_the_gate(
     chain, stranger = job.outputs["chain"], job.outputs["stranger"]
     assert (chain["verdict"], chain["patched"], chain["admission"]) == ("passed", "true", "admitted"), job.log
     assert chain["reference"].startswith(f"{image.rpartition(':')[0]}@sha256:")
-    (told,) = result(chain["result"])["images"]
-    assert told["verify"]["signer"] == told["sign"]["certificate"]["subject"]
+    (image_result,) = result(chain["result"])["images"]
+    assert image_result["verify"]["signer"] == image_result["sign"]["certificate"]["subject"]
     assert (stranger["verdict"], stranger["admission"]) == ("refused", "denied"), job.log
-    (told,) = result(stranger["result"])["images"]
-    assert told["admission"]["reason"] == "it is signed, but not by anyone the cluster trusts"
+    (image_result,) = result(stranger["result"])["images"]
+    assert image_result["admission"]["reason"] == "it is signed, but not by anyone the cluster trusts"
     stage.nothing_secret(tmp_path, job.log, json.dumps(job.outputs))
 
 
@@ -342,7 +342,7 @@ def test_the_cluster_is_reached_through_azure_with_a_token_or_the_local_account(
     (stage.folder / "app.yaml").write_text(deployment(good).replace("spec:\n", "spec:\n  replicas: 0\n", 1))
     deployed = stage.s3c(*deploy)
     assert "aks-voting: logged in with GitHub's OIDC token" in deployed.stderr
-    assert [one["verdict"] for one in (deployed.image["admission"],)] == ["admitted"]
+    assert [admission["verdict"] for admission in (deployed.image["admission"],)] == ["admitted"]
     assert service.tokens
     assert set(service.tokens) <= set(stage.azure.entra.given)
     what = "jsonpath={.items[*].spec.template.spec.containers[*].image}"
@@ -362,15 +362,15 @@ def test_the_cluster_is_reached_through_azure_with_a_token_or_the_local_account(
 
 def test_ratify_logs_in_as_the_identity_that_is_federated_with_its_service_account(stage: Stage) -> None:
     assert set(stage.webhook.changed) == {f"{GATE}/ratify-admin"}
-    read = [one for one in stage.claims(stage.vault.host) if one["appid"] == stage.ratify.client]
-    assert {(one["oid"], one["aud"]) for one in read} == {(stage.ratify.object, VAULT)}
-    paths = {one.path for one in stage.azure.world.sites.asked(stage.vault.host)}
+    read = [claims for claims in stage.claims(stage.vault.host) if claims["appid"] == stage.ratify.client]
+    assert {(claims["oid"], claims["aud"]) for claims in read} == {(stage.ratify.object, VAULT)}
+    paths = {request.path for request in stage.azure.world.sites.asked(stage.vault.host)}
     assert "/secrets/signing/" in paths
-    assertions = [jwt.decode(one, options={"verify_signature": False}) for one in stage.azure.entra.given]
-    own = [one for one in assertions if one.get("sub") == SUBJECT]
+    assertions = [jwt.decode(assertion, options={"verify_signature": False}) for assertion in stage.azure.entra.given]
+    own = [claims for claims in assertions if claims.get("sub") == SUBJECT]
     assert own
-    assert {tuple(one["aud"]) for one in own} == {(EXCHANGE,)}
-    assert {one["kubernetes.io"]["serviceaccount"]["name"] for one in own} == {"ratify-admin"}
+    assert {tuple(claims["aud"]) for claims in own} == {(EXCHANGE,)}
+    assert {claims["kubernetes.io"]["serviceaccount"]["name"] for claims in own} == {"ratify-admin"}
 
 
 def test_a_vault_that_ratify_may_not_read_is_told_and_nothing_is_admitted_for_it(

@@ -32,15 +32,15 @@ try:
     hidden = all(secrets.redact(token) == "***" for token in given)
     print(json.dumps({"source": chosen.source, "told": chosen.description, "tokens": given, "hidden": hidden}))
 except S3CError as error:
-    told = {"what": error.what, "said": str(error), "exit": int(error.exit_code), "original": error.original}
-    print(json.dumps(told))
+    answer = {"what": error.what, "message": str(error), "exit": int(error.exit_code), "original": error.original}
+    print(json.dumps(answer))
 """
 
 
 @pytest.fixture
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
-    with staged(tmp_path_factory.mktemp("azure")) as made:
-        yield made
+    with staged(tmp_path_factory.mktemp("azure")) as stand_ins:
+        yield stand_ins
 
 
 def ask(
@@ -66,9 +66,9 @@ def own(azure: Azure) -> dict[str, str]:
 
 def test_a_job_exchanges_its_own_token_for_one_of_entras(azure: Azure, tmp_path: Path) -> None:
     ids = {"tenant": azure.entra.tenant, "client": azure.application.client}
-    told = ask(azure, tmp_path, azure.job, ids)
-    assert (told["source"], told["hidden"]) == ("github-oidc", True)
-    claims = jwt.decode(told["tokens"][0], options={"verify_signature": False})
+    outcome = ask(azure, tmp_path, azure.job, ids)
+    assert (outcome["source"], outcome["hidden"]) == ("github-oidc", True)
+    claims = jwt.decode(outcome["tokens"][0], options={"verify_signature": False})
     assert (claims["aud"], claims["appid"]) == (VAULT, azure.application.client)
     (asked,) = tokens(azure.world.sites)
     assert asked.form()["client_assertion"] == azure.github.given[0]
@@ -85,9 +85,9 @@ def test_a_repository_without_immutable_subjects_logs_in_too(azure: Azure, tmp_p
 def test_a_job_that_outlives_its_tokens_asks_with_a_fresh_one_each_time(azure: Azure, tmp_path: Path) -> None:
     azure.entra.token_lifetime, azure.github.lifetime = 2, 2
     ids = {"tenant": azure.entra.tenant, "client": azure.application.client}
-    told = ask(azure, tmp_path, azure.job, ids, pause=2.1, times=3)
-    assert len(set(told["tokens"])) == 3
-    assertions = [one.form()["client_assertion"] for one in tokens(azure.world.sites)]
+    outcome = ask(azure, tmp_path, azure.job, ids, pause=2.1, times=3)
+    assert len(set(outcome["tokens"])) == 3
+    assertions = [request.form()["client_assertion"] for request in tokens(azure.world.sites)]
     assert assertions == azure.github.given
     assert len(set(assertions)) == 3
 
@@ -107,7 +107,7 @@ def test_a_workload_identity_reads_its_file_each_time(azure: Azure, tmp_path: Pa
     assert ask(azure, tmp_path, environment)["source"] == "workload-identity"
     file.write_text(cluster.issue({"sub": subject, "aud": "api://AzureADTokenExchange"}, -1, time.time()))
     expired = ask(azure, tmp_path, environment)
-    assert "AZURE_FEDERATED_TOKEN_FILE" in expired["said"]
+    assert "AZURE_FEDERATED_TOKEN_FILE" in expired["message"]
     assert "AADSTS700024" in expired["original"]
     file.unlink()
     assert f"{file} cannot be read" in ask(azure, tmp_path, environment)["what"]
@@ -120,8 +120,8 @@ def test_a_secret_in_the_environment(azure: Azure, tmp_path: Path) -> None:
         "AZURE_TENANT_ID": azure.entra.tenant,
         "AZURE_CLIENT_SECRET": "geheim-77",
     }
-    told = ask(azure, tmp_path, environment)
-    assert (told["source"], "geheim" in json.dumps(told)) == ("environment", False)
+    outcome = ask(azure, tmp_path, environment)
+    assert (outcome["source"], "geheim" in json.dumps(outcome)) == ("environment", False)
     wrong = ask(azure, tmp_path, {**environment, "AZURE_CLIENT_SECRET": "falsch-88"})
     assert "wrong or has expired" in wrong["what"]
     assert "falsch-88" not in json.dumps(wrong)
@@ -140,8 +140,8 @@ def test_the_session_that_azure_login_leaves(
     (tmp_path / "azureProfile.json").write_text(json.dumps({"subscriptions": [{"id": "1"}]}), encoding="utf-8-sig")
     environment = own(azure)
     environment |= {"PATH": f"{program.parent}:{environment['PATH']}", "AZURE_CONFIG_DIR": str(tmp_path)}
-    told = ask(azure, tmp_path, environment)
-    assert (told["source"], told["tokens"]) == ("azure-cli", [token])
+    outcome = ask(azure, tmp_path, environment)
+    assert (outcome["source"], outcome["tokens"]) == ("azure-cli", [token])
     assert f"--resource {VAULT}" in (tmp_path / "asked").read_text()
 
 
@@ -156,7 +156,7 @@ def test_the_managed_identity_of_this_machine(azure: Azure, tmp_path: Path) -> N
 
 # What is changed on the stand-in or in the settings, the exit code, and what the error has to hold.
 @pytest.mark.parametrize(
-    ("change", "code", "told"),
+    ("change", "code", "expected"),
     [
         (
             "subject",
@@ -194,7 +194,7 @@ def test_the_managed_identity_of_this_machine(azure: Azure, tmp_path: Path) -> N
         ("clock", 3, ["clock is 15 minutes behind Azure's"]),
     ],
 )
-def test_what_entra_refuses_is_told(change: str, code: int, told: list[str], azure: Azure, tmp_path: Path) -> None:
+def test_what_entra_refuses_is_told(change: str, code: int, expected: list[str], azure: Azure, tmp_path: Path) -> None:
     settings = {"tenant": azure.entra.tenant, "client": azure.application.client}
     trusted = azure.github.federated
     if change == "subject":
@@ -221,8 +221,8 @@ def test_what_entra_refuses_is_told(change: str, code: int, told: list[str], azu
         azure.entra.offset = 900
     error = ask(azure, tmp_path, azure.job, settings)
     assert error["exit"] == code
-    for words in told:
-        assert words in error["said"]
+    for words in expected:
+        assert words in error["message"]
     assert not any(secret in json.dumps(error) for secret in azure.written())
 
 
@@ -230,7 +230,7 @@ def test_a_job_that_may_not_ask(azure: Azure, tmp_path: Path) -> None:
     ids = {"tenant": azure.entra.tenant, "client": azure.application.client}
     error = ask(azure, tmp_path, own(azure) | {"GITHUB_ACTIONS": "true", "RUNNER_ENVIRONMENT": "github-hosted"}, ids)
     assert error["exit"] == 2
-    assert "permissions:\n  contents: read\n  id-token: write" in error["said"]
+    assert "permissions:\n  contents: read\n  id-token: write" in error["message"]
     stale = azure.job | {"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "stale-token"}
     error = ask(azure, tmp_path, stale, ids)
     assert (error["exit"], error["original"]) == (3, "HTTP 401 Unauthorized")

@@ -27,8 +27,8 @@ spec: {{containers: [{{name: web, image: "registry.example/web@{DIGEST}"}}]}}
 
 @pytest.fixture(scope="module")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
-    with staged(tmp_path_factory.mktemp("azure")) as made:
-        yield made
+    with staged(tmp_path_factory.mktemp("azure")) as stand_ins:
+        yield stand_ins
 
 
 def empty(request: Request) -> Answer:
@@ -40,10 +40,10 @@ def empty(request: Request) -> Answer:
 def service(azure: Azure) -> KubernetesService:
     """A cluster that the job may use, with an API server that has nothing."""
     me = azure.application.object
-    made = KubernetesService(azure.entra, empty, pem(azure.world.authority.certificate), {me}, {me})
-    made.install(azure.world)
+    cluster = KubernetesService(azure.entra, empty, pem(azure.world.authority.certificate), {me}, {me})
+    cluster.install(azure.world)
     azure.world.sites.requests.clear()
-    return made
+    return cluster
 
 
 def flags(azure: Azure, **changes: str) -> list[str]:
@@ -72,7 +72,7 @@ def no_pods(request: Request) -> Answer:
 
 
 def nothing_written(azure: Azure, folder: Path, *ended: Ended) -> None:
-    shown = [text for one in ended for text in (one.stdout, one.stderr, json.dumps(one.result))]
+    shown = [text for run in ended for text in (run.stdout, run.stderr, json.dumps(run.result))]
     files = [path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file()]
     assert azure.written()
     for secret in azure.written():
@@ -87,7 +87,7 @@ def test_a_token_stands_in_kubelogins_place(azure: Azure, service: KubernetesSer
     assert service.tokens
     assert set(service.tokens) <= set(azure.entra.given)
     asked = azure.world.sites.asked("management.azure.com")
-    assert [one.method for one in asked] == ["POST"]
+    assert [request.method for request in asked] == ["POST"]
     nothing_written(azure, tmp_path, ended)
 
 
@@ -108,8 +108,8 @@ def test_a_refusal_names_the_input_or_the_role(azure: Azure, service: Kubernetes
     def fails(code: int, *says: str, **changes: str) -> None:
         ended = deploy(azure, tmp_path, **changes)
         assert ended.code == code, ended.stderr
-        for one in says:
-            assert one in ended.stderr
+        for words in says:
+            assert words in ended.stderr
         nothing_written(azure, tmp_path, ended)
 
     fails(2, "aks-cluster: there is no cluster other", aks_cluster="other")

@@ -92,8 +92,8 @@ class Stage:
     def written(self, *ended: Ended) -> None:
         """Nothing that was given out, or asked with, is found in anything that was shown, called or left."""
         secrets = {*self.azure.written(), *self.registry.given}
-        secrets |= {base64.b64encode(f"{NULL_GUID}:{one}".encode()).decode() for one in self.registry.given}
-        shown = [text for one in ended for text in (one.stdout, one.stderr, json.dumps(one.result))]
+        secrets |= {base64.b64encode(f"{NULL_GUID}:{token}".encode()).decode() for token in self.registry.given}
+        shown = [text for run in ended for text in (run.stdout, run.stderr, json.dumps(run.result))]
         files = [path.read_text(errors="replace") for path in self.folder.rglob("*") if path.is_file()]
         assert secrets
         assert files
@@ -101,13 +101,15 @@ class Stage:
             assert not any(secret in text for text in (*shown, *files))
 
     def exchanges(self) -> int:
-        return len([one for one in self.azure.world.sites.asked(self.host) if one.path == "/oauth2/exchange"])
+        return len(
+            [request for request in self.azure.world.sites.asked(self.host) if request.path == "/oauth2/exchange"]
+        )
 
 
 @pytest.fixture(scope="module")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
-    with staged(tmp_path_factory.mktemp("azure")) as made:
-        yield made
+    with staged(tmp_path_factory.mktemp("azure")) as stand_ins:
+        yield stand_ins
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +119,8 @@ def pushed(
     """A registry to which the job may push."""
     azure.world.forward(int(lab.registry.rpartition(":")[2]))
     folder = tmp_path_factory.mktemp("acr")
-    with container_registry(azure.world, azure.entra, registry_server.program(machine), folder) as made:
-        yield made
+    with container_registry(azure.world, azure.entra, registry_server.program(machine), folder) as registry:
+        yield registry
 
 
 @pytest.fixture
@@ -179,8 +181,8 @@ def test_trivy_and_notation_log_in_as_we_do_and_again_when_a_login_ends(
     assert ended.code == 0, ended.stderr
     assert ended.image["sign"]["verified"] is True
     assert stage.exchanges() >= 2
-    asked = [one for one in stage.azure.world.sites.asked(stage.host) if one.path == "/oauth2/token"]
-    agents = {str(one.headers.get("user-agent")).partition("/")[0] for one in asked}
+    asked = [request for request in stage.azure.world.sites.asked(stage.host) if request.path == "/oauth2/token"]
+    agents = {str(request.headers.get("user-agent")).partition("/")[0] for request in asked}
     assert {"s3c", "notation", "trivy"} <= agents
     calls = stage.calls.read_text()
     assert "notation sign" in calls
@@ -250,11 +252,11 @@ def test_docker_pulls_and_pushes_with_an_exchanged_token(stage: Stage, tmp_path:
         finally:
             process.terminate()
             process.wait(30)
-    assert any(one.path == "/v2/team/docker/manifests/15.0-again" for one in _puts(stage))
+    assert any(request.path == "/v2/team/docker/manifests/15.0-again" for request in _puts(stage))
 
 
 def _puts(stage: Stage) -> list[Request]:
-    return [one for one in stage.azure.world.sites.asked(stage.host) if one.method == "PUT"]
+    return [request for request in stage.azure.world.sites.asked(stage.host) if request.method == "PUT"]
 
 
 FIREWALL = (
@@ -298,8 +300,8 @@ def test_who_is_turned_away_is_told_why(stage: Stage) -> None:
     def fails(code: int, *says: str, to: str = target, job: bool = True, **environment: str) -> Ended:
         ended = stage.s3c("mirror", stage.lab.images[0], to, job=job, environment=environment)
         assert ended.code == code, ended.stderr
-        for one in says:
-            assert one in ended.stdout + ended.stderr
+        for words in says:
+            assert words in ended.stdout + ended.stderr
         return ended
 
     stage.registry.denied_address = "203.0.113.7"

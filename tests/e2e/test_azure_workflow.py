@@ -63,11 +63,11 @@ def test_a_job_needs_its_oidc_token_and_no_secret(
         assert int(chain["fixed"]) > 0
         assert signatures(chain["reference"]) == [chain["signature-digest"]]
         assert (again["skipped"], again["signature-digest"]) == ("true", chain["signature-digest"])
-        (told,) = result(chain["result"])["images"]
-        assert told["sign"]["certificate"]["key"] == "RSA-3072"
-        assert told["verify"]["signer"] == told["sign"]["certificate"]["subject"]
+        (image_result,) = result(chain["result"])["images"]
+        assert image_result["sign"]["certificate"]["key"] == "RSA-3072"
+        assert image_result["verify"]["signer"] == image_result["sign"]["certificate"]["subject"]
         # Three requests sign; the second step finds the signature there, and asks for no other.
-        asked = [one.path.partition("/")[2].partition("/")[0] for one in azure.world.sites.asked(vault.host)]
+        asked = [request.path.partition("/")[2].partition("/")[0] for request in azure.world.sites.asked(vault.host)]
         assert asked == ["certificates", "certificates", "keys", "certificates", "certificates"]
         given = azure.written()
         assert len(given) >= 5

@@ -63,10 +63,10 @@ class World:
 @pytest.fixture(scope="module")
 def world(gated: Lab, machine: Machine, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The gate told of the policy; the gate by signatures alone comes back."""
-    made = World(gated, tmp_path_factory.mktemp("break-glass"))
-    export = made.run("policy", "export", "--policy", "s3c-policy.yaml")
+    new_world = World(gated, tmp_path_factory.mktemp("break-glass"))
+    export = new_world.run("policy", "export", "--policy", "s3c-policy.yaml")
     kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=export.stdout)
-    yield made
+    yield new_world
     resources = "verifiers.config.ratify.deislabs.io", "keymanagementproviders.config.ratify.deislabs.io"
     kubectl("delete", resources[0], "verifier-report", "verifier-exception", "verifier-notation-oncall")
     labs.up(gated.name, None, machine, node=True)
@@ -79,10 +79,10 @@ def admission(kubectl: Kubectl, image: str) -> str:
     return "" if ended.returncode == 0 else str(ended.stderr)
 
 
-def until(said: Callable[[], str], expected: Callable[[str], bool], seconds: float) -> str:
+def until(ask: Callable[[], str], expected: Callable[[str], bool], seconds: float) -> str:
     """Ask until the answer is as expected, and return it."""
     end = time.monotonic() + seconds
-    while not expected(answer := said()):
+    while not expected(answer := ask()):
         assert time.monotonic() < end, answer
         time.sleep(1)
     return answer
@@ -90,7 +90,7 @@ def until(said: Callable[[], str], expected: Callable[[str], bool], seconds: flo
 
 def test_refused_then_admitted_by_break_glass_then_refused_when_it_ends(world: World, kubectl: Kubectl) -> None:
     image, other = world.image("excused"), world.image("other")
-    until(lambda: admission(kubectl, image), lambda said: f"refused finding, {HIGH}" in said, 180)
+    until(lambda: admission(kubectl, image), lambda denial: f"refused finding, {HIGH}" in denial, 180)
     # The last minutes of an exception of 70 hours: its end is waited for, not its length.
     now = datetime.now(UTC).replace(microsecond=0)
     grant = ExceptionGrant(
@@ -105,13 +105,13 @@ def test_refused_then_admitted_by_break_glass_then_refused_when_it_ends(world: W
     attached = attach(world.repository, grant.subject, artifact_types.EXCEPTION, grant.encode(), **notes)
     exception = f"{image.partition('@')[0]}@{attached}"
     world.run("sign", exception, *world.key(oncall=True))
-    until(lambda: admission(kubectl, image), lambda said: not said, CACHED + 60)
+    until(lambda: admission(kubectl, image), lambda denial: not denial, CACHED + 60)
     assert f"exception {attached[:19]} excuses {HIGH}, " in world.run("policy", "check", image).stderr
     assert f"refused finding, {HIGH}" in admission(kubectl, other), "it excuses one image"
     until(lambda: admission(kubectl, image), bool, CACHED + 180)
     assert datetime.now(UTC) >= grant.until, "it was refused before its end"
     # At the very end, Gatekeeper's clock of the review and Ratify's of the answer may stand on both sides of it.
-    ended = until(lambda: admission(kubectl, image), lambda said: "it ended at" in said, CACHED + 30)
+    ended = until(lambda: admission(kubectl, image), lambda denial: "it ended at" in denial, CACHED + 30)
     assert f"refused finding, {HIGH}" in ended
     assert f"{attached[:19]}: it ended at" in ended
     assert "it ended at" in world.run("policy", "check", image, code=1).stderr
@@ -119,12 +119,12 @@ def test_refused_then_admitted_by_break_glass_then_refused_when_it_ends(world: W
 
 def test_by_command_until_it_is_revoked_and_by_no_other_signer(world: World, kubectl: Kubectl) -> None:
     image = world.image("granted")
-    until(lambda: admission(kubectl, image), lambda said: f"refused finding, {HIGH}" in said, 180)
+    until(lambda: admission(kubectl, image), lambda denial: f"refused finding, {HIGH}" in denial, 180)
     what = ("--findings", "all", "--until", "1h", *SAYS)
     world.run("exception", "grant", image, *what, *world.key(oncall=False), code=2)
     granted = world.run("exception", "grant", image, *what, *world.key(oncall=True))
     assert "59 min left" in granted.stdout
-    until(lambda: admission(kubectl, image), lambda said: not said, CACHED + 60)
+    until(lambda: admission(kubectl, image), lambda denial: not denial, CACHED + 60)
     traced = world.run("trace", image, "--policy", "s3c-policy.yaml").stdout
     assert "✔ admitted" in traced and "excuses all findings, 59 min left" in traced
     how = ("--policy", "s3c-policy.yaml", "--trivy-cache-dir", world.first, "--offline", "--attach", "none")

@@ -121,12 +121,12 @@ def test_vulnerable_images_come_out_patched_and_signed(done):
         patch, sign = image["patch"], image["sign"]
         assert image["scan"]["findings"]["high"] > 0
         assert patch["patched"] and not patch["skipped"]
-        fixable = [one for one in patch["left"] if one["fixed_version"]]
-        assert len(fixable) == 0 or all(one["reason"] for one in fixable)
+        fixable = [finding for finding in patch["left"] if finding["fixed_version"]]
+        assert len(fixable) == 0 or all(finding["reason"] for finding in fixable)
         assert len(patch["left"]) == patch["after"]["total"] == image["findings"]["total"]
-        packages = {one["package"] for one in patch["fixed"]}
+        packages = {finding["package"] for finding in patch["fixed"]}
         assert set(patch["upgraded"]) == packages
-        assert all(patch["upgraded"][one["package"]] != one["installed"] for one in patch["fixed"])
+        assert all(patch["upgraded"][finding["package"]] != finding["installed"] for finding in patch["fixed"])
         assert len(patch["fixed"]) == patch["before"]["total"] - patch["after"]["total"] + len(patch["new"])
         # The original's tag stands for what it stood for, and the new tag for what was signed.
         now, before = state(name), done.before[name]
@@ -153,8 +153,8 @@ def test_the_reports_of_it_are_there_and_agree(done):
             report = json.loads(Path(files["json"]).read_text())
             assert report["ArtifactName"] == step["reference"]
         vex = json.loads((Path(image["scan"]["files"]["json"]).parent / "fixed.openvex.json").read_text())
-        assert {one["vulnerability"]["name"] for one in vex["statements"]} == {
-            one["id"] for one in image["patch"]["fixed"]
+        assert {statement["vulnerability"]["name"] for statement in vex["statements"]} == {
+            finding["id"] for finding in image["patch"]["fixed"]
         }
 
 
@@ -231,14 +231,14 @@ def test_what_came_out_goes_in_and_nothing_is_pushed(done, chain):
 
 
 def test_one_image_that_is_not_there_keeps_the_others_from_being_touched(chain, fresh):
-    there = fresh("voting-app")
-    before = state(there)
-    for missing in (there.replace("voting-app", "voting-ap"), there[:-1] + "9"):
-        ended = chain(there, missing)
+    existing = fresh("voting-app")
+    before = state(existing)
+    for missing in (existing.replace("voting-app", "voting-ap"), existing[:-1] + "9"):
+        ended = chain(existing, missing)
         assert ended.code == 2, ended.stderr
         assert (ended.result["error"]["field"], ended.result["error"]["image"]) == ("image", missing)
         assert ended.result["images"] == []
-        assert (chain.began, state(there)) == ([], before)
+        assert (chain.began, state(existing)) == ([], before)
 
 
 def test_a_closed_gate_signs_nothing_and_leaves_its_reports(chain, fresh):

@@ -54,7 +54,7 @@ def test_the_demo_ends_in_a_cluster_and_leaves_nothing(machine: Machine, tmp_pat
     story = json.loads(page.with_suffix(".json").read_text())
     assert story["judgement"]["verdict"] == "admitted"
     assert story["change"]["source"] == "the attached result.json, signed by a trusted signer"
-    assert {one["kind"] for one in story["subject"]["documents"]} == {"report", "SBOM", "VEX", "result"}
+    assert {document["kind"] for document in story["subject"]["documents"]} == {"report", "SBOM", "VEX", "result"}
 
     document = json.loads((tmp_path / "out" / "result.json").read_text())
     summary = (tmp_path / "out" / "summary.md").read_text()

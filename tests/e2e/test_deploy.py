@@ -18,7 +18,7 @@ from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
 from tests.support import ROOT
 from tests.support.cluster import CONSTRAINT, WEBHOOK, Kubectl, deployment, pod_spec, workload
-from tests.support.processes import gone, told
+from tests.support.processes import await_process_ids, gone
 from tests.support.signing import Ended, signatures
 
 APP = Path(__file__).parent.parent.parent / "manifests" / "app" / "overlays" / "lab"
@@ -26,8 +26,8 @@ APP = Path(__file__).parent.parent.parent / "manifests" / "app" / "overlays" / "
 
 def pinned(text: str, ended: Ended) -> str:
     """A manifest with each image in the place of the one it stands for."""
-    for one in ended.result["images"]:
-        text = text.replace(one["image"], one["reference"])
+    for image in ended.result["images"]:
+        text = text.replace(image["image"], image["reference"])
     return text
 
 
@@ -49,14 +49,14 @@ def test_ended_by_a_signal_it_waits_for_no_verification(
             time.sleep(0.05)
         ours.terminate()
         try:
-            _, said = ours.communicate(timeout=60)
+            _, errors = ours.communicate(timeout=60)
         finally:
             ours.kill()
-    assert len(told(ids)) == 2, said
+    assert len(await_process_ids(ids)) == 2, errors
     assert gone(ids)
-    assert ours.returncode == 130, said
-    assert "run it again" in said
-    assert "Traceback" not in said
+    assert ours.returncode == 130, errors
+    assert "run it again" in errors
+    assert "Traceback" not in errors
 
 
 def test_the_voting_app_takes_a_vote(
@@ -68,7 +68,7 @@ def test_the_voting_app_takes_a_vote(
     text = kubectl("kustomize", str(APP)).replace("localhost:5000", gated.registry)
     ended = deploy(text, *images, "--verbose", rollout_timeout="240s")
     assert ended.code == 0, ended.stderr
-    assert {one["admission"]["verdict"] for one in ended.result["images"]} == {"admitted"}
+    assert {image["admission"]["verdict"] for image in ended.result["images"]} == {"admitted"}
     gate = ended.result["deploy"]["gate"]
     assert "has no signature" in gate["denial"]
     assert {"gatekeeper-system", "kube-system"} <= set(gate["exempt"])
@@ -83,7 +83,7 @@ def test_the_voting_app_takes_a_vote(
     assert json.loads(kubectl(*inside, "http://voting-app/api/votes")) == {"Cats": 1, "Dogs": 0}
     kubectl("delete", "deployment/client", "-n", namespace, "--cascade=foreground")
     running = kubectl("get", "pods", "-n", namespace, "-o", "jsonpath={.items[*].spec.containers[*].image}").split()
-    assert sorted(running) == sorted(one["reference"] for one in ended.result["images"])
+    assert sorted(running) == sorted(image["reference"] for image in ended.result["images"])
     again = deploy(text, *images)
     assert again.code == 0, again.stderr
     assert again.result["deploy"]["unchanged"] is True
@@ -93,13 +93,13 @@ def test_the_voting_app_takes_a_vote(
 def test_the_output_of_helm_and_kustomize_is_taken_from_standard_input(
     gated: Lab, machine: Machine, kubectl: Kubectl, signed: str, s3c: Callable[..., Ended], tmp_path: Path
 ) -> None:
-    def said(*argv: str | Path) -> str:
+    def output(*argv: str | Path) -> str:
         return subprocess.run(argv, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
 
     helm = locate(HELM, cache=machine.cache, runner=machine.runner, progress=machine.progress).path
-    said(helm, "create", "shop")
+    output(helm, "create", "shop")
     values = f"image.repository={signed.partition('@')[0]},image.tag=1.4.0"
-    rendered = said(helm, "template", "release", "shop", "--skip-tests", "--set", values)
+    rendered = output(helm, "template", "release", "shop", "--skip-tests", "--set", values)
     built = kubectl("kustomize", str(APP)).replace("localhost:5000", gated.registry)
     for text, count in ((rendered, 1), (built, 2)):
         ended = s3c("deploy", "-", "--render-only", stdin=text)
@@ -137,7 +137,7 @@ def test_an_unsigned_init_container(signed: str, unsigned: str, deploy: Callable
     more = f"      initContainers: [{{name: first, image: '{unsigned}'}}]\n"
     ended = deploy(deployment(signed, more=more), "--dry-run", trust_store="")
     assert ended.code == 1, ended.stderr
-    verdicts = {one["reference"]: one["admission"]["verdict"] for one in ended.result["images"]}
+    verdicts = {image["reference"]: image["admission"]["verdict"] for image in ended.result["images"]}
     assert verdicts == {signed: "admitted", unsigned: "denied"}
 
 
@@ -149,7 +149,7 @@ def test_holes_are_found_by_looking(signed: str, deploy: Callable[..., Ended], k
         assert "fails open" in ended.stderr
         ended = deploy(deployment(signed), "--dry-run", "--require-gate", "false")
         assert ended.code == 0, ended.stderr
-        assert any("fails open" in one for one in ended.result["deploy"]["warnings"])
+        assert any("fails open" in warning for warning in ended.result["deploy"]["warnings"])
 
 
 def test_a_namespace_that_is_not_covered(
@@ -185,7 +185,7 @@ def test_a_deployment_whose_pods_are_denied(
         )
     assert ended.code == 1, ended.stderr
     assert "was accepted, but its Pods are denied" in ended.stderr
-    actions = [(one["kind"], one["action"]) for one in ended.result["deploy"]["applied"]]
+    actions = [(resource["kind"], resource["action"]) for resource in ended.result["deploy"]["applied"]]
     assert actions == [
         ("Namespace", "created"),
         ("Deployment", "created"),
@@ -204,7 +204,7 @@ def test_a_rollout_that_does_not_come_up_says_why(
     assert re.search(
         r"Container main of web-\S+: (RunContainerError|CrashLoopBackOff|CreateContainerError)", ended.stderr
     )
-    assert [one["action"] for one in ended.result["deploy"]["applied"]] == ["configured", "restored"]
+    assert [resource["action"] for resource in ended.result["deploy"]["applied"]] == ["configured", "restored"]
     command = kubectl(
         "get", "deployment/web", "-n", namespace, "-o", "jsonpath={.spec.template.spec.containers[0].command}"
     )
@@ -221,7 +221,9 @@ def test_prune_deletes_what_is_gone(
     kubectl("create", "configmap", "mine", "-n", namespace)
     ended = deploy(deployment(signed), *flags)
     assert ended.code == 0, ended.stderr
-    assert ("other", "pruned") in {(one["name"], one["action"]) for one in ended.result["deploy"]["applied"]}
+    assert ("other", "pruned") in {
+        (resource["name"], resource["action"]) for resource in ended.result["deploy"]["applied"]
+    }
     assert kubectl.names(namespace, "deployment,configmap") == {"deployment.apps/web", "configmap/mine"}
 
 
@@ -236,14 +238,14 @@ def test_half_way_failures_list_what_was_applied(
     ended = deploy(deployment(signed, "a") + "---\n" + deployment(signed, "b"))
     assert ended.code == 3, ended.stderr
     assert "quota" in ended.stderr
-    names = [one["name"] for one in ended.result["deploy"]["applied"] if one["kind"] != "Namespace"]
+    names = [resource["name"] for resource in ended.result["deploy"]["applied"] if resource["kind"] != "Namespace"]
     assert names == ["a"]
     assert ended.result["deploy"]["error"]["what"].startswith("Deployment ")
 
 
 def test_gate_check_and_demo(signed: str, unsigned: str, gated: Lab, s3c: Callable[..., Ended]) -> None:
     def gate(task: str, *images: str) -> Ended:
-        return s3c("gate", task, "--kubeconfig", gated.kubeconfig, *(f"--image={one}" for one in images))
+        return s3c("gate", task, "--kubeconfig", gated.kubeconfig, *(f"--image={image}" for image in images))
 
     ended = gate("check", signed)
     assert ended.code == 0, ended.stderr

@@ -23,7 +23,7 @@ ROLES = ROOT / "manifests" / "rbac"
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "manifests: there are no manifests"),
         ("# nothing\n---\n", "manifests: there are no manifests"),
@@ -33,11 +33,11 @@ ROLES = ROOT / "manifests" / "rbac"
     ],
 )
 def test_manifests_that_cannot_be_used(
-    text: str, said: str, deploy: Callable[..., Ended], kubectl: Kubectl, namespace: str
+    text: str, message: str, deploy: Callable[..., Ended], kubectl: Kubectl, namespace: str
 ) -> None:
     ended = deploy(text)
     assert ended.code == 2, ended.stderr
-    assert said in ended.stderr
+    assert message in ended.stderr
     assert kubectl("get", "namespace", namespace, "--ignore-not-found") == ""
 
 
@@ -78,14 +78,14 @@ def test_what_the_api_server_does_not_take(
     signed: str, deploy: Callable[..., Ended], kubectl: Kubectl, namespace: str
 ) -> None:
     """The second object alone is wrong: the server's dry run finds it before the first is applied."""
-    for wrong, said in (
+    for wrong, message in (
         (deployment(signed, "other").replace("matchLabels: {app: other}", "matchLabels: {app: web}"), "selector"),
         (deployment(signed, "other").replace("spec:\n  selector", "spec:\n  replica: 2\n  selector"), "replica"),
         ("apiVersion: example.org/v1\nkind: Toy\nmetadata: {name: x}\n", "the cluster knows no Toy"),
     ):
         ended = deploy(deployment(signed) + "---\n" + wrong)
         assert ended.code in {2, 3}, ended.stderr
-        assert said in ended.stderr
+        assert message in ended.stderr
         assert ended.result["deploy"]["applied"] == []
     assert kubectl.names(namespace) == set()
 
@@ -105,7 +105,7 @@ def test_fields_that_another_tool_manages(
     ended = deploy(ours, "--force-conflicts")
     assert ended.code == 0, ended.stderr
     fields = ("get", "deployment/web", "-n", namespace, "--show-managed-fields", "-o", "json")
-    managers = {one["manager"] for one in json.loads(kubectl(*fields))["metadata"]["managedFields"]}
+    managers = {entry["manager"] for entry in json.loads(kubectl(*fields))["metadata"]["managedFields"]}
     assert "s3c" in managers
 
 
@@ -134,10 +134,10 @@ def test_a_kubeconfig_that_does_not_work(
     namespace: str,
     tmp_path: Path,
 ) -> None:
-    def refused(code: int, said: str, *flags: str, **named: str | Path) -> None:
+    def refused(code: int, pattern: str, *flags: str, **named: str | Path) -> None:
         ended = deploy(deployment(signed), *flags, trust_store="", **named)
         assert ended.code == code, ended.stderr
-        assert re.search(said, ended.stderr, re.DOTALL), ended.stderr
+        assert re.search(pattern, ended.stderr, re.DOTALL), ended.stderr
         assert "Traceback" not in ended.stderr
 
     broken = tmp_path / "broken"
@@ -192,7 +192,7 @@ def test_the_roles_are_enough_and_what_lacks_is_named(
 
     def rule(role: str, resources: list[str], verbs: list[str]) -> AbstractContextManager[None]:
         rules = json.loads(kubectl("get", f"clusterrole/{role}", "-o", "json"))["rules"]
-        (number,) = (n for n, one in enumerate(rules) if one["resources"] == resources)
+        (number,) = (n for n, entry in enumerate(rules) if entry["resources"] == resources)
         patch = '[{"op":"replace","path":"/rules/%d/verbs","value":%s}]'
         now, before = (patch % (number, json.dumps(value)) for value in (verbs, rules[number]["verbs"]))
         return kubectl.patched(f"clusterrole/{role}", now, before)

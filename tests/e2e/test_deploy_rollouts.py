@@ -27,17 +27,17 @@ def sized(kind: str, image: str, mark: str = "a", **more: Any) -> dict[str, Any]
     """A workload whose Pods differ by a mark."""
     spec = pod_spec(image)
     spec["containers"][0] |= {"command": ["sleep", "infinity"], "env": [{"name": "MARK", "value": mark}]}
-    made = workload(kind, "web", spec)
-    made["spec"] |= more
-    return made
+    manifest = workload(kind, "web", spec)
+    manifest["spec"] |= more
+    return manifest
 
 
 def job(image: str, name: str = "once", command: list[str] | None = None, **more: Any) -> dict[str, Any]:
     spec = pod_spec(image)
     spec["containers"][0]["command"] = command or OK
-    made = workload("Job", name, spec)
-    made["spec"] |= {"backoffLimit": 0, **more}
-    return made
+    manifest = workload("Job", name, spec)
+    manifest["spec"] |= {"backoffLimit": 0, **more}
+    return manifest
 
 
 def warnings(ended: Ended) -> str:
@@ -45,7 +45,9 @@ def warnings(ended: Ended) -> str:
 
 
 def actions(ended: Ended) -> dict[str, str]:
-    return {f"{one['kind']}/{one['name']}": one["action"] for one in ended.result["deploy"]["applied"]}
+    return {
+        f"{resource['kind']}/{resource['name']}": resource["action"] for resource in ended.result["deploy"]["applied"]
+    }
 
 
 @pytest.mark.parametrize(
@@ -220,7 +222,7 @@ def ready(status: str, message: str = "") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "statuses", "code", "said"),
+    ("kind", "statuses", "code", "message"),
     [
         ("Rollout", [phase("Progressing"), phase("Healthy")], 0, ""),
         ("Rollout", [phase("Paused", "CanaryPauseStep")], 0, "is paused (CanaryPauseStep)"),
@@ -235,7 +237,7 @@ def test_custom_kinds_are_watched_by_their_status(
     kind: str,
     statuses: list[dict[str, Any]],
     code: int,
-    said: str,
+    message: str,
     signed: str,
     deploy: Deploy,
     kubectl: Kubectl,
@@ -248,8 +250,8 @@ def test_custom_kinds_are_watched_by_their_status(
     with controller(kubectl, f"{plural}/web", namespace, *statuses):
         ended = deploy(text(custom(version, kind, signed)))
     assert ended.code == code, ended.stderr
-    assert said in ended.stderr if code else said in warnings(ended)
-    assert said or not ended.result["deploy"]["warnings"]
+    assert message in ended.stderr if code else message in warnings(ended)
+    assert message or not ended.result["deploy"]["warnings"]
 
 
 def test_a_definition_and_its_objects_in_one_set(signed: str, deploy: Deploy, kubectl: Kubectl, namespace: str) -> None:
@@ -311,7 +313,7 @@ def test_fixed_fields_are_explained(signed: str, deploy: Deploy) -> None:
     stateful = sized("StatefulSet", signed, replicas=0)
     deployed = sized("Deployment", signed, replicas=0)
     assert deploy(text(claim, stateful, deployed)).code == 0
-    for changed, said in (
+    for changed, message in (
         (other, "The volume claim data exists"),
         (stateful | {"spec": stateful["spec"] | {"serviceName": "other"}}, "The StatefulSet web exists"),
         (
@@ -328,7 +330,7 @@ def test_fixed_fields_are_explained(signed: str, deploy: Deploy) -> None:
     ):
         ended = deploy(text(changed))
         assert ended.code == 3, ended.stderr
-        assert said in ended.stderr
+        assert message in ended.stderr
 
 
 def test_conflicts_name_who_and_what_and_an_autoscaler_keeps_its_replicas(

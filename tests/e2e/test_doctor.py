@@ -22,9 +22,9 @@ from tests.support.cluster import WEBHOOK, Kubectl
 def results(ended: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
     """Name → result of each check."""
     assert ended.returncode in {0, 3}, ended.stderr
-    found = {one["name"]: one for one in json.loads(ended.stdout)["checks"]}
-    assert (ended.returncode == 3) is any(one["status"] == "failed" for one in found.values())
-    return found
+    checks = {check["name"]: check for check in json.loads(ended.stdout)["checks"]}
+    assert (ended.returncode == 3) is any(check["status"] == "failed" for check in checks.values())
+    return checks
 
 
 def doctor(*arguments: str) -> dict[str, dict[str, Any]]:
@@ -34,22 +34,22 @@ def doctor(*arguments: str) -> dict[str, dict[str, Any]]:
 
 def test_the_lab_with_its_gate(gated: Lab, kubectl: Kubectl, unsigned: str) -> None:
     asked = (unsigned, "--kubeconfig", gated.kubeconfig)
-    found = doctor(*asked)
+    checks = doctor(*asked)
     name = unsigned.partition("@")[0]
     for check in (f"pull {name}", f"push {name}", "cluster", "gate", "trivy", "notation"):
-        assert found[check]["status"] == "passed", found[check]
+        assert checks[check]["status"] == "passed", checks[check]
     opened = '[{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"}]'
     closed = '[{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Fail"}]'
     with kubectl.patched(WEBHOOK, opened, closed):
-        found = doctor(*asked)
-    assert (found["cluster"]["status"], found["gate"]["status"]) == ("passed", "failed")
-    assert found["gate"]["remedy"]
+        checks = doctor(*asked)
+    assert (checks["cluster"]["status"], checks["gate"]["status"]) == ("passed", "failed")
+    assert checks["gate"]["remedy"]
 
 
 @pytest.fixture
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
-    with staged(tmp_path_factory.mktemp("azure")) as made:
-        yield made
+    with staged(tmp_path_factory.mktemp("azure")) as stand_ins:
+        yield stand_ins
 
 
 def test_a_job_with_a_vault(azure: Azure, tmp_path: Path) -> None:
@@ -57,8 +57,8 @@ def test_a_job_with_a_vault(azure: Azure, tmp_path: Path) -> None:
     vault.add("signing", make("signing", authority=False))
     argv = [sys.executable, "-m", "s3c_actions", "doctor", "--json", "--vault", "kv-voting", "--vault-certificate"]
     job = {**azure.job, "PYTHONPATH": str(ROOT)}
-    found = results(azure.run(tmp_path, *argv, "signing", *azure.ids, environment=job))
+    checks = results(azure.run(tmp_path, *argv, "signing", *azure.ids, environment=job))
     for check in ("oidc", "azure", "vault"):
-        assert found[check]["status"] == "passed", found[check]
-    found = results(azure.run(tmp_path, *argv, "missing", *azure.ids, environment=job))
-    assert (found["azure"]["status"], found["vault"]["status"]) == ("passed", "failed")
+        assert checks[check]["status"] == "passed", checks[check]
+    checks = results(azure.run(tmp_path, *argv, "missing", *azure.ids, environment=job))
+    assert (checks["azure"]["status"], checks["vault"]["status"]) == ("passed", "failed")

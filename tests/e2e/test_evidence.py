@@ -67,13 +67,13 @@ OUT_OF_SIGHT = {"unsigned", "stale", "unsigned-report", "stranger-report", "othe
 def world(gated: Lab, machine: Machine, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The images with their evidence, and the gate told of the policy; the gate by signatures alone comes back."""
     advisories = ((EXCEPTED, "tar", "2.0-1", "high"), (OVER, "curl", "2.0-1", "high"))
-    made = make_world(
+    new_world = make_world(
         gated, tmp_path_factory.mktemp("evidence"), POLICY, advisories, (*advisories, (NEW, "bash", "2.0-1", "high"))
     )
-    _push(made)
-    _attach(made)
-    with enforced(made, machine, kubectl, without_report=made.images["no-report"]):
-        yield made
+    _push(new_world)
+    _attach(new_world)
+    with enforced(new_world, machine, kubectl, without_report=new_world.images["no-report"]):
+        yield new_world
 
 
 def _push(world: World) -> None:
@@ -90,8 +90,12 @@ def _push(world: World) -> None:
         world.images[row] = f"{world.repository.registry}/{world.repository.name}@{pushed['digest']}"
     for row, openssl in (("index", "3.0.13-1~deb12u1"), ("dirty-platform", "3.0.11-1~deb12u2")):
         platforms = [
-            world.repository.image([layer(files(f"{row} {one}", openssl=version))], f"{row}-{one}", architecture=one)
-            for one, version in (("amd64", "3.0.13-1~deb12u1"), ("arm64", openssl))
+            world.repository.image(
+                [layer(files(f"{row} {architecture}", openssl=version))],
+                f"{row}-{architecture}",
+                architecture=architecture,
+            )
+            for architecture, version in (("amd64", "3.0.13-1~deb12u1"), ("arm64", openssl))
         ]
         pushed = world.repository.index(platforms, row)
         world.images[row] = f"{world.repository.registry}/{world.repository.name}@{pushed['digest']}"
@@ -126,10 +130,12 @@ def _settled(kubectl: Kubectl, images: dict[str, str]) -> dict[str, str]:
     """Row → the gate's word, when verdicts of before are forgotten and Ratify has read everything once."""
     until = time.monotonic() + CACHED + 120
     while True:
-        said = {row: admission(kubectl, image) for row, image in images.items()}
-        passing = any("cache was being written" in one or "could not be verified" in one for one in said.values())
+        denials = {row: admission(kubectl, image) for row, image in images.items()}
+        passing = any(
+            "cache was being written" in denial or "could not be verified" in denial for denial in denials.values()
+        )
         if not passing or time.monotonic() > until:
-            return said
+            return denials
         time.sleep(0.5)
 
 
@@ -147,26 +153,26 @@ def _gates_of_ci(world: World) -> dict[str, bool]:
     passed: dict[str, bool] = {}
     for rows, command, db in runs:
         ended = world.run(*command, *(world.images[row] for row in rows), *look, "--trivy-cache-dir", db, code=1)
-        verdicts = {one["image"]: one["verdict"] for one in ended.result["images"]}
+        verdicts = {image["image"]: image["verdict"] for image in ended.result["images"]}
         passed |= {row: verdicts[world.images[row]] == "passed" for row in rows}
     return passed
 
 
 def test_cluster_check_and_ci_judge_the_table_alike(world: World, kubectl: Kubectl) -> None:
     ended = world.run("policy", "check", *world.images.values(), "--policy", world.policy, code=1)
-    found = {one["image"]: one for one in ended.result["images"]}
-    refusals = {row: found[image]["judgement"]["refusals"] for row, image in world.images.items()}
+    judged = {image["image"]: image for image in ended.result["images"]}
+    refusals = {row: judged[image]["judgement"]["refusals"] for row, image in world.images.items()}
     expected = TABLE | {"healed": {"stale-report"}}
-    assert {row: {one["code"] for one in listed} for row, listed in refusals.items()} == expected
-    said = _settled(kubectl, world.images)
+    assert {row: {refusal["code"] for refusal in listed} for row, listed in refusals.items()} == expected
+    denials = _settled(kubectl, world.images)
     for row, listed in refusals.items():
-        assert bool(said[row]) is bool(listed), f"{row}: {said[row]}"
-        for one in listed:
-            assert one["text"] in said[row], f"{row}: {said[row]}"
+        assert bool(denials[row]) is bool(listed), f"{row}: {denials[row]}"
+        for refusal in listed:
+            assert refusal["text"] in denials[row], f"{row}: {denials[row]}"
     sentences = [listed[0]["text"].replace(world.images[row], "") for row, listed in refusals.items() if listed]
-    assert len({one[:60] for one in sentences}) >= len(sentences) - 4, "each reason has a sentence of its own"
-    assert f"{HIGH} (HIGH, libssl3, fixed in 3.0.13-1~deb12u1)" in said["dirty"]
-    assert NEW in said["turned-dirty"]
+    assert len({sentence[:60] for sentence in sentences}) >= len(sentences) - 4, "each reason has a sentence of its own"
+    assert f"{HIGH} (HIGH, libssl3, fixed in 3.0.13-1~deb12u1)" in denials["dirty"]
+    assert NEW in denials["turned-dirty"]
     passed = _gates_of_ci(world)
     assert passed == {row: not codes or row in OUT_OF_SIGHT for row, codes in TABLE.items()}
     for row in ("clean", "stale"):
@@ -179,15 +185,15 @@ def test_cluster_check_and_ci_judge_the_table_alike(world: World, kubectl: Kubec
 
 def test_a_stale_report_is_healed_by_a_refresh(world: World, kubectl: Kubectl) -> None:
     stale = _settled(kubectl, {row: world.images[row] for row in ("stale", "healed")})
-    assert all("older than 6h" in said for said in stale.values()), stale
+    assert all("older than 6h" in denial for denial in stale.values()), stale
     keyless = world.refresh("healed", key=())
     assert (keyless.image["attach"], "No key is given, so no report was attached" in keyless.stdout) == (None, True)
     attached = world.refresh("healed", "--prune-evidence").image["attach"]
-    assert [one["kind"] for one in attached["documents"]] == ["spdx", "sarif"]
+    assert [document["kind"] for document in attached["documents"]] == ["spdx", "sarif"]
     assert len(attached["pruned"]) == 2
     until = time.monotonic() + CACHED + 60
-    while said := admission(kubectl, world.images["healed"]):
-        assert time.monotonic() < until, said
+    while denial := admission(kubectl, world.images["healed"]):
+        assert time.monotonic() < until, denial
         time.sleep(1)
     unsigned = world.refresh("unsigned")
     assert unsigned.image["attach"] is None
@@ -203,18 +209,18 @@ def test_a_new_vulnerability_is_reported_and_refused_at_the_next_start_of_a_pod(
     first, second = (pod_of(name, pod_spec(image)) for name in ("first", "second"))
     kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(first))
     github.state.tokens["run-token"] = Token(permissions=frozenset({"contents:read", "issues:write"}))
-    told = {
+    environment = {
         "GITHUB_API_URL": github.api,
         "GITHUB_SERVER_URL": github.url,
         "GITHUB_REPOSITORY": github.state.repository,
         "GITHUB_TOKEN": "run-token",
     }
     of_the_cluster = ("--kubeconfig", world.lab.kubeconfig, "--namespaces", namespace, "--issue")
-    quiet = world.refresh("", *of_the_cluster, environment=told)
+    quiet = world.refresh("", *of_the_cluster, environment=environment)
     assert f"✔ {image}   nothing to fix; new report attached" in quiet.stdout
     assert not github.state.issues
     time.sleep(1.1)  # times are told in whole seconds
-    ended = world.refresh("", *of_the_cluster, db=world.second, environment=told)
+    ended = world.refresh("", *of_the_cluster, db=world.second, environment=environment)
     assert f"✘ {image}   1 high can be fixed, its next start is refused today: " in ended.stdout
     assert "; new report attached" in ended.stdout
     [issue] = github.state.issues.values()
@@ -225,12 +231,12 @@ def test_a_new_vulnerability_is_reported_and_refused_at_the_next_start_of_a_pod(
 
 def test_each_platform_of_an_index_is_signed_and_has_evidence_of_its_own(world: World) -> None:
     listed = world.repository.get(world.digest("index"))["manifests"]
-    for one in listed:
-        referrers = world.repository.get(one["digest"].replace(":", "-"))["manifests"]
+    for manifest in listed:
+        referrers = world.repository.get(manifest["digest"].replace(":", "-"))["manifests"]
         kinds = {referrer["artifactType"] for referrer in referrers}
         assert kinds == {artifact_types.SIGNATURE, artifact_types.SARIF, artifact_types.SPDX, artifact_types.IN_TOTO}
     runs = json.loads(world.content("index"))["runs"]
-    assert {run["properties"]["s3c"]["image"] for run in runs} == {one["digest"] for one in listed}
+    assert {run["properties"]["s3c"]["image"] for run in runs} == {manifest["digest"] for manifest in listed}
     assert {run["properties"]["s3c"]["platform"] for run in runs} == {"linux/amd64", "linux/arm64"}
 
 
@@ -245,18 +251,18 @@ def test_the_gate_is_installed_with_the_policy(world: World, kubectl: Kubectl, m
     ]
     installed = world.run("gate", "install", *how, *values)
     assert "ratify-verification" in installed.result["deploy"]["gate"]["constraints"]
-    kinds = {one["kind"]: one["action"] for one in installed.result["deploy"]["applied"]}
+    kinds = {resource["kind"]: resource["action"] for resource in installed.result["deploy"]["applied"]}
     assert (kinds["Policy"], kinds["ConstraintTemplate"]) == ("configured", "configured")
     dirty = f"it has 1 refused finding, {HIGH} (HIGH, libssl3, fixed in 3.0.13-1~deb12u1)"
     rows = {row: world.images[row] for row in ("clean", "dirty", "no-report", "unsigned")}
     until = time.monotonic() + CACHED + 60
     # What Ratify remembers of the signatures alone is denied too, as having no report.
-    while dirty not in (said := _settled(kubectl, rows))["dirty"] or said["clean"]:
-        assert said["dirty"], said
-        assert time.monotonic() < until, said
+    while dirty not in (denials := _settled(kubectl, rows))["dirty"] or denials["clean"]:
+        assert denials["dirty"], denials
+        assert time.monotonic() < until, denials
         time.sleep(0.5)
-    assert "it has no scan report: attach a new one with `s3c attach" in said["no-report"]
-    assert "it has no signature: sign it with `s3c sign" in said["unsigned"]
+    assert "it has no scan report: attach a new one with `s3c attach" in denials["no-report"]
+    assert "it has no signature: sign it with `s3c sign" in denials["unsigned"]
     again = world.run("gate", "install", *how, *values)
     assert again.result["deploy"]["unchanged"] is True
 

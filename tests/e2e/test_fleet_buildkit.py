@@ -72,7 +72,7 @@ class BuildKit:
 def _children(parent: int) -> list[int]:
     # Each thread has its own.
     listed = Path(f"/proc/{parent}/task").glob("*/children")
-    return [int(child) for one in listed for child in _read(one).split()]
+    return [int(child) for file in listed for child in _read(file).split()]
 
 
 def _read(path: Path) -> str:
@@ -86,11 +86,11 @@ def _read(path: Path) -> str:
 @pytest.fixture
 def buildkit(lab: Lab) -> Iterator[BuildKit]:
     with tempfile.TemporaryDirectory(prefix="bk-") as folder:
-        made = BuildKit(Path(folder), lab.registry)
+        new_buildkit = BuildKit(Path(folder), lab.registry)
         try:
-            yield made
+            yield new_buildkit
         finally:
-            made.end()
+            new_buildkit.end()
 
 
 def test_a_buildkit_that_goes_away_leaves_nothing_half_done_and_one_that_comes_back_is_used(

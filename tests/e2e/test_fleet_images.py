@@ -40,7 +40,7 @@ class Night:
 
     @property
     def entries(self) -> list[Mapping[str, Any]]:
-        """What became of each image that had work to do."""
+        """How each image that had work to do ended."""
         return [entry for shard in self.shards for entry in shard.result["images"]]
 
 

@@ -30,10 +30,10 @@ SHORT_LIFE = timedelta(seconds=45)
 @pytest.fixture(scope="module")
 def authority(gated: Lab, kubectl: Kubectl) -> Iterator[Identity]:
     """One that the gate trusts besides the lab's own certificate."""
-    made = make_authority("s3c-e2e")
+    new_authority = make_authority("s3c-e2e")
     own = Path(gated.certificate).read_text()
-    _trust(kubectl, own + made.chain_pem().decode())
-    yield made
+    _trust(kubectl, own + new_authority.chain_pem().decode())
+    yield new_authority
     _trust(kubectl, own)
 
 
@@ -52,11 +52,13 @@ def judged(gated: Lab, s3c: Callable[..., Ended]) -> Callable[..., dict[str, dic
     """What the gate makes of images by digest: reference → admission, as `s3c gate check` tells."""
 
     def ask(*images: str) -> dict[str, dict[str, Any]]:
-        ended = s3c("gate", "check", "--kubeconfig", gated.kubeconfig, *(f"--image={one}" for one in images))
+        ended = s3c("gate", "check", "--kubeconfig", gated.kubeconfig, *(f"--image={image}" for image in images))
         assert ended.code in {0, 1}, ended.stderr
-        found = {one["image"]: one["admission"] for one in ended.result["images"]}
-        assert ended.code == int(any(one["verdict"] != "admitted" for one in found.values())), ended.stderr
-        return found
+        admissions = {image["image"]: image["admission"] for image in ended.result["images"]}
+        assert ended.code == int(any(admission["verdict"] != "admitted" for admission in admissions.values())), (
+            ended.stderr
+        )
+        return admissions
 
     return ask
 
@@ -90,7 +92,7 @@ def test_signatures_of_every_state(
     }
     references: dict[str, str] = {}
     # What is to expire first: the others are signed meanwhile.
-    for state, (signers, _) in sorted(states.items(), key=lambda one: not {soon, short} & set(one[1][0])):
+    for state, (signers, _) in sorted(states.items(), key=lambda entry: not {soon, short} & set(entry[1][0])):
         repository = f"e2e/{tmp_path.name.replace('_', '-')}/{len(references)}"
         image = push_image(gated.registry, repository, "1", f"{repository} {state}")
         assert {sign(image, *signer) for signer in signers} == {image}
@@ -99,14 +101,14 @@ def test_signatures_of_every_state(
         if soon in signers:
             end = max(end, datetime.now(UTC) + SHORT_LIFE)
     time.sleep(max(0.0, (end - datetime.now(UTC)).total_seconds()) + 1)
-    found = judged(*references.values())
-    verdicts = {state: found[image]["verdict"] for state, image in references.items()}
+    admissions = judged(*references.values())
+    verdicts = {state: admissions[image]["verdict"] for state, image in references.items()}
     assert verdicts == {state: "admitted" if reason is None else "denied" for state, (_, reason) in states.items()}
     for state, (_, reason) in states.items():
         if reason:
-            assert found[references[state]]["reason"] == reason
-            assert references[state] in found[references[state]]["remedy"]
-            assert found[references[state]]["trace"]
+            assert admissions[references[state]]["reason"] == reason
+            assert references[state] in admissions[references[state]]["remedy"]
+            assert admissions[references[state]]["trace"]
 
 
 def test_an_unsigned_tag(unsigned: str, deploy: Callable[..., Ended], kubectl: Kubectl) -> None:
@@ -136,7 +138,10 @@ def test_a_signed_index_speaks_for_its_children_and_they_not_for_themselves(
     repository.index([{**child, "platform": platform}], "index")
     index = sign(f"{gated.registry}/{name}:index")
     alone = f"{gated.registry}/{name}@{child['digest']}"
-    assert {one: said["verdict"] for one, said in judged(index, alone).items()} == {index: "admitted", alone: "denied"}
+    assert {reference: admission["verdict"] for reference, admission in judged(index, alone).items()} == {
+        index: "admitted",
+        alone: "denied",
+    }
     ended = deploy(deployment(alone), trust_store="")
     assert ended.code == 1, ended.stderr
     assert ended.image["admission"]["reason"] == "it has no signature"
@@ -179,8 +184,8 @@ def test_a_signature_taken_away_after_the_deploy(
     registry, _, repository = name.partition("/")
     (signature,) = signatures(image)
     body, _ = Repository(registry, repository).raw(digest.replace(":", "-"))
-    for one in (signature, digest_of(body)):
-        assert send("DELETE", f"http://{registry}/v2/{repository}/manifests/{one}")[0] == 202
+    for manifest_digest in (signature, digest_of(body)):
+        assert send("DELETE", f"http://{registry}/v2/{repository}/manifests/{manifest_digest}")[0] == 202
     assert signatures(image) == []
     kubectl.until_denied(pod("again", pod_spec(image)), "it has no signature")
     kubectl("delete", "pod", "--all", "-n", namespace, "--wait=false")
@@ -338,20 +343,20 @@ def test_a_custom_kind_is_deployed_behind_the_proved_gate_and_not_watched(
     assert "denied as a container, an init container and an image volume" in ended.stderr
     assert ended.result["deploy"]["gate"]["unsigned_denied"].rpartition("@")[2] in signatures(signed)
     assert ended.image["admission"]["verdict"] == "admitted"
-    (warning,) = (one for one in ended.result["deploy"]["warnings"] if "not watched" in one)
+    (warning,) = (warning for warning in ended.result["deploy"]["warnings"] if "not watched" in warning)
     assert f"Rollout {namespace}/web" in warning
     assert kubectl("get", "rollouts", "-n", namespace, "-o", "name").split() == ["rollout.argoproj.io/web"]
 
 
 @pytest.mark.parametrize(
-    ("resources", "said"),
+    ("resources", "message"),
     [
         (["*"], "does not look at ephemeral containers (pods/ephemeralcontainers)"),
         (["pods", "deployments", "pods/ephemeralcontainers"], "does not look at PodTemplates"),
     ],
 )
 def test_a_webhook_that_is_not_asked_about_everything_is_a_hole(
-    resources: list[str], said: str, signed: str, deploy: Callable[..., Ended], kubectl: Kubectl
+    resources: list[str], message: str, signed: str, deploy: Callable[..., Ended], kubectl: Kubectl
 ) -> None:
     path = "/webhooks/0/rules/0/resources"
     before = json.loads(kubectl("get", WEBHOOK, "-o", "json"))["webhooks"][0]["rules"][0]["resources"]
@@ -359,7 +364,7 @@ def test_a_webhook_that_is_not_asked_about_everything_is_a_hole(
     with kubectl.patched(WEBHOOK, patch % (path, json.dumps(resources)), patch % (path, json.dumps(before))):
         ended = deploy(deployment(signed), "--dry-run")
     assert ended.code == 1, ended.stderr
-    assert said in ended.stderr
+    assert message in ended.stderr
 
 
 def test_it_is_proved_in_every_namespace_that_gets_images(
@@ -369,13 +374,15 @@ def test_it_is_proved_in_every_namespace_that_gets_images(
     other = f"{namespace}-other"
     kubectl("create", "namespace", other)
     try:
-        there = deployment(signed, "other").replace("{name: other}\nspec", f"{{name: other, namespace: {other}}}\nspec")
-        assert other in there
-        ended = deploy(deployment(signed) + "---\n" + there, namespace="")
+        elsewhere = deployment(signed, "other").replace(
+            "{name: other}\nspec", f"{{name: other, namespace: {other}}}\nspec"
+        )
+        assert other in elsewhere
+        ended = deploy(deployment(signed) + "---\n" + elsewhere, namespace="")
         assert ended.code == 0, ended.stderr
         more = json.dumps([{"op": "add", "path": "/spec/match/excludedNamespaces/-", "value": other}])
         with kubectl.patched(CONSTRAINT, more, '[{"op":"remove","path":"/spec/match/excludedNamespaces/2"}]'):
-            ended = deploy(deployment(signed) + "---\n" + there, namespace="")
+            ended = deploy(deployment(signed) + "---\n" + elsewhere, namespace="")
         assert ended.code == 1, ended.stderr
         assert f"The namespace {other} goes around the gate" in ended.stderr
     finally:
@@ -429,7 +436,7 @@ def test_the_registry_is_stopped(
 
 
 @pytest.mark.parametrize(
-    ("part", "told", "denied"),
+    ("part", "message", "denied"),
     [
         ("ratify", "Ratify does not run", "[ratify-verification] Ratify could not be asked about"),
         ("gatekeeper-controller-manager", "Gatekeeper does not run", "failed calling webhook"),
@@ -437,7 +444,7 @@ def test_the_registry_is_stopped(
 )
 def test_a_part_of_the_gate_is_stopped(
     part: str,
-    told: str,
+    message: str,
     denied: str,
     signed: str,
     deploy: Callable[..., Ended],
@@ -449,7 +456,7 @@ def test_a_part_of_the_gate_is_stopped(
         kubectl.until_denied(pod("x", pod_spec(signed)), denied)
         ended = deploy(deployment(signed))
         assert ended.code == 1, ended.stderr
-        assert told in ended.stderr
+        assert message in ended.stderr
         # Nor does it get in when the missing gate is accepted.
         ended = deploy(deployment(signed), "--require-gate=false")
         assert ended.code == 1, ended.stderr

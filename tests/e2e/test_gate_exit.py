@@ -67,9 +67,9 @@ def test_a_paused_gate_admits_everything_says_so_everywhere_and_ends(
     paused = gate("pause", "--for", "30m", "--reason", REASON)
     assert paused.code == 0, paused.stderr
     assert "is paused from 20" in paused.stdout and REASON in paused.stdout
-    (told,) = paused.result["deploy"]["gate"]["pauses"]
-    length = datetime.fromisoformat(told["until"]) - datetime.fromisoformat(told["since"])
-    assert (told["reason"], length) == (REASON, timedelta(minutes=30))
+    (pause,) = paused.result["deploy"]["gate"]["pauses"]
+    length = datetime.fromisoformat(pause["until"]) - datetime.fromisoformat(pause["since"])
+    assert (pause["reason"], length) == (REASON, timedelta(minutes=30))
     # Gatekeeper goes by it as soon as the command has ended, in every place of an image.
     assert kubectl.tried(ABSENT) == ""
     assert kubectl.tried(pod("x", pod_spec(signed, **image_volume(STRANGE)))) == ""
@@ -83,11 +83,11 @@ def test_a_paused_gate_admits_everything_says_so_everywhere_and_ends(
         assert refused.code == 1, refused.stderr
         assert "is paused from" in refused.stderr and "accept-paused-gate" in refused.stderr
         assert refused.result["deploy"]["applied"] == []
-    nobodys = fresh("voting-app")
-    accepted = deploy(deployment(nobodys), "--accept-paused-gate", trust_store="")
+    unsigned_copy = fresh("voting-app")
+    accepted = deploy(deployment(unsigned_copy), "--accept-paused-gate", trust_store="")
     assert accepted.code == 0, accepted.stderr
-    assert accepted.result["deploy"]["gate"]["pauses"] == [told]
-    assert any("is paused from" in one for one in accepted.result["deploy"]["warnings"])
+    assert accepted.result["deploy"]["gate"]["pauses"] == [pause]
+    assert any("is paused from" in warning for warning in accepted.result["deploy"]["warnings"])
     assert kubectl.images(namespace) == {accepted.image["reference"]}
     traced = s3c("trace", signed, "--trust-store", gated.certificate, "--kubeconfig", gated.kubeconfig)
     assert traced.code == 0, traced.stderr
@@ -122,7 +122,7 @@ def test_ratify_does_not_have_to_answer_in_a_pause(
         assert kubectl.tried(ABSENT) == ""
         ended = deploy(deployment(signed), "--accept-paused-gate", trust_store="")
         assert ended.code == 0, ended.stderr
-        assert any("Ratify does not run" in one for one in ended.result["deploy"]["warnings"])
+        assert any("Ratify does not run" in warning for warning in ended.result["deploy"]["warnings"])
         assert gate("pause", "--end").code == 0
     assert kubectl.images(namespace) == {signed}
 
@@ -185,7 +185,7 @@ def test_pausing_is_a_permission_of_its_own(
         }
 
     until = time.monotonic() + 30  # the API server reads a policy a moment after it is made
-    while not all("may not delete the constraint" in said for said in refusals().values()):
+    while not all("may not delete the constraint" in refusal for refusal in refusals().values()):
         assert time.monotonic() < until, refusals()
         time.sleep(0.5)
     assert "cannot delete" in account.run("delete", CONSTRAINT, "--dry-run=server").stderr
@@ -193,7 +193,7 @@ def test_pausing_is_a_permission_of_its_own(
     paused = gate("pause", "--for", "5m", "--reason", REASON, kubeconfig=pauser)
     assert paused.code == 0, paused.stderr
     assert kubectl.tried(ABSENT) == ""
-    assert all("may not delete the constraint" in said for said in refusals().values())
+    assert all("may not delete the constraint" in refusal for refusal in refusals().values())
     ended = gate("pause", "--end", kubeconfig=pauser)
     assert ended.code == 0, ended.stderr
     assert "[ratify-verification]" in kubectl.tried(ABSENT)
@@ -227,7 +227,7 @@ def test_the_gate_is_removed_even_if_it_does_not_run_and_comes_back(
         removed = gate("uninstall", "--yes")
         assert removed.code == 0, removed.stderr
         assert "is removed: it admits every image" in removed.stdout
-        done = [(one["kind"], one["action"]) for one in removed.result["deploy"]["applied"]]
+        done = [(resource["kind"], resource["action"]) for resource in removed.result["deploy"]["applied"]]
         assert done[0] == ("ValidatingWebhookConfiguration", "removed")
         assert done[-2:] == [("Chart", "removed")] * 2
         assert kubectl.tried(pod("x", pod_spec(unsigned))) == ""

@@ -39,14 +39,14 @@ def shipped(kubectl: Kubectl, machine: Machine) -> Iterator[list[int]]:
         stack.enter_context(kubectl.patched(STORE, ttl % store, ttl % before))
         stack.enter_context(_started_with(kubectl, "gatekeeper-controller-manager", GATEKEEPER_FLAG, gatekeeper))
         stack.enter_context(_started_with(kubectl, "ratify", RATIFY_FLAG, ratify))
-        yield [int(str(one).removesuffix("s")) for one in (gatekeeper, ratify, store)]
+        yield [int(str(lifetime).removesuffix("s")) for lifetime in (gatekeeper, ratify, store)]
 
 
 def _in(values: Path, names: tuple[str, ...]) -> Any:
-    found: Any = yaml.safe_load(values.read_text())
+    value: Any = yaml.safe_load(values.read_text())
     for name in names:
-        found = found.get(name, {}) if isinstance(found, Mapping) else {}
-    return found
+        value = value.get(name, {}) if isinstance(value, Mapping) else {}
+    return value
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def _names(kubectl: Kubectl) -> set[str]:
 
 def _refused(preview: Ended) -> str:
     """Return the images that a preview says would not be admitted, as an input."""
-    return ",".join(one["image"] for one in preview.result["preview"]["images"] if one["verdict"] != "admitted")
+    return ",".join(image["image"] for image in preview.result["preview"]["images"] if image["verdict"] != "admitted")
 
 
 def _failure_policy(kubectl: Kubectl) -> str:
@@ -112,25 +112,25 @@ def test_the_preview_is_what_deny_then_does_for_every_image(
         time.sleep(1)
     seen = gate("preview", "--namespaces", namespace)
     assert seen.code == 0, seen.stderr
-    listed = {name: one for one in seen.result["preview"]["images"] for name in one["names"]}
+    listed = {name: image for image in seen.result["preview"]["images"] for name in image["names"]}
     # Of tags that lead somewhere, Ratify's mutation has written the digests into the templates.
     assert {image for image in images if "@" in image} <= {*listed}
-    assert {one["verdict"] for one in listed.values()} == {"admitted", "refused"}
+    assert {entry["verdict"] for entry in listed.values()} == {"admitted", "refused"}
     denials = {image: kubectl.tried(pod("x", pod_spec(image))) for image in listed}
-    assert {image: one["verdict"] for image, one in listed.items()} == {
+    assert {image: entry["verdict"] for image, entry in listed.items()} == {
         image: "refused" if denial else "admitted" for image, denial in denials.items()
     }
-    for image, one in listed.items():
-        if one["verdict"] == "refused":
-            assert one["reason"] and (one["command"] or one["remedy"]), image
+    for image, entry in listed.items():
+        if entry["verdict"] == "refused":
+            assert entry["reason"] and (entry["command"] or entry["remedy"]), image
     assert listed[unsigned]["command"] == f"s3c sign {unsigned}"
-    refused = sum(one["verdict"] == "refused" for one in seen.result["preview"]["images"])
+    refused = sum(image["verdict"] == "refused" for image in seen.result["preview"]["images"])
     assert f"{refused} of {len(seen.result['preview']['images'])} images would be refused" in seen.stdout
 
     closed = gate("promote", "--namespaces", namespace)
     assert closed.code == 1, closed.stderr
     assert stages.constraint_name(Stage.AUDIT) in _names(kubectl)
-    excepted = [one["image"] for one in seen.result["preview"]["images"] if one["verdict"] == "refused"]
+    excepted = [image["image"] for image in seen.result["preview"]["images"] if image["verdict"] == "refused"]
     for stage in ("warn", "deny"):
         promoted = gate("promote", "--namespaces", namespace, "--except", ",".join(excepted))
         assert promoted.code == 0, promoted.stderr
@@ -141,14 +141,14 @@ def test_the_preview_is_what_deny_then_does_for_every_image(
             sentence = f"Warning: [ratify-verification-warn] {unsigned} is not trusted: it has no signature."
             assert tried.returncode == 0
             assert sentence in tried.stderr
-    for image, one in listed.items():
+    for image, entry in listed.items():
         tried = kubectl.run(
             "create", "-n", namespace, "--dry-run=server", "-f", "-", stdin=json.dumps(pod("x", pod_spec(image)))
         )
-        assert (tried.returncode != 0) == (one["verdict"] == "refused"), (image, tried.stderr)
+        assert (tried.returncode != 0) == (entry["verdict"] == "refused"), (image, tried.stderr)
     base = json.loads(kubectl("get", f"{KIND}/{stages.BASE}", "-o", "json"))
     records: list[dict[str, Any]] = json.loads(base["metadata"]["annotations"][stages.PROMOTION])
-    assert [(one["stage"], one["namespaces"], {*one["except"]}) for one in records[:2]] == [
+    assert [(record["stage"], record["namespaces"], {*record["except"]}) for record in records[:2]] == [
         ("deny", [namespace], {*excepted}),
         ("warn", [namespace], {*excepted}),
     ]
@@ -182,9 +182,9 @@ def test_a_cluster_in_warn_admits_says_so_everywhere_and_stands_without_gatekeep
     accepted = deploy(deployment(signed), "--accept-stage", "warn")
     assert accepted.code == 0, accepted.stderr
     assert "only warns of what it would refuse" in accepted.stderr
-    told = deploy(deployment(unsigned), "--accept-stage", "warn", "--dry-run", trust_store="")
-    assert told.code == 0, told.stderr
-    assert f"The stage deny would refuse {unsigned}" in told.stderr
+    dry_run = deploy(deployment(unsigned), "--accept-stage", "warn", "--dry-run", trust_store="")
+    assert dry_run.code == 0, dry_run.stderr
+    assert f"The stage deny would refuse {unsigned}" in dry_run.stderr
     check = gate("check", "--image", signed)
     assert check.code == 1, check.stderr
     assert "stage warn" in check.stderr

@@ -53,7 +53,7 @@ def earlier(gated: Lab, kubectl: Kubectl, machine: Machine) -> Iterator[None]:
 def _taken(kubectl: Kubectl) -> bool:
     live = json.loads(kubectl("get", TEMPLATE, "-o", "json"))
     pods = live["status"]["byPod"]
-    return bool(pods) and all(one["observedGeneration"] >= live["metadata"]["generation"] for one in pods)
+    return bool(pods) and all(pod["observedGeneration"] >= live["metadata"]["generation"] for pod in pods)
 
 
 class Hammer(threading.Thread):
@@ -92,10 +92,10 @@ def test_a_gate_of_an_earlier_version_is_told_and_upgraded_without_an_open_momen
     tmp_path: Path,
 ) -> None:
     check = ("gate", "check", "--kubeconfig", gated.kubeconfig, "--image", signed)
-    told = s3c(*check)
-    assert "The gate's template is not that of this version" in told.stderr
+    before = s3c(*check)
+    assert "The gate's template is not that of this version" in before.stderr
     for kind in ("validating", "mutating"):
-        assert f"{kind}-webhook-configuration is asked about more than the gate needs (Nodes, Leases" in told.stderr
+        assert f"{kind}-webhook-configuration is asked about more than the gate needs (Nodes, Leases" in before.stderr
     refused = s3c("gate", "pause", "--kubeconfig", gated.kubeconfig, "--for", "5m", "--reason", "x")
     assert refused.code == 3, refused.stderr
     assert "knows no pause" in refused.stderr
@@ -118,12 +118,12 @@ def test_a_gate_of_an_earlier_version_is_told_and_upgraded_without_an_open_momen
         hammer.over.set()
         hammer.join(60)
     assert installed.code == 0, installed.stderr
-    actions = {one["kind"]: one["action"] for one in installed.result["deploy"]["applied"]}
+    actions = {resource["kind"]: resource["action"] for resource in installed.result["deploy"]["applied"]}
     assert actions["ConstraintTemplate"] == "configured"
     assert hammer.admitted == []
     assert len(hammer.denied) > 20
     assert hammer.failed == []
-    assert any("[ratify-verification]" in one for one in hammer.denied)
+    assert any("[ratify-verification]" in denial for denial in hammer.denied)
 
     after = s3c(*check)
     assert after.code == 0, after.stderr
@@ -135,7 +135,7 @@ def test_a_gate_of_an_earlier_version_is_told_and_upgraded_without_an_open_momen
         shipped = yaml.safe_load((ROOT / "manifests" / "gatekeeper" / "values.yaml").read_text())
         assert live == shipped[f"{kind}WebhookCustomRules"]
     mutations = json.loads(kubectl("get", "assign", "-o", "json"))["items"]
-    policies = {one["spec"]["parameters"]["assign"]["externalData"]["failurePolicy"] for one in mutations}
+    policies = {mutation["spec"]["parameters"]["assign"]["externalData"]["failurePolicy"] for mutation in mutations}
     assert (len(mutations) > 2, policies) == (True, {"Ignore"})
 
     # An installed gate is in force: a pause ends with it.

@@ -72,7 +72,7 @@ def test_each_leg_of_a_matrix_has_its_comment_and_keeps_it(github: GitHub, run: 
     assert job.succeeded, job.log
     assert names(github) == ["voting-app", "voting-db"]
     assert "comment-artifact" not in job.log
-    first = {one.id: one.body for one in github.state.of(7)}
+    first = {comment.id: comment.body for comment in github.state.of(7)}
     # What can be patched is shown at the base image's line.
     warnings = [line for line in job.log.splitlines() if "::warning " in line]
     assert warnings
@@ -82,7 +82,7 @@ def test_each_leg_of_a_matrix_has_its_comment_and_keeps_it(github: GitHub, run: 
     pull.sha = "f" * 40
     job = run(pull, 2, "HIGH")
     assert not job.succeeded
-    assert {one.id for one in github.state.of(7)} == set(first)
+    assert {comment.id for comment in github.state.of(7)} == set(first)
     assert all("### ❌" in body and "actions/runs/2" in body for body in texts(github))
 
 
@@ -98,7 +98,10 @@ def test_a_forks_verdict_stands_and_its_comment_comes_from_the_other_workflow(
         assert texts(github) == before
         assert "may only read" in job.log
         left = sorted((job.folder / "artifacts").iterdir())
-        assert [sorted(one.name for one in folder.rglob("*")) for folder in left] == [["result.json"], ["result.json"]]
+        assert [sorted(file.name for file in folder.rglob("*")) for folder in left] == [
+            ["result.json"],
+            ["result.json"],
+        ]
         github.state.artifacts = [
             Artifact(number, RUN, folder.name, archive((folder / "result.json").read_bytes()))
             for number, folder in enumerate(left, 1)

@@ -55,7 +55,7 @@ def runner(lab: Lab, machine: Machine, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="module")
 def image(lab: Lab) -> Repository:
     """The image that README names, in GitHub's registry."""
-    (original,) = (one for one in lab.images if "/voting-app:" in one)
+    (original,) = (reference for reference in lab.images if "/voting-app:" in reference)
     copy_image(original, "acme/voting-app")
     return Repository(lab.registry, "acme/voting-app")
 
@@ -71,8 +71,8 @@ def built(runner: Hosted, first: Job, image: Repository) -> Path:
     assert first.succeeded, first.log
     layout, (manifest, media_type) = Layout(), image.raw("1.4.0-1")
     document = json.loads(manifest)
-    for one in (document["config"], *document["layers"]):
-        layout.put(image.blob(one["digest"]), one["mediaType"])
+    for descriptor in (document["config"], *document["layers"]):
+        layout.put(image.blob(descriptor["digest"]), descriptor["mediaType"])
     layout.named(layout.put(manifest, media_type))
     return layout.write(runner.folder / "image.tar")
 
@@ -502,11 +502,13 @@ def test_every_action_on_every_event(
     assert not restored or cache == "restored"
     assert restored or not (kept and cache == "restored" and "scan" in subjects), job.services
     expected = {
-        one: not untrusted or not SUBJECTS[one].needs for one in subjects if SUBJECTS[one].needs != "workflow_run"
+        subject: not untrusted or not SUBJECTS[subject].needs
+        for subject in subjects
+        if SUBJECTS[subject].needs != "workflow_run"
     }
     assert states == expected, job.log
-    for one in (one for one, succeeded in expected.items() if not succeeded):
-        assert re.search(REASONS[SUBJECTS[one].needs], job.log), (one, job.log)
+    for subject in (failed for failed, succeeded in expected.items() if not succeeded):
+        assert re.search(REASONS[SUBJECTS[subject].needs], job.log), (subject, job.log)
     assert not [secret for secret in secrets_of(lab) if secret in job.log]
     assert "Please report it" not in job.log and "Traceback" not in job.log
     assert image.raw("1.4.0-1")[0] == patched

@@ -172,14 +172,16 @@ def test_the_database_of_vulnerabilities_knows_the_images(
     )
     assert ended.code == 0, ended.stderr
     (report,) = tmp_path.rglob("trivy.json")
-    found: list[dict[str, Any]] = [
-        one for result in json.loads(report.read_text())["Results"] for one in result.get("Vulnerabilities", [])
+    vulnerabilities: list[dict[str, Any]] = [
+        vulnerability
+        for result in json.loads(report.read_text())["Results"]
+        for vulnerability in result.get("Vulnerabilities", [])
     ]
-    assert sum(one["Severity"] == "HIGH" for one in found) > 0
-    for one in found:
-        assert one["FixedVersion"]
-        assert one["Title"]
-        assert one["Title"] != one["VulnerabilityID"]
+    assert sum(vulnerability["Severity"] == "HIGH" for vulnerability in vulnerabilities) > 0
+    for vulnerability in vulnerabilities:
+        assert vulnerability["FixedVersion"]
+        assert vulnerability["Title"]
+        assert vulnerability["Title"] != vulnerability["VulnerabilityID"]
 
 
 def test_up_twice_changes_nothing_and_status_tells_it(lab: Lab) -> None:
@@ -196,13 +198,13 @@ def test_up_twice_changes_nothing_and_status_tells_it(lab: Lab) -> None:
 
 def test_a_shell_works_on_the_lab_without_flags(lab: Lab, tmp_path: Path) -> None:
     """As the workshop has it: evaluated, `s3c-lab env` is all that a shell needs."""
-    told = s3c_lab("env", "--name", lab.name)
-    assert told.returncode == 0, told.stderr
+    env = s3c_lab("env", "--name", lab.name)
+    assert env.returncode == 0, env.stderr
     line = (
         's3c scan "$LAB_REGISTRY/voting-app:1.4.0" --format json && s3c trust export --certificate "$LAB_CERTIFICATE"'
     )
     ended = subprocess.run(
-        ["bash", "-euc", f"{told.stdout}\n{line}"],
+        ["bash", "-euc", f"{env.stdout}\n{line}"],
         env={name: value for name, value in os.environ.items() if not name.startswith("S3C_") or name == "S3C_CACHE"},
         cwd=tmp_path,
         capture_output=True,
@@ -239,10 +241,10 @@ def test_two_labs_side_by_side_and_down_leaves_nothing(lab: Lab, machine: Machin
     assert "There was no lab" in s3c_lab("down", "--name", other).stdout
 
 
-def test_a_daemon_that_died_is_told_and_mended(other: str, machine: Machine) -> None:
+def test_a_daemon_that_died_is_reported_and_restarted(other: str, machine: Machine) -> None:
     up = s3c_lab("up", "--name", other, "--port", "0", "--json")
     assert up.returncode == 0, up.stderr
-    made = json.loads(up.stdout)
+    started = json.loads(up.stdout)
     folder = folder_of(other, machine)
     pid = daemons.running(folder / "registry.pid")
     assert pid is not None
@@ -254,8 +256,8 @@ def test_a_daemon_that_died_is_told_and_mended(other: str, machine: Machine) -> 
     assert re.search(r"✘ registry +not running", status.stdout)
     again = s3c_lab("up", "--name", other, "--json")
     assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout) == made
-    assert json.loads(get(f"http://{made['registry']}/v2/voting-db/tags/list"))["tags"] == ["15.0"]
+    assert json.loads(again.stdout) == started
+    assert json.loads(get(f"http://{started['registry']}/v2/voting-db/tags/list"))["tags"] == ["15.0"]
 
 
 def test_up_after_an_up_that_was_killed(other: str, machine: Machine) -> None:
@@ -296,9 +298,9 @@ def test_a_docker_that_cannot_be_reached(other: str) -> None:
 def test_a_mirror_that_cannot_be_reached(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = "http://127.0.0.1:9/debian"
     monkeypatch.setattr(Machine, "mirrors", lambda *_: (nowhere, nowhere))
-    with pytest.raises(OutsideError, match=f"could not make a Debian 12 base from {nowhere}") as told:
+    with pytest.raises(OutsideError, match=f"could not make a Debian 12 base from {nowhere}") as error:
         base(replace(machine, cache=tmp_path))
-    assert "Failed getting release file" in told.value.original
+    assert "Failed getting release file" in error.value.original
     assert [path.name for path in (tmp_path / "lab" / "base").iterdir()] == [".lock"]
 
 

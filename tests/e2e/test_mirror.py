@@ -60,7 +60,7 @@ def upstream(registries, request):
         },
     }
     index = repository.index([*images, attested], "15.0")
-    return repository, index["digest"], [one["digest"] for one in images]
+    return repository, index["digest"], [image["digest"] for image in images]
 
 
 def reference(repository, tag="15.0"):
@@ -84,7 +84,7 @@ def test_all_platforms_come_to_the_byte_and_only_once(s3c, upstream, registries,
     mirror = ended.image["mirror"]
     assert mirror["source"] == f"{registries[0]}/{repository.name}@{digest}"
     assert ended.image["reference"] == mirror["reference"] == target.replace(":15.0", f"@{digest}")
-    assert mirror["platforms"] == [f"linux/{one}" for one in ARCHITECTURES]
+    assert mirror["platforms"] == [f"linux/{architecture}" for architecture in ARCHITECTURES]
     assert (mirror["skipped"], mirror["manifests"], mirror["blobs"], mirror["replaced"]) == (False, 5, 8, "")
     assert mirror["size"] > 9 * 1024 * 1024
     assert at(target).raw("15.0") == repository.raw(digest)
@@ -128,7 +128,7 @@ def test_several_platforms_come_as_an_index_of_their_own_with_their_attestations
     ended = s3c("mirror", reference(repository), target, "--platforms", "linux/amd64,linux/s390x")
     assert ended.code == 0, ended.stderr
     index = at(target).get("15.0")
-    assert [one["digest"] for one in index["manifests"][:2]] == [images[0], images[2]]
+    assert [manifest["digest"] for manifest in index["manifests"][:2]] == [images[0], images[2]]
     assert index["manifests"][2]["annotations"]["vnd.docker.reference.digest"] == images[0]
     assert ended.image["digest"] != digest
     assert ended.image["mirror"]["source"].endswith(digest)
@@ -158,9 +158,9 @@ def test_referrers_come_along_when_they_are_asked_for(s3c, upstream, registries)
     assert s3c("mirror", reference(repository), target).image["mirror"]["referrers"] == 0
     ended = s3c("mirror", reference(repository), target, "--referrers")
     assert (ended.code, ended.image["mirror"]["referrers"]) == (0, 3), ended.stderr
-    for about, one in ((subject, report), (report, signature), (image, other)):
-        listed = at(target).get(about["digest"].replace(":", "-"))["manifests"]
-        assert [entry["digest"] for entry in listed] == [one["digest"]]
+    for described, artifact in ((subject, report), (report, signature), (image, other)):
+        listed = at(target).get(described["digest"].replace(":", "-"))["manifests"]
+        assert [entry["digest"] for entry in listed] == [artifact["digest"]]
     assert s3c("mirror", reference(repository), target, "--referrers").image["mirror"]["skipped"] is True
 
 
@@ -176,9 +176,9 @@ def referrer(repository, subject, kind):
         "layers": [empty],
         "subject": subject,
     }
-    made = repository.put_manifest(manifest, kind.rpartition("/")[2].replace("+", "-")) | {"artifactType": kind}
-    repository.index([made], subject["digest"].replace(":", "-"))
-    return made
+    artifact = repository.put_manifest(manifest, kind.rpartition("/")[2].replace("+", "-")) | {"artifactType": kind}
+    repository.index([artifact], subject["digest"].replace(":", "-"))
+    return artifact
 
 
 def test_within_a_registry_nothing_is_sent(s3c, upstream, registries):
@@ -299,14 +299,14 @@ def test_config_types_of_artifacts_are_left_alone(s3c, registries, upstream):
 @pytest.fixture
 def layout():
     """An image of three platforms with an attestation of the first, as BuildKit's exporter writes it."""
-    made = Layout()
-    images = [made.image(os.urandom(100_000), architecture=one) for one in ARCHITECTURES]
-    attested = made.image(b"attestation") | {
+    new_layout = Layout()
+    images = [new_layout.image(os.urandom(100_000), architecture=architecture) for architecture in ARCHITECTURES]
+    attested = new_layout.image(b"attestation") | {
         "platform": {"os": "unknown", "architecture": "unknown"},
         "annotations": {"vnd.docker.reference.digest": images[0]["digest"]},
     }
-    made.named(made.index(*images, attested), "1.4", "latest")
-    return made
+    new_layout.named(new_layout.index(*images, attested), "1.4", "latest")
+    return new_layout
 
 
 def new(registries, request):
@@ -320,7 +320,7 @@ def test_an_archive_comes_to_the_byte_and_only_once(s3c, registries, layout, req
     assert ended.code == 0, ended.stderr
     mirror = ended.image["mirror"]
     assert (mirror["source"], ended.image["reference"]) == (f"image.tar@{digest}", f"{target}@{digest}")
-    assert mirror["platforms"] == [f"linux/{one}" for one in ARCHITECTURES]
+    assert mirror["platforms"] == [f"linux/{architecture}" for architecture in ARCHITECTURES]
     assert (mirror["manifests"], mirror["blobs"], mirror["skipped"], mirror["mounted"]) == (5, 8, False, 0)
     repository = at(target)
     assert repository.tags() == ["1.4"]
@@ -341,18 +341,18 @@ def test_an_archive_comes_to_the_byte_and_only_once(s3c, registries, layout, req
 
 def test_one_platform_and_the_referrers_of_an_archive(s3c, registries, request, tmp_path):
     target, layout = new(registries, request), Layout()
-    images = [layout.image(architecture=one) for one in ARCHITECTURES]
+    images = [layout.image(architecture=architecture) for architecture in ARCHITECTURES]
     index = layout.named(layout.index(*images))
     report = layout.referrer(index, "application/sarif+json")
     signature = layout.referrer(report, "application/vnd.cncf.notary.signature")
     layout.write(tmp_path / "image.tar")
     ended = s3c("mirror", "image.tar", f"{target}:1", "--referrers")
     assert (ended.code, ended.image["mirror"]["referrers"]) == (0, 2), ended.stderr
-    for about, one in ((index, report), (report, signature)):
-        listed = at(target).get(about["digest"].replace(":", "-"))["manifests"]
-        assert [entry["digest"] for entry in listed] == [one["digest"]]
-    one = s3c("mirror", "image.tar", f"{target}:2", "--platforms", "linux/s390x")
-    assert one.image["digest"] == images[2]["digest"]
+    for described, artifact in ((index, report), (report, signature)):
+        listed = at(target).get(described["digest"].replace(":", "-"))["manifests"]
+        assert [entry["digest"] for entry in listed] == [artifact["digest"]]
+    single = s3c("mirror", "image.tar", f"{target}:2", "--platforms", "linux/s390x")
+    assert single.image["digest"] == images[2]["digest"]
 
 
 def test_one_of_several_images_of_an_archive(s3c, registries, request, tmp_path):

@@ -33,7 +33,7 @@ def name(request: pytest.FixtureRequest, kubectl: Kubectl) -> Iterator[str]:
 
 def test_the_node_is_ready_and_reports_the_pinned_version(gated: Lab, kubectl: Kubectl) -> None:
     (node,) = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
-    conditions = {one["type"]: one["status"] for one in node["status"]["conditions"]}
+    conditions = {condition["type"]: condition["status"] for condition in node["status"]["conditions"]}
     assert conditions["Ready"] == "True"
     assert node["status"]["nodeInfo"]["kubeletVersion"] == f"v{KUBECTL.version}"
 
@@ -68,8 +68,8 @@ def test_an_unsigned_image_is_denied_in_a_bare_pod(kubectl: Kubectl, unsigned: s
 
 def test_an_unsigned_image_is_denied_in_a_template_of_pods(kubectl: Kubectl, unsigned: str, name: str) -> None:
     template = {"metadata": {"labels": {"app": name}}, "spec": pod_spec(unsigned)}
-    made = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": name}, "template": template}
-    denied = kubectl.create(made)
+    manifest = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": name}, "template": template}
+    denied = kubectl.create(manifest)
     assert denied.returncode != 0
     assert "[ratify-verification]" in denied.stderr
 
@@ -131,7 +131,7 @@ def test_a_signed_image_volume_is_mounted_and_listed_among_what_runs(
     assert "etc" in kubectl("exec", name, "--", "ls", "/tools").split()
     cluster = connect(gated.kubeconfig, "", timeout=30, temp=tmp_path, hide=lambda _: None)
     running = list_deployed(cluster, ["default"]).running
-    places = {one.image: one.places for one in running}
+    places = {deployed.image: deployed.places for deployed in running}
     assert f"default/{name}" in places[mounted]
     assert f"default/{name}" in places[signed]
 
@@ -222,10 +222,10 @@ def test_up_again_leaves_the_node_and_the_gate_in_force(
 
 def test_the_node_with_the_gate_needs_less_than_a_gibibyte_and_a_half(gated: Lab) -> None:
     # Of memory that is the processes' own: pages of files the kernel takes back when it needs them.
-    status = _said("docker", "exec", node_name(gated.name), "sh", "-c", "cat /proc/[0-9]*/status 2>/dev/null || true")
+    status = _output("docker", "exec", node_name(gated.name), "sh", "-c", "cat /proc/[0-9]*/status 2>/dev/null || true")
     anonymous = [int(kib) for kib in re.findall(r"^RssAnon:\s+(\d+) kB$", status, re.MULTILINE)]
     assert 100_000 < sum(anonymous) < 1.5 * 2**20, sorted(anonymous)
 
 
-def _said(*argv: str) -> str:
+def _output(*argv: str) -> str:
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout

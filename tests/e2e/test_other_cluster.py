@@ -40,8 +40,8 @@ PULLED = (
 @pytest.fixture(scope="module")
 def programs(machine: Machine) -> dict[str, Path]:
     wanted = (ProgramRequest(pin=pin) for pin in (*NODE, *GATE))
-    found = locate_all(wanted, cache=machine.cache, runner=machine.runner, progress=machine.progress)
-    return {program.name: program.path for program in found}
+    located = locate_all(wanted, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+    return {program.name: program.path for program in located}
 
 
 @pytest.fixture
@@ -68,14 +68,14 @@ def kubeconfig(
 
 
 def _images(folder: Path, machine: Machine, programs: dict[str, Path]) -> Iterator[Path]:
-    made = [(PAUSE, {"/pause": programs["pause"]}, "/pause")]
+    images = [(PAUSE, {"/pause": programs["pause"]}, "/pause")]
     for pin, program, repository in PULLED:
-        made.append((f"{repository}:v{pin.version}", {program: programs[pin.name]}, program))
+        images.append((f"{repository}:v{pin.version}", {program: programs[pin.name]}, program))
         home = fetch_chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
         definitions = (home / "crds").glob("*.yaml")
         files = {"/kubectl": programs["kubectl"], **{f"/crds/{file.name}": file for file in definitions}}
-        made.append((f"{repository}-crds:v{pin.version}", files, "/kubectl"))
-    for number, (reference, files, entrypoint) in enumerate(made):
+        images.append((f"{repository}-crds:v{pin.version}", files, "/kubectl"))
+    for number, (reference, files, entrypoint) in enumerate(images):
         archive = folder / f"{number}.tar"
         archives.write(
             archives.StaticImage(
@@ -90,7 +90,7 @@ def _images(folder: Path, machine: Machine, programs: dict[str, Path]) -> Iterat
         yield archive
 
 
-def test_the_gate_is_installed_on_a_cluster_that_is_there_kept_and_mended(
+def test_the_gate_is_installed_on_a_cluster_that_is_there_kept_and_repaired(
     machine: Machine,
     programs: dict[str, Path],
     kubeconfig: Path,
@@ -106,10 +106,14 @@ def test_the_gate_is_installed_on_a_cluster_that_is_there_kept_and_mended(
         return s3c("gate", "install", "--kubeconfig", kubeconfig, "--helm-path", programs["helm"], *flags)
 
     def actions(ended: Ended) -> dict[str, str]:
-        return {one["kind"]: one["action"] for one in ended.result["deploy"]["applied"] if one["kind"] != "Chart"}
+        return {
+            resource["kind"]: resource["action"]
+            for resource in ended.result["deploy"]["applied"]
+            if resource["kind"] != "Chart"
+        }
 
     def charts(ended: Ended) -> list[str]:
-        return [one["action"] for one in ended.result["deploy"]["applied"] if one["kind"] == "Chart"]
+        return [resource["action"] for resource in ended.result["deploy"]["applied"] if resource["kind"] == "Chart"]
 
     unsigned = f"run --dry-run=server x --image=localhost:1/x@sha256:{64 * '1'}".split()
     assert kubectl(*unsigned).returncode == 0
@@ -118,9 +122,9 @@ def test_the_gate_is_installed_on_a_cluster_that_is_there_kept_and_mended(
 
     # By the lab, whose gate outlives it.
     name = f"{PREFIX}{os.getpid()}-gates-another"
-    made = labs.up(name, 0, machine, kubeconfig=kubeconfig)
+    lab = labs.up(name, 0, machine, kubeconfig=kubeconfig)
     try:
-        assert (made.kubeconfig, made.node) == (str(kubeconfig), False)
+        assert (lab.kubeconfig, lab.node) == (str(kubeconfig), False)
     finally:
         labs.down(name, machine)
     assert "[ratify-verification]" in kubectl(*unsigned).stderr
@@ -161,7 +165,7 @@ def test_the_gate_is_installed_on_a_cluster_that_is_there_kept_and_mended(
     # Tags are allowed for as long as that is asked for.
     tag, digest = "localhost:1/x:1", f"localhost:1/x@sha256:{64 * '1'}"
     tried = json.dumps(pod("x", pod_spec(digest, **image_volume(tag))))
-    for flags, parameters, said in ((("--allow-tags",), "true", False), ((), "", True)):
+    for flags, parameters, refused in ((("--allow-tags",), "true", False), ((), "", True)):
         changed = install(*trust, *flags)
         assert changed.code == 0, changed.stderr
         assert "an image that is not there is denied as a container, an init container and an image volume" in (
@@ -170,7 +174,7 @@ def test_the_gate_is_installed_on_a_cluster_that_is_there_kept_and_mended(
         allowed = kubectl("get", CONSTRAINT, "-o", "jsonpath={.spec.parameters.allowTags}").stdout
         assert allowed == parameters
         until = time.monotonic() + REMEMBERED_SECONDS
-        while said is not (
+        while refused is not (
             f"{tag} has no digest" in (denied := kubectl("create", "-f", _file(tmp_path, tried)).stderr)
         ):
             assert time.monotonic() < until, denied

@@ -54,8 +54,8 @@ class Cli:
         shutil.rmtree(self.folder / "out", ignore_errors=True)
         _, _, _, *words = self.argv(image, *flags, buildkit=buildkit)
         ended = warm.run(words, cwd=Path.cwd(), env={**self.environment, **environment})
-        self.said = ended.stdout + ended.stderr
-        assert ended.returncode == code, self.said
+        self.output = ended.stdout + ended.stderr
+        assert ended.returncode == code, self.output
         file = self.folder / "out" / "result.json"
         (image,) = json.loads(file.read_text())["images"] if file.exists() else [{}]
         return image
@@ -147,29 +147,29 @@ def test_patches_proves_and_does_so_once(cli, image, repository):
     assert done["reference"].startswith(f"{repository.registry}/{repository.name}@sha256:")
     assert repository.raw("1.0-1")[1] and patch["reference"] == done["reference"]
     assert len(patch["fixed"]) > 0 and patch["new"] == []
-    fixed = {one["id"] for one in patch["fixed"]}
+    fixed = {finding["id"] for finding in patch["fixed"]}
     vex = json.loads((cli.folder / "out" / repository.name.rpartition("/")[2] / "fixed.openvex.json").read_text())
-    assert {one["vulnerability"]["name"] for one in vex["statements"]} == fixed
-    assert all(one["reason"] for one in patch["left"])
+    assert {statement["vulnerability"]["name"] for statement in vex["statements"]} == fixed
+    assert all(finding["reason"] for finding in patch["left"])
     # Every file that changed is accounted for by the packages that were upgraded.
     assert patch["changes"]["proved"] is True
     assert patch["changes"]["unexpected"] == []
     (compared,) = patch["changes"]["platforms"]
-    assert {one["action"] for one in compared["packages"]} == {"upgraded"}
-    assert {one["package"] for one in patch["fixed"]} <= {one["name"] for one in compared["packages"]}
+    assert {package["action"] for package in compared["packages"]} == {"upgraded"}
+    assert {finding["package"] for finding in patch["fixed"]} <= {package["name"] for package in compared["packages"]}
     assert compared["of_packages"] > 0
-    assert f"{len(compared['packages'])} packages changed" in cli.said or "Only this package changed" in cli.said
+    assert f"{len(compared['packages'])} packages changed" in cli.output or "Only this package changed" in cli.output
 
     # One layer more, and the configuration is the original's but for labels, history and time.
-    made, original = (config_of(repository, tag) for tag in ("1.0-1", "1.0"))
-    assert made["rootfs"]["diff_ids"][:-1] == original["rootfs"]["diff_ids"]
-    assert made["config"].pop("labels").keys() == {"BaseImage"}
-    assert made["config"] == original["config"]
+    patched, original = (config_of(repository, tag) for tag in ("1.0-1", "1.0"))
+    assert patched["rootfs"]["diff_ids"][:-1] == original["rootfs"]["diff_ids"]
+    assert patched["config"].pop("labels").keys() == {"BaseImage"}
+    assert patched["config"] == original["config"]
 
     # With no BuildKit at all: a second run finds the first one's image and starts nothing.
     again = cli(image, buildkit="unix:///nowhere.sock")["patch"]
     assert (again["patched"], again["skipped"], again["reference"]) == (True, True, patch["reference"])
-    assert {one["id"] for one in again["fixed"]} == fixed
+    assert {finding["id"] for finding in again["fixed"]} == fixed
     assert repository.tags() == ["1.0", "1.0-1"]
 
     # The patched image itself has nothing left to patch.
@@ -186,7 +186,7 @@ def test_the_tag_that_it_is_pushed_under_is_known_to_nobody_and_means_nothing(cl
     mover = cli.folder / "mover.py"
     mover.write_text(
         "import sys, urllib.request\n"
-        "tag = next(one for one in sys.argv if one.startswith('--tag=')).removeprefix('--tag=')\n"
+        "tag = next(word for word in sys.argv if word.startswith('--tag=')).removeprefix('--tag=')\n"
         f"body = open({str(cli.folder / 'evil.json')!r}, 'rb').read()\n"
         f"url = {repository.base!r} + '/manifests/' + tag\n"
         f"request = urllib.request.Request(url, body, {{'Content-Type': {media_type!r}}}, method='PUT')\n"
@@ -199,11 +199,11 @@ def test_the_tag_that_it_is_pushed_under_is_known_to_nobody_and_means_nothing(cl
     assert done["patch"]["patched"] and not done["patch"]["skipped"]
     assert done["digest"] == digest_of(repository.raw("1.0-1")[0]) != evil
     assert config_of(repository, done["digest"])["rootfs"]["diff_ids"][:-1] == [
-        digest_of(gzip.decompress(one)) for one in layers
+        digest_of(gzip.decompress(blob)) for blob in layers
     ]
     (temporary,) = set(repository.every_tag()) - {"1.0", "1.0-1", "evil"}
     assert re.fullmatch("s3c-[0-9a-f]{32}", temporary)
-    assert f"{temporary} was moved to {evil}" in cli.said
+    assert f"{temporary} was moved to {evil}" in cli.output
 
 
 def test_what_only_looks_like_a_patch_is_told_or_left_alone(cli, image, repository, signing_key):
@@ -213,16 +213,16 @@ def test_what_only_looks_like_a_patch_is_told_or_left_alone(cli, image, reposito
     # Without anybody to trust, what is a patch by its content is used again, and that is told.
     content = cli(image, buildkit="unix:///nowhere.sock")
     assert (content["patch"]["skipped"], content["digest"]) == (True, alike)
-    assert "content alone" in cli.said and alike in cli.said
+    assert "content alone" in cli.output and alike in cli.output
     # What it has besides is found by its layers, and refused where that is asked.
     assert content["patch"]["changes"]["unexpected"] == ["/backdoor was added: no package owns it"]
-    assert "1 unexpected change: /backdoor was added" in cli.said
+    assert "1 unexpected change: /backdoor was added" in cli.output
     refused = cli(image, "--unexpected-changes", "fail", code=1, buildkit="unix:///nowhere.sock")
     assert (refused["verdict"], refused["digest"]) == ("refused", alike)
     # Where a certificate is named, none of them is; the key is not needed to know that.
     for flags in (("--certificate", str(signing_key[1])), ("--reuse-patched", "never")):
         cli(image, *flags, code=3, buildkit="unix:///nowhere.sock")
-        assert "BuildKit at unix:///nowhere.sock did not answer" in cli.said
+        assert "BuildKit at unix:///nowhere.sock did not answer" in cli.output
     done = cli(image, "--certificate", str(signing_key[1]))
     assert (done["patch"]["tag"], done["patch"]["skipped"]) == ("1.0-4", False)
     assert done["digest"] not in {alike, first["digest"]}
@@ -233,7 +233,7 @@ def test_a_partial_patch_is_none(cli, repository, layers):
     image = f"{repository.registry}/{repository.name}:1.0"
     cli(image, code=3)
     assert repository.every_tag() == ["1.0"]
-    assert "allow-partial" in cli.said
+    assert "allow-partial" in cli.output
 
 
 def test_every_platform_is_patched(cli, repository, layers):
@@ -245,12 +245,12 @@ def test_every_platform_is_patched(cli, repository, layers):
     patch = cli(f"{repository.registry}/{repository.name}:1.0")["patch"]
     assert patch["patched"] is True and patch["platforms"] == ["linux/amd64", "linux/amd64/v2"]
     listed = repository.get("1.0-1")["manifests"]
-    assert [one["platform"].get("variant", "") for one in listed] == ["", "v2"]
-    assert not {one["digest"] for one in listed} & {one["digest"] for one in parts}
-    for one, part in zip(listed, parts, strict=True):
-        made, original = (config_of(repository, digest) for digest in (one["digest"], part["digest"]))
-        assert made.get("variant") == original.get("variant")
-        assert made["rootfs"]["diff_ids"][:-1] == original["rootfs"]["diff_ids"]
+    assert [manifest["platform"].get("variant", "") for manifest in listed] == ["", "v2"]
+    assert not {manifest["digest"] for manifest in listed} & {part["digest"] for part in parts}
+    for manifest, part in zip(listed, parts, strict=True):
+        patched, original = (config_of(repository, digest) for digest in (manifest["digest"], part["digest"]))
+        assert patched.get("variant") == original.get("variant")
+        assert patched["rootfs"]["diff_ids"][:-1] == original["rootfs"]["diff_ids"]
     again = cli(f"{repository.registry}/{repository.name}:1.0", buildkit="unix:///nowhere.sock")["patch"]
     assert (again["skipped"], again["reference"]) == (True, patch["reference"])
 
@@ -261,15 +261,15 @@ def test_a_platform_that_cannot_be_patched_is_named_and_nothing_is_pushed(cli, r
     repository.index([mine, other], "1.0")
     before = repository.tags()
     cli(f"{repository.registry}/{repository.name}:1.0", code=2)
-    assert "linux/s390x" in cli.said and "Nothing was pushed" in cli.said
+    assert "linux/s390x" in cli.output and "Nothing was pushed" in cli.output
     assert repository.tags() == before
 
 
 def test_buildkit_that_is_gone(cli, image, repository):
     cli(image, code=3, buildkit="unix:///nowhere/buildkitd.sock")
-    assert "BuildKit at unix:///nowhere/buildkitd.sock did not answer" in cli.said
-    assert "give its address as `--buildkit-addr`" in cli.said
-    assert "let s3c start its own with `auto`" in cli.said
+    assert "BuildKit at unix:///nowhere/buildkitd.sock did not answer" in cli.output
+    assert "give its address as `--buildkit-addr`" in cli.output
+    assert "let s3c start its own with `auto`" in cli.output
     assert repository.tags() == ["1.0"]
 
 
@@ -279,18 +279,18 @@ def test_a_pool_of_which_the_images_own_is_down(cli, image, repository, layers, 
     dead = next(name for name in names if order([name, lab.buildkit], digest_of(layers[0]))[0] == name)
     patch = cli(image, buildkit=f"{lab.buildkit},{dead}")["patch"]
     assert patch["patched"] is True
-    assert f"BuildKit at {dead} did not answer. The next address of `--buildkit-addr` is taken." in cli.said
+    assert f"BuildKit at {dead} did not answer. The next address of `--buildkit-addr` is taken." in cli.output
 
 
 def test_something_else_than_buildkit(cli, image, lab):
     cli(image, code=3, buildkit=f"tcp://{lab.registry.replace('localhost', '127.0.0.1')}")
-    assert "is not BuildKit" in cli.said
+    assert "is not BuildKit" in cli.output
 
 
 def test_copa_out_of_time(cli, image, repository):
     report = cli.scanned(image)
     cli(image, "--report", str(report), "--timeout", "2s", code=3)
-    assert "Copa did not finish within 2 s" in cli.said
+    assert "Copa did not finish within 2 s" in cli.output
     assert repository.tags() == ["1.0"]
 
 
@@ -309,7 +309,7 @@ def test_a_report_that_will_not_do(cli, image, repository, layers, lab, spoil, s
     report.write_text(spoil(path.read_text()))
     repository.image([*layers, layer({"extra": b"x"})], "1.0")
     cli(image, "--report", str(report), code=2)
-    assert "report:" in cli.said and re.search(says, cli.said), cli.said
+    assert "report:" in cli.output and re.search(says, cli.output), cli.output
     assert repository.tags() == ["1.0"]
 
 
@@ -317,7 +317,7 @@ def test_a_registry_that_takes_nothing(cli, registry, layers):
     Repository(registry.name, "app").image(layers, "1.0")
     registry.serve(read_only=True)
     cli(f"{registry.name}/app:1.0", code=3)
-    assert f"{registry.name} did not take the patched image" in cli.said
+    assert f"{registry.name} did not take the patched image" in cli.output
     assert Repository(registry.name, "app").tags() == ["1.0"]
 
 
@@ -325,10 +325,10 @@ def test_credentials_reach_copa_and_nobody_else(cli, registry, layers):
     Repository(registry.name, "app").image(layers, "1.0")
     registry.serve(guarded=True)
     cli(f"{registry.name}/app:1.0", code=3)
-    assert "HTTP 401" in cli.said
+    assert "HTTP 401" in cli.output
     login = {"S3C_REGISTRY_USERNAME": "ann", "S3C_REGISTRY_PASSWORD": "s3cret-word"}
     assert cli(f"{registry.name}/app:1.0", **login)["patch"]["tag"] == "1.0-1"
-    assert "s3cret-word" not in cli.said
+    assert "s3cret-word" not in cli.output
     kept = [file for file in cli.folder.rglob("*") if file.is_file() and "storage" not in file.parts]
     assert kept and not [file for file in kept if b"s3cret-word" in file.read_bytes()]
 
@@ -360,8 +360,8 @@ def test_a_label_cannot_put_another_image_in_its_place(cli, repository, layers):
         [*layers, layer({"app": b"mine"})], "1.0", config={"Labels": hostile, "labels": {"BaseImage": label}}
     )
     cli(f"{repository.registry}/{repository.name}:1.0", code=3)
-    assert "not built on the original's layers" in cli.said
-    assert "\x1b[31m" not in cli.said and "\n::set-output" not in cli.said
+    assert "not built on the original's layers" in cli.output
+    assert "\x1b[31m" not in cli.output and "\n::set-output" not in cli.output
 
 
 def test_a_buildkit_of_our_own_leaves_nothing_behind(cli, repository, layers, lab):

@@ -108,7 +108,11 @@ class Run:
 
     def container(self, pid: int) -> dict[str, Any]:
         """The run's container as it was while Copa ran, by the process that its label names."""
-        ours = [one for one in json.loads(self.seen.read_text()) if f"/{pid}/" in one["Config"]["Labels"][LABEL]]
+        ours = [
+            container
+            for container in json.loads(self.seen.read_text())
+            if f"/{pid}/" in container["Config"]["Labels"][LABEL]
+        ]
         (container,) = ours
         assert container["State"]["Running"] is True
         return dict(container)
@@ -124,11 +128,11 @@ class Run:
         """What of the container is still there: itself, its volumes."""
         volumes = [mount["Name"] for mount in container["Mounts"] if mount["Type"] == "volume"]
         assert volumes
-        there = (
+        existing = (
             self.docker("ps", "--all", "--format", "{{.Names}}").split()
             + self.docker("volume", "ls", "--quiet").split()
         )
-        return [name for name in (container["Name"].strip("/"), *volumes) if name in there]
+        return [name for name in (container["Name"].strip("/"), *volumes) if name in existing]
 
 
 @pytest.fixture(scope="module")

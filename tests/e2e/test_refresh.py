@@ -31,8 +31,8 @@ def refresh(lab: Lab, github: GitHub, tmp_path: Path) -> Callable[..., Ended]:
 
 
 def open_issues(github: GitHub) -> list[str]:
-    read = [marker.read(one.body) for one in github.state.issues.values() if one.state == "open"]
-    return [one[1] for one in read if one]
+    read = [marker.read(issue.body) for issue in github.state.issues.values() if issue.state == "open"]
+    return [mark[1] for mark in read if mark]
 
 
 def test_a_list_its_issue_and_its_end(
@@ -41,9 +41,9 @@ def test_a_list_its_issue_and_its_end(
     image = fresh("voting-app")
     ended = refresh(image, "--fail-on", "MEDIUM", "--issue-labels", "security")
     assert ended.code == 0, ended.stderr
-    [made] = github.state.issues.values()
-    assert made.labels == ["security"]
-    assert made.title.startswith("1 deployed image can be patched: ")
+    [issue] = github.state.issues.values()
+    assert issue.labels == ["security"]
+    assert issue.title.startswith("1 deployed image can be patched: ")
     [body] = open_issues(github)
     assert f"`{image}`" in body
     assert f"s3c chain {image}" in body
@@ -52,7 +52,7 @@ def test_a_list_its_issue_and_its_end(
 
     github.calls.clear()
     assert refresh(image, "--fail-on", "MEDIUM").code == 0
-    assert not github.made("^(POST|PATCH) /repos")
+    assert not github.call_lines("^(POST|PATCH) /repos")
 
     gone = f"{image.rpartition(':')[0]}:gone"
     lost = refresh(gone, "--fail-on", "MEDIUM")
@@ -62,7 +62,7 @@ def test_a_list_its_issue_and_its_end(
 
     fixed = refresh(image, "--fail-on", "none")
     assert fixed.code == 0, fixed.stderr
-    assert (made.state, made.reason) == ("closed", "completed")
+    assert (issue.state, issue.reason) == ("closed", "completed")
 
 
 def test_signatures_that_end_soon_keep_the_issue_open(
@@ -75,14 +75,14 @@ def test_signatures_that_end_soon_keep_the_issue_open(
     assert s3c(tmp_path, "sign", image, "--key", key, "--certificate", certificate).code == 0
     ended = refresh(image, "--fail-on", "none")
     assert ended.code == 0, ended.stderr
-    [made] = github.state.issues.values()
-    assert (made.state, made.title) == ("open", "The signature of 1 deployed image ends soon")
+    [issue] = github.state.issues.values()
+    assert (issue.state, issue.title) == ("open", "The signature of 1 deployed image ends soon")
     [body] = open_issues(github)
     assert f"until {end:%Y-%m-%d}" in body
     assert f"ends on {end:%Y-%m-%d}" in ended.stdout
     # Renewed below the same name and signed again, or not looked for that early.
     assert refresh(image, "--fail-on", "none", "--certificate-warning-days", "5").code == 0
-    assert made.state == "closed"
+    assert issue.state == "closed"
     key, certificate = make("short").write(tmp_path, "renewed")
     assert s3c(tmp_path, "sign", image, "--key", key, "--certificate", certificate).code == 0
     assert "ends on" not in refresh(image, "--fail-on", "none").stdout
@@ -106,6 +106,6 @@ def test_what_runs_on_the_cluster(
     kubectl("wait", "pod/web", "-n", namespace, "--for=condition=Ready", "--timeout=180s")
     ended = refresh(*flags)
     assert ended.code == 0, ended.stderr
-    assert [one["reference"] for one in ended.result["images"]] == [signed]
+    assert [image["reference"] for image in ended.result["images"]] == [signed]
     [body] = open_issues(github)
     assert f"| `{signed}` | `{namespace}/web` |" in body

@@ -13,14 +13,14 @@ REPORT = ROOT / "tests" / "data" / "trivy" / "deb.json"
 NO_TRIVY = ("--trivy-path", "/bin/false")
 
 
-def found(report):
-    return [one for result in report["Results"] for one in result.get("Vulnerabilities", [])]
+def vulnerabilities(report):
+    return [vulnerability for result in report["Results"] for vulnerability in result.get("Vulnerabilities", [])]
 
 
 def test_every_report_comes_from_the_one_that_is_there(tmp_path):
     ended = s3c(tmp_path, "report", REPORT, "--format", "json,sarif,html,csv,table", *NO_TRIVY)
     assert ended.code == 0, ended.stderr
-    total = len(found(json.loads(REPORT.read_text())))
+    total = len(vulnerabilities(json.loads(REPORT.read_text())))
     assert ended.image["findings"]["total"] == total > 0
     files = {form: Path(path) for form, path in ended.image["files"].items()}
     assert set(files) == {"json", "sarif", "html", "csv", "table"}
@@ -31,16 +31,20 @@ def test_every_report_comes_from_the_one_that_is_there(tmp_path):
 
 def test_the_gate_and_the_baseline(tmp_path):
     report = json.loads(REPORT.read_text())
-    first = found(report)[0]["VulnerabilityID"]
+    first = vulnerabilities(report)[0]["VulnerabilityID"]
     for result in report["Results"]:
-        kept = [one for one in result.get("Vulnerabilities", []) if one["VulnerabilityID"] != first]
+        kept = [
+            vulnerability
+            for vulnerability in result.get("Vulnerabilities", [])
+            if vulnerability["VulnerabilityID"] != first
+        ]
         result |= {"Vulnerabilities": kept}
     baseline = tmp_path / "baseline.json"
     baseline.write_text(json.dumps(report))
 
     ended = s3c(tmp_path, "report", REPORT, "--baseline", baseline, "--fail-on", "UNKNOWN", *NO_TRIVY)
     assert ended.code == 1, ended.stderr
-    assert {one["id"] for one in ended.image["scan"]["difference"]["new"]} == {first}
+    assert {finding["id"] for finding in ended.image["scan"]["difference"]["new"]} == {first}
     assert "gate" in (tmp_path / "s3c-out" / "summary.md").read_text()
 
     ended = s3c(tmp_path, "report", REPORT, "--fail-on", "UNKNOWN", "--exit-code", "0", *NO_TRIVY)

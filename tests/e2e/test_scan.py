@@ -47,8 +47,8 @@ class World:
         files["var/lib/dpkg/status"] = files["var/lib/dpkg/status"].replace(b"3.0.11-1~deb12u2", b"3.0.13-1~deb12u1")
         self.repository.image([layer(files)], "fixed")
         images = [
-            self.repository.image([layer(scanning.debian())], f"1.0-{one}", architecture=one)
-            for one in ("amd64", "arm64")
+            self.repository.image([layer(scanning.debian())], f"1.0-{architecture}", architecture=architecture)
+            for architecture in ("amd64", "arm64")
         ]
         self.repository.index(images, "multi")
 
@@ -78,9 +78,13 @@ def world(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield World(folder, host)
 
 
-def found(path: Path) -> set[str]:
+def vulnerability_ids(path: Path) -> set[str]:
     """Ids of the vulnerabilities in Trivy's JSON."""
-    return {one["VulnerabilityID"] for result in results(path) for one in result.get("Vulnerabilities") or []}
+    return {
+        vulnerability["VulnerabilityID"]
+        for result in results(path)
+        for vulnerability in result.get("Vulnerabilities") or []
+    }
 
 
 def results(path: Path) -> list[dict[str, Any]]:
@@ -92,7 +96,7 @@ def reports(folder: Path, name: str = "app") -> Path:
 
 
 def rules(path: Path) -> set[str]:
-    return {one["ruleId"] for one in json.loads(path.read_text())["runs"][0].get("results", [])}
+    return {result["ruleId"] for result in json.loads(path.read_text())["runs"][0].get("results", [])}
 
 
 def ids_in_csv(path: Path) -> str:
@@ -108,17 +112,17 @@ def test_every_format_comes_from_one_run_of_trivy(world, tmp_path):
     assert ended.code == 0, ended.stderr
     assert len(world.trivy.calls("image")) == 1
     folder = reports(tmp_path)
-    assert found(folder / "trivy.json") == {HIGH, MEDIUM, LOW}
+    assert vulnerability_ids(folder / "trivy.json") == {HIGH, MEDIUM, LOW}
     assert len(rules(folder / "report.sarif")) == 3
     assert HIGH in (folder / "report.html").read_text()
     assert HIGH in ids_in_csv(folder / "report.csv")
     assert HIGH in (folder / "report.txt").read_text()
     bill = json.loads((folder / "sbom.cdx.json").read_text())
     assert bill["bomFormat"] == "CycloneDX"
-    assert {"libssl3", "zlib1g"} <= {one["name"] for one in bill["components"]}
+    assert {"libssl3", "zlib1g"} <= {component["name"] for component in bill["components"]}
     spdx = json.loads((folder / "sbom.spdx.json").read_text())
     assert spdx["spdxVersion"].startswith("SPDX-")
-    assert {"libssl3", "zlib1g"} <= {one["name"] for one in spdx["packages"]}
+    assert {"libssl3", "zlib1g"} <= {package["name"] for package in spdx["packages"]}
     assert ended.image["reference"].startswith(f"{world.registry}/app@sha256:")
 
 
@@ -136,8 +140,8 @@ def test_an_archive_and_a_layout(world, tmp_path):
         ended = world.scan(tmp_path, "--input", path)
         assert ended.code == 0, ended.stderr
         assert ended.image["reference"].startswith("sha256:")  # no later step takes a path for a name at Docker Hub
-    assert found(reports(tmp_path, "image.tar") / "trivy.json") == {HIGH, MEDIUM, LOW}
-    assert found(reports(tmp_path, "layout") / "trivy.json") == {HIGH, MEDIUM, LOW}
+    assert vulnerability_ids(reports(tmp_path, "image.tar") / "trivy.json") == {HIGH, MEDIUM, LOW}
+    assert vulnerability_ids(reports(tmp_path, "layout") / "trivy.json") == {HIGH, MEDIUM, LOW}
 
 
 @pytest.mark.usefixtures("lab")  # which keeps a Docker running
@@ -150,7 +154,7 @@ def test_the_local_daemon_when_the_registry_does_not_have_it(world, tmp_path):
             ended = world.scan(tmp_path, name, "--image-source", source)
             assert ended.code == 0, ended.stderr
             assert ended.image["reference"].startswith("sha256:")
-            assert found(reports(tmp_path, "only-local") / "trivy.json") == {HIGH, MEDIUM, LOW}
+            assert vulnerability_ids(reports(tmp_path, "only-local") / "trivy.json") == {HIGH, MEDIUM, LOW}
         assert world.scan(tmp_path, name, "--image-source", "registry").code == 2
     finally:
         subprocess.run(["docker", "rmi", name], check=True, capture_output=True)
@@ -174,7 +178,7 @@ def test_severity_is_for_people_and_the_record_is_complete(world, tmp_path):
     ended = world.scan(tmp_path, world.image, "--severity", "HIGH,CRITICAL", "--format", "json,sarif,csv")
     assert ended.code == 0, ended.stderr
     folder = reports(tmp_path)
-    assert found(folder / "trivy.json") == {HIGH, MEDIUM, LOW}
+    assert vulnerability_ids(folder / "trivy.json") == {HIGH, MEDIUM, LOW}
     assert len(rules(folder / "report.sarif")) == 3
     shown = ids_in_csv(folder / "report.csv")
     assert HIGH in shown
@@ -239,7 +243,7 @@ def test_the_same_scan_again_starts_no_trivy(world, tmp_path):
         kept.write_text("{}")
     assert world.scan(tmp_path, world.image, S3C_CACHE=str(ours)).code == 0
     assert len(world.trivy.calls("image")) == 1
-    assert found(reports(tmp_path) / "trivy.json") == {HIGH, MEDIUM, LOW}
+    assert vulnerability_ids(reports(tmp_path) / "trivy.json") == {HIGH, MEDIUM, LOW}
 
 
 def test_what_becomes_exploited_counts_without_another_scan(world, tmp_path):
@@ -277,15 +281,15 @@ def test_what_is_set_aside_and_when_it_expires(world, tmp_path):
     (tmp_path / "b").write_text(f"{LOW} exp:2099-01-01\n")
     ended = world.scan(tmp_path, world.image, "--ignore-files", "a.yaml,b", "--format", "json,sarif")
     assert ended.code == 0, ended.stderr
-    assert found(reports(tmp_path) / "trivy.json") == {HIGH}
+    assert vulnerability_ids(reports(tmp_path) / "trivy.json") == {HIGH}
     assert f"{HIGH} is reported again: its entry in a.yaml expired on 2026-01-01" in ended.stderr
     assert f"{MEDIUM} will be reported again in" in ended.stderr
     alone = world.scan(tmp_path, world.image, "--trivyignores", "b")
     assert "`--trivyignores` is trivy-action's name" in alone.stderr
-    assert found(reports(tmp_path) / "trivy.json") == {HIGH, MEDIUM}
+    assert vulnerability_ids(reports(tmp_path) / "trivy.json") == {HIGH, MEDIUM}
     (tmp_path / ".trivyignore").write_text(f"{HIGH}\n")
     world.scan(tmp_path, world.image)
-    assert found(reports(tmp_path) / "trivy.json") == {MEDIUM, LOW}
+    assert vulnerability_ids(reports(tmp_path) / "trivy.json") == {MEDIUM, LOW}
 
 
 def test_vex_sets_aside_what_is_not_affected(world, tmp_path):
@@ -310,7 +314,7 @@ def test_vex_sets_aside_what_is_not_affected(world, tmp_path):
     )
     ended = world.scan(tmp_path, world.image, "--vex", "vex.json", "--fail-on", "HIGH")
     assert ended.code == 0, ended.stderr
-    assert found(reports(tmp_path) / "trivy.json") == {MEDIUM, LOW}
+    assert vulnerability_ids(reports(tmp_path) / "trivy.json") == {MEDIUM, LOW}
 
 
 def test_a_step_of_trivy_action_runs_as_it_is(world, tmp_path):
@@ -342,7 +346,7 @@ def test_every_scanner_and_the_old_names(world, tmp_path):
     assert ended.code == 0, ended.stderr
     assert "`config` is an old name of Trivy: it is understood as `misconfig`" in ended.stderr
     assert "`--vuln-type` is trivy-action's name of `--pkg-types`" in ended.stderr
-    kinds = {key for one in results(reports(tmp_path) / "trivy.json") for key, value in one.items() if value}
+    kinds = {key for result in results(reports(tmp_path) / "trivy.json") for key, value in result.items() if value}
     assert {"Vulnerabilities", "Secrets", "Misconfigurations", "Licenses"} <= kinds
     assert "aws-access-key-id" in (reports(tmp_path) / "report.sarif").read_text()
 
@@ -350,10 +354,10 @@ def test_every_scanner_and_the_old_names(world, tmp_path):
 def test_skipped_folders_and_files(world, tmp_path):
     arguments = ("--scanners", "secret", "--reuse", "false")
     assert world.scan(tmp_path, world.at("planted"), *arguments).code == 0
-    assert any(one.get("Secrets") for one in results(reports(tmp_path) / "trivy.json"))
+    assert any(result.get("Secrets") for result in results(reports(tmp_path) / "trivy.json"))
     for skip in (("--skip-dirs", "app"), ("--skip-files", "app/*.env")):
         assert world.scan(tmp_path, world.at("planted"), *arguments, *skip).code == 0
-        assert not any(one.get("Secrets") for one in results(reports(tmp_path) / "trivy.json"))
+        assert not any(result.get("Secrets") for result in results(reports(tmp_path) / "trivy.json"))
 
 
 def test_a_trivy_config_file_narrows_nothing(world, tmp_path):
@@ -364,9 +368,9 @@ def test_a_trivy_config_file_narrows_nothing(world, tmp_path):
         (folder / name).write_text(text)
         ended = world.scan(folder, world.image, *arguments, "--reuse", "false", "--format", "json,cyclonedx")
         assert ended.code == 0, ended.stderr
-        assert found(reports(folder) / "trivy.json") == {HIGH, MEDIUM, LOW}
+        assert vulnerability_ids(reports(folder) / "trivy.json") == {HIGH, MEDIUM, LOW}
         assert len(json.loads((reports(folder) / "sbom.cdx.json").read_text())["vulnerabilities"]) == 3
-        (warning,) = [one for one in ended.image["scan"]["warnings"] if "could leave findings out" in one]
+        (warning,) = [warning for warning in ended.image["scan"]["warnings"] if "could leave findings out" in warning]
         assert warning.startswith(f"severity, pkg.types and scan.skip-dirs of {name}")
         sha256 = hashlib.sha256(text.encode()).hexdigest()
         (file,) = ended.result["settings"]
@@ -394,7 +398,7 @@ def test_nothing_in_the_working_folder_or_the_environment_empties_a_report(world
     (tmp_path / "ignored").write_text("aws-access-key-id\n")
     ended = world.scan(tmp_path, *arguments, **narrowing)
     assert ended.code == 1, ended.stderr
-    (warning,) = [one for one in ended.image["scan"]["warnings"] if "of the environment" in one]
+    (warning,) = [warning for warning in ended.image["scan"]["warnings"] if "of the environment" in warning]
     assert all(name in warning for name in narrowing)
 
 
@@ -403,8 +407,8 @@ def test_a_secret_configuration_is_listed_and_can_be_turned_off(world, tmp_path)
     (tmp_path / "trivy-secret.yaml").write_text("enable-builtin-rules: [none]\n")
     ended = world.scan(tmp_path, *arguments)
     assert ended.code == 0, ended.stderr
-    assert [one["kind"] for one in ended.result["settings"]] == ["secret-config"]
-    assert any("leaves secrets out" in one for one in ended.image["scan"]["warnings"])
+    assert [setting["kind"] for setting in ended.result["settings"]] == ["secret-config"]
+    assert any("leaves secrets out" in warning for warning in ended.image["scan"]["warnings"])
     off = world.scan(tmp_path, *arguments, "--secret-config", "none")
     assert (off.code, off.result["settings"]) == (1, [])
 
@@ -415,7 +419,7 @@ def test_entries_that_set_nothing_aside_are_told(world, tmp_path):
     ended = world.scan(tmp_path, world.image, "--reuse", "false")
     warnings = ended.image["scan"]["warnings"]
     assert "1 entry of ignore files sets nothing aside in this image: CVE-2020-1 (.trivyignore)." in warnings
-    assert any(one.startswith(".trivyignore.yaml in the working folder is not used") for one in warnings)
+    assert any(warning.startswith(".trivyignore.yaml in the working folder is not used") for warning in warnings)
 
 
 def test_a_pull_requests_own_ignore_file_does_not_decide_its_gate(world, tmp_path, github):
@@ -439,7 +443,7 @@ def test_a_pull_requests_own_ignore_file_does_not_decide_its_gate(world, tmp_pat
     ended = world.scan(checkout, world.image, "--fail-on", "LOW", "--reuse", "false", **environment)
     assert ended.code == 0, ended.stderr + ended.stdout
     assert ended.image["scan"]["proposed"]["verdict"] == "refused"
-    assert [one["path"] for one in ended.result["settings"]] == [".trivyignore"]
+    assert [setting["path"] for setting in ended.result["settings"]] == [".trivyignore"]
 
 
 def test_platforms(world, tmp_path):
@@ -458,7 +462,7 @@ def test_platforms(world, tmp_path):
 def test_several_images_each_for_itself(world, tmp_path):
     ended = world.scan(tmp_path, world.image, world.at("nope"), world.at("fixed"), "--fail-on", "HIGH")
     assert ended.code == 2, ended.stderr
-    assert [bool(one.get("reference")) for one in ended.result["images"]] == [True, False, True]
+    assert [bool(image.get("reference")) for image in ended.result["images"]] == [True, False, True]
     assert "tag nope does not exist" in ended.stderr
 
 
@@ -493,7 +497,7 @@ def test_credentials_for_this_registry_alone_and_never_in_arguments(world, machi
         login = {"S3C_REGISTRY_USERNAME": "robot", "S3C_REGISTRY_PASSWORD": PASSWORD}
         ended = world.scan(tmp_path, image, "--verbose", "--reuse", "false", **login)
         assert ended.code == 0, ended.stderr
-        assert found(reports(tmp_path) / "trivy.json") == {HIGH, MEDIUM, LOW}
+        assert vulnerability_ids(reports(tmp_path) / "trivy.json") == {HIGH, MEDIUM, LOW}
         assert PASSWORD not in ended.stderr + ended.stdout + " ".join(world.trivy.calls("image"))
         wrong = world.scan(tmp_path, image, "--image-source", "registry", **{**login, "S3C_REGISTRY_PASSWORD": "nope"})
         assert wrong.code == 3
@@ -529,7 +533,7 @@ def test_credentials_for_this_registry_alone_and_never_in_arguments(world, machi
 def test_what_is_wrong_is_named_and_nothing_is_left_to_be_taken_for_a_report(world, tmp_path, arguments, code, field):
     (tmp_path / "garbage.tar").write_text("garbage")
     (tmp_path / "garbage.yaml").write_text("a: [")
-    words = [one.format(image=world.image, registry=world.registry) for one in arguments]
+    words = [argument.format(image=world.image, registry=world.registry) for argument in arguments]
     ended = world.scan(tmp_path, *words, "--image-source", "registry", "--reuse", "false")
     assert ended.code == code, ended.stderr
     assert re.search(f"s3c scan: (--)?{field}: " if field else "refused the connection", ended.stderr), ended.stderr
@@ -553,7 +557,7 @@ def test_a_database_from_the_next_repository(world, tmp_path):
             repositories = ("--db-repository", f"{first},{good}", "--trivy-cache-dir", cache)
             ended = world.scan(tmp_path, world.image, *repositories, "--reuse", "false", online=True)
             assert ended.code == 0, ended.stderr
-            assert found(reports(tmp_path) / "trivy.json") == {HIGH, MEDIUM, LOW}
+            assert vulnerability_ids(reports(tmp_path) / "trivy.json") == {HIGH, MEDIUM, LOW}
 
 
 def test_no_database_to_be_had(world, tmp_path):
@@ -605,11 +609,11 @@ def test_scans_side_by_side_on_one_cache(world, tmp_path):
                 text=True,
             )
         )
-    for one in running:
-        _, said = one.communicate(timeout=120)
-        assert one.returncode == 0, said
+    for process in running:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
     for number in range(3):
-        assert found(reports(tmp_path / str(number)) / "trivy.json") == {HIGH, MEDIUM, LOW}
+        assert vulnerability_ids(reports(tmp_path / str(number)) / "trivy.json") == {HIGH, MEDIUM, LOW}
 
 
 def test_the_labs_real_images_have_something_to_fix(lab, tmp_path):
@@ -621,4 +625,4 @@ def test_the_labs_real_images_have_something_to_fix(lab, tmp_path):
     for image in ended.result["images"]:
         assert image["scan"]["findings"]["high"] > 0
         assert image["scan"]["os"].startswith("debian 12")
-        assert {Path(one).name for one in image["files"].values()} >= {"report.sarif", "report.html", "sbom.cdx.json"}
+        assert {Path(file).name for file in image["files"].values()} >= {"report.sarif", "report.html", "sbom.cdx.json"}

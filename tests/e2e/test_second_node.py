@@ -66,8 +66,8 @@ def test_without_gatekeeper_the_node_keeps_its_lease_restarts_and_returns_and_po
     kubectl = _again(node, kubectl, tmp_path)
     ready = ("get", "node", node, "-o", 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')
     until = time.monotonic() + 240
-    while (said := kubectl.run(*ready)).stdout != "True":
-        assert time.monotonic() < until, said.stdout + said.stderr
+    while (status := kubectl.run(*ready)).stdout != "True":
+        assert time.monotonic() < until, status.stdout + status.stderr
         time.sleep(1)
     assert kubectl(*uid) != before
     until = time.monotonic() + 60
@@ -76,7 +76,7 @@ def test_without_gatekeeper_the_node_keeps_its_lease_restarts_and_returns_and_po
         time.sleep(1)
 
     assert "failed calling webhook" in kubectl.tried(STRANGE)
-    # The gate's own objects can be mended meanwhile.
+    # The gate's own objects can be repaired meanwhile.
     paused = {"spec": {"parameters": {"allowTags": False}}}
     kubectl("patch", CONSTRAINT, "--dry-run=server", "--type=merge", "-p", json.dumps(paused))
     kubectl("scale", "-n", GATE, "deployment/gatekeeper-controller-manager", "--replicas=1")
@@ -122,14 +122,14 @@ class Footprint:
     @classmethod
     def of(cls, lab: Lab) -> Footprint:
         node = node_name(lab.name)
-        inspected = json.loads(_said("docker", "inspect", node, f"{node}-registry"))
-        mounts = (mount for one in inspected for mount in one["Mounts"])
+        inspected = json.loads(_output("docker", "inspect", node, f"{node}-registry"))
+        mounts = (mount for container in inspected for mount in container["Mounts"])
         return cls(
             folder=Path(lab.folder),
-            containers=[one["Id"] for one in inspected],
+            containers=[container["Id"] for container in inspected],
             volumes=[mount["Name"] for mount in mounts if mount["Type"] == "volume"],
             # The other end of the node's only cable.
-            link=_said("docker", "exec", node, "cat", "/sys/class/net/eth0/iflink").strip(),
+            link=_output("docker", "exec", node, "cat", "/sys/class/net/eth0/iflink").strip(),
             port=inspected[0]["NetworkSettings"]["Ports"]["6443/tcp"][0]["HostPort"],
         )
 
@@ -138,21 +138,25 @@ class Footprint:
         groups = (str(path) for path in Path("/sys/fs/cgroup").rglob("*") if not path.is_symlink())
         return {
             "files": [str(self.folder)] if self.folder.exists() else [],
-            "containers": self._ours(_said("docker", "ps", "--all", "--quiet", "--no-trunc")),
-            "volumes": [one for one in _said("docker", "volume", "ls", "--quiet").split() if one in self.volumes],
-            "control groups": self._ours("\n".join(groups)),
-            "processes": self._ours("\n".join(_read(one) for one in Path("/proc").glob("[0-9]*/cgroup"))),
-            "interfaces": [
-                one.name for one in Path("/sys/class/net").iterdir() if _read(one / "ifindex").strip() == self.link
+            "containers": self._ours(_output("docker", "ps", "--all", "--quiet", "--no-trunc")),
+            "volumes": [
+                volume for volume in _output("docker", "volume", "ls", "--quiet").split() if volume in self.volumes
             ],
-            "rules": [one for one in _said("iptables-save").splitlines() if f"--dport {self.port} " in one],
+            "control groups": self._ours("\n".join(groups)),
+            "processes": self._ours("\n".join(_read(file) for file in Path("/proc").glob("[0-9]*/cgroup"))),
+            "interfaces": [
+                interface.name
+                for interface in Path("/sys/class/net").iterdir()
+                if _read(interface / "ifindex").strip() == self.link
+            ],
+            "rules": [rule for rule in _output("iptables-save").splitlines() if f"--dport {self.port} " in rule],
         }
 
     def _ours(self, lines: str) -> list[str]:
-        return [line for line in lines.splitlines() if any(one in line for one in self.containers)]
+        return [line for line in lines.splitlines() if any(container in line for container in self.containers)]
 
 
-def _said(*argv: str) -> str:
+def _output(*argv: str) -> str:
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
 

@@ -328,26 +328,26 @@ def test_what_a_key_has_signed_is_listed(registry: str, keys: Path, identities: 
     def listed(*images: str) -> tuple[Ended, dict[str, dict[str, object]]]:
         flags = [f"--image={image}" for image in images]
         ended = s3c(keys, "trust", "list-signed", *flags, "--certificate", keys / "ec.crt")
-        found = json.loads((keys / "s3c-out" / "signed.json").read_text()) if ended.code != 2 else []
-        assert [one["reference"] in ended.stdout for one in found] == [True] * len(found)
-        return ended, {one["reference"]: one for one in found}
+        entries = json.loads((keys / "s3c-out" / "signed.json").read_text()) if ended.code != 2 else []
+        assert [entry["reference"] in ended.stdout for entry in entries] == [True] * len(entries)
+        return ended, {entry["reference"]: entry for entry in entries}
 
-    ended, found = listed(base)
+    ended, entries = listed(base)
     assert ended.code == 0, ended.stderr
-    assert set(found) == {both, untagged, child, report}
-    assert (found[both]["tags"], found[untagged]["tags"], found[child]["tags"]) == (["1.0"], [], ["child"])
-    assert [("CN=rsa" in one) for one in found[both]["others"]] == [True]  # type: ignore[attr-defined]
-    assert found[untagged]["others"] == []
-    assert (found[report]["kind"], found[report]["image"]) == ("application/sarif+json", other)
-    assert found[both]["signature"] in signatures(both)
-    assert str(found[both]["signed_at"]).startswith(str(datetime.now(UTC).year))
+    assert set(entries) == {both, untagged, child, report}
+    assert (entries[both]["tags"], entries[untagged]["tags"], entries[child]["tags"]) == (["1.0"], [], ["child"])
+    assert [("CN=rsa" in signer) for signer in entries[both]["others"]] == [True]  # type: ignore[attr-defined]
+    assert entries[untagged]["others"] == []
+    assert (entries[report]["kind"], entries[report]["image"]) == ("application/sarif+json", other)
+    assert entries[both]["signature"] in signatures(both)
+    assert str(entries[both]["signed_at"]).startswith(str(datetime.now(UTC).year))
     # Of one image, or of an index by its tag.
     assert set(listed(other)[1]) == {report}
     assert set(listed(f"{base}:index")[1]) == {child}
     # One that cannot be read is no clean bill: it is named, and the list counts as incomplete.
     broken = attach(repository, other.partition("@")[2], "application/vnd.cncf.notary.signature", b"broken")
-    ended, found = listed(base)
-    assert set(found) == {both, untagged, child, report}
+    ended, entries = listed(base)
+    assert set(entries) == {both, untagged, child, report}
     assert (ended.code, f"{broken} cannot be read" in ended.stderr) == (3, True)
     assert "1 signature could not be read" in ended.stdout
     missing, _ = listed(f"{base}/nothing")
@@ -359,15 +359,15 @@ def test_time_stamp_failures(image: str, keys: Path, time_stamps: TimeStamps) ->
         ended = s3c(keys, "sign", image, *pair(keys, "rsa"), "--timestamp-url", url, "--timestamp-root-cert", root)
         return ended.code, ended.stderr
 
-    code, said = sign("http://localhost:9/", time_stamps.root)
-    assert (code, "time-stamp authority could not be reached" in said) == (3, True), said
-    code, said = sign(time_stamps.url, keys / "root.crt")
-    assert (code, "not signed by an authority under the root certificate" in said) == (3, True), said
-    code, said = sign(time_stamps.url, keys / "chain.crt")
-    assert (code, "is not the root certificate of a time-stamp authority" in said) == (2, True), said
+    code, errors = sign("http://localhost:9/", time_stamps.root)
+    assert (code, "time-stamp authority could not be reached" in errors) == (3, True), errors
+    code, errors = sign(time_stamps.url, keys / "root.crt")
+    assert (code, "not signed by an authority under the root certificate" in errors) == (3, True), errors
+    code, errors = sign(time_stamps.url, keys / "chain.crt")
+    assert (code, "is not the root certificate of a time-stamp authority" in errors) == (2, True), errors
     with answering(500) as broken:
-        code, said = sign(f"http://{broken}/", time_stamps.root)
-    assert (code, "gave no time-stamp" in said) == (3, True), said
+        code, errors = sign(f"http://{broken}/", time_stamps.root)
+    assert (code, "gave no time-stamp" in errors) == (3, True), errors
     assert signatures(image) == []
     signed = s3c(keys, "sign", image, *pair(keys, "rsa"))
     assert signed.code == 0
@@ -415,22 +415,22 @@ def test_plugin_failures(image: str, keys: Path, identities: dict[str, Identity]
         ended = s3c(keys, "sign", image, "--plugin", plugin, "--key-id", key, *more)
         return ended.code, ended.stderr
 
-    code, said = sign(executable, keys / "vault", "--plugin-config", "tenant=other")
-    assert (code, "this tenant may not sign" in said) == (3, True), said
-    code, said = sign(executable, "nowhere", "--plugin-config", "tenant=lab")
-    assert (code, "there is no key nowhere" in said) == (3, True), said
-    code, said = sign("absent", "nowhere")
-    assert (code, "plugin: the plugin is not installed" in said) == (2, True), said
+    code, errors = sign(executable, keys / "vault", "--plugin-config", "tenant=other")
+    assert (code, "this tenant may not sign" in errors) == (3, True), errors
+    code, errors = sign(executable, "nowhere", "--plugin-config", "tenant=lab")
+    assert (code, "there is no key nowhere" in errors) == (3, True), errors
+    code, errors = sign("absent", "nowhere")
+    assert (code, "plugin: the plugin is not installed" in errors) == (2, True), errors
     renamed = executable.rename(executable.with_name("notation-renamed"))
-    code, said = sign(renamed, keys / "vault")
-    assert (code, "calls itself `lab`" in said) == (2, True), said
+    code, errors = sign(renamed, keys / "vault")
+    assert (code, "calls itself `lab`" in errors) == (2, True), errors
     # A certificate that only the plugin knows is held against the same rules, before anything is pushed.
     wrong = write_plugin(keys / "wrong", make("web", spec="RSA-2048", extended=(SERVER_AUTH,)))
-    code, said = sign(wrong, keys / "wrong", "--plugin-config", "tenant=lab")
-    assert (code, "extended" in said) == (2, True), said
+    code, errors = sign(wrong, keys / "wrong", "--plugin-config", "tenant=lab")
+    assert (code, "extended" in errors) == (2, True), errors
     crashing = write_plugin(keys / "crash", identities["rsa"], "raise SystemExit('boom')\n")
-    code, said = sign(crashing, keys / "crash")
-    assert (code, "plugin lab failed" in said.lower()) == (3, True), said
+    code, errors = sign(crashing, keys / "crash")
+    assert (code, "plugin lab failed" in errors.lower()) == (3, True), errors
     assert signatures(image) == []
 
 
@@ -471,16 +471,16 @@ def test_a_plugin_out_of_an_archive(image: str, keys: Path, identities: dict[str
         def address_of(archive: Path) -> str:
             return f"http://{host}/{archive.name}"
 
-        code, said = sign(good, "0" * 64)
-        assert (code, "SHA-256" in said) == (3, True), said
-        code, said = sign(evil)
-        assert (code, "names a file outside of itself" in said) == (3, True), said
-        code, said = sign(lean)
-        assert (code, "notation-lab is not in it" in said) == (3, True), said
+        code, errors = sign(good, "0" * 64)
+        assert (code, "SHA-256" in errors) == (3, True), errors
+        code, errors = sign(evil)
+        assert (code, "names a file outside of itself" in errors) == (3, True), errors
+        code, errors = sign(lean)
+        assert (code, "notation-lab is not in it" in errors) == (3, True), errors
         assert signatures(image) == []
         assert not list(keys.rglob("escaped"))
-        code, said = sign(good)
-        assert code == 0, said
+        code, errors = sign(good)
+        assert code == 0, errors
     assert len(signatures(image)) == 1
 
 
@@ -554,22 +554,22 @@ def test_wrong_trust_is_wrong_input(image: str, keys: Path) -> None:
     (store / "x509" / "ca" / "lab").mkdir(parents=True)
     shutil.copy(keys / "root.crt", store / "x509" / "ca" / "lab")
     assert verify(store)[0] == 0
-    code, said = verify(store, trustStores=["ca:other"])
-    assert (code, "trust-store: a store that the trust policy names is not there" in said) == (2, True), said
-    code, said = verify(keys / "root.crt")
-    assert (code, "trust-store: there is no certificate below" in said) == (2, True), said
-    code, said = verify(store, registryScopes=["registry.example/other"])
-    assert (code, "trust-policy: no statement in it is for this repository" in said) == (2, True), said
-    code, said = verify(store, signatureVerification={"level": "skip"}, trustStores=[], trustedIdentities=[])
-    assert (code, "`skip`" in said) == (2, True), said
-    code, said = verify(store, signatureVerification={"level": "lenient"})
-    assert (code, "trust-policy: notation does not accept it" in said) == (2, True), said
-    code, said = verify(store, trustedIdentities=["x509.subject: CN=leaf"])
-    assert (code, "trust-policy" in said) == (2, True), said
+    code, errors = verify(store, trustStores=["ca:other"])
+    assert (code, "trust-store: a store that the trust policy names is not there" in errors) == (2, True), errors
+    code, errors = verify(keys / "root.crt")
+    assert (code, "trust-store: there is no certificate below" in errors) == (2, True), errors
+    code, errors = verify(store, registryScopes=["registry.example/other"])
+    assert (code, "trust-policy: no statement in it is for this repository" in errors) == (2, True), errors
+    code, errors = verify(store, signatureVerification={"level": "skip"}, trustStores=[], trustedIdentities=[])
+    assert (code, "`skip`" in errors) == (2, True), errors
+    code, errors = verify(store, signatureVerification={"level": "lenient"})
+    assert (code, "trust-policy: notation does not accept it" in errors) == (2, True), errors
+    code, errors = verify(store, trustedIdentities=["x509.subject: CN=leaf"])
+    assert (code, "trust-policy" in errors) == (2, True), errors
     # The level audit lets every failure pass with a warning; a signer nobody trusts is refused all the same.
     shutil.copy(keys / "rsa.crt", store / "x509" / "ca" / "lab" / "root.crt")
-    code, said = verify(store, signatureVerification={"level": "audit"})
-    assert (code, "does not lead to" in said) == (1, True), said
+    code, errors = verify(store, signatureVerification={"level": "audit"})
+    assert (code, "does not lead to" in errors) == (1, True), errors
     for content in (b"", b"nonsense"):
         (keys / "odd.crt").write_bytes(content)
         ended = s3c(keys, "verify", image, "--trust-store", keys / "odd.crt")
@@ -628,7 +628,7 @@ def test_of_several_images_one_bad_keeps_all_unsigned(image: str, registry: str,
     both = s3c(keys, "sign", image, tagged, *pair(keys, "rsa"))
     assert both.code == 0, both.stderr
     assert "this digest is used" in both.stderr
-    digests = [one["sign"]["signature_digest"] for one in both.result["images"]]
+    digests = [image["sign"]["signature_digest"] for image in both.result["images"]]
     assert [signatures(image), signatures(good)] == [[digests[0]], [digests[1]]]
     verified = s3c(keys, "verify", image, tagged, "--trust-store", keys / "rsa.crt")
     assert verified.code == 0, verified.stderr
@@ -638,24 +638,24 @@ def test_a_bad_certificate_pushes_nothing(image: str, keys: Path) -> None:
     now = datetime.now(UTC)
     make("gone", start=now - timedelta(days=2), end=now - timedelta(days=1)).write(keys, "gone")
     make("authority", authority=True).write(keys, "authority")
-    for name, told in (("gone", "expired on"), ("authority", "may not sign images")):
+    for name, message in (("gone", "expired on"), ("authority", "may not sign images")):
         ended = s3c(keys, "sign", image, *pair(keys, name))
-        assert (ended.code, told in ended.stderr) == (2, True), ended.stderr
+        assert (ended.code, message in ended.stderr) == (2, True), ended.stderr
     mixed = s3c(keys, "sign", image, "--key", keys / "rsa.key", "--certificate", keys / "ec.crt")
     assert (mixed.code, "does not belong to" in mixed.stderr) == (2, True)
     assert signatures(image) == []
 
 
 @pytest.mark.parametrize(
-    ("code", "told"), [(401, "credentials"), (403, "(HTTP 403)"), (500, "The registry failed inside")]
+    ("code", "message"), [(401, "credentials"), (403, "(HTTP 403)"), (500, "The registry failed inside")]
 )
-def test_a_registry_that_fails(code: int, told: str, keys: Path) -> None:
+def test_a_registry_that_fails(code: int, message: str, keys: Path) -> None:
     with answering(code) as registry:
         reference = f"{registry}/app@sha256:{'0' * 64}"
         signed = s3c(keys, "sign", reference, *pair(keys, "rsa"))
         verified = s3c(keys, "verify", reference, "--trust-store", keys / "rsa.crt")
     for ended in (signed, verified):
-        assert (ended.code, told in ended.stderr) == (3, True), ended.stderr
+        assert (ended.code, message in ended.stderr) == (3, True), ended.stderr
 
 
 def test_a_registry_that_is_down(keys: Path) -> None:

@@ -19,7 +19,7 @@ from s3c_lab import lab as labs
 from s3c_lab.certificates import Identity, make, make_authority, pem, subject
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
-from tests.support import evidence as made
+from tests.support import evidence
 from tests.support.cluster import CACHED, Kubectl, pod, pod_spec
 from tests.support.oci import Repository, attach
 from tests.support.signing import Ended, push_image, time_stamp_authority
@@ -31,7 +31,7 @@ ALONE = {
     "emailaddress": subject("emailaddress").rdns + x509.Name([x509.NameAttribute(NameOID.EMAIL_ADDRESS, "a@b.c")]).rdns,
     "uid": subject("uid").rdns + x509.Name([x509.NameAttribute(NameOID.USER_ID, "7")]).rdns,
     "dc": subject("dc").rdns + x509.Name([x509.NameAttribute(NameOID.DOMAIN_COMPONENT, "example")]).rdns,
-    "two-units": subject("two-units").rdns + x509.Name([x509.NameAttribute(OU, one) for one in "ab"]).rdns,
+    "two-units": subject("two-units").rdns + x509.Name([x509.NameAttribute(OU, unit) for unit in "ab"]).rdns,
     "no-state": subject("no-state", ST="").rdns,
 }
 """Subjects of self-signed certificates, none of which a trust policy can name."""
@@ -86,20 +86,20 @@ def gate(gated: Lab, machine: Machine, kubectl: Kubectl) -> Iterator[Kubectl]:
     yield kubectl
     labs.up(gated.name, None, machine, node=True)
     # Whoever an earlier policy trusted is not trusted along.
-    left = [one.rpartition("/")[2] for one in kubectl("get", VERIFIERS, "-o", "name").split()]
+    left = [name.rpartition("/")[2] for name in kubectl("get", VERIFIERS, "-o", "name").split()]
     assert left == ["verifier-notation"]
-    for one in kubectl("get", PROVIDERS, "-o", "name").split():
-        if "/s3c-" in one:
-            kubectl("delete", one)
+    for provider in kubectl("get", PROVIDERS, "-o", "name").split():
+        if "/s3c-" in provider:
+            kubectl("delete", provider)
 
 
 def settled(kubectl: Kubectl, images: dict[str, str], wanted: Callable[[dict[str, str]], bool]) -> dict[str, str]:
     """Name → why its image is not admitted, once that is as wanted: verdicts are remembered for a while."""
     until = time.monotonic() + CACHED + 150
     while True:
-        said = {name: kubectl.tried(pod("tried", pod_spec(image))) for name, image in images.items()}
-        if wanted(said) or time.monotonic() > until:
-            return said
+        denials = {name: kubectl.tried(pod("tried", pod_spec(image))) for name, image in images.items()}
+        if wanted(denials) or time.monotonic() > until:
+            return denials
         time.sleep(0.5)
 
 
@@ -123,14 +123,14 @@ def test_a_time_stamp_outlives_its_certificate_at_the_gate(
             assert signed.image["sign"]["timestamped"] is (name == "stamped")
     trust = ("--trusted-timestamp-root", root, "--verify-timestamp", "afterCertExpiry")
     assert s3c("trust", "export", "--certificate", certificate, *trust).code == 0
-    for one in yaml.safe_load_all((tmp_path / "s3c-out" / "ratify.yaml").read_text()):
-        gate("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(one))
-    admitted = settled(gate, images, lambda said: set(said.values()) == {""})
+    for manifest in yaml.safe_load_all((tmp_path / "s3c-out" / "ratify.yaml").read_text()):
+        gate("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(manifest))
+    admitted = settled(gate, images, lambda denials: set(denials.values()) == {""})
     assert admitted == {"stamped": "", "plain": ""}
     assert datetime.now(UTC) < end, "the certificate ended before it was tried"
 
     time.sleep(max(0.0, (end - datetime.now(UTC)).total_seconds()) + 1)
-    denied = settled(gate, images, lambda said: said["plain"] != "")
+    denied = settled(gate, images, lambda denials: denials["plain"] != "")
     assert denied["stamped"] == ""
     assert "is not trusted" in denied["plain"]
     checked = s3c("gate", "check", "--kubeconfig", gated.kubeconfig, f"--image={images['plain']}")
@@ -144,13 +144,13 @@ def test_a_time_stamp_outlives_its_certificate_at_the_gate(
     policy = tmp_path / "s3c-policy.yaml"
     policy.write_text(json.dumps({"version": 1, "signers": [signer]}))
     judged = s3c("policy", "check", *images.values(), "--policy", policy).result["images"]
-    codes = {one["image"]: {said["code"] for said in one["judgement"]["refusals"]} for one in judged}
+    codes = {image["image"]: {refusal["code"] for refusal in image["judgement"]["refusals"]} for image in judged}
     assert [("stranger-image" in codes[image]) for image in images.values()] == [False, True]
     exported = s3c("policy", "export", "--policy", policy)
     gate("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=exported.stdout)
     # Neither has a scan report; whose signature counts is told apart from that.
     stranger = "it is signed, but by nobody whom the policy allows"
-    reported = settled(gate, images, lambda said: "report" in said["stamped"])
+    reported = settled(gate, images, lambda denials: "report" in denials["stamped"])
     assert [(stranger in reported[name]) for name in images] == [False, True], reported
 
 
@@ -168,8 +168,8 @@ def test_a_signer_is_trusted_below_its_own_authority_and_nowhere_else(
             Repository(gated.registry, repository.partition("/")[2]),
             digest,
             artifact_types.SARIF,
-            made.sarif(made.run(now, subject=digest)),
-            **{artifact_types.CREATED: made.stamp(now)},
+            evidence.sarif(evidence.run(now, subject=digest)),
+            **{artifact_types.CREATED: evidence.stamp(now)},
         )
         for reference in (images[name], f"{repository}@{report}"):
             signed = s3c("sign", reference, "--key", key, "--certificate", certificate)
@@ -179,7 +179,10 @@ def test_a_signer_is_trusted_below_its_own_authority_and_nowhere_else(
 
     checked = s3c("policy", "check", *images.values(), "--policy", policy)
     assert checked.code == 1, checked.stderr
-    codes = {one["image"]: {said["code"] for said in one["judgement"]["refusals"]} for one in checked.result["images"]}
+    codes = {
+        image["image"]: {refusal["code"] for refusal in image["judgement"]["refusals"]}
+        for image in checked.result["images"]
+    }
     assert codes == {
         image: {"stranger-image", "stranger-report"} if name in strangers else set() for name, image in images.items()
     }
@@ -187,14 +190,14 @@ def test_a_signer_is_trusted_below_its_own_authority_and_nowhere_else(
     exported = s3c("policy", "export", "--policy", policy)
     assert exported.code == 0, exported.stderr
     gate("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=exported.stdout)
-    said = settled(
+    denials = settled(
         gate,
         images,
-        lambda said: all("allows" in text if name in strangers else text == "" for name, text in said.items()),
+        lambda denials: all("allows" in text if name in strangers else text == "" for name, text in denials.items()),
     )
     for name in strangers:
-        assert "it is signed, but by nobody whom the policy allows" in said.pop(name)
-    assert said == dict.fromkeys(said, "")
+        assert "it is signed, but by nobody whom the policy allows" in denials.pop(name)
+    assert denials == dict.fromkeys(denials, "")
 
 
 @pytest.mark.parametrize("name", ALONE)
@@ -228,7 +231,7 @@ def test_what_is_exported_of_an_odd_subject_is_what_ratify_admits(
         assert signed.code == 0, signed.stderr
     assert s3c("trust", "export", "--certificate", certificate).code == 0
     objects = list(yaml.safe_load_all((tmp_path / "s3c-out" / "ratify.yaml").read_text()))
-    for one in objects:
-        gate("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(one))
-    said = settled(gate, images, lambda said: said["own"] == "" != said["lab"])
-    assert (said["own"], "is not trusted" in said["lab"]) == ("", True), said
+    for manifest in objects:
+        gate("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(manifest))
+    denials = settled(gate, images, lambda denials: denials["own"] == "" != denials["lab"])
+    assert (denials["own"], "is not trusted" in denials["lab"]) == ("", True), denials

@@ -81,8 +81,8 @@ def run(lab: Lab, folder: Path, *words: str, **environment: str) -> Ended:
 
 
 def platform(ended: Ended) -> dict[str, Any]:
-    (found,) = ended.image["smoke"]["platforms"]
-    return dict(found)
+    (smoke,) = ended.image["smoke"]["platforms"]
+    return dict(smoke)
 
 
 def changed(reference: str, layer: bytes | None = None, **config: Any) -> str:
@@ -115,7 +115,7 @@ def layer_of(*names: str) -> bytes:
 @pytest.fixture
 def busybox(repository: Repository, docker: None) -> Callable[..., str]:
     """Pushes a small image with a script as its entry point; returns it by digest."""
-    made = iter(range(100))
+    numbers = iter(range(100))
 
     def push(script: str = STAYS, *, zstd: bool = False, **config: Any) -> str:
         layer = busybox_layer({"start": script})
@@ -126,7 +126,7 @@ def busybox(repository: Repository, docker: None) -> Callable[..., str]:
             "ExposedPorts": {"8080/tcp": {}},
             **config,
         }
-        tag = str(next(made))
+        tag = str(next(numbers))
         if not zstd:
             digest = repository.image([layer], tag, config=settings)["digest"]
             return f"{repository.registry}/{repository.name}@{digest}"

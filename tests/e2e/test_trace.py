@@ -105,7 +105,7 @@ def reports(digest: str) -> tuple[bytes, bytes, bytes]:
     outcome = Outcome(command="chain", images=(chained,))
     text = document.render_document(document.build_document(outcome, outcomes.NOW, Secrets()))
     before, after = (
-        sarif.render(one.report, rendering.Rendering()) for one in (chained.patch.before, chained.patch.after)
+        sarif.render(scan.report, rendering.Rendering()) for scan in (chained.patch.before, chained.patch.after)
     )
     ours, theirs = outcomes.AFTER.encode(), digest.encode()
     return before, after.replace(ours, theirs), text.encode().replace(ours, theirs)
@@ -156,28 +156,35 @@ def test_the_whole_story(
     assert subject["reference"].endswith(image)
     assert subject["patched"] == "2026-11-23T07:05:00Z"
     signed = [
-        (one["trust"], one["signer"][:11], one["signature_format"], one["metadata"]) for one in subject["signatures"]
+        (signature["trust"], signature["signer"][:11], signature["signature_format"], signature["metadata"])
+        for signature in subject["signatures"]
     ]
     assert sorted(signed, key=str) == [
         ("refused", "CN=stranger", "cose", {}),
         ("trusted", "CN=ours,O=s", "cose", {"run": "2"}),
         ("trusted", "CN=ours,O=s", "jws", {"run": "1"}),
     ]
-    [stranger] = [one for one in subject["signatures"] if one["trust"] == "refused"]
+    [stranger] = [signature for signature in subject["signatures"] if signature["trust"] == "refused"]
     assert "trust store does not lead to" in stranger["reason"]
     assert len(stranger["thumbprint"]) == 64
     assert stranger["signed_at"] > "2026"
-    documents = {(one["kind"], one["artifact_type"], one["created"][:10]): one for one in subject["documents"]}
+    documents = {
+        (document["kind"], document["artifact_type"], document["created"][:10]): document
+        for document in subject["documents"]
+    }
     newest = documents["report", artifact_types.SARIF, "2026-11-23"]
     assert (newest["problem"], newest["counts"]["low"], len(newest["findings"])) == ("", 1, 1)
-    assert [one["trust"] for one in newest["signatures"]] == ["trusted"]
-    told = {kind: one["told"] for (kind, *_), one in documents.items() if one["told"]}
-    assert told == {"SBOM": told["SBOM"], "VEX": "1 statement, 1 fixed", "result": told["result"]}
-    assert told["result"].startswith("s3c chain: passed; against its original: Only these ")
-    assert {one["told"] for one in subject["documents"] if one["kind"] == "SBOM"} == {"2 packages", "1 component"}
-    [foreign] = [one for one in subject["documents"] if one["problem"]]
+    assert [signature["trust"] for signature in newest["signatures"]] == ["trusted"]
+    summaries = {kind: document["told"] for (kind, *_), document in documents.items() if document["told"]}
+    assert summaries == {"SBOM": summaries["SBOM"], "VEX": "1 statement, 1 fixed", "result": summaries["result"]}
+    assert summaries["result"].startswith("s3c chain: passed; against its original: Only these ")
+    assert {document["told"] for document in subject["documents"] if document["kind"] == "SBOM"} == {
+        "2 packages",
+        "1 component",
+    }
+    [foreign] = [document for document in subject["documents"] if document["problem"]]
     assert foreign["problem"].startswith("it is about another image")
-    assert [one["trust"] for one in foreign["signatures"]] == ["refused"]
+    assert [signature["trust"] for signature in foreign["signatures"]] == ["refused"]
     [ancestor] = story["ancestors"][:1]
     assert (ancestor["relation"], ancestor["said_by"]) == ("patched", "the attached result.json")
     change = story["change"]
@@ -204,7 +211,7 @@ def test_the_policy_gives_the_verdict_that_policy_check_gives(
     assert story["judgement"]["verdict"] == "denied"
     assert story["judgement"]["by"].startswith("the policy sha256:")
     assert all(reason in checked.stderr for reason in story["judgement"]["reasons"])
-    assert sorted(one["trust"] for one in story["subject"]["signatures"]) == ["refused", "trusted"]
+    assert sorted(signature["trust"] for signature in story["subject"]["signatures"]) == ["refused", "trusted"]
     both = ask(keys, repository, "1.0", "--policy", policy, "--trust-store", keys / "ours.crt")
     assert (both.code, "trust-store" in both.stderr) == (2, True)
 
@@ -217,8 +224,11 @@ def test_patched_twice_and_a_label_that_lies(repository: Repository, trace: Call
     attach(repository, second["digest"], artifact_types.SARIF, before)
     attach(repository, third["digest"], artifact_types.SARIF, after)
     story = trace("1.0-2")
-    assert [one["named"].partition("@")[2] for one in story["ancestors"]] == [second["digest"], first["digest"]]
-    assert [one["proven"] for one in story["ancestors"]] == [True, True]
+    assert [ancestor["named"].partition("@")[2] for ancestor in story["ancestors"]] == [
+        second["digest"],
+        first["digest"],
+    ]
+    assert [ancestor["proven"] for ancestor in story["ancestors"]] == [True, True]
     assert (story["change"]["source"], len(story["change"]["fixed"])) == (
         "the newest reports attached to both images",
         6,
@@ -277,14 +287,26 @@ def test_what_is_broken_is_told_and_hides_nothing(
 
     story = trace(f"@{image}")
 
-    trusts = {one["digest"]: (one["trust"], one["reason"]) for one in story["subject"]["signatures"]}
+    trusts = {
+        signature["digest"]: (signature["trust"], signature["reason"]) for signature in story["subject"]["signatures"]
+    }
     assert sorted(trust for trust, _ in trusts.values()) == ["broken", "broken", "trusted"]
     assert trusts[moved_here["digest"]] == ("broken", "it was made for another digest and moved here")
     assert trusts[envelope["digest"]] == ("broken", "its envelope is not CBOR")
     documents = story["subject"]["documents"]
-    problems = {one["artifact_type"]: one["problem"] for one in documents if one["problem"] and not one["content"]}
-    problems |= {one["artifact_type"]: one["problem"] for one in documents if one["problem"] and one["content"]}
-    assert f"{digest_of(b'no blob')}, which a manifest names, is missing" in {one["problem"] for one in documents}
+    problems = {
+        document["artifact_type"]: document["problem"]
+        for document in documents
+        if document["problem"] and not document["content"]
+    }
+    problems |= {
+        document["artifact_type"]: document["problem"]
+        for document in documents
+        if document["problem"] and document["content"]
+    }
+    assert f"{digest_of(b'no blob')}, which a manifest names, is missing" in {
+        document["problem"] for document in documents
+    }
     assert problems == {
         artifact_types.SPDX: "its manifest refers to another digest",
         artifact_types.CYCLONEDX: problems[artifact_types.CYCLONEDX],
@@ -293,8 +315,8 @@ def test_what_is_broken_is_told_and_hides_nothing(
         artifact_types.SARIF: "it is not JSON",
     }
     assert "does not exist" in problems[artifact_types.CYCLONEDX]
-    good = [one for one in documents if one["counts"] and not one["problem"]]
-    assert [len(one["findings"]) for one in good] == [1]
+    good = [document for document in documents if document["counts"] and not document["problem"]]
+    assert [len(document["findings"]) for document in good] == [1]
     assert story["judgement"]["verdict"] == "admitted"
 
 
@@ -326,8 +348,10 @@ def test_a_thousand_referrers(
     story = trace("1.0")
     subject = story["subject"]
     assert (subject["referrers"], len(subject["documents"]), subject["unread"]) == (1001, 1000, 995)
-    assert {one["digest"] for one in subject["documents"] if one["read"]} == {one["digest"] for one in more[-5:]}
-    assert [one["trust"] for one in subject["signatures"]] == ["trusted"]
+    assert {document["digest"] for document in subject["documents"] if document["read"]} == {
+        referrer["digest"] for referrer in more[-5:]
+    }
+    assert [signature["trust"] for signature in subject["signatures"]] == ["trusted"]
 
 
 def test_an_index_and_its_platforms(
@@ -343,12 +367,12 @@ def test_an_index_and_its_platforms(
     sign(attach(repository, images[1]["digest"], artifact_types.SARIF, after))
     story = trace("1.0")
     assert story["subject"]["platform"] == ""
-    assert [one["trust"] for one in story["subject"]["signatures"]] == ["trusted"]
+    assert [signature["trust"] for signature in story["subject"]["signatures"]] == ["trusted"]
     amd64, arm64, s390x = story["platforms"]
-    assert [one["platform"] for one in story["platforms"]] == ["linux/amd64", "linux/arm64", "linux/s390x"]
+    assert [platform["platform"] for platform in story["platforms"]] == ["linux/amd64", "linux/arm64", "linux/s390x"]
     assert (amd64["signatures"], amd64["documents"], amd64["layers"]) == ([], [], 2)
-    assert [one["trust"] for one in arm64["signatures"]] == ["trusted"]
-    assert [one["counts"]["low"] for one in arm64["documents"]] == [1]
+    assert [signature["trust"] for signature in arm64["signatures"]] == ["trusted"]
+    assert [document["counts"]["low"] for document in arm64["documents"]] == [1]
     assert "does not exist" in s390x["problem"]
 
 

@@ -36,9 +36,9 @@ def registry(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def azure(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
-    with staged(tmp_path_factory.mktemp("azure")) as made:
-        made.world.forward(int(registry.rpartition(":")[2]))
-        yield made
+    with staged(tmp_path_factory.mktemp("azure")) as stand_ins:
+        stand_ins.world.forward(int(registry.rpartition(":")[2]))
+        yield stand_ins
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_every_kind_of_key_signs(spec: str, azure: Azure, image: str, tmp_path: 
     assert signatures(image) == [signed.image["sign"]["signature_digest"]]
     # The challenge, the certificate, the signature.
     asked = azure.world.sites.asked(vault.host)
-    assert [(one.method, one.path) for one in asked] == [
+    assert [(request.method, request.path) for request in asked] == [
         ("GET", "/certificates/signing/"),
         ("GET", "/certificates/signing/"),
         ("POST", f"/keys/signing/{version.version}/sign"),
@@ -103,7 +103,7 @@ def test_a_certificate_of_an_authority_signs_with_its_chain(azure: Azure, image:
         3,
         True,
     )
-    (tmp_path / "issuers.pem").write_bytes(b"".join(pem(one) for one in identity.chain[1:]))
+    (tmp_path / "issuers.pem").write_bytes(b"".join(pem(certificate) for certificate in identity.chain[1:]))
     given = ["--vault-ca-certs", str(tmp_path / "issuers.pem")]
     again = azure.s3c(tmp_path, "sign", image, *CERTIFICATE, *azure.ids, *given)
     assert (again.code, again.image["sign"]["skipped"]) == (0, True), again.stderr
@@ -116,7 +116,7 @@ def test_a_certificate_of_an_authority_signs_with_its_chain(azure: Azure, image:
     before = len(azure.world.sites.asked(vault.host))
     refused = azure.s3c(tmp_path, "sign", image, *CERTIFICATE, *azure.ids)
     assert (refused.code, "vault-ca-certs: it is missing" in refused.stderr) == (2, True), refused.stderr
-    assert not any(one.path.startswith("/secrets") for one in azure.world.sites.asked(vault.host)[before:])
+    assert not any(request.path.startswith("/secrets") for request in azure.world.sites.asked(vault.host)[before:])
 
 
 def test_another_vaults_signature_is_refused(azure: Azure, image: str, tmp_path: Path) -> None:
@@ -221,8 +221,8 @@ def test_several_versions_are_trusted_while_one_is_renewed(azure: Azure, image: 
     assert verified("newest", old.version) == 2
     search = ("trust", "list-signed", "--image", image, *CERTIFICATE, *azure.ids)
     assert azure.s3c(tmp_path, *search, "--trusted-vault-version", old.version).code == 0
-    (found,) = json.loads((tmp_path / "s3c-out" / "signed.json").read_text())
-    assert (found["reference"], found["kind"]) == (image, "image")
+    (entry,) = json.loads((tmp_path / "s3c-out" / "signed.json").read_text())
+    assert (entry["reference"], entry["kind"]) == (image, "image")
     assert azure.s3c(tmp_path, *search).code == 0
     assert json.loads((tmp_path / "s3c-out" / "signed.json").read_text()) == []
 
@@ -232,7 +232,7 @@ DAY = timedelta(days=1)
 
 # What is wrong, the exit code, and what the error has to hold: what happened, and what to do.
 @pytest.mark.parametrize(
-    ("wrong", "code", "told"),
+    ("wrong", "code", "expected"),
     [
         ("firewall", 3, ["The firewall of the vault kv-voting", "203.0.113.7", "az keyvault network-rule add"]),
         (
@@ -262,7 +262,7 @@ DAY = timedelta(days=1)
     ],
 )
 def test_what_the_vault_refuses_is_told(
-    wrong: str, code: int, told: list[str], azure: Azure, image: str, tmp_path: Path
+    wrong: str, code: int, expected: list[str], azure: Azure, image: str, tmp_path: Path
 ) -> None:
     vault, flags, identity, now = azure.vault(), [*CERTIFICATE, *azure.ids], make("signing"), datetime.now(UTC)
     if wrong == "firewall":
@@ -300,7 +300,7 @@ def test_what_the_vault_refuses_is_told(
         vault.delete("signing")
     ended = azure.s3c(tmp_path, "sign", image, *flags, "--verbose")
     assert ended.code == code, ended.stderr
-    for words in told:
+    for words in expected:
         assert words in ended.stderr
     assert signatures(image) == []
     assert ended.result["exit_code"] == code
@@ -347,7 +347,7 @@ def test_tokens_that_end_while_it_works_are_asked_for_anew(
     slow.chmod(0o755)
     signed = azure.s3c(tmp_path, "sign", *images, *CERTIFICATE, *azure.ids, "--notation-path", slow)
     assert signed.code == 0, signed.stderr
-    assert [one["sign"]["verified"] for one in signed.result["images"]] == [True, True, True]
+    assert [image["sign"]["verified"] for image in signed.result["images"]] == [True, True, True]
     assert len(set(azure.github.given)) >= 3
     # One request a signature, and none that failed.
     assert len(azure.world.sites.asked("kv-voting.vault.azure.net")) == 5
@@ -372,9 +372,9 @@ def test_no_token_is_left_behind_or_shown(azure: Azure, image: str, short_folder
     ended = azure.s3c(tmp_path, "sign", image, *CERTIFICATE, *azure.ids, "--debug", environment=environment)
     assert ended.code == 0, ended.stdout + ended.stderr
     assert "signing of kv-voting" in ended.stdout
-    told = seen.read_text(errors="replace")
+    snapshot = seen.read_text(errors="replace")
     for words in ("plugin_client.py", "700 notation-s3c-azure", "700 s3c-run-", "600 signingkeys.json"):
-        assert words in told
+        assert words in snapshot
     shown = "\n".join(line for line in ended.stdout.splitlines() if not line.startswith("::add-mask::"))
     _nothing_secret(azure, tmp_path, shown, ended.stderr)
     assert len(azure.written()) >= 3
@@ -397,7 +397,7 @@ def test_nothing_is_signed_when_the_image_cannot_be_reached(azure: Azure, tmp_pa
     vault.add("signing", make("signing"))
     ended = azure.s3c(tmp_path, "sign", f"localhost:9/app@sha256:{'0' * 64}", *CERTIFICATE, *azure.ids)
     assert (ended.code, "it refused the connection" in ended.stderr) == (3, True), ended.stderr
-    assert not any(one.path.endswith("/sign") for one in azure.world.sites.asked(vault.host))
+    assert not any(request.path.endswith("/sign") for request in azure.world.sites.asked(vault.host))
 
 
 def test_a_policy_names_its_signers_by_their_vault(azure: Azure, image: str, tmp_path: Path) -> None:
@@ -416,7 +416,7 @@ def test_a_policy_names_its_signers_by_their_vault(azure: Azure, image: str, tmp
         named(vault, "signing")
         checked = azure.s3c(tmp_path, "policy", "check", image, "--policy", policy, *azure.ids)
         assert checked.code == 1, checked.stderr
-        assert {one["code"] for one in checked.image["judgement"]["refusals"]} == codes
+        assert {refusal["code"] for refusal in checked.image["judgement"]["refusals"]} == codes
     exported = azure.s3c(tmp_path, "policy", "export", "--policy", policy, *azure.ids)
     assert exported.code == 0, exported.stderr
     objects = list(yaml.safe_load_all(exported.stdout))

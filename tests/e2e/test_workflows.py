@@ -74,7 +74,7 @@ class Stage:
 
     def nothing_is_found_of_what_was_given(self, job: act.Job, folder: Path) -> None:
         """No token, assertion or password in the log, an output or a file, whatever job or program wrote it."""
-        secrets = [one.encode() for one in (*self.azure.written(), *self.registry.given)]
+        secrets = [secret.encode() for secret in (*self.azure.written(), *self.registry.given)]
         assert len(secrets) > 10
         shown = (job.log + json.dumps(job.outputs)).encode()
         assert not any(secret in shown for secret in secrets)
@@ -86,8 +86,8 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
-    with staged(tmp_path_factory.mktemp("azure")) as made:
-        yield made
+    with staged(tmp_path_factory.mktemp("azure")) as stand_ins:
+        yield stand_ins
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_from_a_dockerfile_to_a_signed_image_with_an_oidc_token_alone(
     assert set(artifacts) == {"", "-scan", "-patch", "-gate"}
     with ArchiveSource(artifacts[""] / "image.tar") as archive:
         assert image["built"].endswith(f"@{archive.image().descriptor.digest}")
-        assert any(one.platform == "unknown/unknown" for one in archive.image().descriptor.manifests)
+        assert any(manifest.platform == "unknown/unknown" for manifest in archive.image().descriptor.manifests)
     assert "build-push push=false outputs=type=oci,dest=image.tar" in noted(job)
 
     patch = json.loads((artifacts["-patch"] / "result.json").read_text())["images"][0]
@@ -152,7 +152,9 @@ def test_from_a_dockerfile_to_a_signed_image_with_an_oidc_token_alone(
     assert patch["patch"]["original"].endswith(image["built"].rpartition("@")[2])
 
     # Signed once, by the vault's key: the real notation verified it in the job, and does so again from outside.
-    asked = [one.path.partition("/")[2].partition("/")[0] for one in stage.azure.world.sites.asked(stage.vault.host)]
+    asked = [
+        request.path.partition("/")[2].partition("/")[0] for request in stage.azure.world.sites.asked(stage.vault.host)
+    ]
     assert asked.count("keys") == 1
     verified = stage.azure.s3c(
         tmp_path, "verify", image["reference"], *stage.azure.ids, "--vault=kv-voting", "--vault-certificate=signing"
@@ -189,8 +191,12 @@ def test_nothing_is_signed_behind_a_gate_that_is_closed(stage: Stage, files: dic
     # The findings that closed it are told all the same.
     assert noted(job).count("upload-sarif") == 2
     assert not stage.azure.world.sites.asked(stage.vault.host)
-    pushed = [one for one in stage.azure.world.sites.asked(stage.registry.host) if one.method == "PUT"]
-    manifests = {one.path.rpartition("/")[2]: one.body for one in pushed if "/closed/voting-db/manifests/" in one.path}
+    pushed = [request for request in stage.azure.world.sites.asked(stage.registry.host) if request.method == "PUT"]
+    manifests = {
+        request.path.rpartition("/")[2]: request.body
+        for request in pushed
+        if "/closed/voting-db/manifests/" in request.path
+    }
     assert {"15.0", "15.0-1"} <= set(manifests)
     assert not any(b"application/vnd.cncf.notary.signature" in body for body in manifests.values())
 
@@ -220,7 +226,7 @@ STAMPED = {
 def test_to_a_cluster_with_a_key_that_is_a_secret(
     gated: Lab, kubectl: Kubectl, namespace: str, machine: Machine, tmp_path: Path
 ) -> None:
-    (base,) = (one for one in gated.images if "/voting-app:" in one)
+    (base,) = (image for image in gated.images if "/voting-app:" in image)
     # As in a repository of one's own: whoever runs the workflow is in the image's name, and logs in to the registry.
     image = f"{gated.registry}/octo/{uuid.uuid4().hex[:12]}/voting-app:1.4.0"
     main = {"name": "main", "image": image, "command": ["sleep", "infinity"]}
@@ -314,7 +320,7 @@ def test_what_is_deployed_is_refreshed_patched_and_proposed(
     )
     assert job.succeeded, job.log
     refresh, patch = job.outputs["refresh"], job.outputs["patch"]
-    assert [one.partition("@")[0] for one in refresh["due"].splitlines()] == [app, database]
+    assert [reference.partition("@")[0] for reference in refresh["due"].splitlines()] == [app, database]
     assert json.loads(refresh["matrix"])["image"] == refresh["due"].splitlines()
     (issue,) = github.state.issues.values()
     assert (issue.labels, issue.state) == (["security"], "open")
@@ -325,13 +331,13 @@ def test_what_is_deployed_is_refreshed_patched_and_proposed(
     proposed = github.state.git.files("s3c/images")
     assert proposed["README.md"] == "# Shop\n"
 
-    def told(step: str) -> dict[str, Any]:
+    def image_results(step: str) -> dict[str, Any]:
         results = [
             json.loads(path.read_text()) for path in (job.folder / "artifacts").glob(f"s3c-{step}-*/result.json")
         ]
-        return {one["reference"].partition("@")[0]: one for result in results for one in result["images"]}
+        return {image["reference"].partition("@")[0]: image for result in results for image in result["images"]}
 
-    patched, signed = told("patched"), told("patch")
+    patched, signed = image_results("patched"), image_results("patch")
     for image in (app, database):
         name = image.rpartition(":")[0]
         assert signed[name]["digest"] == patched[name]["digest"]

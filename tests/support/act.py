@@ -89,8 +89,8 @@ def run(
         read_only: a fork or Dependabot caused the run.
     """
     repository, services, kept = folder / "repository", folder / "services", folder / "outputs"
-    for made in (repository / ".github" / "workflows", services, kept):
-        made.mkdir(parents=True)
+    for subfolder in (repository / ".github" / "workflows", services, kept):
+        subfolder.mkdir(parents=True)
     yaml = ruamel.yaml.YAML(typ="safe", pure=True)
     document = yaml.load(workflow)
     refusals = workflow_rules.refusals(document)
@@ -186,8 +186,8 @@ def pinned() -> dict[str, str]:
     """The repositories of other people's actions that ours use and that have a stand-in, name → commit."""
     paths = [ROOT / "action.yml", *ROOT.glob("actions/*/action.yml"), *ROOT.glob(".github/workflows/*.yml")]
     text = "\n".join(path.read_text() for path in paths)
-    found = re.findall(r"uses: ([^/\s]+/[^/@\s]+)[^@\s]*@([0-9a-f]{40})", text)
-    return {name: commit for name, commit in found if (ROOT / STANDINS / name.partition("/")[2]).is_dir()}
+    uses = re.findall(r"uses: ([^/\s]+/[^/@\s]+)[^@\s]*@([0-9a-f]{40})", text)
+    return {name: commit for name, commit in uses if (ROOT / STANDINS / name.partition("/")[2]).is_dir()}
 
 
 def _collect(document: dict[str, Any]) -> None:
@@ -208,10 +208,11 @@ def _collect(document: dict[str, Any]) -> None:
 def _keeping(ids: list[str], context: str) -> dict[str, object]:
     return {
         "if": "always()",
-        "env": {f"OUTPUTS_{one}": f"${{{{ toJSON({context}.{one}.outputs) }}}}" for one in ids},
+        "env": {f"OUTPUTS_{name}": f"${{{{ toJSON({context}.{name}.outputs) }}}}" for name in ids},
         # Two legs of a matrix write the same file, perhaps at the same moment.
         "run": "\n".join(
-            f'printf "%s" "$OUTPUTS_{one}" >"$KEPT/../{one}.$$" && mv "$KEPT/../{one}.$$" "$KEPT/{one}"' for one in ids
+            f'printf "%s" "$OUTPUTS_{name}" >"$KEPT/../{name}.$$" && mv "$KEPT/../{name}.$$" "$KEPT/{name}"'
+            for name in ids
         )
         or "true",
     }

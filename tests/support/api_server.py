@@ -52,8 +52,8 @@ def api_server(folder: Path) -> Iterator[tuple[Path, Cluster]]:
         folder: for its files: certificates by the names of `pki.node_certificates`, what it keeps, its log.
     """
     requests = [ProgramRequest(pin=pin) for pin in NODE if pin.name in {"etcd", "kube-apiserver"}]
-    found = locate_all(requests, cache=cache_path(os.environ), runner=Runner(os.environ), progress=Silent())
-    programs = {program.name: str(program.path) for program in found}
+    located = locate_all(requests, cache=cache_path(os.environ), runner=Runner(os.environ), progress=Silent())
+    programs = {program.name: str(program.path) for program in located}
     client, peer, secure = (registry_server.free_port() for _ in range(3))
     kubeconfig = write_kubeconfig(folder, secure)
     etcd = [

@@ -120,7 +120,7 @@ def ended(
     argv: tuple[str, ...], folder: Path, errors: io.StringIO | None = None, /, **environment: str
 ) -> tuple[int, str]:
     """How a command line ends there: its exit code, and everything it said, or without what went to `errors`."""
-    said = io.StringIO()
+    output = io.StringIO()
     around = {
         "HOME": str(folder),
         "PATH": "",
@@ -129,4 +129,4 @@ def ended(
         **GITHUB,
         **environment,
     }
-    return run.run(argv[0], argv[1:], around, said, said if errors is None else errors), said.getvalue()
+    return run.run(argv[0], argv[1:], around, output, output if errors is None else errors), output.getvalue()

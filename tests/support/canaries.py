@@ -91,8 +91,8 @@ def forms(secret: str) -> tuple[str, ...]:
 
     whole = secret.encode()
     coded = [base64.b64encode(user.encode() + b":" + whole).decode() for user in ("user", "robot", "a", "ab")]
-    found = {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], _coded(whole)}
-    return (*sorted(found), *coded)
+    spellings = {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], _coded(whole)}
+    return (*sorted(spellings), *coded)
 
 
 def pieces(secret: str) -> tuple[str, ...]:
@@ -109,13 +109,13 @@ def shown(log: str) -> str:
 
 def leaks(pieces: tuple[str, ...], log: str, folder: Path, before: frozenset[Path]) -> list[str]:
     """Where a piece is found: in the log, or in a file below the folder that was not there before."""
-    found = [f"log: {piece!r}" for piece in pieces if piece in shown(log)]
-    for path in sorted(one for one in folder.rglob("*") if one.is_file() and one not in before):
+    leaked = [f"log: {piece!r}" for piece in pieces if piece in shown(log)]
+    for path in sorted(file for file in folder.rglob("*") if file.is_file() and file not in before):
         content = path.read_text(encoding="utf-8", errors="replace")
-        found += [f"{path.relative_to(folder)}: {piece!r}" for piece in pieces if piece in content]
-    return found
+        leaked += [f"{path.relative_to(folder)}: {piece!r}" for piece in pieces if piece in content]
+    return leaked
 
 
 def files(folder: Path) -> frozenset[Path]:
     """What is there now."""
-    return frozenset(one for one in folder.rglob("*") if one.is_file())
+    return frozenset(file for file in folder.rglob("*") if file.is_file())

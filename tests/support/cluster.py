@@ -41,17 +41,17 @@ class Kubectl:
         return self.run("create", "-f", "-", stdin=json.dumps(manifest))
 
     def names(self, namespace: str, kinds: str = "deployment,statefulset,pod,configmap") -> set[str]:
-        found = self("get", kinds, "-n", namespace, "-o", "name").split()
-        return {name for name in found if "kube-root-ca" not in name}
+        objects = self("get", kinds, "-n", namespace, "-o", "name").split()
+        return {name for name in objects if "kube-root-ca" not in name}
 
     def images(self, namespace: str) -> set[str]:
         """Of all Pods that are to stay, as they stand there."""
         pods = json.loads(self("get", "pods", "-n", namespace, "-o", "json"))["items"]
         return {
             container["image"]
-            for one in pods
-            if "deletionTimestamp" not in one["metadata"]
-            for container in one["spec"]["containers"]
+            for pod in pods
+            if "deletionTimestamp" not in pod["metadata"]
+            for container in pod["spec"]["containers"]
         }
 
     @contextmanager
@@ -85,10 +85,10 @@ class Kubectl:
         assert (ended.returncode == 0) == (ended.stderr == "")
         return ended.stderr
 
-    def until_denied(self, manifest: dict[str, Any], said: str) -> str:
+    def until_denied(self, manifest: dict[str, Any], reason: str) -> str:
         """The denial of an object that is tried over and over, once it says so: answers are kept for a while."""
         until = time.monotonic() + CACHED + 60
-        while said not in (denial := self.tried(manifest)):
+        while reason not in (denial := self.tried(manifest)):
             assert time.monotonic() < until, denial or "it is admitted"
             time.sleep(0.5)
         return denial

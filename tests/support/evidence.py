@@ -94,24 +94,27 @@ def beside(
 
 def as_ratify_has_it(given: Evidence) -> list[dict[str, Any]]:
     """`verifierReports` of Ratify 1.4.6 with a rego-policy, as recorded in tests/data/ratify."""
-    found = [
-        _report(artifact_types.SIGNATURE, 10_000 + number, one) for number, one in enumerate(_signatures(given.trust))
+    reports = [
+        _report(artifact_types.SIGNATURE, 10_000 + number, verdict)
+        for number, verdict in enumerate(_signatures(given.trust))
     ]
     for kind, documents in ((artifact_types.SARIF, given.reports), (artifact_types.SPDX, given.sboms)):
-        for one in documents:
-            nested = [_report(artifact_types.SIGNATURE, 20_000, v, one.digest) for v in _signatures(one.trust)]
-            whole = {"referenceDigest": one.digest, "nestedReports": nested}
+        for document in documents:
+            nested = [
+                _report(artifact_types.SIGNATURE, 20_000, v, document.digest) for v in _signatures(document.trust)
+            ]
+            whole = {"referenceDigest": document.digest, "nestedReports": nested}
             if kind == artifact_types.SPDX:
-                found.append({**_report(kind, 0, {}), **whole, "verifierReports": []})
+                reports.append({**_report(kind, 0, {}), **whole, "verifierReports": []})
                 continue
-            extensions: dict[str, Any] | None = {"createdAt": one.attached} if one.attached else {}
-            if one.content is None:
+            extensions: dict[str, Any] | None = {"createdAt": document.attached} if document.attached else {}
+            if document.content is None:
                 verdict = {"isSuccess": False, "extensions": extensions or None}
             else:
-                text = one.content.decode("utf-8", "replace")
+                text = document.content.decode("utf-8", "replace")
                 verdict = {"isSuccess": True, "extensions": {**(extensions or {}), "passthrough": True, "report": text}}
-            found.append({**_report(kind, 0, verdict), **whole})
-    return found
+            reports.append({**_report(kind, 0, verdict), **whole})
+    return reports
 
 
 def _signatures(trust: SignerStatus) -> list[dict[str, Any]]:
@@ -146,8 +149,8 @@ _STATED_BASES: tuple[Any, ...] = (
     *([], list(_BASES[:1]), list(_BASES), ["*"], [7], "docker.io/library/*", {"0": "*"}, None),
 )
 _CONTENTS = (
-    *({"kind": "package", "by": one, "text": f"{one.rpartition('@')[0] or one} 1"} for one in _REFUSED),
-    *({"kind": "license", "by": one, "text": f"adduser ({one})"} for one in _LICENCES),
+    *({"kind": "package", "by": package, "text": f"{package.rpartition('@')[0] or package} 1"} for package in _REFUSED),
+    *({"kind": "license", "by": licence, "text": f"adduser ({licence})"} for licence in _LICENCES),
     {"kind": "license", "by": "MIT", "text": "adduser (MIT)"},
     {"kind": "other", "by": "zlib1g", "text": "zlib1g 1"},
 )
@@ -213,8 +216,8 @@ def _refused_rules(dice: random.Random) -> tuple[Any, ...]:
 def a_written_policy(dice: random.Random, now: datetime) -> Policy:
     """A policy that a file may say: nothing in it is denied and excepted."""
     policy = a_policy(dice, now)
-    denied = {one.upper() for one in policy.findings.deny}
-    lawful = tuple(one for one in policy.exceptions if one.id.upper() not in denied)
+    denied = {identifier.upper() for identifier in policy.findings.deny}
+    lawful = tuple(exception for exception in policy.exceptions if exception.id.upper() not in denied)
     return msgspec.structs.replace(policy, exceptions=lawful)
 
 
@@ -230,7 +233,7 @@ def some_evidence(dice: random.Random, now: datetime) -> Evidence:
     if dice.random() < 0.3:
         return _good_evidence(dice, now)
     sboms = tuple(_an_sbom(dice, 100 + number) for number in range(dice.choice((0, 1, 1, 2))))
-    named = ("", f"sha256:{999:064x}") if dice.random() < 0.1 else tuple(one.digest for one in sboms) or ("",)
+    named = ("", f"sha256:{999:064x}") if dice.random() < 0.1 else tuple(sbom.digest for sbom in sboms) or ("",)
     return beside(
         reports=tuple(_a_report(dice, now, number, named) for number in range(dice.choice((0, 1, 1, 1, 2, 3)))),
         sboms=sboms,
@@ -240,7 +243,7 @@ def some_evidence(dice: random.Random, now: datetime) -> Evidence:
 
 def _good_evidence(dice: random.Random, now: datetime) -> Evidence:
     """All as it should be; which of its findings count, is the policy's."""
-    made = now - timedelta(minutes=dice.choice((1, 50)))
+    created = now - timedelta(minutes=dice.choice((1, 50)))
     sbom = document(None, number=100)
     findings = [
         finding(dice.choice(_IDS), dice.choice(("LOW", "HIGH")), **_exploitation(dice, now))
@@ -248,14 +251,16 @@ def _good_evidence(dice: random.Random, now: datetime) -> Evidence:
     ]
     everything = {
         "refuse": ["CRITICAL", "HIGH", "MEDIUM", "LOW", "UNKNOWN"],
-        "deny": [one.upper() for one in _IDS],
+        "deny": [identifier.upper() for identifier in _IDS],
         "fixable-only": False,
         "packages": list(_REFUSED),
         "licenses": list(_LICENCES),
         "exploited": True,
         "epss": "0.00042",
     }
-    report = document(sarif(run(made, tuple(findings), sbom=sbom.digest, policy=everything)), attached=stamp(made))
+    report = document(
+        sarif(run(created, tuple(findings), sbom=sbom.digest, policy=everything)), attached=stamp(created)
+    )
     return beside(reports=(report,), sboms=(sbom,))
 
 
@@ -298,20 +303,20 @@ def _rest(dice: random.Random) -> dict[str, Any]:
     )[0]
 
 
-def _image_facts(dice: random.Random, made: datetime) -> dict[str, Any]:
+def _image_facts(dice: random.Random, created: datetime) -> dict[str, Any]:
     """What is stated of data, platform and base; now and then not, or what nobody can read."""
-    old = stamp(made - timedelta(days=5))
+    old = stamp(created - timedelta(days=5))
     return {
         "os": dice.choices(("debian 12.5", None), (20, 1))[0],
         "end-of-life": dice.choices((False, True, "no"), (20, 2, 1))[0],
         "base-created": dice.choices(
-            (stamp(made - timedelta(days=80)), old, LATER, "", "1970-01-01T00:00:00Z"), (8, 8, 1, 1, 1)
+            (stamp(created - timedelta(days=80)), old, LATER, "", "1970-01-01T00:00:00Z"), (8, 8, 1, 1, 1)
         )[0],
         "exploitation": dice.choices(
             (
-                {"kev": stamp(made), "epss": stamp(made)},
-                {"kev": old, "epss": stamp(made)},
-                {"kev": stamp(made), "epss": ""},
+                {"kev": stamp(created), "epss": stamp(created)},
+                {"kev": old, "epss": stamp(created)},
+                {"kev": stamp(created), "epss": ""},
                 {"kev": "", "epss": old},
                 {"kev": LATER, "epss": LATER},
                 {"kev": 7},
@@ -336,7 +341,7 @@ def _attached(dice: random.Random, now: datetime) -> str:
 
 
 def _a_report(dice: random.Random, now: datetime, number: int, sboms: tuple[str, ...]) -> EvidenceDocument:
-    made = _when(dice, now)
+    created = _when(dice, now)
     findings = tuple(
         finding(
             dice.choice(_IDS),
@@ -352,15 +357,15 @@ def _a_report(dice: random.Random, now: datetime, number: int, sboms: tuple[str,
     )
     runs = [
         run(
-            made + timedelta(minutes=dice.choice((0, 0, 3))),
+            created + timedelta(minutes=dice.choice((0, 0, 3))),
             findings if not part else (),
             subject=dice.choices((SUBJECT, OTHER), (12, 1))[0],
             sbom=dice.choice(sboms),
             **_rest(dice),
-            **_image_facts(dice, made),
+            **_image_facts(dice, created),
             policy={
                 "refuse": ["CRITICAL", "HIGH", "MEDIUM", "LOW", *dice.choices((["UNKNOWN"], []), (12, 1))[0]],
-                "deny": [one.upper() for one in _IDS[: dice.choices((9, 3), (12, 1))[0]]],
+                "deny": [identifier.upper() for identifier in _IDS[: dice.choices((9, 3), (12, 1))[0]]],
                 "fixable-only": dice.random() < 0.1,
                 "packages": list(_REFUSED[: dice.choices((9, 1), (12, 1))[0]]),
                 "licenses": list(_LICENCES[: dice.choices((9, 1), (12, 1))[0]]),
@@ -371,7 +376,9 @@ def _a_report(dice: random.Random, now: datetime, number: int, sboms: tuple[str,
             },
             contents=dice.sample(_CONTENTS, dice.choices((0, 1, 3), (12, 2, 1))[0]),
             blind=dice.choices(("", "the distribution is unknown"), (25, 1))[0],
-            database=dice.choice((stamp(made - timedelta(hours=dice.choice((1, 30, 200)))), stamp(made), LATER, "")),
+            database=dice.choice(
+                (stamp(created - timedelta(hours=dice.choice((1, 30, 200)))), stamp(created), LATER, "")
+            ),
             **_stated(dice),
         )
         for part in range(dice.choice((1, 1, 1, 2)))
@@ -446,16 +453,16 @@ def _spoilt(dice: random.Random, content: bytes) -> bytes | None:
 
 def a_scan(dice: random.Random, now: datetime, policy: Policy) -> bytes:
     """Trivy's JSON on an image: findings, packages and licences that policies mind, or what this one accepts."""
-    found = [_a_vulnerability(dice, now) for _ in range(dice.choice((0, 0, 0, 0, 1, 1, 3, 12)))]
+    vulnerabilities = [_a_vulnerability(dice, now) for _ in range(dice.choice((0, 0, 0, 0, 1, 1, 3, 12)))]
     if policy.exceptions and policy.findings.severities and dice.random() < 0.3:
-        found = [
+        vulnerabilities = [
             {
                 **_a_vulnerability(dice, now),
-                "VulnerabilityID": one.id,
-                "PkgName": one.package or "libssl3",
+                "VulnerabilityID": exception.id,
+                "PkgName": exception.package or "libssl3",
                 "Severity": dice.choice(policy.findings.severities),
             }
-            for one in policy.exceptions
+            for exception in policy.exceptions
         ]
     system = ({"Family": "debian", "Name": "12.5"}, {"Family": "debian", "Name": "8.11", "EOSL": True}, None)
     results = [
@@ -469,7 +476,7 @@ def a_scan(dice: random.Random, now: datetime, policy: Policy) -> bytes:
                 for name in ("zlib1g", "libssl3", "xz-utils")
                 if dice.random() < 0.8 or name == "zlib1g"
             ],
-            "Vulnerabilities": found,
+            "Vulnerabilities": vulnerabilities,
             "ExperimentalModifiedFindings": [_set_aside(dice, now) for _ in range(dice.choice((0, 0, 0, 1)))],
         },
         {
@@ -520,9 +527,9 @@ def _a_package(dice: random.Random, name: str) -> dict[str, Any]:
 def exploitation_data(dice: random.Random, now: datetime) -> dict[str, bytes | None]:
     """The two files on exploitation, input → content; now and then old or not there."""
     ages = [timedelta(days=dice.choices((0, 5, 400), (12, 2, 1))[0], minutes=2) for _ in range(2)]
-    listed = {"CVE-2021-44228": "2021-12-10"} | {one: "2026-01-01" for one in _CVES if dice.random() < 0.15}
+    listed = {"CVE-2021-44228": "2021-12-10"} | {cve: "2026-01-01" for cve in _CVES if dice.random() < 0.15}
     scores = {"CVE-2021-44228": "0.9"} | {
-        one: dice.choice(("0.00041", "0.1", "0.94211", "1")) for one in _CVES if dice.random() < 0.6
+        cve: dice.choice(("0.00041", "0.1", "0.94211", "1")) for cve in _CVES if dice.random() < 0.6
     }
     catalogue = exploitation.kev(listed, released=stamp(now - ages[0]))
     return {

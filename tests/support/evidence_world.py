@@ -24,15 +24,15 @@ _Advisory = tuple[str, str, str, str]
 
 def files(name: str, *, openssl: str = "3.0.13-1~deb12u1", more: str = "", licence: str = "Zlib") -> dict[str, bytes]:
     """A Debian whose packages are `more` than those of `scanning`, and that no other row has."""
-    made = debian()
-    status = made["var/lib/dpkg/status"].decode().replace("3.0.11-1~deb12u2", openssl)
+    base = debian()
+    status = base["var/lib/dpkg/status"].decode().replace("3.0.11-1~deb12u2", openssl)
     extra = "".join(
-        f"Package: {one}\nStatus: install ok installed\nVersion: 1.0-1\nArchitecture: amd64\n"
+        f"Package: {package}\nStatus: install ok installed\nVersion: 1.0-1\nArchitecture: amd64\n"
         f"Maintainer: Nobody <nobody@localhost>\nDescription: more\n\n"
-        for one in more.split()
+        for package in more.split()
     )
     return {
-        **made,
+        **base,
         "var/lib/dpkg/status": (status + extra).encode(),
         "usr/share/doc/zlib1g/copyright": f"Files: *\nLicense: {licence}\n".encode(),
         "etc/row": name.encode(),
@@ -89,7 +89,7 @@ class World:
     def report(self, row: str) -> dict[str, Any]:
         """The descriptor of a row's first report."""
         listed = self.repository.get(self.digest(row).replace(":", "-"))["manifests"]
-        return next(one for one in listed if one.get("artifactType") == artifact_types.SARIF)
+        return next(descriptor for descriptor in listed if descriptor.get("artifactType") == artifact_types.SARIF)
 
     def content(self, row: str) -> bytes:
         return self.repository.blob(self.repository.get(self.report(row)["digest"])["layers"][0]["digest"])

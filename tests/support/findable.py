@@ -67,7 +67,7 @@ class Fleet:
 
     def image(self, repository: str, tag: str = "1.0") -> Reference:
         """Push an image; returns it pinned."""
-        return Reference.parse(push_image(self.host, repository, tag, about=repository))
+        return Reference.parse(push_image(self.host, repository, tag, author=repository))
 
     def attach(
         self, image: Reference, artifact_type: str, content: bytes, created: str = CREATED, *, signed: bool = True

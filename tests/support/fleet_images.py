@@ -75,9 +75,9 @@ def check(entries: Iterable[Mapping[str, Any]], counts: Mapping[str, int] = COUN
         if kind.patched:
             patch = entry["patch"]
             assert patch["before"]["fixable"] > 0 and patch["after"]["fixable"] == 0, name
-            ids = frozenset(f"{one['id']} {one['package']}" for one in patch["fixed"])
+            ids = frozenset(f"{finding['id']} {finding['package']}" for finding in patch["fixed"])
             fixed["debian" if int(name.rpartition("-")[2]) < 4 else "app"].add(ids)
-    assert {base: len(found) for base, found in fixed.items()} == {"debian": 1, "app": 1}, "of one base, the same"
+    assert {base: len(variants) for base, variants in fixed.items()} == {"debian": 1, "app": 1}, "of one base, the same"
 
 
 def push(registry: str, app: str, counts: Mapping[str, int] = COUNTS, prefix: str = PREFIX) -> dict[str, str]:
@@ -107,7 +107,7 @@ def push_private(place: Repository) -> None:
 
 
 def check_private(plan: Mapping[str, Any], host: str) -> None:
-    """Hold the plan to what becomes of the image behind the login: its own failure, with what to do."""
+    """Check that the plan has the image behind the login: its own failure, with what to do."""
     (entry,) = plan["unplanned"]
     assert (entry["image"], entry["exit-code"]) == (f"{host}/{PRIVATE}:1.0", 3)
     assert "(HTTP 401). It is private" in entry["what"]

@@ -227,7 +227,7 @@ def report(
 ) -> FleetReport:
     """The report on a fleet, with a trend of so many nights; with what the policies will refuse where that is asked."""
     of = plan(images, working=working, shards=shards, unplanned=unplanned)
-    made = summarize.join(
+    fleet_report = summarize.join(
         of,
         results(of, without=without),
         now=outcomes.NOW,
@@ -235,7 +235,7 @@ def report(
         default_policy="s3c-policy.yaml",
         look_ahead=look_ahead if forecast else None,
     ).report
-    return replace(made, trend=tuple(trend(made, night) for night in range(nights, 0, -1)))
+    return replace(fleet_report, trend=tuple(trend(fleet_report, night) for night in range(nights, 0, -1)))
 
 
 def trend(of: FleetReport, night: int) -> TrendPoint:

@@ -41,9 +41,9 @@ class Layout:
     def put_json(self, document: Document, **more: Any) -> Document:
         return self.put(json.dumps(document).encode(), str(document["mediaType"]), **more)
 
-    def image(self, about: bytes = b"", *, architecture: str = "amd64", **more: Any) -> Document:
+    def image(self, marker: bytes = b"", *, architecture: str = "amd64", **more: Any) -> Document:
         """Add an image of one layer; its descriptor, with its platform."""
-        layer = gzip.compress(b"layer of " + architecture.encode() + about, mtime=0)
+        layer = gzip.compress(b"layer of " + architecture.encode() + marker, mtime=0)
         config = {
             "architecture": architecture,
             "os": "linux",
@@ -77,7 +77,7 @@ class Layout:
     def named(self, image: Document, *names: str) -> Document:
         """List an image, once for each name as BuildKit does it, or without one."""
         annotated: list[Document] = [{"annotations": {REF_NAME: name}} for name in names]
-        self.images += [{**image, **one} for one in annotated or [{}]]
+        self.images += [{**image, **annotation} for annotation in annotated or [{}]]
         return image
 
     @staticmethod

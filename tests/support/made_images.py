@@ -103,15 +103,15 @@ class MadeImage(ImageSource):
 
     @classmethod
     def index(cls, *images: "MadeImage") -> "MadeImage":
-        made = cls([])
+        index = cls([])
         entries = []
         for image in images:
-            made.blobs |= image.blobs
+            index.blobs |= image.blobs
             platform = {"os": "linux", "architecture": image.document["architecture"]}
             entries.append({**descriptor(MANIFEST, image.top), "platform": platform})
-        made.top = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).encode()
-        made.blobs[digest_of(made.top)] = made.top
-        return made
+        index.top = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).encode()
+        index.blobs[digest_of(index.top)] = index.top
+        return index
 
     @property
     def name(self) -> str:

@@ -103,7 +103,7 @@ class Repository:
         document = {
             **platform,
             "config": {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], **(config or {})},
-            "rootfs": {"type": "layers", "diff_ids": [diff_id(one) for one in layers]},
+            "rootfs": {"type": "layers", "diff_ids": [diff_id(layer) for layer in layers]},
         }
         data = json.dumps(document).encode()
         for blob in (*layers, data):
@@ -112,7 +112,7 @@ class Repository:
             "schemaVersion": 2,
             "mediaType": MANIFEST,
             "config": descriptor(CONFIG, data),
-            "layers": [descriptor(LAYER, one) for one in layers],
+            "layers": [descriptor(LAYER, layer) for layer in layers],
         }
         return {**self.put_manifest(manifest, tag), "platform": platform}
 

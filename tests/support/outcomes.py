@@ -238,11 +238,11 @@ def settings(text: str) -> tuple[SettingsFile, ...]:
 def changes(text: str) -> tuple[GateChange, ...]:
     """Files that a pull request changes, with a text for what is somebody else's."""
     text = text if text.strip() else "x"
-    made: dict[str, Any] = {"kind": "policy", "path": text, "target_sha256": "a" * 64, "head_sha256": "b" * 64}
+    fields: dict[str, Any] = {"kind": "policy", "path": text, "target_sha256": "a" * 64, "head_sha256": "b" * 64}
     return (
-        GateChange(**made, used="target"),
-        GateChange(**made, used="head"),
-        GateChange(**made, used="head", accepted_by=text),
+        GateChange(**fields, used="target"),
+        GateChange(**fields, used="head"),
+        GateChange(**fields, used="head", accepted_by=text),
     )
 
 
@@ -260,12 +260,12 @@ def hostile(text: str) -> ImageOutcome:
         "remedy": text,
         "status": text,
     }
-    found = [
+    findings = [
         Finding(kind=kind, severity=Severity.HIGH, suppressed="", **fields)
         for kind in (FindingKind.VULNERABILITY, FindingKind.SECRET)
     ]
     aside = Finding(kind=FindingKind.VULNERABILITY, severity=Severity.LOW, suppressed=text, **fields)
-    of = report(*found, suppressed=(aside,), os=text, os_end_of_life=True, image=text)
+    of = report(*findings, suppressed=(aside,), os=text, os_end_of_life=True, image=text)
     of_scan = scan(
         of,
         image=text,
@@ -286,7 +286,7 @@ def hostile(text: str) -> ImageOutcome:
         before=of_scan,
         after=of_scan,
         fixed=of.findings,
-        left=tuple(LeftFinding(finding=one, reason=text) for one in of.findings),
+        left=tuple(LeftFinding(finding=finding, reason=text) for finding in of.findings),
         new=of.findings,
         upgraded={text: text},
         changes=hostile_comparison(text),

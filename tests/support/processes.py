@@ -14,18 +14,18 @@ def alive(pid: int) -> bool:
         return False
 
 
-def told(path: Path) -> list[int]:
+def await_process_ids(path: Path) -> list[int]:
     """The process ids in the file, once they are there."""
     for _ in range(500):
         if path.exists() and (ids := path.read_text().split()):
-            return [int(one) for one in ids]
+            return [int(pid) for pid in ids]
         time.sleep(0.02)
     raise AssertionError(f"{path} stays empty")
 
 
 def gone(path: Path) -> bool:
     """Whether all processes in the file have ended, some time for their end included."""
-    ids = told(path)
+    ids = await_process_ids(path)
     for _ in range(250):
         if not any(map(alive, ids)):
             return True

@@ -73,11 +73,11 @@ def large(amount: int = 30_000, *, seed: int = 1) -> bytes:
         }
         for number in range(amount // 2)
     ]
-    found = []
+    vulnerabilities = []
     for number in range(amount):
         package = f"lib{chance.choice(words)}{number % 997}"
         version = f"1.{number % 31}.{number % 7}-{number % 5}"
-        found.append(
+        vulnerabilities.append(
             advisories[number % len(advisories)]
             | {
                 "PkgID": f"{package}@{version}",
@@ -89,7 +89,7 @@ def large(amount: int = 30_000, *, seed: int = 1) -> bytes:
             }
         )
     target = "localhost:5000/voting-app:1.4.0 (debian 12.5)"
-    return image([{"Target": target, "Class": "os-pkgs", "Type": "debian", "Vulnerabilities": found}])
+    return image([{"Target": target, "Class": "os-pkgs", "Type": "debian", "Vulnerabilities": vulnerabilities}])
 
 
 def _vulnerability(package: str, installed: str, fixed: str, severity: str, **more: Any) -> dict[str, Any]:
@@ -108,8 +108,8 @@ def _vulnerability(package: str, installed: str, fixed: str, severity: str, **mo
     } | more
 
 
-def _of(target: str, result_class: str, kind: str, *found: dict[str, Any]) -> dict[str, Any]:
-    return {"Target": target, "Class": result_class, "Type": kind, "Vulnerabilities": list(found)}
+def _of(target: str, result_class: str, kind: str, *vulnerabilities: dict[str, Any]) -> dict[str, Any]:
+    return {"Target": target, "Class": result_class, "Type": kind, "Vulnerabilities": list(vulnerabilities)}
 
 
 SHAPES: dict[str, bytes] = {

@@ -112,9 +112,9 @@ def signed(text: str) -> SignResult:
 
 def refused(text: str = "openssl") -> ImageOutcome:
     """An image whose gate is closed."""
-    one = scan(finding(text, Severity.CRITICAL), text=text)
+    scanned = scan(finding(text, Severity.CRITICAL), text=text)
     failure = Refused(text, cause=text, remedy=text, image=text, original=text)
-    return ImageOutcome(image=f"{NAME}:2.0", reference=one.reference, scan=one, failure=failure)
+    return ImageOutcome(image=f"{NAME}:2.0", reference=scanned.reference, scan=scanned, failure=failure)
 
 
 def outcome(*images: ImageOutcome, command: str = "chain") -> Outcome:

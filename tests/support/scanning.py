@@ -125,7 +125,7 @@ def push_database(repository: Repository, cache: Path) -> str:
     data = packed.getvalue()
     repository.put_blob(data)
     repository.put_blob(b"{}")
-    one = {
+    database_layer = {
         "mediaType": "application/vnd.aquasec.trivy.db.layer.v1.tar+gzip",
         "digest": digest_of(data),
         "size": len(data),
@@ -139,7 +139,7 @@ def push_database(repository: Repository, cache: Path) -> str:
             "digest": digest_of(b"{}"),
             "size": 2,
         },
-        "layers": [one],
+        "layers": [database_layer],
     }
     repository.put_manifest(manifest, "2")
     return f"{repository.registry}/{repository.name}:2"
@@ -190,7 +190,7 @@ def oci_layout(folder: Path, repository: Repository, tag: str) -> Path:
     blobs = folder / "blobs" / "sha256"
     blobs.mkdir(parents=True)
     manifest = json.loads(body)
-    for digest in (manifest["config"]["digest"], *(one["digest"] for one in manifest["layers"])):
+    for digest in (manifest["config"]["digest"], *(blob["digest"] for blob in manifest["layers"])):
         (blobs / digest.partition(":")[2]).write_bytes(repository.blob(digest))
     (blobs / digest_of(body).partition(":")[2]).write_bytes(body)
     _write(folder / "oci-layout", {"imageLayoutVersion": "1.0.0"})

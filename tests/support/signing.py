@@ -72,7 +72,7 @@ def send(method: str, url: str, body: bytes | None = None, **headers: str) -> tu
         return error.code, dict(error.headers), error.read()
 
 
-def push_image(registry: str, repository: str, tag: str, about: str = "") -> str:
+def push_image(registry: str, repository: str, tag: str, author: str = "") -> str:
     """Push an image without layers; returns `registry/repository@digest`."""
     base = f"http://{registry}"
 
@@ -84,7 +84,7 @@ def push_image(registry: str, repository: str, tag: str, about: str = "") -> str
         assert status == 201
         return {"digest": digest, "size": len(content)}
 
-    config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}, "author": about}
+    config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}, "author": author}
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST,
@@ -96,10 +96,10 @@ def push_image(registry: str, repository: str, tag: str, about: str = "") -> str
 
 def put_manifest(registry: str, repository: str, tag: str, manifest: Mapping[str, object]) -> str:
     body = json.dumps(manifest).encode()
-    status, _, said = send(
+    status, _, answer = send(
         "PUT", f"http://{registry}/v2/{repository}/manifests/{tag}", body, Content_Type=str(manifest["mediaType"])
     )
-    assert status == 201, said
+    assert status == 201, answer
     return f"{registry}/{repository}@sha256:{hashlib.sha256(body).hexdigest()}"
 
 
@@ -112,7 +112,7 @@ def signatures(reference: str) -> list[str]:
     if status == 404:
         return []
     assert status == 200
-    return [one["digest"] for one in json.loads(body)["manifests"]]
+    return [manifest["digest"] for manifest in json.loads(body)["manifests"]]
 
 
 @contextmanager

@@ -32,7 +32,7 @@ DIGEST = "sha256:" + "33955bb0" * 8
 NAME = "localhost:5000/voting-app"
 
 
-def found(number: int, severity: Severity = Severity.HIGH, **changes: Any) -> AttachedFinding:
+def attached_finding(number: int, severity: Severity = Severity.HIGH, **changes: Any) -> AttachedFinding:
     facts: dict[str, Any] = {
         "id": f"CVE-2026-{number:04d}",
         "severity": severity,
@@ -94,8 +94,8 @@ def report(number: int, *findings: AttachedFinding, **changes: Any) -> AttachedD
 
 def patched() -> Trace:
     """An image that was patched, signed twice (once by a stranger), with every kind of document."""
-    fixed = tuple(found(number, Severity.HIGH if number < 8 else Severity.MEDIUM) for number in range(1, 23))
-    left = (found(40, Severity.LOW, fixed="", reason="no fix yet", package="zlib1g"),)
+    fixed = tuple(attached_finding(number, Severity.HIGH if number < 8 else Severity.MEDIUM) for number in range(1, 23))
+    left = (attached_finding(40, Severity.LOW, fixed="", reason="no fix yet", package="zlib1g"),)
     subject = Subject(
         reference=f"{NAME}@{DIGEST}",
         platform="linux/amd64",
@@ -191,7 +191,7 @@ def denied() -> Trace:
         patched().subject,
         reference=f"{NAME}@sha256:{'7' * 64}",
         signatures=(),
-        documents=(report(1, found(1)),),
+        documents=(report(1, attached_finding(1)),),
         patched="",
     )
     return Trace(
@@ -214,7 +214,7 @@ def denied() -> Trace:
 def hostile(text: str) -> Trace:
     """This text wherever somebody else chose one."""
     text = text or "x"
-    one = found(1, id=text, package=text, installed=text, fixed=text, title=text, url=text, reason=text)
+    finding = attached_finding(1, id=text, package=text, installed=text, fixed=text, title=text, url=text, reason=text)
     signed = signature(
         SignatureTrust.REFUSED,
         signer=text,
@@ -229,7 +229,7 @@ def hostile(text: str) -> Trace:
     )
     broken = TracedSignature(digest=text, trust=SignatureTrust.BROKEN, reason=text)
     documents = (
-        report(1, one, created=text, scanner=text, database=text, signatures=(signed, broken)),
+        report(1, finding, created=text, scanner=text, database=text, signatures=(signed, broken)),
         document(2, text, DocumentKind.OTHER, created=text, description=text, problem=text, signatures=()),
         document(3, artifact_types.SPDX, DocumentKind.SBOM, description=text, signatures=(signed,)),
     )
@@ -255,7 +255,12 @@ def hostile(text: str) -> Trace:
             Ancestor(named=text, relation=Relation.BASE, said_by=text, problem=text),
         ),
         change=PatchChange(
-            source=text, before={Severity.HIGH: 2}, after={Severity.HIGH: 1}, fixed=(one,), left=(one,), new=(one,)
+            source=text,
+            before={Severity.HIGH: 2},
+            after={Severity.HIGH: 1},
+            fixed=(finding,),
+            left=(finding,),
+            new=(finding,),
         ),
         judgement=TraceJudgement(
             verdict=AdmissionVerdict.DENIED, by=text, reasons=(text,), coming=(text,), remedy=text

@@ -71,7 +71,7 @@ def run(
         given.write((stdin or "").encode())
         given.seek(0)
         connection.connect(_server())
-        socket.send_fds(connection, [request], [one.fileno() for one in (given, stdout, stderr)])
+        socket.send_fds(connection, [request], [file.fileno() for file in (given, stdout, stderr)])
         connection.settimeout(timeout)
         pid = int(connection.recv(_MOST))
         try:
@@ -79,13 +79,13 @@ def run(
         except TimeoutError:
             os.kill(pid, 9)
             expired = subprocess.TimeoutExpired(list(argv), timeout)
-            expired.add_note("\n".join(_said(one)[-3000:] for one in (stdout, stderr)))
+            expired.add_note("\n".join(_content(file)[-3000:] for file in (stdout, stderr)))
             raise expired from None
-        said = [_said(one) for one in (stdout, stderr)]
-        return subprocess.CompletedProcess(list(argv), code, *said)
+        outputs = [_content(file) for file in (stdout, stderr)]
+        return subprocess.CompletedProcess(list(argv), code, *outputs)
 
 
-def _said(file: IO[bytes]) -> str:
+def _content(file: IO[bytes]) -> str:
     file.seek(0)
     return file.read().decode()
 
@@ -111,8 +111,8 @@ _KEPT: list[tuple[socket.socket, subprocess.Popen[bytes]]] = []
 
 def _serve(client: socket.socket) -> None:
     """Fork for every request, until whoever started us has ended."""
-    for one in pkgutil.walk_packages(s3c_actions.__path__, "s3c_actions."):
-        importlib.import_module(one.name)
+    for module in pkgutil.walk_packages(s3c_actions.__path__, "s3c_actions."):
+        importlib.import_module(module.name)
     for name in LATE:
         importlib.import_module(name)
     gc.collect()

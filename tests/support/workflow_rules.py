@@ -108,7 +108,7 @@ def _called(read_only: bool) -> dict[str, str]:
 
 def _unless_secret(value: str, secrets: list[str]) -> str:
     """The expression of a job output, empty where the value contains a secret."""
-    found = re.fullmatch(r"\$\{\{ (.+) \}\}", value)
-    assert found, f"the output {value} is no single expression"
-    hides = " && ".join(f"!(secrets.{name} != '' && contains({found[1]}, secrets.{name}))" for name in secrets)
-    return f"${{{{ {hides} && {found[1]} || '' }}}}" if secrets else value
+    match = re.fullmatch(r"\$\{\{ (.+) \}\}", value)
+    assert match, f"the output {value} is no single expression"
+    hides = " && ".join(f"!(secrets.{name} != '' && contains({match[1]}, secrets.{name}))" for name in secrets)
+    return f"${{{{ {hides} && {match[1]} || '' }}}}" if secrets else value

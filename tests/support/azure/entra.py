@@ -284,25 +284,26 @@ class Entra:
         issuer, subject, audience = claims.get("iss"), claims.get("sub"), claims.get("aud")
         if isinstance(audience, list) and len(audience) == 1:  # RFC 7519, 4.1.3; Kubernetes always gives a list
             audience = audience[0]
-        told = (
+        advice = (
             "Check your federated identity credential Subject, Audience and Issuer against the presented assertion. "
             "https://learn.microsoft.com/entra/workload-id/workload-identity-federation"
         )
-        matching = [one for one in application.federated if one.issuer == issuer]
+        matching = [credential for credential in application.federated if credential.issuer == issuer]
         if not matching:
             raise Refused(
-                700211, f"No matching federated identity record found for presented assertion issuer '{issuer}'. {told}"
+                700211,
+                f"No matching federated identity record found for presented assertion issuer '{issuer}'. {advice}",
             )
-        matching = [one for one in matching if one.subject == subject]
+        matching = [credential for credential in matching if credential.subject == subject]
         if not matching:
             raise Refused(
                 700213,
-                f"No matching federated identity record found for presented assertion subject '{subject}'. {told}",
+                f"No matching federated identity record found for presented assertion subject '{subject}'. {advice}",
             )
-        if not any(one.audience == audience for one in matching):
+        if not any(credential.audience == audience for credential in matching):
             raise Refused(
                 700212,
-                f"No matching federated identity record found for presented assertion audience '{audience}'. {told}",
+                f"No matching federated identity record found for presented assertion audience '{audience}'. {advice}",
             )
         self._signed(assertion, str(issuer))
         now = self.now()
@@ -463,4 +464,4 @@ def without_ids(subject: str) -> str:
 
 def tokens(sites: Sites) -> list[Request]:
     """The requests for tokens that Entra had."""
-    return [one for one in sites.asked(LOGIN) if one.path.endswith("/oauth2/v2.0/token")]
+    return [request for request in sites.asked(LOGIN) if request.path.endswith("/oauth2/v2.0/token")]

@@ -90,12 +90,12 @@ class Network:
 
     def asked(self, path: str) -> list[Request]:
         """The requests whose path ends so."""
-        return [one for one in self.sites.requests if one.path.endswith(path)]
+        return [request for request in self.sites.requests if request.path.endswith(path)]
 
 
 def network(monkeypatch: pytest.MonkeyPatch) -> Network:
     """A network for the rest of the test; its clock goes on by every wait."""
-    made = Network()
+    new_network = Network()
     create = web.create_session
     passed = [0.0]
     started = time.monotonic()
@@ -103,15 +103,15 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
     def session() -> requests.Session:
         new = create()
         for scheme in ("https://", "http://"):
-            new.mount(scheme, _Wire(made.sites))
+            new.mount(scheme, _Wire(new_network.sites))
         return new
 
     def wait(*arguments: Any) -> None:
-        made.waits.append(arguments[-1])
+        new_network.waits.append(arguments[-1])
         passed[0] += arguments[-1]
 
     monkeypatch.setattr(web, "create_session", session)
     monkeypatch.setattr(RequestsTransport, "sleep", wait)
     monkeypatch.setattr(time, "sleep", wait)
     monkeypatch.setattr(time, "monotonic", lambda: started + passed[0])
-    return made
+    return new_network

@@ -102,7 +102,7 @@ class ContainerRegistry:
             return self._exchange(request)
         if request.path == "/oauth2/token" and request.method == "POST":
             form = parse_qs(request.body.decode())
-            scopes = [one for text in form.get("scope", []) for one in text.split(" ")]
+            scopes = [scope for text in form.get("scope", []) for scope in text.split(" ")]
             kind, service = form.get("grant_type", [""])[0], form.get("service", [""])[0]
             if kind == "refresh_token":
                 return self._token(form.get("refresh_token", [""])[0], service, scopes)
@@ -113,7 +113,7 @@ class ContainerRegistry:
         if request.path == "/oauth2/token" and request.method == "GET":
             query = parse_qs(urlsplit(request.target).query)
             name, _, password = _basic(request).partition(":")
-            scopes = [one for text in query.get("scope", []) for one in text.split(" ")]
+            scopes = [scope for text in query.get("scope", []) for scope in text.split(" ")]
             if not name and self.anonymous_pull:
                 return self._access("anonymous", scopes, {"pull"})
             if name != NULL_GUID:
@@ -166,14 +166,14 @@ class ContainerRegistry:
     def _access(self, subject: str, scopes: Iterable[str], allowed: set[str]) -> Answer:
         access = []
         for scope in filter(None, scopes):
-            found = re.fullmatch(r"(repository|registry):([a-z0-9/._-]+):([a-z_,*]+)", scope)
-            if found is None:
+            match = re.fullmatch(r"(repository|registry):([a-z0-9/._-]+):([a-z_,*]+)", scope)
+            if match is None:
                 return _error(400, "INVALID_SCOPE", f"scope {scope} is not valid")
-            kind, name, wanted = found.groups()
+            kind, name, wanted = match.groups()
             only = self.repositories.get(subject)
             granted = allowed if only is None or name in only else set()
             if not set(wanted.split(",")) <= granted:
-                return _unauthorized([{"Type": kind, "Name": name, "Action": one} for one in wanted.split(",")])
+                return _unauthorized([{"Type": kind, "Name": name, "Action": action} for action in wanted.split(",")])
             access.append({"type": kind, "name": name, "actions": wanted.split(",")})
         claims = {"sub": subject, "access": access, "roles": [], "grant_type": "access_token"}
         return json_answer({"access_token": self._issue(claims, self.access_lifetime)})
@@ -215,8 +215,8 @@ def _basic(request: Request) -> str:
 
 
 def _error(status: int, code: str, message: str, detail: object = None) -> Answer:
-    one: dict[str, Any] = {"code": code, "message": message}
-    return json_answer({"errors": [one | ({"detail": detail} if detail else {})]}, status)
+    error: dict[str, Any] = {"code": code, "message": message}
+    return json_answer({"errors": [error | ({"detail": detail} if detail else {})]}, status)
 
 
 def _unauthorized(detail: list[dict[str, str]]) -> Answer:
@@ -242,7 +242,7 @@ def container_registry(
     (folder / "tokens.pem").write_bytes(pem(identity.certificate))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
-    made = ContainerRegistry(name, entra, port, identity)
+    registry = ContainerRegistry(name, entra, port, identity)
     config = {
         "version": "0.1",
         "log": {"level": "warn", "accesslog": {"disabled": True}},
@@ -250,8 +250,8 @@ def container_registry(
         "http": {"addr": f"127.0.0.1:{port}", "relativeurls": True},
         "auth": {
             "token": {
-                "realm": f"https://{made.host}/oauth2/token",
-                "service": made.host,
+                "realm": f"https://{registry.host}/oauth2/token",
+                "service": registry.host,
                 "issuer": ISSUER,
                 "rootcertbundle": str(folder / "tokens.pem"),
             }
@@ -263,8 +263,8 @@ def container_registry(
         try:
             _await(port, process, folder / "registry.log")
             entra.resources.add(AUDIENCE)
-            world.answer_for(made, made.host)
-            yield made
+            world.answer_for(registry, registry.host)
+            yield registry
         finally:
             process.terminate()
             process.wait(10)

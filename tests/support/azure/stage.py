@@ -60,9 +60,9 @@ class Azure:
 
     def vault(self, name: str = "kv-voting", rights: frozenset[str] = SIGNER) -> Vault:
         """A new vault, in which the application has these rights."""
-        made = Vault(name, self.entra, rights={self.application.object: rights})
-        made.install(self.world)
-        return made
+        vault = Vault(name, self.entra, rights={self.application.object: rights})
+        vault.install(self.world)
+        return vault
 
     def s3c(self, folder: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> Ended:
         """Run the command in the job, in a folder; reports go into `s3c-out` there."""
@@ -103,8 +103,8 @@ class Azure:
 @contextmanager
 def azure(folder: Path) -> Iterator[Azure]:
     """A fresh one; needs root."""
-    with world(folder) as made:
+    with world(folder) as new_world:
         entra, github = Entra(), GitHub()
-        entra.install(made)
-        github.install(made, entra)
-        yield Azure(made, entra, github, entra.add(github.federated))
+        entra.install(new_world)
+        github.install(new_world, entra)
+        yield Azure(new_world, entra, github, entra.add(github.federated))

@@ -180,13 +180,13 @@ class Vault:
             return json_answer(self._bundle(name, self._version(self.certificates, "certificate", name, version)))
         if kind == "deletedcertificates":
             self._may(claims, "certificates/get", f"certificates/{name}")
-            found = self._version(self.deleted, "certificate", name, "")
+            deleted = self._version(self.deleted, "certificate", name, "")
             recovery = {
                 "recoveryId": f"{self.url}/deletedcertificates/{name}",
                 "deletedDate": int(time.time()),
                 "scheduledPurgeDate": int(time.time()) + 90 * 86400,
             }
-            return json_answer({**recovery, **self._bundle(name, found)})
+            return json_answer({**recovery, **self._bundle(name, deleted)})
         if kind == "secrets":
             self._may(claims, "secrets/get", f"secrets/{name}")
             return self._secret(name, self._version(self.certificates, "secret", name, version))
@@ -195,8 +195,8 @@ class Vault:
             return self._sign(name, self._version(self.certificates, "key", name, version), request.json())
         if kind == "keys":
             self._may(claims, "keys/get", f"keys/{name}")
-            found = self._version(self.certificates, "key", name, version)
-            return json_answer({"key": self._jwk(name, found), "attributes": _attributes(found, found.key_enabled)})
+            key = self._version(self.certificates, "key", name, version)
+            return json_answer({"key": self._jwk(name, key), "attributes": _attributes(key, key.key_enabled)})
         raise Denied(404, "NotFound", "The resource was not found.")
 
     def _authenticated(self, request: Request) -> dict[str, Any]:
@@ -253,9 +253,9 @@ class Vault:
         )
 
     def _version(self, among: dict[str, list[Version]], kind: str, name: str, version: str) -> Version:
-        for one in reversed(among.get(name, [])):
-            if version in ("", one.version):
-                return one
+        for held in reversed(among.get(name, [])):
+            if version in ("", held.version):
+                return held
         raise Denied(
             404,
             f"{kind.capitalize()}NotFound",
@@ -300,7 +300,7 @@ class Vault:
         if not of.enabled:
             raise Denied(403, "Forbidden", "Operation get is not allowed on a disabled secret.", "SecretDisabled")
         stored = of.stored or of.identity.chain
-        value = b"".join(pem(one) for one in stored)
+        value = b"".join(pem(certificate) for certificate in stored)
         if of.exportable:
             value = of.identity.key_pem() + value
         if of.content_type == "application/x-pkcs12":

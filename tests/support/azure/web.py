@@ -87,7 +87,11 @@ class Sites:
     def asked(self, host: str) -> list[Request]:
         """The requests to a host, or to `*.suffix`."""
         suffix = host.removeprefix("*")
-        return [one for one in self.requests if one.host == host or (suffix != host and one.host.endswith(suffix))]
+        return [
+            request
+            for request in self.requests
+            if request.host == host or (suffix != host and request.host.endswith(suffix))
+        ]
 
 
 def _handler(sites: Sites) -> type[BaseHTTPRequestHandler]:

@@ -120,11 +120,11 @@ class WorkloadIdentity:
             **spec,
             "containers": [
                 {
-                    **one,
-                    "env": [*one.get("env", []), *env],
-                    "volumeMounts": [*one.get("volumeMounts", []), *mounts],
+                    **container,
+                    "env": [*container.get("env", []), *env],
+                    "volumeMounts": [*container.get("volumeMounts", []), *mounts],
                 }
-                for one in spec["containers"]
+                for container in spec["containers"]
             ],
             "volumes": [*spec.get("volumes", []), *volumes],
             "hostAliases": [{"ip": self.address, "hostnames": self.names()}],

@@ -140,10 +140,10 @@ def world(folder: Path) -> Iterator[World]:
         stack.callback(holder.kill)
         assert holder.stdout is not None
         assert holder.stdout.readline() == "ready\n"
-        made = World(folder, Sites(), holder.pid, authority, stack)
-        made.serve(made.listen("0.0.0.0", 443))
-        stack.enter_context(serving(made.listen(METADATA_SERVICE, 80), made.sites))
-        yield made
+        new_world = World(folder, Sites(), holder.pid, authority, stack)
+        new_world.serve(new_world.listen("0.0.0.0", 443))
+        stack.enter_context(serving(new_world.listen(METADATA_SERVICE, 80), new_world.sites))
+        yield new_world
 
 
 def _certificates(of: World) -> Callable[[ssl.SSLObject, str, ssl.SSLContext], None]:
@@ -171,7 +171,7 @@ def _certificates(of: World) -> Callable[[ssl.SSLObject, str, ssl.SSLContext], N
 
 def _within(pid: int, make_it: Callable[[], T]) -> T:
     """Do something in the network of another process, in a thread that ends with it."""
-    made: list[T] = []
+    results: list[T] = []
     failed: list[BaseException] = []
 
     def enter() -> None:
@@ -183,7 +183,7 @@ def _within(pid: int, make_it: Callable[[], T]) -> T:
                     raise OSError(ctypes.get_errno(), "setns")
             finally:
                 os.close(descriptor)
-            made.append(make_it())
+            results.append(make_it())
         except BaseException as error:
             failed.append(error)
 
@@ -192,7 +192,7 @@ def _within(pid: int, make_it: Callable[[], T]) -> T:
     thread.join()
     if failed:
         raise failed[0]
-    return made[0]
+    return results[0]
 
 
 @contextmanager
@@ -205,7 +205,7 @@ def _forwarding(listening: socket.socket, port: int) -> Iterator[None]:
         except OSError:
             pass
 
-    def one(inner: socket.socket) -> None:
+    def forward(inner: socket.socket) -> None:
         try:
             outer = socket.create_connection(("127.0.0.1", port), timeout=30)
         except OSError:
@@ -225,7 +225,7 @@ def _forwarding(listening: socket.socket, port: int) -> Iterator[None]:
                 inner, _ = listening.accept()
             except OSError:
                 return
-            threading.Thread(target=one, args=(inner,), daemon=True).start()
+            threading.Thread(target=forward, args=(inner,), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
     try:

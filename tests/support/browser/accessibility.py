@@ -21,6 +21,8 @@ def _axe() -> str:
 def problems(page: Page) -> list[str]:
     """What axe has against the page. It is put in by the debugger: the page's policy would run none of it."""
     page.evaluate(f"{_axe()}; 0")
-    found: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations', 'incomplete']})")
-    assert len(found["passes"]) > 10
-    return [f"{one['id']}: {node['html'][:150]}" for one in found["violations"] for node in one["nodes"]]
+    results: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations', 'incomplete']})")
+    assert len(results["passes"]) > 10
+    return [
+        f"{violation['id']}: {node['html'][:150]}" for violation in results["violations"] for node in violation["nodes"]
+    ]

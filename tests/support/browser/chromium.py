@@ -84,7 +84,7 @@ def opened(
     context.route("**/*", answer)
     page.on("dialog", dismiss)
     page.on("pageerror", lambda error: heard.errors.append(str(error)))
-    page.on("console", lambda said: heard.errors.append(said.text) if said.type == "error" else None)
+    page.on("console", lambda message: heard.errors.append(message.text) if message.type == "error" else None)
     try:
         page.goto(ADDRESS)
         yield page, heard

@@ -77,19 +77,19 @@ def upgraded(before: ScanReport, *strays: FileChange) -> ImageComparison:
         strays: what else changed.
     """
     newest: dict[str, Finding] = {}
-    for one in before.findings:
-        if one.package not in newest or versions.compare("deb", newest[one.package].fixed, one.fixed) < 0:
-            newest[one.package] = one
+    for finding in before.findings:
+        if finding.package not in newest or versions.compare("deb", newest[finding.package].fixed, finding.fixed) < 0:
+            newest[finding.package] = finding
     packages = tuple(
         PackageChange(
             action=PackageAction.UPGRADED,
             ecosystem="deb",
             name=name,
             architecture="amd64",
-            before=one.installed,
-            after=one.fixed,
+            before=finding.installed,
+            after=finding.fixed,
         )
-        for name, one in sorted(newest.items())
+        for name, finding in sorted(newest.items())
     )
     platform = PlatformComparison(
         platform="linux/amd64",
@@ -119,7 +119,7 @@ def patched() -> ImageOutcome:
     name = DATABASE
     before = attacked("debian", f"{name}:15.0")
     after = replace(before, findings=(), digest=outcomes.AFTER)
-    scans = [outcomes.scan(one, reference=f"{name}@{one.digest}") for one in (before, after)]
+    scans = [outcomes.scan(report, reference=f"{name}@{report.digest}") for report in (before, after)]
     patch = PatchResult(
         image=before.image,
         original=scans[0].reference,
@@ -206,15 +206,15 @@ def traced() -> Trace:
     report = attacked("debian", f"{name}:15.0")
     fixed = tuple(
         AttachedFinding(
-            id=one.id,
-            severity=one.severity,
-            package=one.package,
-            installed=one.installed,
-            fixed=one.fixed,
-            title=one.title,
-            url=one.url,
+            id=finding.id,
+            severity=finding.severity,
+            package=finding.package,
+            installed=finding.installed,
+            fixed=finding.fixed,
+            title=finding.title,
+            url=finding.url,
         )
-        for one in report.findings
+        for finding in report.findings
     )
     original, base = story.ancestors
     assert original.subject is not None
@@ -227,8 +227,8 @@ def traced() -> Trace:
             6, artifact_types.RESULT, DocumentKind.RESULT, description=result.description, signatures=(signed,)
         ),
         *(
-            stories.document(number, *kind, description=told, signatures=(signed,))
-            for number, (kind, told) in enumerate(DOCUMENTS.items(), 2)
+            stories.document(number, *kind, description=text, signatures=(signed,))
+            for number, (kind, text) in enumerate(DOCUMENTS.items(), 2)
         ),
     )
     subject = replace(

@@ -98,12 +98,12 @@ def ingest(alerts: Sequence[Alert], sarif: bytes, *, ref: str, category: str = "
         known[identity] = replace(alert, places=alert.places - gone)
     for run in runs:
         place = (ref, _category(run, category))
-        for found in _found(run):
-            there = known.get(_identity(found))
-            number = there.number if there is not None else len(known) + 1
-            places = (there.places if there is not None else frozenset()) | {place}
-            seen = (there.seen if there is not None else frozenset()) | {ref}
-            known[_identity(found)] = replace(found, number=number, places=places, seen=seen)
+        for reported in _alerts(run):
+            earlier = known.get(_identity(reported))
+            number = earlier.number if earlier is not None else len(known) + 1
+            places = (earlier.places if earlier is not None else frozenset()) | {place}
+            seen = (earlier.seen if earlier is not None else frozenset()) | {ref}
+            known[_identity(reported)] = replace(reported, number=number, places=places, seen=seen)
     return tuple(known.values())
 
 
@@ -149,9 +149,9 @@ def _check_run(run: dict[str, Any], refusal: _Refusal) -> None:
         refusal.expect(rule.get("id"), "expected an id of every rule")
         refusal.expect(len(rule.get("name", "")) <= NAME, f"the name of {rule.get('id')} is too long")
         for text in ("shortDescription", "fullDescription"):
-            said = rule.get(text, {}).get("text", "")
-            refusal.expect(said, f"expected {text} of {rule.get('id')}")
-            refusal.expect(len(said) <= DESCRIPTION, f"{text} of {rule.get('id')} is too long")
+            description = rule.get(text, {}).get("text", "")
+            refusal.expect(description, f"expected {text} of {rule.get('id')}")
+            refusal.expect(len(description) <= DESCRIPTION, f"{text} of {rule.get('id')} is too long")
         properties = rule.get("properties", {})
         refusal.limit("tags per rule", len(properties.get("tags") or []), RULE_TAGS)
         score = properties.get("security-severity")
@@ -193,7 +193,7 @@ def _score(text: object) -> float | None:
     return score if 0 <= score <= 10 else None
 
 
-def _found(run: dict[str, Any]) -> Iterator[Alert]:
+def _alerts(run: dict[str, Any]) -> Iterator[Alert]:
     """What is kept: the most severe 5,000 results, each by its first location."""
     driver = run["tool"]["driver"]
     rules = {rule["id"]: rule for rule in driver.get("rules") or []}

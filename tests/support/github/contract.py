@@ -59,7 +59,9 @@ class Description:
     def __init__(self, name: str) -> None:
         with (packages() / "openapi" / "generated" / f"{name}.json").open("rb") as file:
             self.document: dict[str, Any] = json.load(file)
-        self._paths = [(_pattern(path), path) for path in sorted(self.document["paths"], key=lambda one: "{" in one)]
+        self._paths = [
+            (_pattern(path), path) for path in sorted(self.document["paths"], key=lambda template: "{" in template)
+        ]
         self._registry: Registry[Any] = Registry(retrieve=self._part)  # type: ignore[call-arg]
 
     def operation(self, method: str, path: str) -> Operation:
@@ -69,10 +71,10 @@ class Description:
             Violation: it is not described.
         """
         for pattern, template in self._paths:
-            found = pattern.fullmatch(path)
-            described = self.document["paths"][template].get(method.lower()) if found else None
-            if found and described:
-                return Operation(template, method.lower(), described, found.groupdict())
+            match = pattern.fullmatch(path)
+            described = self.document["paths"][template].get(method.lower()) if match else None
+            if match and described:
+                return Operation(template, method.lower(), described, match.groupdict())
         raise Violation(f"{method} {path} is not described.")
 
     def check_request(self, operation: Operation, query: Mapping[str, list[str]], body: bytes) -> Any:
@@ -82,20 +84,20 @@ class Description:
             Violation: it is not.
         """
         where = f"{operation.method.upper()} {operation.template}"
-        declared = [self._resolved(one) for one in operation.described.get("parameters", ())]
-        allowed = {one["name"]: one for one in declared if one["in"] == "query"}
+        declared = [self._resolved(parameter) for parameter in operation.described.get("parameters", ())]
+        allowed = {parameter["name"]: parameter for parameter in declared if parameter["in"] == "query"}
         for name, values in query.items():
             if name not in allowed:
                 raise Violation(f"{where}: parameter {name} is not described.")
             for value in values:
                 self._hold(_typed(value, self._resolved(allowed[name]["schema"])), allowed[name]["schema"], where)
-        missing = [name for name, one in allowed.items() if one.get("required") and name not in query]
+        missing = [name for name, parameter in allowed.items() if parameter.get("required") and name not in query]
         if missing:
             raise Violation(f"{where}: {missing} is required.")
-        for one in declared:
-            if one["in"] == "path":
-                value = operation.path[re.sub(r"\W", "_", one["name"])]
-                self._hold(_typed(value, self._resolved(one["schema"])), one["schema"], where)
+        for parameter in declared:
+            if parameter["in"] == "path":
+                value = operation.path[re.sub(r"\W", "_", parameter["name"])]
+                self._hold(_typed(value, self._resolved(parameter["schema"])), parameter["schema"], where)
         expected = self._resolved(operation.described.get("requestBody") or {})
         if not expected:
             if body:
@@ -178,11 +180,11 @@ class GraphQL:
         for error in result.errors or ():
             if not isinstance(error.original_error, (Forbidden, Missing)):
                 raise Violation(f"GraphQL: {error.message}")
-        said = [
+        reported = [
             {"type": _type(error.original_error), "path": error.path, "message": error.message}
             for error in result.errors or ()
         ]
-        return {"data": result.data, **({"errors": said} if said else {})}
+        return {"data": result.data, **({"errors": reported} if reported else {})}
 
 
 class Forbidden(Exception):
@@ -234,12 +236,12 @@ def _schema(part: Any) -> Any:
     GitHub's server answers null there, as its examples do, and OpenAPI 3.0.3 forbids it.
     """
     if isinstance(part, list):
-        return [_schema(one) for one in part]
+        return [_schema(item) for item in part]
     if not isinstance(part, dict):
         return part
-    made = {name: _schema(one) for name, one in part.items()}
+    schema = {name: _schema(value) for name, value in part.items()}
     if isinstance(part.get("$ref"), str):
-        made["$ref"] = f"urn:{part['$ref'].removeprefix('#/')}"
+        schema["$ref"] = f"urn:{part['$ref'].removeprefix('#/')}"
     if part.get("nullable") is True and isinstance(part.get("enum"), list):
-        made["enum"] = [*part["enum"], None]
-    return made
+        schema["enum"] = [*part["enum"], None]
+    return schema

@@ -57,8 +57,8 @@ class Git:
         before = self.trees[self.commits[parent].tree] if parent else {}
         new = {path: text.encode() if isinstance(text, str) else text for path, text in files.items()}
         tree = self.tree({**before, **new})
-        self.branches[branch] = made = self.make(Commit(tree, (parent,) if parent else (), message))
-        return made
+        self.branches[branch] = sha = self.make(Commit(tree, (parent,) if parent else (), message))
+        return sha
 
     def files(self, branch: str) -> dict[str, str]:
         """What a branch has."""
@@ -110,10 +110,10 @@ def _edit_ref(request: Request) -> Any:
 
 def _ref(request: Request, branch: str, template: str, method: str, status: int) -> dict[str, Any]:
     sha = request.state.git.branches.get(branch) or request.ends(404, "Not Found")
-    made: dict[str, Any] = request.github.described.example(template, method, status)
+    example: dict[str, Any] = request.github.described.example(template, method, status)
     api = f"{request.github.api}/repos/{request.state.repository}"
-    at = {**made["object"], "sha": sha, "type": "commit", "url": f"{api}/git/commits/{sha}"}
-    return {**made, "ref": f"refs/heads/{branch}", "url": f"{api}/git/refs/heads/{branch}", "object": at}
+    at = {**example["object"], "sha": sha, "type": "commit", "url": f"{api}/git/commits/{sha}"}
+    return {**example, "ref": f"refs/heads/{branch}", "url": f"{api}/git/refs/heads/{branch}", "object": at}
 
 
 def _get_commit(request: Request) -> Any:
@@ -127,18 +127,20 @@ def _create_commit(request: Request) -> Any:
     body = request.body
     if body["tree"] not in request.state.git.trees:
         request.ends(422, "Tree SHA does not exist")
-    made = request.state.git.make(Commit(body["tree"], tuple(body.get("parents") or ()), body["message"]))
-    return Answered(201, _commit(request, made, COMMITS, "post", 201))
+    sha = request.state.git.make(Commit(body["tree"], tuple(body.get("parents") or ()), body["message"]))
+    return Answered(201, _commit(request, sha, COMMITS, "post", 201))
 
 
 def _commit(request: Request, sha: str, template: str, method: str, status: int) -> dict[str, Any]:
     commit = request.state.git.commits.get(sha) or request.ends(404, "Not Found")
-    made: dict[str, Any] = request.github.described.example(template, method, status)
+    example: dict[str, Any] = request.github.described.example(template, method, status)
     api = f"{request.github.api}/repos/{request.state.repository}/git"
-    parents = [{"sha": one, "url": f"{api}/commits/{one}", "html_url": request.github.url} for one in commit.parents]
+    parents = [
+        {"sha": parent, "url": f"{api}/commits/{parent}", "html_url": request.github.url} for parent in commit.parents
+    ]
     tree = {"sha": commit.tree, "url": f"{api}/trees/{commit.tree}"}
     return {
-        **made,
+        **example,
         "sha": sha,
         "url": f"{api}/commits/{sha}",
         "message": commit.message,
@@ -153,9 +155,9 @@ def _create_tree(request: Request) -> Any:
     request.needs("contents:write")
     git, body = request.state.git, request.body
     base = git.trees.get(body["base_tree"]) or request.ends(422, "base_tree is not a valid tree oid")
-    name = git.tree({**base, **{one["path"]: one["content"].encode() for one in body["tree"]}})
-    made: dict[str, Any] = request.github.described.example(TREES, "post", 201)
-    return Answered(201, {**made, "sha": name})
+    name = git.tree({**base, **{entry["path"]: entry["content"].encode() for entry in body["tree"]}})
+    example: dict[str, Any] = request.github.described.example(TREES, "post", 201)
+    return Answered(201, {**example, "sha": name})
 
 
 def _get_contents(request: Request) -> Any:
@@ -165,43 +167,43 @@ def _get_contents(request: Request) -> Any:
     commit = git.commits.get(git.branches.get(reference, reference)) or request.ends(404, "No commit found for the ref")
     tree, path = git.trees[commit.tree], unquote(request.path["path"])
     if path in tree:
-        found = tree[path]
-        if isinstance(found, Link) and (target := posixpath.join(posixpath.dirname(path), found.decode())) in tree:
-            found = tree[posixpath.normpath(target)]
-        return _content(request, path, found)
-    below = sorted({one[len(path) + 1 :].split("/")[0] for one in tree if one.startswith(f"{path}/")})
+        content = tree[path]
+        if isinstance(content, Link) and (target := posixpath.join(posixpath.dirname(path), content.decode())) in tree:
+            content = tree[posixpath.normpath(target)]
+        return _content(request, path, content)
+    below = sorted({entry[len(path) + 1 :].split("/")[0] for entry in tree if entry.startswith(f"{path}/")})
     if not below:
         request.ends(404, "Not Found")
     inside = [(f"{path}/{name}", tree.get(f"{path}/{name}")) for name in below]
-    return [_content(request, one, found, listed=True) for one, found in inside]
+    return [_content(request, child, child_content, listed=True) for child, child_content in inside]
 
 
-def _content(request: Request, path: str, found: bytes | None, *, listed: bool = False) -> dict[str, Any]:
+def _content(request: Request, path: str, content: bytes | None, *, listed: bool = False) -> dict[str, Any]:
     """What the API tells of a file, a link, a submodule or (None) a folder; GitHub's example shows a file."""
     address = f"{request.github.api}/repos/{request.state.repository}/contents/{quote(path)}"
-    made: dict[str, Any] = {
-        "size": len(found or b""),
+    entry: dict[str, Any] = {
+        "size": len(content or b""),
         "name": path.rpartition("/")[2],
         "path": path,
-        "sha": _blob(found or b""),
+        "sha": _blob(content or b""),
         "url": address,
         "git_url": address,
         "html_url": f"{request.github.url}/{request.state.repository}/blob/main/{quote(path)}",
         "download_url": f"{request.github.url}/raw/{quote(path)}",
         "_links": {"self": address, "git": address, "html": address},
     }
-    if found is None:
-        return {**made, "type": "dir", "download_url": None}
-    if isinstance(found, Link):
-        return {**made, "type": "symlink", "target": found.decode()}
-    if isinstance(found, Submodule):
+    if content is None:
+        return {**entry, "type": "dir", "download_url": None}
+    if isinstance(content, Link):
+        return {**entry, "type": "symlink", "target": content.decode()}
+    if isinstance(content, Submodule):
         # A list calls them files, as it did before there was a type: https://docs.github.com/rest/repos/contents
-        return {**made, "type": "file" if listed else "submodule", "submodule_git_url": address, "download_url": None}
+        return {**entry, "type": "file" if listed else "submodule", "submodule_git_url": address, "download_url": None}
     if listed:
-        return {**made, "type": "file"}
-    if len(found) > INLINE:
-        return {**made, "type": "file", "encoding": "none", "content": ""}
-    return {**made, "type": "file", "encoding": "base64", "content": base64.encodebytes(found).decode()}
+        return {**entry, "type": "file"}
+    if len(content) > INLINE:
+        return {**entry, "type": "file", "encoding": "none", "content": ""}
+    return {**entry, "type": "file", "encoding": "base64", "content": base64.encodebytes(content).decode()}
 
 
 def _blob(content: bytes) -> str:
@@ -212,12 +214,12 @@ def _get_blob(request: Request) -> Any:
     request.needs("contents:read")
     sha = request.path["file_sha"]
     every = (content for tree in request.state.git.trees.values() for content in tree.values())
-    found = next((one for one in every if _blob(one) == sha), None)
-    if found is None:
+    blob = next((content for content in every if _blob(content) == sha), None)
+    if blob is None:
         request.ends(404, "Not Found")
-    made: dict[str, Any] = request.github.described.example(BLOB)
-    content = base64.encodebytes(found).decode()
-    return {**made, "sha": sha, "size": len(found), "content": content, "encoding": "base64"}
+    example: dict[str, Any] = request.github.described.example(BLOB)
+    content = base64.encodebytes(blob).decode()
+    return {**example, "sha": sha, "size": len(blob), "content": content, "encoding": "base64"}
 
 
 ROUTES: tuple[tuple[str, str, Callable[[Request], Any]], ...] = (

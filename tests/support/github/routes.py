@@ -113,29 +113,29 @@ def _get_repository(request: Request) -> None:
 def _list_comments(request: Request) -> Any:
     number = request.pull().number
     since = datetime.fromisoformat(request.query.get("since", ["1970-01-01T00:00:00Z"])[0])
-    found = [one for one in request.state.of(number) if one.updated >= since]
-    return request.page([_comment(request.github, one) for one in found])
+    comments = [comment for comment in request.state.of(number) if comment.updated >= since]
+    return request.page([_comment(request.github, comment) for comment in comments])
 
 
 def _create_comment(request: Request) -> Any:
     from tests.support.github.server import Answered
 
     request.needs("pull-requests:write", "issues:write")
-    about = request.conversation()
-    if about.locked:
+    conversation = request.conversation()
+    if conversation.locked:
         request.ends(403, "Unable to create comment because issue is locked.")
-    made = request.state.comment(about.number, _body(request), request.token.login)
-    return Answered(201, _comment(request.github, made))
+    comment = request.state.comment(conversation.number, _body(request), request.token.login)
+    return Answered(201, _comment(request.github, comment))
 
 
 def _list_issues(request: Request) -> Any:
     """Pull requests are among them."""
     state = request.query.get("state", ["open"])[0]
-    found: list[Issue | Pull] = [*request.state.issues.values(), *request.state.pulls.values()]
-    shown = [one for one in found if state in {"all", one.state}]
+    issues: list[Issue | Pull] = [*request.state.issues.values(), *request.state.pulls.values()]
+    shown = [issue for issue in issues if state in {"all", issue.state}]
     oldest_first = request.query.get("direction", ["desc"])[0] == "asc"
-    shown.sort(key=lambda one: one.number, reverse=not oldest_first)
-    return request.page([_issue(request.github, one) for one in shown])
+    shown.sort(key=lambda issue: issue.number, reverse=not oldest_first)
+    return request.page([_issue(request.github, issue) for issue in shown])
 
 
 def _create_issue(request: Request) -> Any:
@@ -143,26 +143,26 @@ def _create_issue(request: Request) -> Any:
 
     request.needs("issues:write")
     body = _body(request)
-    made = request.state.issue(request.body["title"], body, request.token.login)
-    made.labels = [one if isinstance(one, str) else one["name"] for one in request.body.get("labels", [])]
-    return Answered(201, _issue(request.github, made))
+    issue = request.state.issue(request.body["title"], body, request.token.login)
+    issue.labels = [label if isinstance(label, str) else label["name"] for label in request.body.get("labels", [])]
+    return Answered(201, _issue(request.github, issue))
 
 
 def _edit_issue(request: Request) -> Any:
     request.needs("issues:write")
-    found = request.state.issues.get(int(request.path["issue_number"])) or request.ends(404, "Not Found")
+    issue = request.state.issues.get(int(request.path["issue_number"])) or request.ends(404, "Not Found")
     if "body" in request.body:
-        found.body = _body(request)
-    found.title = request.body.get("title", found.title)
-    found.state = request.body.get("state", found.state)
-    found.reason = request.body.get("state_reason", found.reason)
-    return _issue(request.github, found)
+        issue.body = _body(request)
+    issue.title = request.body.get("title", issue.title)
+    issue.state = request.body.get("state", issue.state)
+    issue.reason = request.body.get("state_reason", issue.reason)
+    return _issue(request.github, issue)
 
 
 def _issue(github: GitHub, issue: Issue | Pull) -> dict[str, Any]:
-    made: dict[str, Any] = github.described.example(ISSUES)[0]
+    answer: dict[str, Any] = github.described.example(ISSUES)[0]
     address = f"{github.url}/{github.state.repository}"
-    made |= {
+    answer |= {
         "number": issue.number,
         "id": issue.number,
         "url": f"{github.api}/repos/{github.state.repository}/issues/{issue.number}",
@@ -170,12 +170,12 @@ def _issue(github: GitHub, issue: Issue | Pull) -> dict[str, Any]:
         "title": issue.title,
         "state": issue.state,
         "locked": issue.locked,
-        "labels": [{**made["labels"][0], "name": name} for name in issue.labels],
+        "labels": [{**answer["labels"][0], "name": name} for name in issue.labels],
     }
     if isinstance(issue, Issue):
-        made |= {"body": issue.body, "user": {**made["user"], "login": issue.author}, "state_reason": issue.reason}
-        made.pop("pull_request", None)
-    return made
+        answer |= {"body": issue.body, "user": {**answer["user"], "login": issue.author}, "state_reason": issue.reason}
+        answer.pop("pull_request", None)
+    return answer
 
 
 def _get_comment(request: Request) -> Any:
@@ -214,10 +214,10 @@ def _body(request: Request) -> str:
 
 def _comment(github: GitHub, comment: Comment) -> dict[str, Any]:
     state = github.state
-    made: dict[str, Any] = github.described.example(COMMENTS, "post", 201)
+    example: dict[str, Any] = github.described.example(COMMENTS, "post", 201)
     minimized = {"reason": comment.minimized.lower()} if comment.minimized else None
     return {
-        **made,
+        **example,
         "id": comment.id,
         "node_id": f"IC_{comment.id}",
         "url": f"{github.api}/repos/{state.repository}/issues/comments/{comment.id}",
@@ -225,13 +225,13 @@ def _comment(github: GitHub, comment: Comment) -> dict[str, Any]:
         "issue_url": f"{github.api}/repos/{state.repository}/issues/{comment.number}",
         "body": comment.body,
         "user": {
-            **made["user"],
+            **example["user"],
             "login": comment.author,
             "type": "Bot" if comment.author.endswith("[bot]") else "User",
         },
         "created_at": _time(comment.created),
         "updated_at": _time(comment.updated),
-        **({"minimized": minimized} if "minimized" in made else {}),
+        **({"minimized": minimized} if "minimized" in example else {}),
     }
 
 
@@ -247,7 +247,9 @@ def _add_labels(request: Request) -> Any:
     request.needs("pull-requests:write", "issues:write")
     pull = request.pull()
     given = request.body["labels"] if isinstance(request.body, dict) else request.body
-    pull.labels += [name for one in given if (name := one if isinstance(one, str) else one["name"]) not in pull.labels]
+    pull.labels += [
+        name for label in given if (name := label if isinstance(label, str) else label["name"]) not in pull.labels
+    ]
     return [_label(request, name) for name in pull.labels]
 
 
@@ -275,14 +277,14 @@ def _list_events(request: Request) -> Any:
 def _permission(request: Request) -> Any:
     role = request.state.roles.get(request.path["username"]) or request.ends(404, "Not Found")
     legacy = {"maintain": "write", "triage": "read"}.get(role, role)
-    made = request.github.described.example(PERMISSION)
+    example = request.github.described.example(PERMISSION)
     # GitHub's example leaves out what its description asks for.
-    return {**made, "permission": legacy, "role_name": role, "user": {**made["user"], "role_name": role}}
+    return {**example, "permission": legacy, "role_name": role, "user": {**example["user"], "role_name": role}}
 
 
 def _get_environment(request: Request) -> Any:
     rules = _environment(request)
-    made = request.github.described.example(ENVIRONMENT)
+    example = request.github.described.example(ENVIRONMENT)
     rule = {"id": 1, "node_id": "GA_1"}
     kinds: list[dict[str, Any]] = [rule | {"type": "wait_timer", "wait_timer": 5}]
     if rules.reviewers:
@@ -292,7 +294,7 @@ def _get_environment(request: Request) -> Any:
     protected = rules.branches == PROTECTED
     policy = {"protected_branches": protected, "custom_branch_policies": not protected}
     return {
-        **made,
+        **example,
         "name": request.path["environment_name"],
         "protection_rules": kinds,
         "deployment_branch_policy": None if rules.branches is None else policy,
@@ -316,21 +318,21 @@ def _get_branch(request: Request) -> Any:
     name = unquote(request.path["branch"])
     if name not in request.state.git.branches:
         request.ends(404, "Branch not found")
-    made = request.github.described.example(BRANCH)
-    return {**made, "name": name, "protected": name in request.state.protected}
+    example = request.github.described.example(BRANCH)
+    return {**example, "name": name, "protected": name in request.state.protected}
 
 
 def _list_pulls(request: Request) -> Any:
     state = request.query.get("state", ["open"])[0]
     head, base = (request.query.get(name, [""])[0] for name in ("head", "base"))
-    found = [
-        one
-        for one in request.state.pulls.values()
-        if state in {"all", one.state}
-        and (not head or head == f"{one.head_repository.partition('/')[0]}:{one.branch}")
-        and (not base or base == one.base)
+    pulls = [
+        pull
+        for pull in request.state.pulls.values()
+        if state in {"all", pull.state}
+        and (not head or head == f"{pull.head_repository.partition('/')[0]}:{pull.branch}")
+        and (not base or base == pull.base)
     ]
-    return request.page([_pull(request.github, one, PULLS) for one in found])
+    return request.page([_pull(request.github, pull, PULLS) for pull in pulls])
 
 
 def _get_pull(request: Request) -> Any:
@@ -344,7 +346,7 @@ def _create_pull(request: Request) -> Any:
     body, state = request.body, request.state
     if body["head"] not in state.git.branches or body["base"] not in state.git.branches:
         request.ends(422, "Validation Failed", errors=[{"resource": "PullRequest", "field": "head", "code": "invalid"}])
-    made = state.pull(
+    pull = state.pull(
         100 + len(state.pulls),
         branch=body["head"],
         sha=state.git.branches[body["head"]],
@@ -352,7 +354,7 @@ def _create_pull(request: Request) -> Any:
         body=body.get("body") or "",
         base=body["base"],
     )
-    return Answered(201, _pull(request.github, made, PULLS, "post", 201))
+    return Answered(201, _pull(request.github, pull, PULLS, "post", 201))
 
 
 def _edit_pull(request: Request) -> Any:
@@ -366,26 +368,26 @@ def _edit_pull(request: Request) -> Any:
 def _get_the_repository(request: Request) -> Any:
     example = json.dumps(request.github.described.example(REPO))
     here = f"{request.github.api}/repos/{request.state.repository}"
-    made: dict[str, Any] = json.loads(example.replace("https://api.github.com/repos/octocat/Hello-World", here))
+    repository: dict[str, Any] = json.loads(example.replace("https://api.github.com/repos/octocat/Hello-World", here))
     owner, name = request.state.repository.split("/")
     for of_a_fork in ("source", "parent", "template_repository"):
-        made.pop(of_a_fork, None)
-    whose = {**made["owner"], "login": owner}
-    made["language"] = None
-    return {**made, "name": name, "full_name": request.state.repository, "owner": whose, "default_branch": "main"}
+        repository.pop(of_a_fork, None)
+    whose = {**repository["owner"], "login": owner}
+    repository["language"] = None
+    return {**repository, "name": name, "full_name": request.state.repository, "owner": whose, "default_branch": "main"}
 
 
 def _pull(github: GitHub, pull: Pull, template: str, method: str = "get", status: int = 200) -> dict[str, Any]:
     state = github.state
-    made = github.described.example(template, method, status)
-    made = made[0] if isinstance(made, list) else made
+    example = github.described.example(template, method, status)
+    example = example[0] if isinstance(example, list) else example
     head_owner, _, name = pull.head_repository.partition("/")
-    head = {**made["head"], "label": f"{head_owner}:{pull.branch}", "ref": pull.branch, "sha": pull.sha}
-    head["repo"] = {**made["base"]["repo"], "full_name": pull.head_repository, "name": name}
+    head = {**example["head"], "label": f"{head_owner}:{pull.branch}", "ref": pull.branch, "sha": pull.sha}
+    head["repo"] = {**example["base"]["repo"], "full_name": pull.head_repository, "name": name}
     head["repo"]["fork"] = pull.head_repository != state.repository
-    base = {**made["base"], "ref": pull.base, "repo": {**made["base"]["repo"], "full_name": state.repository}}
+    base = {**example["base"], "ref": pull.base, "repo": {**example["base"]["repo"], "full_name": state.repository}}
     return {
-        **made,
+        **example,
         "number": pull.number,
         "state": pull.state,
         "locked": pull.locked,
@@ -416,10 +418,10 @@ def _upload_sarif(request: Request) -> Any:
         sarif = gzip.decompress(packed)
     except (OSError, EOFError):
         request.ends(400, "Invalid SARIF. The file is not gzipped.")
-    made = Upload(str(uuid.uuid4()), request.body, sarif, state.pending)
-    state.uploads[made.id] = made
+    upload = Upload(str(uuid.uuid4()), request.body, sarif, state.pending)
+    state.uploads[upload.id] = upload
     return Answered(
-        202, {"id": made.id, "url": f"{request.github.api}/repos/{state.repository}/code-scanning/sarifs/{made.id}"}
+        202, {"id": upload.id, "url": f"{request.github.api}/repos/{state.repository}/code-scanning/sarifs/{upload.id}"}
     )
 
 
@@ -440,7 +442,7 @@ def _sarif_status(request: Request) -> Any:
 def _ingest(state: State, upload: Upload) -> list[str]:
     """The reasons for which a file is refused; none when its alerts are kept."""
     try:
-        state.found = ingest(state.found, upload.sarif, ref=upload.request["ref"])
+        state.ingested = ingest(state.ingested, upload.sarif, ref=upload.request["ref"])
     except Refused as refused:
         return list(refused.errors)
     return []
@@ -454,14 +456,18 @@ def _submit_snapshot(request: Request) -> Any:
     state, body = request.state, request.body
     if not state.dependency_graph:
         request.ends(404, "The Dependency graph is disabled for this repository.")
-    resolved = [one for manifest in body.get("manifests", {}).values() for one in manifest.get("resolved", {}).values()]
-    wrong = [one for one in resolved if not one.get("package_url", "").startswith("pkg:")]
+    resolved = [
+        dependency
+        for manifest in body.get("manifests", {}).values()
+        for dependency in manifest.get("resolved", {}).values()
+    ]
+    wrong = [dependency for dependency in resolved if not dependency.get("package_url", "").startswith("pkg:")]
     result = "INVALID" if wrong else state.snapshot_result
     if result != "INVALID":
         state.snapshots[body["detector"]["name"], body["job"]["correlator"]] = body
     now = _time(datetime.now(UTC))
-    made = {"id": len(state.snapshots) + 1, "created_at": now, "result": result, "message": "Received."}
-    return Answered(201, made)
+    answer = {"id": len(state.snapshots) + 1, "created_at": now, "result": result, "message": "Received."}
+    return Answered(201, answer)
 
 
 def _list_artifacts(request: Request) -> Any:
@@ -470,23 +476,25 @@ def _list_artifacts(request: Request) -> Any:
     request.needs("actions:read")
     name = request.query.get("name", [""])[0]
     run = int(request.path["run_id"])
-    found = [one for one in request.state.artifacts if one.run == run and name in {"", one.name}]
-    paged = request.page([_artifact(request.github, one) for one in found])
-    return Answered(200, {"total_count": len(found), "artifacts": paged.body}, paged.headers)
+    artifacts = [
+        artifact for artifact in request.state.artifacts if artifact.run == run and name in {"", artifact.name}
+    ]
+    paged = request.page([_artifact(request.github, artifact) for artifact in artifacts])
+    return Answered(200, {"total_count": len(artifacts), "artifacts": paged.body}, paged.headers)
 
 
 def _artifact(github: GitHub, artifact: Artifact) -> dict[str, Any]:
-    made: dict[str, Any] = github.described.example(ARTIFACTS)["artifacts"][0]
+    example: dict[str, Any] = github.described.example(ARTIFACTS)["artifacts"][0]
     address = f"{github.api}/repos/{github.state.repository}/actions/artifacts/{artifact.id}"
     return {
-        **made,
+        **example,
         "id": artifact.id,
         "name": artifact.name,
         "size_in_bytes": len(artifact.data) if artifact.size is None else artifact.size,
         "url": address,
         "archive_download_url": f"{address}/zip",
         "expired": artifact.expired,
-        "workflow_run": {**made["workflow_run"], "id": artifact.run},
+        "workflow_run": {**example["workflow_run"], "id": artifact.run},
     }
 
 
@@ -495,9 +503,9 @@ def _download(request: Request) -> Any:
 
     request.needs("actions:read")
     wanted = int(request.path["artifact_id"])
-    artifact = next((one for one in request.state.artifacts if one.id == wanted), None) or request.ends(
-        404, "Not Found"
-    )
+    artifact = next(
+        (candidate for candidate in request.state.artifacts if candidate.id == wanted), None
+    ) or request.ends(404, "Not Found")
     if artifact.expired:
         request.ends(410, "Artifact has expired")
     # Another host than the API's, as GitHub's storage is.
@@ -512,7 +520,7 @@ def blob(state: State, path: str, *, sent: str | None) -> Answered:
     if sent:
         return Answered(400, {"message": "A token was sent to another host."})
     wanted = int(path.rpartition("/")[2])
-    return Answered(200, next(one.data for one in state.artifacts if one.id == wanted))
+    return Answered(200, next(artifact.data for artifact in state.artifacts if artifact.id == wanted))
 
 
 def graphql(github: GitHub, token: Token) -> dict[str, Any]:
@@ -541,12 +549,12 @@ def graphql(github: GitHub, token: Token) -> dict[str, Any]:
         return {
             "nodes": [
                 {
-                    "fullDatabaseId": str(one.id),
-                    "url": _page(github, one),
-                    "body": one.body,
-                    "viewerDidAuthor": one.author == token.login,
+                    "fullDatabaseId": str(comment.id),
+                    "url": _page(github, comment),
+                    "body": comment.body,
+                    "viewerDidAuthor": comment.author == token.login,
                 }
-                for one in shown
+                for comment in shown
             ],
             "pageInfo": {"hasNextPage": end < len(comments), "endCursor": str(end)},
         }
@@ -559,9 +567,9 @@ def _get_user(request: Request) -> Any:
 
 
 def _rate_limit(request: Request) -> Any:
-    made = request.github.described.example("/rate_limit")
-    made["rate"] |= {"remaining": request.github.limit}
-    return made
+    answer = request.github.described.example("/rate_limit")
+    answer["rate"] |= {"remaining": request.github.limit}
+    return answer
 
 
 def _list_alerts(request: Request) -> Any:
@@ -599,17 +607,17 @@ def _record_deployments(request: Request) -> Any:
     _of_the_organization(request)
     own = request.state.repository.partition("/")[2]
     body = request.body
-    taken = [one for one in body["deployments"] if one.get("github_repository", own) == own]
-    refused = [one for one in body["deployments"] if one not in taken]
+    taken = [deployment for deployment in body["deployments"] if deployment.get("github_repository", own) == own]
+    refused = [deployment for deployment in body["deployments"] if deployment not in taken]
     if refused and not body.get("partial_success"):
         request.ends(404, "One or more repositories do not exist")
-    for one in taken:
-        key = (request.path["cluster"], body["logical_environment"], one["deployment_name"])
-        request.state.deployments[key] = one
+    for deployment in taken:
+        key = (request.path["cluster"], body["logical_environment"], deployment["deployment_name"])
+        request.state.deployments[key] = deployment
     answer = {"total_count": len(taken)}
     if not refused:
         return Answered(200, answer)
-    errors = [{"cause": "not_found", "deployment": one} for one in refused]
+    errors = [{"cause": "not_found", "deployment": deployment} for deployment in refused]
     return Answered(207, {**answer, "errors": errors})
 
 

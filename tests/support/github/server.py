@@ -118,10 +118,10 @@ class GitHub:
         """
         self.faults.append(Fault(pattern, status, times, {"message": message}, dict(headers or {}), after, delay))
 
-    def made(self, pattern: str = "") -> list[str]:
+    def call_lines(self, pattern: str = "") -> list[str]:
         """The calls made, as `METHOD /path → status`, that the pattern is found in."""
-        said = [f"{one.method} {one.path} → {one.status}" for one in self.calls]
-        return [one for one in said if re.search(pattern, one)]
+        lines = [f"{call.method} {call.path} → {call.status}" for call in self.calls]
+        return [line for line in lines if re.search(pattern, line)]
 
     def answer(self, method: str, target: str, headers: Message, body: bytes) -> Answered:
         """What one call is answered with."""

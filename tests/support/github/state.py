@@ -26,7 +26,10 @@ class Token:
 
     def may(self, *any_of: str) -> bool:
         """Whether it has any of these."""
-        return any(one in self.permissions or f"{one.partition(':')[0]}:write" in self.permissions for one in any_of)
+        return any(
+            permission in self.permissions or f"{permission.partition(':')[0]}:write" in self.permissions
+            for permission in any_of
+        )
 
 
 @dataclass
@@ -44,7 +47,7 @@ class Comment:
 
 @dataclass
 class Pull:
-    """A pull request; `head_repository` is another one when it comes from a fork, `labelled` what became of labels."""
+    """A pull request; `head_repository` is another one when it comes from a fork, `labelled` its labels' events."""
 
     number: int
     branch: str
@@ -127,7 +130,7 @@ class State:
         protected: the protected branches.
         dependency_graph: whether it is switched on; `snapshots` are those kept, by detector and correlator.
         snapshot_result: what a snapshot that is valid is answered with.
-        code_scanning: whether it is switched on; `found` what it made of uploads.
+        code_scanning: whether it is switched on; `ingested` are the alerts of uploads.
         organization: whether the owner is one; `deployments` and `storage` are the records of its linked artifacts.
         last_id: ids of comments are over 32 bits by now, which GraphQL's Int does not hold.
         pending: how often the status of an upload is `pending`.
@@ -144,7 +147,7 @@ class State:
     artifacts: list[Artifact] = field(default_factory=list)
     uploads: dict[str, Upload] = field(default_factory=dict)
     alerts: list[dict[str, Any]] = field(default_factory=list)
-    found: tuple[Alert, ...] = ()
+    ingested: tuple[Alert, ...] = ()
     git: Git = field(default_factory=Git)
     roles: dict[str, str] = field(default_factory=dict)
     environments: dict[str, Environment] = field(default_factory=dict)
@@ -166,30 +169,32 @@ class State:
     def comment(self, number: int, body: str, author: str = ACTIONS) -> Comment:
         """A new comment."""
         now = datetime.now(UTC).replace(microsecond=0)
-        made = Comment(self.next_id(), number, author, body, now, now)
-        self.comments[made.id] = made
-        return made
+        comment = Comment(self.next_id(), number, author, body, now, now)
+        self.comments[comment.id] = comment
+        return comment
 
     def of(self, number: int) -> list[Comment]:
         """The comments of one pull request, in GitHub's order."""
-        return sorted((one for one in self.comments.values() if one.number == number), key=lambda one: one.id)
+        return sorted(
+            (comment for comment in self.comments.values() if comment.number == number), key=lambda comment: comment.id
+        )
 
     def issue(self, title: str, body: str, author: str = ACTIONS, **more: Any) -> Issue:
         """A new issue."""
         with self.lock:
             number = max([*self.issues, *self.pulls, 0]) + 1
-            made = Issue(number=number, author=author, title=title, body=body, **more)
-            self.issues[number] = made
-        return made
+            issue = Issue(number=number, author=author, title=title, body=body, **more)
+            self.issues[number] = issue
+        return issue
 
     def pull(self, number: int = 7, *, head_repository: str = "", **more: Any) -> Pull:
         """A new pull request."""
-        made = Pull(
+        pull = Pull(
             number=number,
             branch=more.pop("branch", f"change-{number}"),
             sha=more.pop("sha", f"{number:040x}"),
             head_repository=head_repository or self.repository,
             **more,
         )
-        self.pulls[number] = made
-        return made
+        self.pulls[number] = pull
+        return pull

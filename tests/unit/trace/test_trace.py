@@ -56,7 +56,7 @@ def test_what_a_report_leaves_out_is_counted() -> None:
     report = documents.read_sarif(json.dumps({"runs": runs}).encode())
     assert report.omitted == 23
     whole = stories.patched()
-    short = replace(stories.report(1, stories.found(1)), omitted=report.omitted)
+    short = replace(stories.report(1, stories.attached_finding(1)), omitted=report.omitted)
     story = replace(whole, subject=replace(whole.subject, documents=(short,)))
     assert "1 high, 23 more not listed; 1 can be fixed" in story_text.render(story)
     assert "1 high · 23 more" in story_page.render(story).decode()
