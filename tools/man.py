@@ -83,7 +83,7 @@ def _text(text: str) -> str:
     """Return a paragraph, each sentence on lines of its own; what is in backquotes is bold."""
     marked = re.sub(r"`([^`]+)`", r"\\fB\1\\fR", _escape(text))
     sentences = re.split(r"(?<=\.) (?=[A-Z])", marked)
-    lines = (line for one in sentences for line in textwrap.wrap(one, 78, break_on_hyphens=False))
+    lines = (line for sentence in sentences for line in textwrap.wrap(sentence, 78, break_on_hyphens=False))
     return "\n".join(f"\\&{line}" if line.startswith(".") else line for line in lines)
 
 

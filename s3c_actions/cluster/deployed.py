@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ from s3c_actions.cluster import image_places as places
 from s3c_actions.cluster.client import Cluster, KubernetesObject
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
+from s3c_actions.core.text import join_words, plural
 
 SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
 
@@ -32,6 +33,11 @@ class DeployedImages(msgspec.Struct, frozen=True, kw_only=True):
 
     running: tuple[RunningImage, ...]
     unknown: tuple[RunningImage, ...] = ()
+
+    def find_idle(self, namespaces: Iterable[str]) -> tuple[str, ...]:
+        """Return those of some namespaces in which nothing runs: the API lists no Pods of one that is not there."""
+        busy = {place.partition("/")[0] for image in (*self.running, *self.unknown) for place in image.places}
+        return tuple(name for name in dict.fromkeys(namespaces) if name not in busy)
 
 
 def list_deployed(cluster: Cluster, namespaces: Iterable[str] = ()) -> DeployedImages:
@@ -60,6 +66,12 @@ def list_deployed(cluster: Cluster, namespaces: Iterable[str] = ()) -> DeployedI
         for images in (running, unknown)
     ]
     return DeployedImages(running=tuple(listed[0]), unknown=tuple(listed[1]))
+
+
+def describe_idle(namespaces: Sequence[str]) -> str:
+    """Return a sentence on namespaces in which nothing runs, whose names may be misspelt."""
+    of = f"the {plural(len(namespaces), 'namespace')} {join_words(namespaces)}"
+    return f"Nothing runs in {of}: look whether {'it is' if len(namespaces) == 1 else 'they are'} there."
 
 
 def has_ended(pod: KubernetesObject) -> bool:

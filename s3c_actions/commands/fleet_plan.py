@@ -13,7 +13,7 @@ from s3c_actions.core import writing
 from s3c_actions.core.errors import Exit, InputError, OutsideError, S3CError
 from s3c_actions.core.pasted_content import shorten_path
 from s3c_actions.core.reference import Reference
-from s3c_actions.core.text import counted
+from s3c_actions.core.text import counted, first_names
 from s3c_actions.fleet import copa, durations, model, planning, plans_text, retention, selecting, sources, store
 from s3c_actions.fleet import plan as plans
 from s3c_actions.fleet.plan import Plan
@@ -112,6 +112,10 @@ def _make(file: FleetFile, published_at: Reference | None, options: inputs.Fleet
         with progress.step("select") as step:
             expanded = selecting.expand(file.fleet, source, image_places(options, context))
             step.done(counted(len(expanded.images), "reference"))
+        if expanded.unused:
+            progress.warning(
+                f"Overrides of the fleet that match no image have no effect: {first_names(expanded.unused)}."
+            )
         with progress.step("resolve") as step:
             resolved = planning.resolve(expanded.images, source)
             step.done(f"{counted(len(resolved.groups), 'digest')}, {len(resolved.unplanned):,} not resolved")

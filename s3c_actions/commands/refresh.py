@@ -218,6 +218,8 @@ def _list_images(
         step.done(
             f"{counted(len(running), 'image')} running" + (f", {len(unknown)} of unknown digest" if unknown else "")
         )
+    if idle := listing.find_idle(options.namespaces):
+        context.progress.warning(deployed.describe_idle(idle))
     for image, workloads in unknown.items():
         context.progress.warning(
             f"{image} ({', '.join(workloads)}) is left out: the cluster does not tell its digest yet."

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 REPORT_TAG = "-report"
 """End of the tag of the newest report on the plans of a tag."""
 MAX_TAGS = 2000
-"""Tags of one series that are looked at."""
+"""Tags of one series that are looked at, the newest."""
 _MOST = 128
 """Characters of a tag (OCI distribution specification 1.1)."""
 _EARLIER = re.compile(r"-\d{8}T\d{6}Z-[0-9a-f]{8}$")
@@ -222,7 +222,9 @@ def _tags(registry: Registry, place: Reference) -> tuple[str, ...]:
 
 def _stored(registry: Registry, place: Reference, tags: Iterable[str]) -> Iterator[Stored]:
     wanted = series(place.tag)
-    for tag in [tag for tag in tags if _is_of(tag, wanted)][:MAX_TAGS]:
+    # Tags that move come first; of those with a number or a date in them, the newest has the highest.
+    own = sorted((tag for tag in tags if _is_of(tag, wanted)), key=lambda tag: _age_key(tag, wanted), reverse=True)
+    for tag in own[:MAX_TAGS]:
         manifest = registry.find(place.tagged(tag))
         if manifest is not None and manifest.descriptor.artifact_type in (store.PLAN, store.REPORT):
             yield Stored(
@@ -231,6 +233,12 @@ def _stored(registry: Registry, place: Reference, tags: Iterable[str]) -> Iterat
                 created=_created(manifest),
                 subject=_subject(manifest),
             )
+
+
+def _age_key(tag: str, wanted: str) -> tuple[bool, tuple[tuple[int, str], ...]]:
+    parts = re.findall(r"[0-9]+|[^0-9]+", tag)
+    numbers = tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
+    return tag in (wanted, report_tag(wanted)), numbers
 
 
 def _subject(manifest: Manifest) -> str:

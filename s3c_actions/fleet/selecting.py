@@ -43,10 +43,17 @@ class SelectedImage(Struct, frozen=True, kw_only=True, order=True):
 
 
 class Expanded(Struct, frozen=True, kw_only=True):
-    """The references of a fleet, and the selections that could not be expanded."""
+    """The references of a fleet.
+
+    Attributes:
+        images: with the settings that apply to each.
+        unplanned: the selections that could not be expanded.
+        unused: the overrides that match no image, as written; none where there are images that are not known.
+    """
 
     images: tuple[SelectedImage, ...]
     unplanned: tuple[UnplannedImage, ...]
+    unused: tuple[str, ...] = ()
 
 
 class Places(Struct, frozen=True, kw_only=True):
@@ -107,15 +114,21 @@ def expand(fleet: Fleet, source: Source, places: Places) -> Expanded:
             remedy="Select fewer tags, or make several fleets of it.",
         )
     selected: set[SelectedImage] = set()
+    used: set[int] = set()
     for given, selection in references:
         reference = given if given.tag or given.digest else given.tagged("latest")
         if _matches(str(reference), (*fleet.exclude, *selection.exclude)):
             continue
+        matching = _overrides(fleet, str(reference))
+        used.update(matching)
         try:
-            selected.add(_with_settings(reference, _settings(fleet, selection, str(reference))))
+            selected.add(_with_settings(reference, _joined(fleet, selection, matching)))
         except S3CError as error:
             unplanned.append(unplanned_image(str(reference), error))
-    return Expanded(images=tuple(sorted(selected)), unplanned=tuple(unplanned))
+    unused = [override.match for place, override in enumerate(fleet.overrides) if place not in used]
+    return Expanded(
+        images=tuple(sorted(selected)), unplanned=tuple(unplanned), unused=tuple(unused) if not unplanned else ()
+    )
 
 
 def _list_all(
@@ -179,6 +192,14 @@ def _elsewhere(selection: Selection, places: Places) -> tuple[list[Reference], S
         names, without = places.running(selection.cluster.namespaces)
     else:
         names, without = places.manifests(selection.manifests or ())
+    if not names and not without:
+        raise InputError(
+            FIELD,
+            "nothing runs there." if selection.cluster is not None else "they name no image.",
+            remedy="Look at the names of the namespaces, and at which cluster the kubeconfig is for."
+            if selection.cluster is not None
+            else "Look at the paths, or leave the selection out.",
+        )
     return [Reference.parse(name, field=FIELD) for name in names], without
 
 
@@ -201,14 +222,22 @@ def _unknown(name: str, fleet: Fleet, selection: Selection) -> UnplannedImage:
 
 def _settings(fleet: Fleet, selection: Selection, name: str) -> Settings:
     """Return what applies to an image: defaults, the selection, then each override that matches, in their order."""
-    parts: list[Settings] = [fleet.defaults, selection]
-    parts += [override for override in fleet.overrides if _matches(name, (override.match,))]
+    return _joined(fleet, selection, _overrides(fleet, name))
+
+
+def _joined(fleet: Fleet, selection: Selection, matching: Iterable[int]) -> Settings:
+    parts: list[Settings] = [fleet.defaults, selection, *(fleet.overrides[place] for place in matching)]
     values: dict[str, object] = {}
     for part in parts:
         for key in Settings.__struct_fields__:
             if (value := getattr(part, key)) is not None:
                 values[key] = value
     return Settings(**values)  # type: ignore[arg-type]
+
+
+def _overrides(fleet: Fleet, name: str) -> list[int]:
+    """Return the places of the overrides that match an image."""
+    return [place for place, override in enumerate(fleet.overrides) if _matches(name, (override.match,))]
 
 
 def _with_settings(reference: Reference, settings: Settings) -> SelectedImage:

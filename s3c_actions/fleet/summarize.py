@@ -131,7 +131,7 @@ def join(
         look_ahead: asks the policies what they will refuse; None: nobody asks.
     """
     digest = f"sha256:{hashlib.sha256(plans.render(plan)).hexdigest()}"
-    chosen, remarks = _choose_results(plan, results)
+    chosen, remarks = _choose_results(plan, results, now)
     unfinished = _unfinished(results, chosen)
     catalogue = _Catalogue(earlier, now)
     exceptions = _Exceptions(policies or {}, default_policy, now)
@@ -176,7 +176,7 @@ def join(
         s3c=__version__,
         created=figures.created,
         planned=plan.created,
-        exit_code=max(*unfinished.values(), *(image.exit_code for image in images), 0),
+        exit_code=max([*unfinished.values(), *(image.exit_code for image in images)], default=0),
         figures=figures,
         owners=tuple(_owners(images)),
         exceptions=listed,
@@ -200,12 +200,16 @@ _Chosen = tuple[ImageResult, str, str]
 """Entry of an image, source and time of its result."""
 
 
-def _choose_results(plan: Plan, results: Sequence[ShardResult]) -> tuple[dict[str, _Chosen], list[str]]:
-    """Return the newest entry of each planned image, and sentences on what was left out."""
+def _choose_results(plan: Plan, results: Sequence[ShardResult], now: datetime) -> tuple[dict[str, _Chosen], list[str]]:
+    """Return the newest entry of each planned image, and sentences on what was left out.
+
+    A result that is dated in time to come would stay the newest, whatever later runs say.
+    """
     planned = {image.reference.pinned: image.image for image in plan.images}
     oldest = parse_moment(plan.created)
     chosen: dict[str, _Chosen] = {}
     stale: set[str] = set()
+    early: set[str] = set()
     foreign = 0
     for result in results:
         document = result.document
@@ -215,6 +219,9 @@ def _choose_results(plan: Plan, results: Sequence[ShardResult]) -> tuple[dict[st
         if oldest is None or created is None or created < oldest - CLOCK_SKEW:
             stale.add(result.source)
             continue
+        if created > now + CLOCK_SKEW:
+            early.add(result.source)
+            continue
         for entry in document.images:
             image = planned.get(pinned(entry.image))
             if image is None:
@@ -222,11 +229,12 @@ def _choose_results(plan: Plan, results: Sequence[ShardResult]) -> tuple[dict[st
             elif image not in chosen or created.isoformat() >= chosen[image][2]:
                 chosen[image] = (replace(entry, image=image), result.source, created.isoformat())
     remarks = []
-    if stale:
-        remarks.append(
-            f"{counted(len(stale), 'result')} {'is' if len(stale) == 1 else 'are'} older than the plan and left out: "
-            f"{', '.join(sorted(stale)[:3])}{' …' if len(stale) > 3 else ''}."
-        )
+    for sources, what in ((stale, "older than the plan"), (early, "dated in time to come")):
+        if sources:
+            remarks.append(
+                f"{counted(len(sources), 'result')} {'is' if len(sources) == 1 else 'are'} {what} and left out: "
+                f"{', '.join(sorted(sources)[:3])}{' …' if len(sources) > 3 else ''}."
+            )
     if foreign:
         remarks.append(f"{counted(foreign, 'image')} in the results {'is' if foreign == 1 else 'are'} not in the plan.")
     return chosen, remarks

@@ -9,7 +9,7 @@ from pathlib import Path
 from s3c_actions.core import pasted_content
 from s3c_actions.core.errors import InputError
 from s3c_actions.options.declare import Group, Input
-from s3c_actions.options.parse import boolean, items, lines, some_time
+from s3c_actions.options.parse import boolean, items, lines, places, some_time
 
 
 def path(value: str) -> Path:
@@ -118,7 +118,7 @@ class ImageOptions(Group):
         metavar="IMAGE,…",
         help="Images, as `registry/repository:tag` or `registry/repository@sha256:…`; several by commas or lines. "
         "A tag is resolved once, and everything after works on the digest.",
-        parse=items,
+        parse=places,
         absent=(),
         example="localhost:5000/voting-app:1.4.0",
         aliases={"image-ref": "trivy-action", "images": "k8s-deploy", "target-artifact-reference": "notation-action"},

@@ -15,7 +15,7 @@ from s3c_actions.options.common import ImageOptions, OutputOptions, TimeoutOptio
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.github import TokenOptions
 from s3c_actions.options.github_records import GitHubRecordOptions
-from s3c_actions.options.parse import boolean, choice, duration, items, text
+from s3c_actions.options.parse import boolean, choice, duration, items, some, text
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.report import PolicyOptions
@@ -122,7 +122,7 @@ class ManifestOptions(Group):
         basic=("chain", "deploy", "propose"),
         help="Kubernetes manifests: files, folders (with all below them) and globs; several by commas or lines. `-` "
         "reads standard input: the output of `kustomize build` or `helm template`.",
-        parse=path_items,
+        parse=some(path_items, "a path, or several by commas or lines"),
         absent=(),
         example="k8s/",
         aliases={"manifest": ""},

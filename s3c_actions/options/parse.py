@@ -55,6 +55,37 @@ def items(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for line in value.splitlines() for part in line.split(",") if part.strip())
 
 
+def places(value: str) -> tuple[str, ...]:
+    """Split values as `items` does, where each has to be there: what is made of outputs may lack one of them.
+
+    Of several lines each may end with a comma.
+    """
+    rows = [row.strip() for row in value.splitlines() if row.strip()]
+    if len(rows) > 1:
+        rows = [row.removesuffix(",") for row in rows]
+    parts = tuple(part.strip() for row in rows for part in row.split(","))
+    if not all(parts) or not parts:
+        raise ValueError("one of them, or several by commas or lines: one is empty")
+    return parts
+
+
+def some(parse: Callable[[str], tuple[T, ...]], what: str) -> Callable[[str], tuple[T, ...]]:
+    """Return a parser as `parse`, for which a text that holds nothing is an error: it was meant to hold something.
+
+    Args:
+        parse: of several values.
+        what: they are, as the clause of the error.
+    """
+
+    def parse_some(value: str) -> tuple[T, ...]:
+        parsed = parse(value)
+        if not parsed:
+            raise ValueError(f"{what}: it is empty")
+        return parsed
+
+    return parse_some
+
+
 def lines(value: str) -> tuple[str, ...]:
     """Split values at line ends, for values that may contain commas."""
     return tuple(line.strip() for line in value.splitlines() if line.strip())

@@ -9,7 +9,7 @@ from s3c_actions.options import other_actions
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, JobOptions, OutputOptions, path, paths
 from s3c_actions.options.declare import Input
-from s3c_actions.options.parse import choice, lines
+from s3c_actions.options.parse import choice, lines, some
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.sign import CertificateOptions, MetadataOptions, NotationOptions
@@ -28,7 +28,7 @@ class TrustOptions(VaultOptions):
         help="Certificates to trust: files (PEM or DER) or folders of them, one a line, or the PEM itself. With "
         "`trust-policy`, the folder that holds notation's `x509/TYPE/NAME/`. Needed unless `vault` "
         "names the certificate to trust.",
-        parse=paths,
+        parse=some(paths, "a path, or several by lines"),
         takes=(pasted_content.CERTIFICATE,),
         absent=(),
         many=True,
@@ -48,7 +48,7 @@ class TrustOptions(VaultOptions):
         metavar="SUBJECT",
         help="Subject of a signer to trust, one a line; it names at least C, ST and O. Without it, any signer is "
         "trusted whose certificate the trust store leads to.",
-        parse=lines,
+        parse=some(lines, "a subject, or several by lines"),
         absent=(),
         many=True,
         example="C=US, ST=WA, O=wabbit-networks.io",
@@ -67,7 +67,7 @@ class TrustOptions(VaultOptions):
         name="trusted-timestamp-root",
         help="Root certificates of time-stamp authorities: files (PEM or DER) or folders of them, one a line, or the "
         "PEM itself. A signature with a time-stamp of theirs outlives its certificate.",
-        parse=paths,
+        parse=some(paths, "a path, or several by lines"),
         takes=(pasted_content.CERTIFICATE,),
         absent=(),
         many=True,

@@ -28,6 +28,7 @@ from s3c_actions.policy.model import Policy, exception_end
 from s3c_actions.policy.objection import Objection
 
 _WORDS = re.compile(r"[()\s]+")
+_OF_A_DISTRIBUTION = re.compile(r"pkg:(?:deb|rpm|apk)/")
 
 
 class SignerStatus(StrEnum):
@@ -349,14 +350,30 @@ def forbidden_contents(policy: Policy, spdx: Mapping[str, Any]) -> tuple[Forbidd
     rejected = set()
     for package in spdx["packages"]:
         name, version = package["name"], package.get("versionInfo", "")
+        versions = {"", version, *_upstream_versions(package)}
         for entry, (refused_name, refused_version) in zip(policy.packages.refuse, policy.refused_packages, strict=True):
-            if refused_name == name and refused_version in {"", version}:
+            if refused_name == name and refused_version in versions:
                 rejected.add(ForbiddenContent("package", entry, f"{name} {version}".strip(" ")))
         granted = _licences(package, names)
         for entry, identifiers in forbidden:
             if identifiers <= granted:
                 rejected.add(ForbiddenContent("license", entry, f"{name} ({entry})"))
     return tuple(sorted(rejected))
+
+
+def _upstream_versions(package: Mapping[str, Any]) -> set[str]:
+    """Return the version of a distribution's package without its epoch, and without its revision too.
+
+    https://www.debian.org/doc/debian-policy/ch-controlfields.html#version; `1:5.6.0-2` of RPM and `5.6.0-r2` of
+    Alpine are made alike. A policy that names what its authors published means all that distributions made of it.
+    """
+    located = (ref.get("referenceLocator") for ref in package.get("externalRefs") or () if isinstance(ref, Mapping))
+    if not any(isinstance(text, str) and _OF_A_DISTRIBUTION.match(text) for text in located):
+        return set()
+    version = str(package.get("versionInfo") or "")
+    epoch, colon, later = version.partition(":")
+    plain = later if colon and epoch.isdecimal() else version
+    return {plain, plain.rpartition("-")[0] or plain}
 
 
 def _licences(package: Mapping[str, Any], names: Mapping[str, str]) -> set[str]:

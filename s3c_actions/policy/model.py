@@ -23,7 +23,7 @@ from s3c_actions.findings.scope import RequiredScope
 from s3c_actions.findings.threshold import Exemption, Threshold
 from s3c_actions.options.base_image import is_base_entry, names_registry
 from s3c_actions.options.parse import duration
-from s3c_actions.policy import faults
+from s3c_actions.policy import faults, names
 from s3c_actions.policy.finding_rules import FindingRules
 from s3c_actions.policy.parts import Duration, Line, Part
 from s3c_actions.signing import identities, timestamps
@@ -202,7 +202,12 @@ class PackageRules(Part, frozen=True, kw_only=True):
     """Packages that no image may hold. Asks for an SBOM."""
 
     refuse: Annotated[
-        tuple[Line, ...], Meta(description="`name`, or `name@version`.", examples=[["xz-utils@5.6.0", "telnetd"]])
+        tuple[Line, ...],
+        Meta(
+            description="`name`, or `name@version`; the version of a distribution's package with the distribution's "
+            "own epoch and revision, or without them.",
+            examples=[["xz-utils@5.6.0", "telnetd"]],
+        ),
     ] = ()
 
 
@@ -430,6 +435,7 @@ def schema() -> dict[str, Any]:
 
 def _check(policy: Policy, name: str, field: str) -> None:
     _check_bases(policy, name, field)
+    _check_names(policy, name, field)
     for number, entry in enumerate(policy.exceptions):
         if entry.id.upper() in {denied.upper() for denied in policy.findings.deny}:
             raise InputError(
@@ -444,9 +450,9 @@ def _check(policy: Policy, name: str, field: str) -> None:
                 f"{name}: at signers[{number}]: verify-timestamp is given, and timestamp-roots is missing.",
                 remedy="List the root certificates of the time-stamp authorities, or leave both out.",
             )
-    names = [signer.name for signer in policy.signers]
-    for signer_name in names:
-        if names.count(signer_name) > 1:
+    signer_names = [signer.name for signer in policy.signers]
+    for signer_name in signer_names:
+        if signer_names.count(signer_name) > 1:
             raise InputError(
                 field, f"{name}: two signers are called {signer_name}.", remedy="Give each a name of its own."
             )
@@ -463,6 +469,22 @@ def _check(policy: Policy, name: str, field: str) -> None:
             f"{name}: at findings.{fault[0]}: {fault[1]}.",
             remedy='Write `refuse: [CRITICAL, {HIGH: {grace: 14d}}, {epss: ">=0.1"}]`, each thing once.',
         )
+
+
+def _check_names(policy: Policy, name: str, field: str) -> None:
+    """Raise InputError for an entry that would refuse nothing."""
+    for place, entries, fault_of in (
+        ("findings.deny", policy.findings.deny, names.finding_fault),
+        ("packages.refuse", policy.packages.refuse, names.package_fault),
+    ):
+        for number, entry in enumerate(entries):
+            if fault := fault_of(entry):
+                raise InputError(
+                    field,
+                    f"{name}: at {place}[{number}]: {pasted_content.shorten(entry)!r} {fault}.",
+                    cause="It would refuse nothing.",
+                    remedy="Write it as reports and bills of materials have it.",
+                )
 
 
 def _check_times(policy: Policy, name: str, field: str) -> None:

@@ -24,6 +24,7 @@ from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.core.gate_pause import GatePause
 from s3c_actions.core.gate_stage import GateStages, Stage
 from s3c_actions.core.progress import Progress
+from s3c_actions.core.text import join_words, plural
 from s3c_actions.policy.export import DIGEST_ANNOTATION as POLICY_DIGEST
 from s3c_actions.programs.helm.helm import NAMESPACE, Chart, Helm, HelmRelease
 from s3c_actions.result.model import AppliedObject, DeployResult
@@ -106,6 +107,7 @@ class _Installer:
         self.applied: list[AppliedObject] = []
         self.deadline = time.monotonic() + settings.timeout
         self.proved = ""
+        self.namespaces: set[str] | None = None
 
     def run(self) -> DeployResult:
         # Helm repairs manual changes, but only when it is asked to do something.
@@ -135,6 +137,7 @@ class _Installer:
     def inspect(self) -> inspection.GateInspection:
         """Return what is found of the gate where it is proved, in whatever stage it is to be."""
         facts = inspection.read_gate_objects(self.cluster)
+        self.namespaces = {*facts.namespaces}
         names = {self.settings.namespace, *(name for name in self.settings.stages.named if name in facts.namespaces)}
         weakest = min(self.settings.stages.stages, key=lambda stage: stage.rank)
         return inspection.inspect(facts, [("", "Pod", name) for name in sorted(names)], accept=weakest)
@@ -228,6 +231,11 @@ class _Installer:
         """Say which stages change, before they do."""
         before = stages.read_stages(constraint for constraint, _ in constraints.list_constraints(self.cluster))
         wanted = self.settings.stages
+        if missing := sorted({*wanted.named} - self.namespaces if self.namespaces is not None else ()):
+            self.progress.warning(
+                f"`mode` names {join_words(missing)}, and no such {plural(len(missing), 'namespace')} is there: every "
+                f"namespace that it does not name is in the stage {wanted.default}."
+            )
         if before is None or before == wanted:
             return
         if wanted.weakened(before):

@@ -189,7 +189,9 @@ def _compare(work: PatchWork, rescans: list[ScanResult], result: PatchResult) ->
     differences = [
         compare_scans(part.before.report, scan.report) for part, scan in zip(work.parts, rescans, strict=True)
     ]
-    fixed = union_findings([difference.fixed for difference in differences])
+    fixed = union_findings(
+        [_gone(part.before.report, scan.report) for part, scan in zip(work.parts, rescans, strict=True)]
+    )
     return replace(
         result,
         patched=True,
@@ -199,6 +201,11 @@ def _compare(work: PatchWork, rescans: list[ScanResult], result: PatchResult) ->
         left=_remaining(after.report, work.settings.library),
         upgraded=_upgraded(rescans, fixed),
     )
+
+
+def _gone(before: ScanReport, after: ScanReport) -> tuple[Finding, ...]:
+    """Return the findings that are there no more: one that is only set aside in the patched image is not fixed."""
+    return compare_scans(before, replace(after, findings=(*after.findings, *after.suppressed))).fixed
 
 
 def _original(settings: PatchSettings, tools: PatchTools, before: ScanResult | None) -> tuple[Reference, Manifest]:

@@ -95,7 +95,9 @@ def fix_commands(image: str, verdict: Verdict) -> tuple[str, ...]:
     A reason contains names of packages, which are whatever somebody wrote: a command for another image is none of ours.
     """
     named = _COMMAND.finditer(f"{verdict.reason} {verdict.remedy}")
-    if own := tuple(dict.fromkeys(one["command"] for one in named if pinned(one["image"]) == pinned(image))):
+    if own := tuple(
+        dict.fromkeys(command["command"] for command in named if pinned(command["image"]) == pinned(image))
+    ):
         return own
     if "@" in image and "not in its registry" not in verdict.reason and "in no registry" not in verdict.reason:
         return (f"s3c trace {image}",)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from s3c_actions.cluster import manifests
-from s3c_actions.cluster.deployed import list_deployed
+from s3c_actions.cluster.deployed import describe_idle, list_deployed
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
@@ -118,6 +118,8 @@ def image_places(options: ClusterOptions, context: Context) -> Places:
 
     def running(namespaces: tuple[str, ...]) -> tuple[Sequence[str], Sequence[str]]:
         listing = list_deployed(connect_cluster(options, context), namespaces)
+        if idle := listing.find_idle(namespaces):
+            context.progress.warning(describe_idle(idle))
         return [image.image for image in listing.running], [image.image for image in listing.unknown]
 
     def named(paths: tuple[str, ...]) -> tuple[Sequence[str], Sequence[str]]:

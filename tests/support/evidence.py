@@ -139,7 +139,7 @@ def _report(kind: str, number: int, verdict: dict[str, Any], subject: str = SUBJ
 
 # Generated policies and evidence
 
-_IDS = ("CVE-2024-1000", "CVE-2024-2000", "CVE-2023-3000", "cve-2022-4", "DLA-5-1", "AVD-DS-0001")
+_IDS = ("CVE-2024-1000", "CVE-2024-2000", "CVE-2023-3000", "cve-2022-4", "DLA-5-1", "DS-0001")
 _CVES = ("CVE-2024-1000", "CVE-2024-2000", "CVE-2023-3000")
 _PACKAGES = ("libssl3", "zlib1g", "xz-utils", "")
 _REFUSED = ("zlib1g", "xz-utils@5.6.0", "@scope/left-pad")
@@ -489,7 +489,7 @@ def a_scan(dice: random.Random, now: datetime, policy: Policy) -> bytes:
     if dice.random() < 0.1:
         severity = dice.choice(("HIGH", "CRITICAL"))
         results.append(
-            {"Target": "/app/key", "Class": "secret", "Secrets": [{"RuleID": "AVD-DS-0001", "Severity": severity}]}
+            {"Target": "/app/key", "Class": "secret", "Secrets": [{"RuleID": "DS-0001", "Severity": severity}]}
         )
     metadata = {
         "OS": dice.choices(system, (20, 1, 1))[0],

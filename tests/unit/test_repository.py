@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from s3c_actions import REPOSITORY
+from s3c_actions.options.parse import boolean
 from tests.support import ROOT
 from tests.support.sources import parse_yaml
 
@@ -103,3 +105,17 @@ def test_the_chain_is_the_root_action() -> None:
         key: value for key, value in chain.items() if key != "runs"
     }
     assert str(root["runs"]).replace("$GITHUB_ACTION_PATH/actions/", "$GITHUB_ACTION_PATH/../") == str(chain["runs"])
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("actions/*/action.yml")), ids=lambda path: path.parent.name)
+def test_every_word_for_no_is_one_in_the_steps_of_an_action(path: Path) -> None:
+    """`upload-required: yes` is not to mean that a failed upload is overlooked, nor `cache: no` that there is one."""
+    action = parse_yaml(path.read_text())
+    no = {"", *(word for word in ("true", "false", "yes", "no", "1", "0", "on", "off") if not boolean(word))}
+    for step in action["runs"]["steps"]:
+        for condition in (str(step.get("if", "")), str(step.get("continue-on-error", ""))):
+            assert not re.search(r"inputs\.[\w-]+ *[!=]= *'(?:true|false)'", condition), condition
+            for words, name in re.findall(r"fromJSON\('(\[.*?\])'\), inputs\.([\w-]+)", condition):
+                # What is empty has its default.
+                (default,) = re.findall(r"Default: `(\w+)`", action["inputs"][name]["description"])
+                assert set(json.loads(words)) == (no - {""} if boolean(default) else no), condition

@@ -226,8 +226,8 @@ def find_used(wanted: ProgramRequest, *, cache: Path, runner: Runner, progress: 
         return find_present(wanted, cache=cache, runner=runner, progress=progress)
     version = ""
     with suppress(OutsideError):  # it does not start: what uses it says so
-        told = runner.run([on_path, "--version"], timeout=60, check=False, cwd=Path(os.sep))
-        version = wanted.pin.version_in(told.stdout)
+        ended = runner.run([on_path, "--version"], timeout=60, check=False, cwd=Path(os.sep))
+        version = wanted.pin.version_in(ended.stdout)
     return Program(name=wanted.pin.name, path=on_path.absolute(), version=version, origin="PATH")
 
 

@@ -81,15 +81,15 @@ def test_so_are_those_that_import_others_when_a_name_is_looked_up(tmp_path, monk
     monkeypatch.syspath_prepend(tmp_path)
     for name in [name for name in sys.modules if name.startswith("test_circle")]:
         monkeypatch.delitem(sys.modules, name)
-    stand_in, found = libraries.late("test_circle"), []
+    stand_in, names = libraries.late("test_circle"), []
     threads = [
-        threading.Thread(target=lambda name=name: found.append(getattr(stand_in, name))) for name in ("one", "two")
+        threading.Thread(target=lambda name=name: names.append(getattr(stand_in, name))) for name in ("one", "two")
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [1, 1]
+    assert names == [1, 1]
 
 
 def test_a_name_that_is_missing_is_the_error_of_the_module():

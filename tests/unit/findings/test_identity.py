@@ -136,11 +136,11 @@ def test_a_path_of_any_length_is_no_hang(part: str) -> None:
     ],
 )
 def test_what_a_build_renames_is_the_same_finding_and_two_beside_each_other_are_two(earlier: str, later: str) -> None:
-    found = Finding(kind=FindingKind.VULNERABILITY, id="CVE-1", severity=Severity.HIGH, package="p", target="Java")
-    one, other = (replace(found, path=path, result_class="lang-pkgs") for path in (earlier, later))
-    assert identify(one).fingerprint("a/b") == identify(other).fingerprint("a/b")
-    assert [number for _, number in number_occurrences([one])] == [1]
-    assert sorted(number for _, number in number_occurrences([other, one])) == [1, 2]
+    finding = Finding(kind=FindingKind.VULNERABILITY, id="CVE-1", severity=Severity.HIGH, package="p", target="Java")
+    old, new = (replace(finding, path=path, result_class="lang-pkgs") for path in (earlier, later))
+    assert identify(old).fingerprint("a/b") == identify(new).fingerprint("a/b")
+    assert [number for _, number in number_occurrences([old])] == [1]
+    assert sorted(number for _, number in number_occurrences([new, old])) == [1, 2]
 
 
 def test_blanks_and_versions_do_not_count_in_a_detail() -> None:

@@ -145,9 +145,9 @@ def test_plans_of_a_long_tag_are_pruned_and_those_of_another_long_name_are_not(t
         for fleet, name, plan in (("own", tag, plans[3]), ("other", f"{tag[:110]}-other", others[2]))
     }
     assert all(is_tag(name) for name in registry.tagged)
-    found = retention.find_newest(cast("Any", registry), place, store.REPORT)
-    assert found is not None
-    assert found.digest == reports["own"]
+    report = retention.find_newest(cast("Any", registry), place, store.REPORT)
+    assert report is not None
+    assert report.digest == reports["own"]
     assert retention.prune(cast("Writer", registry), place, plans[3], TWO_WEEKS_AGO) == retention.Pruned(plans=2)
     assert set(registry.manifests) == {*others, *plans[2:], *reports.values()}
 
@@ -203,3 +203,23 @@ def test_what_is_dated_at_an_end_of_the_calendar_tells_no_age(registry: Registry
     assert undated in registry.manifests
     listed = retention.list_stored(cast("Any", registry), PLACE)
     assert [stored.created for stored in listed][-1] is None
+
+
+def test_of_more_tags_than_are_looked_at_the_newest_count(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "MAX_TAGS", 3)
+    for number in (99_999_998, 99_999_999, 100_000_000):
+        registry.plan(100_000_000 - number + 2, f"nightly-{number}")
+    newest = registry.plan(1, "nightly-100000001")
+    place = Reference.parse("registry.example/fleet:nightly-100000002")
+    stored = list(retention.list_stored(cast("Any", registry), place))
+    assert stored[0].reference.digest == newest
+    assert len(stored) == 3
+    latest = retention.find_newest(cast("Any", registry), place, store.PLAN)
+    assert latest is not None
+    assert latest.digest == newest
+
+
+def test_the_tag_that_moves_is_always_looked_at(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "MAX_TAGS", 1)
+    (stored,) = retention.list_stored(cast("Any", registry), PLACE)
+    assert stored.reference.digest == registry.tagged["today"]

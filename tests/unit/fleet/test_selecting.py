@@ -156,3 +156,19 @@ def test_a_plan_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selecting, "MAX_IMAGES", 1)
     with pytest.raises(InputError, match="at most 1"):
         expand("images: [{catalog: r.example/team/}]")
+
+
+@pytest.mark.parametrize("images", ["{cluster: {namespaces: [misspelt]}}", "{manifests: [values/]}"])
+def test_a_selection_in_which_nothing_is_found_is_no_success(images: str) -> None:
+    nothing = Places(running=lambda _: ([], []), manifests=lambda _: ([], []))
+    (entry,) = expand(f"images: [{images}]", nothing).unplanned
+    assert entry.exit_code == 2
+    assert entry.remedy
+
+
+def test_an_override_that_matches_no_image_is_told() -> None:
+    """Its policy would judge nothing, and the images would pass by a laxer one."""
+    overrides = "overrides: [{match: r.example/a, owner: us}, {match: r.exmaple/*, policy: strict.yaml}]"
+    assert expand(f"images: [{{image: r.example/a:1}}]\n{overrides}").unused == ("r.exmaple/*",)
+    # What could not be listed may be what it is for.
+    assert expand(f"images: [{{image: r.example/a:1}}, {{catalog: closed.example/}}]\n{overrides}").unused == ()

@@ -135,6 +135,23 @@ def test_a_result_from_before_the_plan_counts_for_nothing() -> None:
     assert only(join(PATCHED, [near]).report).state == "patched"
 
 
+def test_a_result_of_days_to_come_counts_for_nothing() -> None:
+    """It would stay the newest, whatever later runs find."""
+    result = result_of(PATCHED)
+    later = replace(result, source="later.json", document=replace(result.document, created="2027-01-01T00:00:00Z"))
+    assert only(join(PATCHED, [later]).report).state == "missing"
+    refused = changed(result, lambda entry: replace(entry, verdict="failed"))
+    report = join(PATCHED, [later, refused]).report
+    assert only(report).state == "failed"
+    assert report.notes == ("1 result is dated in time to come and left out: later.json.",)
+
+
+def test_a_fleet_without_an_image_has_a_report() -> None:
+    report = join(replace(PATCHED, images=(), current=(), unplanned=()), []).report
+    assert (report.exit_code, report.images, report.figures.images) == (0, (), 0)
+    assert "no image" in summarize.describe(report)
+
+
 @pytest.mark.parametrize("created", ["", "yesterday", "2026-11-23T07:00:00"])
 def test_a_result_of_no_known_time_counts_for_nothing(created: str) -> None:
     result = result_of(PATCHED)
@@ -144,9 +161,9 @@ def test_a_result_of_no_known_time_counts_for_nothing(created: str) -> None:
 
 
 def test_the_newest_result_of_an_image_counts_in_whatever_order_they_come() -> None:
-    failed = changed(result_of(PATCHED), FAULTS["failed without a reason"], created="2026-11-23T07:00:00Z")
+    failed = changed(result_of(PATCHED), FAULTS["failed without a reason"], created="2026-11-23T06:58:00Z")
     passed = replace(result_of(PATCHED))
-    passed = replace(passed, document=replace(passed.document, created="2026-11-23T10:00:00+02:00"))
+    passed = replace(passed, document=replace(passed.document, created="2026-11-23T08:59:00+02:00"))
     for results in ([failed, passed], [passed, failed]):
         assert only(join(PATCHED, results).report).state == "patched"
 
@@ -203,9 +220,9 @@ def test_findings_are_counted_once_for_an_image_and_listed_with_or_without_a_fix
 
 def test_a_finding_is_known_since_the_first_report_that_has_it() -> None:
     plan = fleets.plan(20, working=20, shards=2, unplanned=0)
-    first = join(plan, fleets.results(plan), now=outcomes.NOW - timedelta(days=9)).report
-    later = join(plan, fleets.results(plan), earlier=first).report
-    assert {finding.since for finding in later.findings} == {"2026-11-14T07:00:00+00:00"}
+    first = join(plan, fleets.results(plan)).report
+    later = join(plan, fleets.results(plan), now=outcomes.NOW + timedelta(days=9), earlier=first).report
+    assert {finding.since for finding in later.findings} == {"2026-11-23T07:00:00+00:00"}
 
 
 def test_the_trend_goes_on_and_a_second_report_on_a_plan_replaces_the_first() -> None:

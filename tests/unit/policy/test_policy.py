@@ -218,6 +218,28 @@ def test_licences_are_found_in_expressions_and_behind_references():
     ]
 
 
+@pytest.mark.parametrize(
+    ("version", "locator", "refused"),
+    [
+        ("5.6.0-0.2", "pkg:deb/debian/xz-utils@5.6.0-0.2?arch=amd64", True),
+        ("1:5.6.0-2+b1", "pkg:deb/debian/xz-utils@5.6.0-2%2Bb1?epoch=1", True),
+        ("5.6.0-r2", "pkg:apk/alpine/xz-utils@5.6.0-r2", True),
+        ("5.6.0-1.fc40", "pkg:rpm/fedora/xz-utils@5.6.0-1.fc40", True),
+        ("5.6.0", "pkg:deb/debian/xz-utils@5.6.0", True),
+        ("5.6.0-rc1", "pkg:npm/xz-utils@5.6.0-rc1", False),
+        ("5.6.1+really5.4.5-1", "pkg:deb/debian/xz-utils@5.6.1%2Breally5.4.5-1", False),
+        ("5.6.0.1-1", "pkg:deb/debian/xz-utils@5.6.0.1-1", False),
+    ],
+)
+def test_a_refused_version_is_that_of_its_authors_too(version, locator, refused):
+    policy = model.parse("version: 1\npackages: {refuse: [xz-utils@5.6.0]}\n")
+    package = {"name": "xz-utils", "versionInfo": version, "externalRefs": [{"referenceLocator": locator}]}
+    assert bool(forbidden_contents(policy, {"packages": [package]})) is refused
+    # The distribution's own version, with everything that it appended, is the same as before.
+    exact = model.parse(f"version: 1\npackages: {{refuse: ['xz-utils@{version}']}}\n")
+    assert forbidden_contents(exact, {"packages": [package]})
+
+
 def test_of_several_reports_the_newest_decides_whoever_made_it():
     policy = model.parse("version: 1\nreport: {maximum-age: 24h}\n")
     clean = evidence.document(evidence.sarif(evidence.run(NOW - timedelta(hours=2))), number=1)

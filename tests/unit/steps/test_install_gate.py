@@ -548,6 +548,22 @@ def test_a_stage_that_changes_is_announced_and_what_carried_it_is_removed(before
     assert {*cluster.objects} == {str(document["metadata"]["name"]) for document in objects}
 
 
+def test_a_stage_for_a_namespace_that_is_not_there_is_told():
+    """`audit,prdo=deny` leaves prod in the stage audit."""
+    progress = Announced()
+    installer = steps._Installer(
+        steps.GateSettings(charts=(), objects=(), stages=parse_mode("audit,prdo=deny,shop=deny")),
+        steps.GateTools(helm=None, cluster=Api("audit,prdo=deny,shop=deny"), progress=progress),  # type: ignore[arg-type]
+    )
+    installer.namespaces = {"prod", "shop"}
+    installer.announce_stages()
+    (warning,) = progress.announced
+    assert warning == (
+        "warning: `mode` names prdo, and no such namespace is there: every namespace that it does not name is in the "
+        "stage audit."
+    )
+
+
 def test_a_webhook_that_fails_closed_where_it_is_to_fail_open_is_not_left_alone():
     for fails_open, policy, otherwise in ((True, "Fail", True), (True, "Ignore", False), (False, "Fail", False)):
         installer = steps._Installer(

@@ -75,6 +75,7 @@ class World:
         self.layers_of_patch = lambda layers: (*layers, "sha256:patch")
         self.outcome = True
         self.blind = {}
+        self.suppresses = ()
         self.host, self.qemu = "amd64", ()
 
     def image(
@@ -167,11 +168,13 @@ class World:
         layers, platform, findings = self.images[digest]
         path = self.tmp_path / f"{digest[7:19]}.json"
         path.write_text("{}")
+        suppressed = tuple(finding for finding in findings if finding in self.suppresses and "sha256:patch" in layers)
         report = ScanReport(
             image=pinned,
             digest=digest,
             platform=platform,
-            findings=findings,
+            findings=tuple(finding for finding in findings if finding not in suppressed),
+            suppressed=suppressed,
             diff_ids=layers,
             created="",
             database="",
@@ -244,6 +247,14 @@ def test_patches_by_digest_and_proves_it(world, tmp_path):
         "CVE-4": "Copa does not upgrade python-pkg packages: rebuild the image with 3.1",
     }
     assert len(json.loads((tmp_path / "vex.json").read_text())["statements"]) == 2
+
+
+def test_what_is_set_aside_in_the_patched_image_alone_is_not_fixed(world, tmp_path):
+    world.image("1", [FIXABLE, UNFIXED])
+    world.suppresses = (UNFIXED,)
+    result = world.patch(vex=tmp_path / "vex.json")
+    assert [finding.id for finding in result.fixed] == ["CVE-1"]
+    assert "CVE-3" not in (tmp_path / "vex.json").read_text()
 
 
 @pytest.mark.parametrize(
