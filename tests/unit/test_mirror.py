@@ -49,7 +49,7 @@ WITHOUT = {
     "azure": "clouds github_token kubernetes_service libraries plugin plugin_client transport vault_errors",
     "cli": "os_errors parser publish streams",
     "cluster": (
-        "client custom_definitions denials deployed hooks image_finder libraries mentions prune rollout yaml_loader "
+        "client custom_definitions denials hooks image_finder libraries mentions prune rollout yaml_loader "
         "yaml_text"
     ),
     "commands": (
@@ -69,7 +69,7 @@ WITHOUT = {
     "layers": "configuration difference manager_state model reading tree",
     "options": (
         "attach azure base chain comment common deploy diff evidence fleet fleet_manifests fleet_report gate github "
-        "github_records mirror parse patch policy "
+        "github_records mirror patch policy "
         "programs propose refresh registry removed report scan sign trace trust upload vault verify"
     ),
     "policy": "export judge licences model objection parts",

@@ -155,7 +155,7 @@ def test_runc_on_path_is_the_one_that_is_used_at_any_version(world, says, versio
 
     def used(folder):
         runner = dataclasses.replace(world.reader, environment={"PATH": str(folder)})
-        return find_used(ProgramRequest(pin=RUNC), cache=world.tmp / "cache", runner=runner, progress=world.told)
+        return find_used(ProgramRequest(pin=RUNC), cache=world.tmp / "cache", runner=runner, progress=world.notes)
 
     assert used(path.parent) == Program(name="runc", path=path, version=version, origin="PATH")
     assert used(world.tmp / "empty") is None
