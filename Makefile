@@ -5,7 +5,7 @@ PYTHON = $(shell actions/setup.sh --dev)
 RUN = PYTHONPATH=$(CURDIR) $(PYTHON)
 # Where it is set, each of the thousands of commands that the tests start would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
-# Where unit tests have their temp folders: thousands of them, for a moment each.
+# Where unit and contract tests have their temp folders: thousands of them, for a moment each.
 memory = $(if $(wildcard /dev/shm/.),PYTEST_DEBUG_TEMPROOT=/dev/shm)
 # The test files of a folder whose names hold what `only` says.
 files = $(or $(wildcard tests/$(1)/test_*$(only)*.py),$(error tests/$(1) has no test_*$(only)*.py))
@@ -31,7 +31,7 @@ slow: ## the unit tests that `unit` leaves out
 
 # Three processes for the two cores of a runner: these tests wait a lot, for programs, a cluster, certificates that expire.
 contract: ## recorded outputs, schemas, the actions under act (only=registry: some files)
-	@$(RUN) -m pytest $(if $(only),$(call files,contract),tests/contract) --numprocesses 3 --dist worksteal
+	@$(memory) $(RUN) -m pytest $(if $(only),$(call files,contract),tests/contract) --numprocesses 3 --dist worksteal
 
 # One process for each of two nodes and for the runner, and one for the rest.
 e2e: ## the real programs on the lab

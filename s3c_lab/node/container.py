@@ -84,7 +84,11 @@ def start(settings: NodeSettings, machine: Machine) -> Node:
                 _forward_command(settings.registry),
             )
             _run_container(
-                docker, settings.name, settings.image, _node_options(settings, docker), ["/bin/bash", "/s3c-node.sh"]
+                docker,
+                settings.name,
+                settings.image,
+                _node_options(settings, docker, machine),
+                ["/bin/bash", "/s3c-node.sh"],
             )
             ports = docker.api.inspect_container(settings.name)["NetworkSettings"]["Ports"]
             port = int(ports["6443/tcp"][0]["HostPort"])
@@ -133,7 +137,7 @@ def running(name: str, machine: Machine) -> bool:
             return False
 
 
-def _node_options(settings: NodeSettings, docker: DockerClient) -> dict[str, Any]:
+def _node_options(settings: NodeSettings, docker: DockerClient, machine: Machine) -> dict[str, Any]:
     """The options of a privileged container, as far as this machine can grant them."""
     mounts = {
         settings.folder / "etc": "/etc/s3c-node",
@@ -147,7 +151,15 @@ def _node_options(settings: NodeSettings, docker: DockerClient) -> dict[str, Any
         f"{settings.folder / 'registry'}:{SOCKET}",
     ]
     host = machine_options(docker, binds, ports={6443: ("127.0.0.1",)})
-    return {"host_config": host, "hostname": settings.name, "ports": [6443], "volumes": ["/var/lib/s3c-node"]}
+    # Whoever lets the programs in Go around it take more memory and less of the processor means the node's, too.
+    environment = {"GOGC": machine.environment["GOGC"]} if machine.environment.get("GOGC") else {}
+    return {
+        "host_config": host,
+        "hostname": settings.name,
+        "ports": [6443],
+        "volumes": ["/var/lib/s3c-node"],
+        "environment": environment,
+    }
 
 
 def _forwarder_options(settings: NodeSettings) -> dict[str, Any]:

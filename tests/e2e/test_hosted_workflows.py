@@ -86,6 +86,7 @@ def printed(runner: Hosted, lab: Lab, files: Mapping[str, str], number: int) -> 
         files=files,
         secrets={"SIGNING_KEY": Path(lab.key).read_text(), "GITHUB_TOKEN": TOKEN},
         environment={"S3C_PROGRAMS_MIRROR": f"https://{MIRROR}"},
+        whole=True,
     )
 
 
@@ -133,6 +134,7 @@ def test_readmes_first_workflow_as_printed(
         },
         event="pull_request",
         payload=events.pull_request(services, services.state.pulls[1]),
+        whole=True,
     )
     assert job.succeeded, job.log
     assert len(services.state.comments) == 1

@@ -32,6 +32,8 @@ STANDINS = Path("tests", "standins")
 FINGERPRINTS = Path("tests", "support", "github", "fingerprints.py")
 LOGIN = "docker/login-action@v4"
 """Which users take to log in, and the documentation therefore."""
+_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""Where act makes and removes thousands of files: a disk's file system looks long for an inode that is free."""
 RUN_BY_ACTIONS = ("action.yml", "actions", "manifests", "requirements", "s3c_actions")
 
 
@@ -71,6 +73,7 @@ def run(
     event: str = "push",
     payload: Mapping[str, Any] | None = None,
     checkout: Path | None = None,
+    work: Path | None = None,
     read_only: bool = False,
 ) -> Job:
     """Run a workflow that says `uses: org/s3c/…@v1`. One that GitHub would refuse to start is not started.
@@ -85,7 +88,8 @@ def run(
         inside: makes of a command and its folder the command that runs it elsewhere, such as in another network.
         event: that causes the run.
         payload: of the event.
-        checkout: of this repository, whose actions are run, where `inside` sees it; without it, a copy of this one.
+        checkout: of this repository, whose actions are run, where `inside` sees it; without it, this one.
+        work: where act copies actions and repository to, where `inside` sees it; without it, it is in memory.
         read_only: a fork or Dependabot caused the run.
     """
     repository, services, kept = folder / "repository", folder / "services", folder / "outputs"
@@ -111,6 +115,7 @@ def run(
     _git(repository, "-c", "user.name=tester", "-c", "user.email=tester@example.org", "commit", "--quiet", "-m", "test")
     if payload is not None:
         (folder / "event.json").write_text(json.dumps(payload))
+    memory = Path(tempfile.mkdtemp(prefix="s3c-act-", dir=_MEMORY))
     standins = (checkout or ROOT) / STANDINS
     python = sys.executable if checkout is None else "python3"
     argv = [
@@ -120,7 +125,7 @@ def run(
         *("--platform", "ubuntu-latest=-self-hosted", "--platform", "ubuntu-24.04=-self-hosted"),
         # By default it looks for an address that other machines reach.
         *("--cache-server-addr", "127.0.0.1", "--artifact-server-addr", "127.0.0.1"),
-        *("--action-cache-path", str(folder / "actions")),
+        *("--action-cache-path", str(work or memory)),
         *("--local-repository", f"{REPOSITORY}@v1={checkout or _checkout().name}"),
         *("--local-repository", f"{REPOSITORY}@{workflow_rules.CALLED}={folder / 'called'}"),
         *(
@@ -136,15 +141,18 @@ def run(
         *(part for name, value in (environment or {}).items() for part in ("--env", f"{name}={value}")),
         *(part for name, value in (secrets or {}).items() for part in ("--secret", f"{name}={value}")),
     ]
-    ended = subprocess.run(
-        inside(argv, repository),
-        cwd=repository,
-        env={**os.environ, "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
+    try:
+        ended = subprocess.run(
+            inside(argv, repository),
+            cwd=repository,
+            env={**os.environ, "NO_COLOR": "1"},
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+    finally:
+        shutil.move(memory, folder / "actions")
     log = services / "log"
     return Job(
         succeeded=ended.returncode == 0,
@@ -168,16 +176,29 @@ def surroundings(lab: Lab, buildkit: str, machine: Machine) -> dict[str, str]:
     }
 
 
+def link_checkout(checkout: Path, folder: Path) -> Path:
+    """Fill a folder for act to copy in a checkout's place; returns it.
+
+    act copies all there is, at each step that uses an action, but a link as a link. And a copied module is newer than
+    what Python compiled of it: it would be compiled anew in each step. Whole checkouts are run by the tests of README's
+    workflows.
+    """
+    for name in (*RUN_BY_ACTIONS, "tests"):
+        source, target = checkout / name, folder / name
+        if name == "actions":
+            shutil.copytree(source, target, symlinks=True)
+        elif source.is_dir():
+            target.symlink_to(source)
+        else:
+            shutil.copy2(source, target)
+    return folder
+
+
 @cache
 def _checkout() -> tempfile.TemporaryDirectory[str]:
-    """What of this repository the actions run, for act to copy: it copies all there is, at each step that uses one.
-
-    What Python compiled comes along, as it stays on a runner from one step to the next.
-    """
+    """What of this repository the actions run."""
     folder = tempfile.TemporaryDirectory(prefix="s3c-checkout-")
-    for name in RUN_BY_ACTIONS:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-        copy(ROOT / name, Path(folder.name) / name)
+    link_checkout(ROOT, Path(folder.name))
     return folder
 
 

@@ -34,6 +34,7 @@ MIRROR = "programs.example"
 API = "api.github.com"
 ACTOR = "octo"
 _ACT = "/opt/s3c/act"
+_WORK = Path("/home", USER, ".cache", "act")
 _PROGRAMS = (TRIVY, COPA, NOTATION)
 _PINS = Path("s3c_actions", "programs", "install", "pins.py")
 
@@ -59,6 +60,7 @@ class Hosted:
         archives: the paths of the programs' archives below the mirror.
         programs: what the mirror of programs and of BuildKit's image was asked for.
         checkout: of this repository, as a runner downloads it.
+        linked: the same, of links to it: see `act.link_checkout`.
         cache: what the service of GitHub Actions' cache keeps.
         folder: which the runner sees under the same path.
     """
@@ -69,6 +71,7 @@ class Hosted:
     archives: tuple[str, ...]
     programs: Mirror
     checkout: Path
+    linked: Path
     cache: Path
     folder: Path
 
@@ -83,8 +86,9 @@ class Hosted:
         event: str = "push",
         payload: Mapping[str, Any] | None = None,
         read_only: bool = False,
+        whole: bool = False,
     ) -> act.Job:
-        """Run a workflow in a repository that is hostile besides; see `act.run`."""
+        """Run a workflow in a repository that is hostile besides; see `act.run`. `whole`: with the checkout itself."""
         bundle = {"SSL_CERT_FILE": BUNDLE, "REQUESTS_CA_BUNDLE": BUNDLE}
         return act.run(
             workflow,
@@ -95,7 +99,8 @@ class Hosted:
             inside=self._inside,
             event=event,
             payload=payload,
-            checkout=self.checkout,
+            checkout=self.checkout if whole else self.linked,
+            work=_WORK,
             read_only=read_only,
         )
 
@@ -133,8 +138,9 @@ def hosted(lab: Lab, machine: Machine, folder: Path) -> Iterator[Hosted]:
     archives = dict(map(_archive, _PROGRAMS))
     shared = folder / "shared"
     checkout = _checkout(shared / "s3c", archives)
-    cache = shared / "cache"
+    cache, linked = shared / "cache", shared / "linked"
     cache.mkdir()
+    linked.mkdir()
     os.chown(cache, UID, UID)
     packages = PackagesRegistry(port)
     programs = Mirror(port, ("moby/buildkit/", "library/debian/"))
@@ -155,18 +161,18 @@ def hosted(lab: Lab, machine: Machine, folder: Path) -> Iterator[Hosted]:
         with container.running(settings, machine) as runner:
             around.answer_in(runner.pid, SERVICES)
             _prepare(runner, checkout)
-            yield Hosted(runner, around, packages, tuple(archives), programs, checkout, cache, shared)
+            act.link_checkout(checkout, linked)
+            yield Hosted(runner, around, packages, tuple(archives), programs, checkout, linked, cache, shared)
 
 
 def _prepare(runner: HostedRunner, checkout: Path) -> None:
     """Make act's copies of the actions cheap: in memory, and with what Python compiled, as after a job's first step."""
     compiled = ["python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
-    folder = f"/home/{USER}/.cache/act"
     owned = f"uid={UID},gid={UID},mode=700"
     for user, argv in (
         ("root", [*compiled, f"{checkout}/s3c_actions", f"{checkout}/actions"]),
-        (USER, ["mkdir", "--parents", folder]),
-        ("root", ["mount", "-t", "tmpfs", "-o", owned, "tmpfs", folder]),
+        (USER, ["mkdir", "--parents", str(_WORK)]),
+        ("root", ["mount", "-t", "tmpfs", "-o", owned, "tmpfs", str(_WORK)]),
     ):
         subprocess.run(runner.command(argv, user=user), capture_output=True, check=True, timeout=120)
 

@@ -16,6 +16,9 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+_LARGE = 1 << 20
+_HOLDERS: dict[tuple[str, str], str] = {}
+"""Which repository of a registry has a large blob: others take it over from there, as it takes seconds to send."""
 
 
 def digest_of(data: bytes) -> str:
@@ -70,7 +73,12 @@ class Repository:
         return body, headers["Content-Type"]
 
     def blob(self, digest: str) -> bytes:
-        return cast(bytes, self._call("GET", f"{self.base}/blobs/{digest}")[0])
+        data = cast(bytes, self._call("GET", f"{self.base}/blobs/{digest}")[0])
+        self._holder(digest, data)
+        return data
+
+    def _holder(self, digest: str, data: bytes) -> str:
+        return _HOLDERS.setdefault((self.registry, digest), self.name) if len(data) > _LARGE else self.name
 
     def tags(self) -> list[str]:
         """Every tag but those that a patch was pushed under at first: Debian's registry lets nobody delete a tag."""
@@ -86,11 +94,15 @@ class Repository:
         return sorted(json.loads(body)["tags"] or [])
 
     def put_blob(self, data: bytes) -> str:
-        _, headers = self._call("POST", f"{self.base}/blobs/uploads/", b"")
-        place = urllib.parse.urljoin(self.base, headers["Location"])
-        place += ("&" if "?" in place else "?") + urllib.parse.urlencode({"digest": digest_of(data)})
-        self._call("PUT", place, data, **{"Content-Type": "application/octet-stream"})
-        return digest_of(data)
+        digest, query = digest_of(data), ""
+        if (holder := self._holder(digest, data)) != self.name:
+            query = "?" + urllib.parse.urlencode({"mount": digest, "from": holder})
+        _, headers = self._call("POST", f"{self.base}/blobs/uploads/{query}", b"")
+        if not headers["Location"].endswith(f"/{digest}"):  # else the registry took it over
+            place = urllib.parse.urljoin(self.base, headers["Location"])
+            place += ("&" if "?" in place else "?") + urllib.parse.urlencode({"digest": digest})
+            self._call("PUT", place, data, **{"Content-Type": "application/octet-stream"})
+        return digest
 
     def put_manifest(self, document: dict[str, Any], tag: str) -> dict[str, Any]:
         data = json.dumps(document).encode()
@@ -161,7 +173,7 @@ def look_alike(repository: Repository, patched: str, tag: str, **config: Any) ->
     raw = io.BytesIO(gzip.decompress(repository.blob(manifest["layers"][-1]["digest"])))
     with tarfile.open(fileobj=raw, mode="a") as tar:
         tar.addfile(tarfile.TarInfo("backdoor"))
-    last = gzip.compress(raw.getvalue(), mtime=0)
+    last = gzip.compress(raw.getvalue(), 1, mtime=0)
     document = json.loads(repository.blob(manifest["config"]["digest"]))
     document["rootfs"]["diff_ids"][-1] = digest_of(raw.getvalue())
     document["config"] |= config

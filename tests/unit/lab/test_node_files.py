@@ -8,11 +8,13 @@ import io
 import json
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from docker import APIClient
 from ruamel.yaml import YAML
 
 from s3c_actions.cluster.gate.manifests import MANIFESTS
@@ -20,7 +22,7 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
 from s3c_lab.machine import Machine
-from s3c_lab.node import archives, cluster, files, pki
+from s3c_lab.node import archives, cluster, container, files, pki
 from s3c_lab.node.cluster import node_name
 
 WORKLOADS = {
@@ -85,6 +87,16 @@ def test_a_kubeconfig_that_is_not_there_is_named_before_anything_is_installed(tm
     with pytest.raises(InputError, match="is not a file") as raised:
         cluster.use(missing, tmp_path / "certificate", machine)
     assert raised.value.field == "kubeconfig"
+
+
+@pytest.mark.parametrize("given", [{}, {"GOGC": "400"}])
+def test_its_programs_collect_garbage_as_often_as_the_caller_s(given: dict[str, str], tmp_path: Path) -> None:
+    settings = container.NodeSettings(
+        name="s3c-lab", image="x", programs={}, images=(), registry="localhost:5000", folder=tmp_path
+    )
+    machine = Machine(runner=Runner(environment={"PATH": "/bin", **given}), progress=Silent(), cache=tmp_path)
+    docker: Any = SimpleNamespace(api=APIClient(version="1.41"))
+    assert container._node_options(settings, docker, machine)["environment"] == given
 
 
 def test_an_image_archive_is_whole_and_the_same_each_time(tmp_path: Path) -> None:
