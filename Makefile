@@ -5,8 +5,8 @@ PYTHON = $(shell actions/setup.sh --dev)
 RUN = PYTHONPATH=$(CURDIR) $(PYTHON)
 # Where it is set, each of the thousands of commands that the tests start would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
-# Where unit and contract tests have their temp folders: thousands of them, for a moment each.
-memory = $(if $(wildcard /dev/shm/.),PYTEST_DEBUG_TEMPROOT=/dev/shm)
+# Where unit and contract tests have their temp folders, thousands of them, for a moment each; they take half a GiB.
+memory = $(shell df --block-size=1G --output=avail /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 >= 2 { print "PYTEST_DEBUG_TEMPROOT=/dev/shm" }')
 # The test files of a folder whose names hold what `only` says.
 files = $(or $(wildcard tests/$(1)/test_*$(only)*.py),$(error tests/$(1) has no test_*$(only)*.py))
 

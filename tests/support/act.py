@@ -32,7 +32,8 @@ STANDINS = Path("tests", "standins")
 FINGERPRINTS = Path("tests", "support", "github", "fingerprints.py")
 LOGIN = "docker/login-action@v4"
 """Which users take to log in, and the documentation therefore."""
-_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+_SHARED = Path("/dev/shm")
+_MEMORY = _SHARED if _SHARED.is_dir() and shutil.disk_usage(_SHARED).free > 2 << 30 else None
 """Where act makes and removes thousands of files: a disk's file system looks long for an inode that is free."""
 RUN_BY_ACTIONS = ("action.yml", "actions", "manifests", "requirements", "s3c_actions")
 
