@@ -110,7 +110,9 @@ def parser() -> argparse.ArgumentParser:
     parts = ahead.add_mutually_exclusive_group()
     parts.add_argument("--images", action="store_true", help="the images alone")
     parts.add_argument("--node", action="store_true", help="the parts of a node alone")
-    ahead.add_argument("--events", action="store_true", help=argparse.SUPPRESS)  # for the demo, which shows them
+    # For the demo, which shows the events, and removes Go's caches while a node starts.
+    ahead.add_argument("--events", action="store_true", help=argparse.SUPPRESS)
+    ahead.add_argument("--builds-follow", action="store_true", help=argparse.SUPPRESS)
     show = command(
         "demo",
         "Scan, patch, rescan, sign, verify and deploy the example's images, and show what came of it.",
@@ -213,7 +215,7 @@ def _prepare(options: argparse.Namespace, machine: Machine) -> int:
                 images.stored(machine)
                 step.done("those of the example, and their Debian base")
             return Exit.DONE
-        cluster.prepare(machine)
+        cluster.prepare(machine, builds_follow=options.builds_follow)
         if options.node:
             return Exit.DONE
         with machine.progress.step("runner") as step:

@@ -55,18 +55,20 @@ class Ahead:
         """Bring the parts of a node. What is compiled for it takes what everything else leaves of the processors."""
         self._start(NODE, ["nice", "-n", "19"])
 
-    def wait(self) -> None:
-        """Wait for the end of all. A failure does not matter: `lab.up` makes what is missing, or reports it."""
-        if self._children:
-            with self._machine.progress.step("programs") as step:
-                codes = [child.wait() for child in self._children.values()]
-                step.done("something failed, and is tried again" if any(codes) else "everything for the node is there")
+    def wait(self) -> bool:
+        """Wait for the end of all; return whether nothing failed. `lab.up` makes what is missing, or reports it."""
+        if not self._children:
+            return False
+        with self._machine.progress.step("programs") as step:
+            codes = [child.wait() for child in self._children.values()]
+            step.done("something failed, and is tried again" if any(codes) else "everything for the node is there")
+        return not any(codes)
 
     def _start(self, what: tuple[str, ...], prefix: list[str]) -> None:
         if what in self._children:
             return
         child = subprocess.Popen(
-            [*prefix, sys.executable, "-P", "-m", "s3c_lab", "prepare", *what, "--events"],
+            [*prefix, sys.executable, "-P", "-m", "s3c_lab", "prepare", *what, "--events", "--builds-follow"],
             env={**self._machine.environment, "PYTHONPATH": str(Path(__file__).parent.parent)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -126,10 +127,9 @@ def _bring_up(
             code = _run_s3c(chain, machine)
         if code == Exit.DONE and cluster:
             print(flush=True)
-            ahead.wait()
-            with piece(progress, "cluster"):
+            is_built = ahead.wait()
+            with piece(progress, "cluster"), _caches_discarded(machine.cache, meanwhile=is_built):
                 demo_lab = lab.up(name, None, machine, node=True)
-                gobuild.discard_caches(machine.cache)  # when the builds for the node were none, or failed at first
                 stage = _stage(demo_lab, output, machine)
                 with without_bar(progress):
                     code = voting.show(stage, chain) or refused.show(stage, chain, output)
@@ -138,6 +138,19 @@ def _bring_up(
             progress.note(line)
         raise
     return demo_lab, code
+
+
+@contextmanager
+def _caches_discarded(cache: Path, *, meanwhile: bool) -> Iterator[None]:
+    """Remove what Go compiled, more than a minute of a slow disk: while the block runs, or after it."""
+    if not meanwhile:
+        yield
+        gobuild.discard_caches(cache)
+        return
+    remover = threading.Thread(target=gobuild.discard_caches, args=(cache,), daemon=True)
+    remover.start()
+    yield
+    remover.join()
 
 
 @contextmanager

@@ -72,19 +72,29 @@ def up(name: str, folder: Path, registry: str, certificate: Path, machine: Machi
     return kubeconfig
 
 
-def prepare(machine: Machine) -> None:
+def prepare(machine: Machine, *, builds_follow: bool = False) -> None:
     """Fill the cache with the parts of a node, in the order in which they are needed. Docker has to run.
+
+    Args:
+        machine: of the lab.
+        builds_follow: leave Go's caches to whoever removes them.
 
     Raises:
         OutsideError: something could not be built or downloaded.
     """
     with machine.progress.step("programs") as step:
-        programs = locate_together((*NODE, *GATE), machine)
+        programs = locate_together((*NODE, *GATE), machine, builds_follow=builds_follow)
         _pod_archives(programs, machine)
         step.done(f"Kubernetes {KUBECTL.version}, Gatekeeper {GATEKEEPER.version}, Ratify {RATIFY.version}")
     with machine.progress.step("charts") as step:
         for pin in CHARTS:
-            fetch_chart(pin, cache=machine.cache, runner=machine.runner, progress=machine.progress)
+            fetch_chart(
+                pin,
+                cache=machine.cache,
+                runner=machine.runner,
+                progress=machine.progress,
+                builds_follow=builds_follow,
+            )
         step.done("Gatekeeper's and Ratify's, from their modules")
     with machine.progress.step("image") as step, piece(machine.progress, "node image"):
         NODE_IMAGE.tarball(machine)

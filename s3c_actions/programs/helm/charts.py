@@ -14,7 +14,7 @@ from s3c_actions.programs.install.cache import lock_file, open_scratch_folder, t
 from s3c_actions.programs.install.pins import Pin
 
 
-def fetch_chart(pin: Pin, *, cache: Path, runner: Runner, progress: Progress) -> Path:
+def fetch_chart(pin: Pin, *, cache: Path, runner: Runner, progress: Progress, builds_follow: bool = False) -> Path:
     """Fetch the chart of a module into the cache, unless it is there unchanged; returns its folder.
 
     Args:
@@ -22,6 +22,7 @@ def fetch_chart(pin: Pin, *, cache: Path, runner: Runner, progress: Progress) ->
         cache: folder that is kept between runs.
         runner: starts Go; its environment's PATH is searched.
         progress: shows the download.
+        builds_follow: leave Go's caches to the builds that follow.
 
     Raises:
         OutsideError: the module cannot be downloaded or is not the pinned one, or the disk is full.
@@ -41,5 +42,6 @@ def fetch_chart(pin: Pin, *, cache: Path, runner: Runner, progress: Progress) ->
                 (temp / "chart").rename(folder_in_cache)
                 with suppress(OSError):  # then it is fetched again the next time
                     known.add_tree(folder_in_cache)
-            gobuild.discard_caches(cache)
+            if not builds_follow:
+                gobuild.discard_caches(cache)
     return folder_in_cache

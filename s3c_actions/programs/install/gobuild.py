@@ -121,6 +121,8 @@ def discard_caches(cache: Path) -> None:
     """Remove Go's caches, which are many times larger than the programs, unless another process uses them."""
     with lock_file(cache / "go.lock", wait=False) as acquired:
         if acquired:
+            with suppress(OSError):
+                (cache / "go" / _OWNER).unlink()  # first: what an interruption leaves of them must not be used
             shutil.rmtree(cache / "go", ignore_errors=True)
 
 

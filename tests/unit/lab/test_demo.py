@@ -1,14 +1,15 @@
-"""What a signal does to a demo."""
+"""What a signal does to a demo, and when what Go compiled is removed."""
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
-from s3c_lab.demo import _interrupted_once
+from s3c_lab.demo import _caches_discarded, _interrupted_once
 from s3c_lab.machine import Machine
 
 
@@ -76,3 +77,23 @@ def test_a_signal_that_is_ignored_stays_ignored(machine):
     finally:
         signal.signal(signal.SIGHUP, before)
     assert machine.progress.lines == []
+
+
+@pytest.mark.parametrize("meanwhile", [True, False])
+def test_what_go_compiled_is_removed_beside_the_node_unless_something_has_to_be_built_again(tmp_path, meanwhile):
+    compiled = tmp_path / "go" / "build"
+    compiled.mkdir(parents=True)
+    with _caches_discarded(tmp_path, meanwhile=meanwhile):
+        deadline = time.monotonic() + 30
+        while meanwhile and compiled.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert compiled.exists() is not meanwhile
+    assert not compiled.exists()
+
+
+def test_what_go_compiled_is_kept_for_the_next_try_when_the_node_could_not_be_brought(tmp_path):
+    (tmp_path / "go").mkdir()
+    with pytest.raises(ValueError, match="not brought"), _caches_discarded(tmp_path, meanwhile=False):
+        raise ValueError("not brought")
+    assert (tmp_path / "go").exists()

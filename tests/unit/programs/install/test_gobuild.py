@@ -63,6 +63,10 @@ class Table(Runner):
         return done
 
 
+def interrupt(*_, **__):
+    raise KeyboardInterrupt
+
+
 def executable(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("")
@@ -259,6 +263,18 @@ def test_programs_of_one_recipe_are_built_by_one_command(tmp_path, with_go):
         failing = Table(with_go, failure="undefined: x")
         build_together(kubernetes, tmp_path / "out", cache=tmp_path / "cache", runner=failing, progress=Silent())
     assert caught.value.what.endswith(f"{kubernetes[0].version} could not be built.")
+
+
+def test_what_an_interrupted_removal_leaves_is_not_used(tmp_path, with_go, monkeypatch):
+    build(TRIVY, tmp_path / "out", cache=tmp_path / "cache", runner=Table(with_go), progress=Silent())
+    half = tmp_path / "cache" / "go" / "mod" / "half"
+    half.mkdir(parents=True)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("shutil.rmtree", interrupt)
+        discard_caches(tmp_path / "cache")
+    assert half.exists()
+    build(TRIVY, tmp_path / "out", cache=tmp_path / "cache", runner=Table(with_go), progress=Silent())
+    assert not half.exists()
 
 
 def test_gos_caches_stay_while_another_builds(tmp_path):
