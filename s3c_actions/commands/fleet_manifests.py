@@ -20,7 +20,7 @@ from s3c_actions.fleet.pool_certificates import PoolCertificates
 from s3c_actions.fleet.pool_manifests import PoolSettings
 from s3c_actions.options import fleet_manifests as inputs
 from s3c_actions.options.command import COMMANDS, load
-from s3c_actions.options.fleet_plan import DEFAULT_FLEET
+from s3c_actions.options.fleet import DEFAULT_FLEET
 from s3c_actions.programs.buildkit import container
 from s3c_actions.result.model import Outcome
 from s3c_actions.scaffold import changes

@@ -18,6 +18,7 @@ from s3c_actions.fleet import copa, durations, model, planning, plans_text, rete
 from s3c_actions.fleet import plan as plans
 from s3c_actions.fleet.plan import Plan
 from s3c_actions.options import fleet_plan as inputs
+from s3c_actions.options.fleet import DEFAULT_FLEET
 from s3c_actions.options.sign import KEY_INPUTS
 from s3c_actions.registry import Writer
 from s3c_actions.result.model import FleetPlanResult, ImageOutcome, Outcome
@@ -88,7 +89,7 @@ def _read_fleet(options: inputs.FleetPlanInputs, context: Context) -> FleetFile:
     if path is None:
         raise InputError(
             "fleet",
-            f"there is no {inputs.DEFAULT_FLEET} in {context.cwd}.",
+            f"there is no {DEFAULT_FLEET} in {context.cwd}.",
             remedy="Write one, or give the path of another.",
         )
     name = shared_files(context).names.get(str(path), str(path))

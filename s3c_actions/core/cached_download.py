@@ -18,6 +18,7 @@ import msgspec
 
 from s3c_actions.core import reading, web, writing
 from s3c_actions.core.libraries import requests
+from s3c_actions.core.secure_urls import is_secure
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -29,7 +30,6 @@ PAUSE = 1.0
 """Seconds before the second attempt; twice as many before each further one."""
 _CHUNK = 64 * 1024
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class DownloadFailed(Exception):
@@ -188,15 +188,6 @@ class CachedDownload(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 
 class _Passing(DownloadFailed):
     """A failure that may pass: worth another attempt."""
-
-
-def is_secure(url: str) -> bool:
-    """Return whether nobody on the way can change what an address answers: by https, or on this machine."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK))
 
 
 def _host(url: str) -> str:

@@ -12,7 +12,7 @@ import threading
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["late", "requests", "ruamel_yaml", "urllib3", "yaml"]
+__all__ = ["http_client", "late", "requests", "ruamel_yaml", "urllib3", "yaml"]
 
 
 IMPORTING = threading.RLock()
@@ -45,12 +45,15 @@ def late(name: str) -> ModuleType:
 
 # To the type checker they are the modules themselves.
 if TYPE_CHECKING:
+    import http.client as http_client
+
     import requests
     import requests.adapters
     import ruamel.yaml as ruamel_yaml
     import urllib3
     import yaml
 else:
+    http_client = late("http.client")
     requests = late("requests")
     ruamel_yaml = late("ruamel.yaml")
     urllib3 = late("urllib3")

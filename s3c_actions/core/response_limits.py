@@ -8,11 +8,16 @@ off, a trickle is. A local daemon that its client waits for without limit (Docke
 
 from __future__ import annotations
 
-import http.client
 import io
 import socket
 import time
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from s3c_actions.core.libraries import http_client
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
 
 MIN_BYTES_PER_SECOND = 8 * 1024
 """Bytes of a body for which an answer gets one more second."""
@@ -35,24 +40,28 @@ def install_limits() -> None:
     That is requests and urllib3, and with them the clients of GitHub, Azure and Kubernetes. Call it where a client is
     created; calling it again does no harm.
     """
-    http.client.HTTPConnection.response_class = _Response
+    http_client.HTTPConnection.response_class = _response_class()
 
 
-class _Response(http.client.HTTPResponse):
-    """An answer read from a stream that has a time limit."""
+@cache
+def _response_class() -> type[HTTPResponse]:
+    class LimitedResponse(http_client.HTTPResponse):
+        """An answer read from a stream that has a time limit."""
 
-    def __init__(self, sock: socket.socket, *arguments: Any, **more: Any) -> None:
-        super().__init__(sock, *arguments, **more)
-        self._stream: _Stream | None = None
-        if not _is_unlimited_local(sock):
-            self._stream = _Stream(self.fp.detach(), sock)
-            self.fp = io.BufferedReader(self._stream)
+        def __init__(self, sock: socket.socket, *arguments: Any, **more: Any) -> None:
+            super().__init__(sock, *arguments, **more)
+            self._stream: _Stream | None = None
+            if not _is_unlimited_local(sock):
+                self._stream = _Stream(self.fp.detach(), sock)
+                self.fp = io.BufferedReader(self._stream)
 
-    def begin(self) -> None:
-        """Read status and headers."""
-        super().begin()
-        if self._stream is not None:
-            self._stream.in_body = True
+        def begin(self) -> None:
+            """Read status and headers."""
+            super().begin()
+            if self._stream is not None:
+                self._stream.in_body = True
+
+    return LimitedResponse
 
 
 def _is_unlimited_local(sock: socket.socket) -> bool:
@@ -101,7 +110,7 @@ class _Stream(io.RawIOBase):
         else:
             self._headers += count or 0
             if self._headers > MAX_HEADER_BYTES:
-                raise http.client.HTTPException(f"got more than {MAX_HEADER_BYTES} bytes of headers")
+                raise http_client.HTTPException(f"got more than {MAX_HEADER_BYTES} bytes of headers")
         return count
 
     def close(self) -> None:

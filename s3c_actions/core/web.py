@@ -8,14 +8,16 @@ inputs and of Docker's configuration, so that file is never read. Proxies and CA
 from __future__ import annotations
 
 import socket
+from contextlib import closing
 from functools import cache
-from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 
 from s3c_actions.core import response_limits
-from s3c_actions.core.libraries import requests
+from s3c_actions.core.libraries import http_client, requests
 
 if TYPE_CHECKING:
+    from http.client import HTTPConnection
+
     from requests import PreparedRequest, Request, Response, Session
 
 
@@ -73,18 +75,17 @@ def _unchanged(request: Any) -> Any:
     return request
 
 
-class _SocketConnection(HTTPConnection):
-    """A connection to a UNIX socket."""
-
-    def __init__(self, path: str, seconds: float) -> None:
-        super().__init__("localhost", timeout=seconds)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the socket."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+def _connect_to_socket(path: str, seconds: float) -> HTTPConnection:
+    """Return a connection to a UNIX socket."""
+    connection = http_client.HTTPConnection("localhost", timeout=seconds)
+    connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.sock.settimeout(seconds)
+    try:
+        connection.sock.connect(path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def accepts_connections(path: str, seconds: float) -> bool:
@@ -113,11 +114,9 @@ def status_at_socket(path: str, target: str, seconds: float) -> int:
         target: of the request.
         seconds: for each read and write.
     """
-    connection = _SocketConnection(path, seconds)
     try:
-        connection.request("GET", target)
-        return connection.getresponse().status
-    except (OSError, HTTPException):
+        with closing(_connect_to_socket(path, seconds)) as connection:
+            connection.request("GET", target)
+            return connection.getresponse().status
+    except (OSError, http_client.HTTPException):
         return 0
-    finally:
-        connection.close()

@@ -22,7 +22,7 @@ from s3c_actions.core.reference import Reference
 from s3c_actions.fleet import smoke_section
 from s3c_actions.fleet.patterns import compile_pattern
 from s3c_actions.fleet.smoke_section import SmokeSection
-from s3c_actions.options.fleet_plan import DEFAULT_FLEET
+from s3c_actions.options.fleet import DEFAULT_FLEET
 from s3c_actions.options.parse import duration
 from s3c_actions.policy import faults
 from s3c_actions.policy.parts import Duration, Line

@@ -10,8 +10,7 @@ from s3c_actions.options.command import Command
 from s3c_actions.options.common import ImageOptions, OutputOptions
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.deploy import ClusterOptions, ImagePathOptions, ManifestOptions
-from s3c_actions.options.fleet import PlanOptions
-from s3c_actions.options.fleet_plan import FleetOptions
+from s3c_actions.options.fleet import FleetOptions, PlanOptions
 from s3c_actions.options.parse import boolean, choice, text
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.refresh import RefreshInputs

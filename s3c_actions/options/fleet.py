@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from msgspec.structs import replace
 
-from s3c_actions.options.common import path_text
+from s3c_actions.options.common import path, path_text
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.github import UploadInputs
+
+DEFAULT_FLEET = "fleet.yaml"
+
+
+class FleetOptions(Group):
+    """The fleet."""
+
+    fleet: Input[Path | None] = Input(
+        name="fleet",
+        basic=("fleet plan",),
+        metavar="FILE",
+        help="The fleet: which images are kept patched and signed. Without it, `fleet.yaml` in the working folder.",
+        parse=path,
+        absent=None,
+        positional=True,
+        example="fleet.yaml",
+    )
 
 
 class PlanOptions(Group):

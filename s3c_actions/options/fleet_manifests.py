@@ -17,7 +17,7 @@ from s3c_actions.options.command import Command
 from s3c_actions.options.common import path, paths
 from s3c_actions.options.declare import Input
 from s3c_actions.options.deploy import NamespaceOptions
-from s3c_actions.options.fleet_plan import FleetOptions
+from s3c_actions.options.fleet import FleetOptions
 from s3c_actions.options.init import InitInputs
 from s3c_actions.options.parse import boolean, choice, integer, items, lines, text
 from s3c_actions.options.patch import PatchingOptions

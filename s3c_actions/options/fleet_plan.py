@@ -9,8 +9,9 @@ from msgspec.structs import replace
 from s3c_actions.core.tag_template import TagTemplate
 from s3c_actions.options.command import Command
 from s3c_actions.options.common import OFFLINE, OutputOptions, path
-from s3c_actions.options.declare import Group, Input
+from s3c_actions.options.declare import Input
 from s3c_actions.options.deploy import ClusterOptions
+from s3c_actions.options.fleet import FleetOptions
 from s3c_actions.options.parse import boolean, duration, integer, or_none
 from s3c_actions.options.patch import PatchingOptions
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror, TrivyProgram
@@ -19,7 +20,6 @@ from s3c_actions.options.report import PolicyOptions, ReportFileOptions
 from s3c_actions.options.scan import ScanningOptions, TrivyOptions
 from s3c_actions.options.sign import KEY_INPUTS, SIGNATURE_INPUTS, SigningOptions
 
-DEFAULT_FLEET = "fleet.yaml"
 MAX_SHARDS = 256
 DAY = 86_400.0
 """Seconds."""
@@ -48,21 +48,6 @@ def place(value: str) -> str:
     if value and not value.startswith("oci://"):
         raise ValueError("a place in a registry, as oci://registry.example/fleet:today")
     return value
-
-
-class FleetOptions(Group):
-    """The fleet."""
-
-    fleet: Input[Path | None] = Input(
-        name="fleet",
-        basic=("fleet plan",),
-        metavar="FILE",
-        help="The fleet: which images are kept patched and signed. Without it, `fleet.yaml` in the working folder.",
-        parse=path,
-        absent=None,
-        positional=True,
-        example="fleet.yaml",
-    )
 
 
 class FleetPlanInputs(FleetOptions, ClusterOptions, SigningOptions, PolicyOptions, TrivyProgram, OutputOptions):

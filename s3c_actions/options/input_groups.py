@@ -69,7 +69,7 @@ _IMAGE = (
     mirror.MirrorInputs.referrers,
 )
 _FLEET = (
-    fleet_plan.FleetOptions.fleet,
+    fleet.FleetOptions.fleet,
     fleet_plan.FleetPlanInputs.shards,
     fleet_plan.FleetPlanInputs.publish,
     fleet_plan.FleetPlanInputs.keep_published,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from s3c_actions.layers.comparison import ImageComparison, PlatformComparison
 from s3c_actions.report import comparison_document as shape
+
+if TYPE_CHECKING:
+    from s3c_actions.layers.comparison import ImageComparison, PlatformComparison
 
 MAX_LISTED = 1000
 """Most entries of a list; a comparison of unlike images has one for each file."""

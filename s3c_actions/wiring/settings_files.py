@@ -21,7 +21,7 @@ from s3c_actions.findings.scope import SettingsFile
 from s3c_actions.options import scan as scanning
 from s3c_actions.options.declare import G, Group, Input
 from s3c_actions.options.exploitation import NO_DATA, ExploitationOptions
-from s3c_actions.options.fleet_plan import DEFAULT_FLEET, FleetOptions
+from s3c_actions.options.fleet import DEFAULT_FLEET, FleetOptions
 from s3c_actions.options.report import PolicyOptions
 from s3c_actions.options.verify import TrustOptions
 from s3c_actions.programs.trivy import ignore, settings

@@ -19,7 +19,7 @@ import msgspec
 from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.options.declare import Group, Input
-from s3c_actions.options.fleet_plan import FleetOptions
+from s3c_actions.options.fleet import FleetOptions
 from s3c_actions.options.report import PolicyOptions
 from s3c_actions.options.verify import TrustOptions
 from s3c_actions.policy import model

@@ -62,6 +62,7 @@ OWNERS = {
     "azure": ("azure.retries",),
     "cryptography": (),
     "github": (),
+    "http": (),
     "jinja2": ("report.render.markdown", "report.render.page", "report.render.template_cache", "scaffold.rendering"),
     "kubernetes": (),
     "requests": (),

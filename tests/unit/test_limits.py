@@ -460,7 +460,7 @@ def test_an_answer_is_read_through_the_limit():
     theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX: y\r\n\r\nbody")
     theirs.close()
     ours.settimeout(5)
-    answer = response_limits._Response(ours, method="GET")
+    answer = response_limits._response_class()(ours, method="GET")
     answer.begin()
     assert (answer.status, answer.getheader("X"), answer.read()) == (200, "y", b"body")
     answer.close()
@@ -474,7 +474,7 @@ def test_a_local_daemon_is_waited_for_and_a_host_is_not(family, limited, monkeyp
     pair, theirs = socket.socketpair()
     with theirs, socket.socket(family, socket.SOCK_STREAM, fileno=pair.detach()) as ours:
         theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
-        answer = response_limits._Response(ours, method="GET")
+        answer = response_limits._response_class()(ours, method="GET")
         answer.begin()
         later = threading.Timer(0.3, theirs.sendall, [b"body"])
         later.start()
@@ -493,7 +493,7 @@ def test_an_answer_through_a_proxy_that_is_reached_by_tls_is_read():
         tunnel.recv_into = ours.recv_into
         ours.settimeout(5)
         theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody")
-        answer = response_limits._Response(tunnel, method="GET")
+        answer = response_limits._response_class()(tunnel, method="GET")
         answer.begin()
         assert answer.read() == b"body"
         answer.close()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from s3c_actions.core.rooted_paths import resolve_inside
-from s3c_actions.layers.unpacking import FetchedImage, FolderOwner
-from s3c_actions.registry.runtime_config import RuntimeConfig
+
+if TYPE_CHECKING:
+    from s3c_actions.layers.unpacking import FetchedImage, FolderOwner
+    from s3c_actions.registry.runtime_config import RuntimeConfig
 
 MEMORY_BYTES = 1024**3
 PROCESSES = 512

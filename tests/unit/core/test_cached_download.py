@@ -10,7 +10,7 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
 from s3c_actions.core import cached_download, web
-from s3c_actions.core.cached_download import CachedDownload, DownloadFailed, is_secure
+from s3c_actions.core.cached_download import CachedDownload, DownloadFailed
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 URL = "https://feeds.example/kev.json"
@@ -177,20 +177,3 @@ def test_each_address_has_its_own_copy(publisher, download):
     other = replace(download, url=f"{URL}?2")
     publisher.body = b"two"
     assert (get(other).content, get(download).content) == ("two", "one")
-
-
-@pytest.mark.parametrize(
-    ("url", "secure"),
-    [
-        ("https://feeds.example/x", True),
-        ("http://127.0.0.1:8080/x", True),
-        ("http://localhost/x", True),
-        ("http://[::1]/x", True),
-        ("http://feeds.example/x", False),
-        ("http://localhost.example/x", False),
-        ("http://127.0.0.1@feeds.example/x", False),
-        ("ftp://feeds.example/x", False),
-    ],
-)
-def test_only_what_nobody_on_the_way_can_change_is_secure(url, secure):
-    assert is_secure(url) is secure

@@ -86,7 +86,7 @@ def test_proxies_and_authorities_are_those_of_the_environment(monkeypatch):
 def test_sessions_are_made_in_one_place():
     """Whoever calls `requests.get`, or gives Azure's libraries a transport of their own, reads ~/.netrc."""
     # response_limits.py limits what http.client reads, and asks nothing itself.
-    exempt = {PRODUCT / "core" / "web.py", PRODUCT / "core" / "response_limits.py"}
+    exempt = {PRODUCT / "core" / name for name in ("libraries.py", "response_limits.py", "web.py")}
     paths = set(PRODUCT.rglob("*.py"))
     assert exempt < paths
     assert [
@@ -104,7 +104,7 @@ def _makes_a_session(node, path):
         module, names = getattr(node, "module", None) or "", {alias.name for alias in node.names}
         if module in {"requests", "requests.sessions", "requests.api"} and MAKES & names:
             return not _only_types(tree(path), node)
-        return bool({"urllib.request", "http.client", "httpx", "aiohttp"} & {*names, module})
+        return bool({"urllib.request", "http.client", "http_client", "httpx", "aiohttp"} & {*names, module})
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         given, name = {keyword.arg for keyword in node.keywords}, node.func.id
         if name == "RequestsTransport":
@@ -122,6 +122,7 @@ def _makes_a_session(node, path):
         ("from requests import Session", True),
         ("if TYPE_CHECKING:\n    from requests import Session", False),
         ("import http.client", True),
+        ("from s3c_actions.core.libraries import http_client", True),
         ("from urllib.request import urlopen", True),
         ("from azure.core.pipeline.transport import RequestsTransport\nRequestsTransport()", True),
         ("from azure.core.pipeline.transport import RequestsTransport\nRequestsTransport(session=session)", False),
