@@ -19,7 +19,6 @@ from s3c_actions.findings.headline import NO_GATE, describe_findings, describe_l
 from s3c_actions.github import files, marker
 from s3c_actions.options.command import Command
 from s3c_actions.report import rendering
-from s3c_actions.report.github import annotations as annotation
 from s3c_actions.report.github import summary
 from s3c_actions.report.render.terminal import NEUTRAL_MARK, image_title
 from s3c_actions.report.terminal import finding_rows
@@ -139,6 +138,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
         """Show the worst findings beside the code; after the errors, which count against the same limit."""
         if self.console.actions is None or not self.annotations or self.console.quiet:
             return
+        from s3c_actions.report.github import annotations as annotation
 
         candidates = []
         for image in outcome.images:

@@ -26,6 +26,7 @@ from msgspec import Struct
 
 from s3c_actions.core import reading
 from s3c_actions.core.moments import format_moment
+from s3c_actions.core.patterns import late_pattern
 
 VERSION = 1
 MAX_SIZE = 16_384
@@ -35,11 +36,11 @@ MAX_WHO, MAX_WHY = 300, 1000
 ALL = "all"
 """In place of the identifiers of findings: every finding that the policy refuses by a rule."""
 
-FINDING = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
+FINDING = late_pattern(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
 # Control characters, and what a byte or code point becomes that is no character, in Python and in Go.
-_TEXT = re.compile("[^\x00-\x1f\x7f\ud800-\udfff\ufffd]+")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_TIME = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+_TEXT = late_pattern("[^\x00-\x1f\x7f\ud800-\udfff\ufffd]+")
+_DIGEST = late_pattern(r"sha256:[0-9a-f]{64}")
+_TIME = late_pattern(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
 class ExceptionGrant(Struct, frozen=True, kw_only=True):

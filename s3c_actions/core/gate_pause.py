@@ -13,13 +13,15 @@ from enum import StrEnum
 
 import msgspec
 
+from s3c_actions.core.patterns import late_pattern
+
 MAX_LENGTH = timedelta(hours=4)
 """The longest pause that counts."""
 MAX_REASON = 500
 """Characters of a reason."""
 # What Go, and so Rego, takes for white space.
 _SPACE = " \t\n\v\f\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
-_TIMESTAMP = re.compile(r"20\d{2}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
+_TIMESTAMP = late_pattern(r"20\d{2}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
 
 
 class PauseState(StrEnum):

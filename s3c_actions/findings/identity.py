@@ -14,6 +14,7 @@ from functools import lru_cache
 import msgspec
 
 from s3c_actions.core.errors import InputError
+from s3c_actions.core.patterns import late_pattern
 from s3c_actions.core.reference import Reference, is_image_id
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport
 
@@ -99,7 +100,7 @@ _WORDS = (
     "alpha beta rc cr m pre preview post dev final ga sp release snapshot jre jdk android incompatible redhat canary "
     "nightly build eap ea hotfix patch"
 )
-_VERSION = re.compile(
+_VERSION = late_pattern(
     r"[-_@.+]?(?<![0-9])(?<![0-9]\.)v?[0-9]+(?:\.[0-9]+)+"
     rf"(?:[-_.+~]?(?:{_WORDS.replace(' ', '|')})(?![a-z])(?:[-._]?[0-9]+(?![0-9a-z]))*"
     r"|[-_.+~](?:v|b|r|p)?[0-9]+(?![0-9a-z])"
@@ -111,16 +112,16 @@ _VERSION = re.compile(
     re.IGNORECASE,
 )
 # A revision has a word before its number: `guava-r09.jar`, `app-rev12/x`. Numbers alone tell one file from another.
-_REVISION = re.compile(r"(?<=[0-9A-Za-z])[-_.](?:r|rev|revision|build)[0-9]+(?![0-9A-Za-z])")
+_REVISION = late_pattern(r"(?<=[0-9A-Za-z])[-_.](?:r|rev|revision|build)[0-9]+(?![0-9A-Za-z])")
 _DAY = r"20[0-9]{2}(?P<by>[-_]?)(?:0[1-9]|1[0-2])(?P=by)(?:0[1-9]|[12][0-9]|3[01])"
 _TIME = r"(?:[-_.T]?[0-9]{4}(?:[0-9]{2})?Z?|[-_T][0-9]{2}(?:[-_:.][0-9]{2}){1,2}Z?)"
 # Folders of releases: `releases/20261130120000/x`, `app-2026-11-30/x`, `2026-11-30T12:00:00Z/x`. A name ends within 255
 # characters.
-_DATED_FOLDER = re.compile(rf"[-_.@]?(?<![0-9A-Za-z]){_DAY}{_TIME}?(?![0-9A-Za-z])(?=[^/]{{0,255}}/)")
+_DATED_FOLDER = late_pattern(rf"[-_.@]?(?<![0-9A-Za-z]){_DAY}{_TIME}?(?![0-9A-Za-z])(?=[^/]{{0,255}}/)")
 # Tomcat deploys versions of an application beside each other, whatever they are called: `ROOT##12.war`, `shop##blue/`.
-_TOMCAT_VERSION = re.compile(r"(?<=[^/\s#])##[\w.+~-]*?(?=\.war(?:/|$)|/|$)")
+_TOMCAT_VERSION = late_pattern(r"(?<=[^/\s#])##[\w.+~-]*?(?=\.war(?:/|$)|/|$)")
 # What a build names by its content: `main.3f2a1b9c.js`, `bundler/gems/foo-0123456789ab`, Nix's store, UUIDs.
-_CONTENT_HASH = re.compile(
+_CONTENT_HASH = late_pattern(
     r"(?<=nix/store/)[0-9a-z]{32}-"
     r"|[-_.@]?(?<![0-9A-Za-z])"
     r"(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}"
@@ -128,16 +129,16 @@ _CONTENT_HASH = re.compile(
 )
 # Bundlers name a script by eight characters of base64 or base32 of its content, as in `index-BkX3aQ9z.js`.
 # Words are none, as in `views-Carousel.js`, `ui-MenuItem.js` and `x-ui-Panel.js`: they tell one file from another.
-_BUNDLE_HASH = re.compile(
+_BUNDLE_HASH = late_pattern(
     r"[-.](?=[A-Za-z0-9_-]{8}\.(?:[cm]?js|css|wasm)(?:\.map)?$)(?=[a-z0-9_-]*[A-Z])"
     r"(?![A-Za-z][a-z]+(?:[-_][a-z]+|[-_]?[A-Z][a-z]+)*[0-9]?\.)[A-Za-z0-9_-]{8}"
 )
 # One number, or a day, is a version only in the name of an archive or a package's folder: `json-20231013.jar`.
-_PACKAGE_FILE = re.compile(
+_PACKAGE_FILE = late_pattern(
     rf"-(?:v?[0-9]+|{_DAY})(?=\.(?:jar|war|ear|hpi|aar|whl|egg|egg-info|dist-info|gem|gemspec|nupkg)(?:/|$))",
     re.IGNORECASE,
 )
-_DIGIT = re.compile(r"[0-9]")
+_DIGIT = late_pattern(r"[0-9]")
 
 
 @lru_cache(20_000)
@@ -167,8 +168,8 @@ def hash_detail(*parts: str) -> str:
 
 # The image
 
-_ARCHIVE = re.compile(r"\.(?:tar|tgz|txz|tar\.\w{1,5}|gz|gzip|xz|zst|bz2|oci)$", re.IGNORECASE)
-_TEMPORARY = re.compile(
+_ARCHIVE = late_pattern(r"\.(?:tar|tgz|txz|tar\.\w{1,5}|gz|gzip|xz|zst|bz2|oci)$", re.IGNORECASE)
+_TEMPORARY = late_pattern(
     r"^(?:/private)?/(?:tmp|var/tmp|var/folders|dev/shm)/|/_temp/|^[A-Za-z]:/.*/Temp/", re.IGNORECASE
 )
 
@@ -232,7 +233,7 @@ def _parse(text: str) -> Reference | None:
         return None
 
 
-_TAG_OR_DIGEST = re.compile(r"(?<=[^/:])(?<!^[A-Za-z])(?::[\w.-]*)?(?:@[\w:]+)?$", re.ASCII)
+_TAG_OR_DIGEST = late_pattern(r"(?<=[^/:])(?<!^[A-Za-z])(?::[\w.-]*)?(?:@[\w:]+)?$", re.ASCII)
 
 
 def _path_identity(path: str) -> str:

@@ -6,11 +6,12 @@ Trivy continues after most failures, and reports them on standard error alone. T
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from enum import Enum
 
 import msgspec
+
+from s3c_actions.core.patterns import late_pattern
 
 
 class WarningMeaning(Enum):
@@ -137,7 +138,7 @@ WARNING_CASES: tuple[WarningCase, ...] = (
     ),
 )
 
-_COMPILED = tuple((re.compile(case.pattern), case) for case in WARNING_CASES)
+_COMPILED = tuple((late_pattern(case.pattern), case) for case in WARNING_CASES)
 _LONGEST = 300
 
 

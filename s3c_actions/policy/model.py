@@ -6,7 +6,6 @@ The schema is made of the types below (`make docs`), so the two cannot drift apa
 from __future__ import annotations
 
 import hashlib
-import re
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from msgspec import Meta, field
 from s3c_actions.core import pasted_content, reading
 from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError
+from s3c_actions.core.patterns import late_pattern
 from s3c_actions.findings.model import Severity
 from s3c_actions.findings.scope import RequiredScope
 from s3c_actions.findings.threshold import Exemption, Threshold
@@ -36,7 +36,7 @@ LONGEST_GRANT = timedelta(hours=72)
 """So long may a break-glass exception last, whatever a policy says."""
 
 # https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#object-identifiers
-_OF_A_VAULT = re.compile(
+_OF_A_VAULT = late_pattern(
     r"https://(?P<host>[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+)/certificates/(?P<name>[A-Za-z0-9-]{1,127})"
     r"(/(?P<version>[0-9a-fA-F]{32}))?/?"
 )

@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_NUMBERED = re.compile(r"(?:CVE|GHSA)\b", re.IGNORECASE)
-_IDENTIFIER = re.compile(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)+")
-_OLD_CHECK = re.compile(r"AVD-([A-Z]+)-?([0-9]{1,5})", re.IGNORECASE)
-_OPERATOR = re.compile(r"[<>=~^!]|\s+v?[0-9]")
-_COLON_VERSION = re.compile(r"[^:/]+:[0-9]+(?:\.[0-9]+)+.*")
+from s3c_actions.core.patterns import late_pattern
+
+_NUMBERED = late_pattern(r"(?:CVE|GHSA)\b", re.IGNORECASE)
+_IDENTIFIER = late_pattern(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)+")
+_OLD_CHECK = late_pattern(r"AVD-([A-Z]+)-?([0-9]{1,5})", re.IGNORECASE)
+_OPERATOR = late_pattern(r"[<>=~^!]|\s+v?[0-9]")
+_COLON_VERSION = late_pattern(r"[^:/]+:[0-9]+(?:\.[0-9]+)+.*")
 
 
 def finding_fault(name: str) -> str:

@@ -11,13 +11,15 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from s3c_actions.core.patterns import late_pattern
+
 MAX_CHARACTERS = 4096
 """Limit of the text of all challenges of an answer."""
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]++")
-_VALUE = re.compile(r"""[ \t]*+=[ \t]*+(?:"(?P<quoted>(?:[^"\\]|\\.)*+)"|(?P<bare>[^\s,"]*+))""")
-_BETWEEN = re.compile(r"[\s,]++")
-_TOKEN68 = re.compile(r"[ \t]++[A-Za-z0-9._~+/-]++=*+(?=[ \t]*+(?:,|$))")
+_TOKEN = late_pattern(r"[!#$%&'*+.^_`|~0-9A-Za-z-]++")
+_VALUE = late_pattern(r"""[ \t]*+=[ \t]*+(?:"(?P<quoted>(?:[^"\\]|\\.)*+)"|(?P<bare>[^\s,"]*+))""")
+_BETWEEN = late_pattern(r"[\s,]++")
+_TOKEN68 = late_pattern(r"[ \t]++[A-Za-z0-9._~+/-]++=*+(?=[ \t]*+(?:,|$))")
 
 
 class Challenge(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.explain import Case, explain
 from s3c_actions.core.libraries import requests, urllib3
+from s3c_actions.core.patterns import late_pattern
 from s3c_actions.core.reference import DEFAULT_REGISTRY, Reference
 from s3c_actions.registry import challenges
 from s3c_actions.registry.content import MAX_MANIFEST, invalid_answer, parse_json_object
@@ -63,7 +64,7 @@ WRITE_ERRORS = {
     413: ("The registry, or a proxy in between, takes no content of this size.", "Raise its limit."),
 }
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-PACKAGE_DENIALS = re.compile(
+PACKAGE_DENIALS = late_pattern(
     r"permission_denied: (?:read|write|delete)_package|token provided does not match expected scopes"
     r"|installation not allowed to (?:create|write|read) organi[sz]ation package",
     re.IGNORECASE,

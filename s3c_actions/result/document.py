@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -18,31 +18,33 @@ from msgspec import UNSET, UnsetType
 from s3c_actions import __version__
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.moments import format_moment
-from s3c_actions.core.secrets import Secrets
 from s3c_actions.core.startup import paused
-from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.entry import NAMES, FindingEntry, ReasonedFinding, SeverityName, entry, reasoned
 from s3c_actions.findings.identity import identify
 from s3c_actions.findings.model import NOTHING_HIDDEN, Finding, ScanReport, count_by_severity
-from s3c_actions.policy.break_glass import JudgedException
 from s3c_actions.report import document as shape
 from s3c_actions.report.document import ImageResult, ResultDocument, ScanEntry
 from s3c_actions.result import outputs
-from s3c_actions.result.base_advice import BaseAdvice, BaseOption
 from s3c_actions.result.comparison_entry import comparison_entry
-from s3c_actions.result.model import (
-    AttachResult,
-    DeployResult,
-    FindResult,
-    ImageOutcome,
-    Outcome,
-    PatchResult,
-    PolicyJudgement,
-    ScanResult,
-    SignResult,
-    TraceResult,
-)
-from s3c_actions.result.smoke import SmokeResult
+
+if TYPE_CHECKING:
+    from s3c_actions.core.secrets import Secrets
+    from s3c_actions.findings.difference import Difference
+    from s3c_actions.policy.break_glass import JudgedException
+    from s3c_actions.result.base_advice import BaseAdvice, BaseOption
+    from s3c_actions.result.model import (
+        AttachResult,
+        DeployResult,
+        FindResult,
+        ImageOutcome,
+        Outcome,
+        PatchResult,
+        PolicyJudgement,
+        ScanResult,
+        SignResult,
+        TraceResult,
+    )
+    from s3c_actions.result.smoke import SmokeResult
 
 _EntryType = TypeVar("_EntryType", bound=shape.Entry)
 _Document = TypeVar("_Document", bound=msgspec.Struct)

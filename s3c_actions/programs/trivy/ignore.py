@@ -19,6 +19,7 @@ import msgspec
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.libraries import ruamel_yaml
+from s3c_actions.core.patterns import late_pattern
 from s3c_actions.findings.model import Finding, FindingKind
 from s3c_actions.programs.trivy.settings import suggest_word
 
@@ -39,20 +40,20 @@ _KINDS = {
 _SCANNERS = {"vuln": "vulnerabilities", "misconfig": "misconfigurations", "secret": "secrets", "license": "licenses"}
 # Go's bufio.Scanner, with which Trivy reads lines, stops at a longer one silently.
 _LONGEST_LINE = 65_535
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+()/:-]*(?<!:)")
-_OTHER_ID = re.compile(
+_ID = late_pattern(r"[A-Za-z0-9][A-Za-z0-9._+()/:-]*(?<!:)")
+_OTHER_ID = late_pattern(
     r"(?:CVE|GHSA|AVD|RUSTSEC|TEMP|DLA|DSA|ELSA|RHSA|ALSA|PYSEC|GO)-[A-Za-z0-9-]*[0-9][A-Za-z0-9-]*"
     r"|(?:DS|KSV|KCV)-?[0-9]{3,4}"
 )
-_EXPIRY = re.compile(r"(?:exp\w*|until)[:=].*|\d{4}-\d{1,2}-\d{1,2}", re.IGNORECASE)
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_EXPIRY = late_pattern(r"(?:exp\w*|until)[:=].*|\d{4}-\d{1,2}-\d{1,2}", re.IGNORECASE)
+_DATE = late_pattern(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 # What gopkg.in/yaml.v3 parses as a time without quotes, and Go's time.Time with them.
-_TIMES = re.compile(
+_TIMES = late_pattern(
     r"(\d{4})-(\d{1,2})-(\d{1,2})"
     r"(?:[Tt ](\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:\d{2})?)?",
     re.ASCII,
 )
-_RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})", re.ASCII)
+_RFC3339 = late_pattern(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})", re.ASCII)
 
 
 class IgnoreEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,6 @@ https://trivy.dev/docs/v0.74/guide/references/configuration/cli/trivy_image/
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 import time
@@ -20,6 +19,7 @@ from msgspec.structs import replace
 
 from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import OutsideError, S3CError
+from s3c_actions.core.patterns import late_pattern
 from s3c_actions.core.process import CompletedProgram, Runner
 from s3c_actions.core.progress import Progress
 from s3c_actions.findings import trivy_warnings
@@ -42,14 +42,14 @@ SOURCES = {"registry": "remote", "docker": "docker", "containerd": "containerd",
 """Where an image is taken from: the input's value → Trivy's."""
 
 # The cache of layers is opened exclusively for as long as a scan runs; Trivy gives up after 5 s.
-_IN_USE = re.compile(r"may be in use by another process")
-_NO_JAVA_DATABASE = re.compile(r"--skip-java-db-update' cannot be specified on the first run")
-_NO_USABLE_DATABASE = re.compile(r"--skip-db-update cannot be specified")
+_IN_USE = late_pattern(r"may be in use by another process")
+_NO_JAVA_DATABASE = late_pattern(r"--skip-java-db-update' cannot be specified on the first run")
+_NO_USABLE_DATABASE = late_pattern(r"--skip-db-update cannot be specified")
 _READ_PATIENCE = 60.0
-_LINE = re.compile(r"^\S+Z\t(?P<level>[A-Z]+)\t(?P<message>.*)$")
-_FAILED_REPOSITORY = re.compile(r"failed to download artifact from (?P<repository>\S+?): ")
+_LINE = late_pattern(r"^\S+Z\t(?P<level>[A-Z]+)\t(?P<message>.*)$")
+_FAILED_REPOSITORY = late_pattern(r"failed to download artifact from (?P<repository>\S+?): ")
 # Trivy's advice to disable what was requested, and its notes on what it was configured to skip.
-_IGNORED_LINES = re.compile(
+_IGNORED_LINES = late_pattern(
     r"If your scanning is slow|for faster secret detection|Skipping VEX|Using severities from other"
 )
 
@@ -672,7 +672,7 @@ def _correct_purposes(document: Path) -> None:
     writing.write(document, _PURPOSE.sub(rb'\1"OPERATING_SYSTEM"', written))
 
 
-_PURPOSE = re.compile(rb'("primaryPackagePurpose":\s*)"OPERATING-SYSTEM"')
+_PURPOSE = late_pattern(rb'("primaryPackagePurpose":\s*)"OPERATING-SYSTEM"')
 _CONVERT_FLAGS = (
     *("--quiet=false", "--debug=false", "--trace-http=false", "--exit-code=0", "--exit-on-eol=0", "--compliance="),
     *("--ignore-policy=", "--dependency-tree=false", "--template=", "--output-plugin-arg=", "--version=false"),

@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from s3c_actions.core.patterns import late_pattern
 from s3c_actions.findings.model import ScanReport
 from s3c_actions.report.formats.dockerfile_parser import HereDocument, Instruction, parse_instructions
 
 _LAYER_KEYWORDS = {"RUN", "COPY", "ADD", "WORKDIR"}
-_FLAGS = re.compile(r"^(?:--[a-z][a-z.-]*(?:=\S+)?\s+)*")
-_SHELL = re.compile(
+_FLAGS = late_pattern(r"^(?:--[a-z][a-z.-]*(?:=\S+)?\s+)*")
+_SHELL = late_pattern(
     r"^(?:\S*/)?(?:(?:ba|da|a|z|k)?sh (?:-\S+ )*-\w*c |cmd(?:\.exe)? (?:/\S+ )*/C |p(?:ower)?wsh\S* (?:-\S+ )*)", re.I
 )
 

@@ -12,12 +12,14 @@ from functools import cache
 
 import msgspec
 
+from s3c_actions.core.patterns import late_pattern
+
 # What Go's unicode.IsSpace takes for a blank; Python's str.strip takes more.
 _BLANKS = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
-_BETWEEN = re.compile(r"[\t\v\f\r ]+")
-_DIRECTIVE = re.compile(r"#[\t\n\v\f\r \x85\xa0]*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*\Z", re.ASCII)
+_BETWEEN = late_pattern(r"[\t\v\f\r ]+")
+_DIRECTIVE = late_pattern(r"#[\t\n\v\f\r \x85\xa0]*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*\Z", re.ASCII)
 _DIRECTIVES = {"syntax", "escape", "check"}
-_HEREDOC = re.compile(r"\d*<<(-?)[\t\n\f\r ]*([^<]+)\Z", re.ASCII)
+_HEREDOC = late_pattern(r"\d*<<(-?)[\t\n\f\r ]*([^<]+)\Z", re.ASCII)
 _MAY_HAVE_HEREDOCS = {"ADD", "COPY", "RUN"}
 _ESCAPES = {"\\", "`"}
 
@@ -239,7 +241,7 @@ def _end_of_double_quote(line: str, position: int) -> int:
     raise _Unreadable
 
 
-_NAME = re.compile(r"\d+|[@*#?\-$!0]|[^\W\d]\w*|")
+_NAME = late_pattern(r"\d+|[@*#?\-$!0]|[^\W\d]\w*|")
 
 
 def _end_of_substitution(line: str, start: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from s3c_actions.report.document import ResultDocument
-from s3c_actions.report.github import deploy_view, image_view
+from s3c_actions.report.github import image_view
 from s3c_actions.report.render import escape, markdown
 
 if TYPE_CHECKING:
@@ -32,6 +32,11 @@ def render(document: ResultDocument, *, budget: int = SUMMARY_BYTES) -> str:
         image_view.view(image) | {"name": name}
         for image, name in zip(ordered, image_view.distinct_names(ordered), strict=True)
     ]
+    deploy = None
+    if document.deploy is not None:
+        from s3c_actions.report.github.deploy_view import deploy_view
+
+        deploy = deploy_view(document, document.deploy)
     values = {
         "command": document.command,
         "images": images,
@@ -41,7 +46,7 @@ def render(document: ResultDocument, *, budget: int = SUMMARY_BYTES) -> str:
         "mark": image_view.overall_mark(document.images),
         "settings": image_view.describe_settings([document]),
         "gate_changes": image_view.describe_gate_changes([document]),
-        "deploy": deploy_view.deploy_view(document, document.deploy) if document.deploy is not None else None,
+        "deploy": deploy,
     }
     return markdown.render(_TEMPLATE, values, [table for image in images for table in image["tables"]], budget)
 
