@@ -12,7 +12,7 @@ import threading
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["http_client", "late", "requests", "ruamel_yaml", "urllib3", "yaml"]
+__all__ = ["concurrent_futures", "http_client", "late", "packageurl", "requests", "ruamel_yaml", "urllib3", "yaml"]
 
 
 IMPORTING = threading.RLock()
@@ -45,15 +45,19 @@ def late(name: str) -> ModuleType:
 
 # To the type checker they are the modules themselves.
 if TYPE_CHECKING:
+    import concurrent.futures as concurrent_futures
     import http.client as http_client
 
+    import packageurl
     import requests
     import requests.adapters
     import ruamel.yaml as ruamel_yaml
     import urllib3
     import yaml
 else:
+    concurrent_futures = late("concurrent.futures")
     http_client = late("http.client")
+    packageurl = late("packageurl")
     requests = late("requests")
     ruamel_yaml = late("ruamel.yaml")
     urllib3 = late("urllib3")

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
-from packageurl import PackageURL
 
 from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.libraries import packageurl
 from s3c_actions.core.reference import DEFAULT_REGISTRY, Reference, is_digest
 from s3c_actions.findings.base_image import attribute, starts_with
 from s3c_actions.findings.model import BaseImage
@@ -283,7 +283,7 @@ def _materials(statement: Mapping[str, Any]) -> Iterator[Reference]:
 def _material(material: Mapping[str, Any]) -> Reference | None:
     """Return the image that a material names by a package URL of type `docker`; None for anything else."""
     try:
-        purl = PackageURL.from_string(str(material.get("uri")))
+        purl = packageurl.PackageURL.from_string(str(material.get("uri")))
     except ValueError:
         return None
     if purl.type != "docker":

@@ -67,6 +67,7 @@ OWNERS = {
     "http": (),
     "jinja2": ("report.render.markdown", "report.render.page", "report.render.template_cache", "scaffold.rendering"),
     "kubernetes": (),
+    "packageurl": ("evidence.packages", "fleet.find.query"),
     "requests": (),
     "rich": (),
     "ruamel": (),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
+from s3c_actions.core.libraries import concurrent_futures
+
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 # Each piece waits several times for Python's lock while the next are built: few large pieces are faster.
 _PIECE = 5_000_000
@@ -36,13 +37,21 @@ class PackedSize:
 
     def size_of(self, whole: bytes) -> int:
         """Return an upper bound of the compressed size, in bytes, of a whole that contains all added parts."""
-        self._compress()
-        return len(whole) - sum(saving.result() for saving in self._saved)
+        last = self._take_piece()
+        return len(whole) - _count_saved(last) - sum(saving.result() for saving in self._saved)
 
     def _compress(self) -> None:
-        """Compress by gzip's fastest level."""
+        piece = self._take_piece()
+        if self._pool is None:
+            self._pool = concurrent_futures.ThreadPoolExecutor(2)
+        self._saved.append(self._pool.submit(_count_saved, piece))
+
+    def _take_piece(self) -> bytes:
         piece = b"".join(self._begun)
         self._begun.clear()
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(2)
-        self._saved.append(self._pool.submit(lambda: len(piece) - len(zlib.compress(piece, 1))))
+        return piece
+
+
+def _count_saved(piece: bytes) -> int:
+    """Return the bytes that gzip's fastest level saves."""
+    return len(piece) - len(zlib.compress(piece, 1))
