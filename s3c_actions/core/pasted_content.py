@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
+from s3c_actions.core.patterns import late_pattern
+
 MAX_SHOWN = 40
 """Characters of a given value that a message shows."""
 
@@ -30,20 +32,20 @@ _PUBLIC = frozenset({CERTIFICATE, POLICY})
 
 # Linux accepts neither longer paths nor longer parts: https://man7.org/linux/man-pages/man7/path_resolution.7.html
 _PATH_BYTES, LONGEST_NAME = 4095, 255
-_TOKENS = re.compile(
+_TOKENS = late_pattern(
     r"\b(gh[pousr]_[A-Za-z0-9]{30}|github_pat_[A-Za-z0-9_]{30}|glpat-[A-Za-z0-9_-]{20}|AKIA[A-Z0-9]{16}"
     r"|eyJ[A-Za-z0-9_-]{8,1000}\.[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-])"
 )
 _KEY = r"""(?m)^[ \t{,-]*["']?%s["']?[ \t]*:"""
-_OF_KUBECONFIG = re.compile(
+_OF_KUBECONFIG = late_pattern(
     r"""["']?kind["']?\s*:\s*["']?Config\b"""
     r"""|["']?(client-key-data|client-certificate-data|certificate-authority-data)["']?\s*:"""
 )
-_BEGIN = re.compile(r"-----(?:BEGIN|END) ([A-Z0-9 ]*)")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
-_YAML = re.compile(r"""(?m)^[ \t]*(?:- +)*["']?[A-Za-z0-9_./-]+["']?:(?:\s|$)|^---\s*$|^%YAML""")
-_JSON = re.compile(r"""\s*(?:\{\s*["'}A-Za-z].*:|\{\s*\}|\[\s*[\[{"'])""", re.DOTALL)
-_MEMBER = re.compile(r"""\{\s*["'][^"']*["']\s*:""")
+_BEGIN = late_pattern(r"-----(?:BEGIN|END) ([A-Z0-9 ]*)")
+_BASE64 = late_pattern(r"[A-Za-z0-9+/_-]+={0,2}")
+_YAML = late_pattern(r"""(?m)^[ \t]*(?:- +)*["']?[A-Za-z0-9_./-]+["']?:(?:\s|$)|^---\s*$|^%YAML""")
+_JSON = late_pattern(r"""\s*(?:\{\s*["'}A-Za-z].*:|\{\s*\}|\[\s*[\[{"'])""", re.DOTALL)
+_MEMBER = late_pattern(r"""\{\s*["'][^"']*["']\s*:""")
 _SHORTEST_CODED = 40
 _LONG_CODED = 100
 

@@ -18,6 +18,7 @@ from stat import S_ISDIR, S_ISREG
 from typing import Any
 
 from s3c_actions.core.libraries import ruamel_yaml, yaml
+from s3c_actions.core.patterns import late_pattern
 
 MIB = 1024 * 1024
 MAX_SETTINGS_BYTES = MIB
@@ -31,12 +32,12 @@ MAX_NESTING = 200
 """Levels of lists and mappings in each other. Python's own stack has room for a thousand calls."""
 MAX_VALUES = 1_000_000
 """Values that YAML aliases may expand to, in one text; only aliases of aliases produce more."""
-DEEP_INDENT = re.compile(rf"^(?: {{{MAX_NESTING}}}| *(?:[-?] +){{{MAX_NESTING // 4}}})", re.MULTILINE)
+DEEP_INDENT = late_pattern(rf"^(?: {{{MAX_NESTING}}}| *(?:[-?] +){{{MAX_NESTING // 4}}})", re.MULTILINE)
 """Lines that may begin a block nested that deeply."""
 PIPE_SECONDS = 60.0
 """Seconds to wait for a pipe that was passed to us (`<(…)`, `/dev/stdin`)."""
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = late_pattern("[\ud800-\udfff]")
 _DEEP = f"it is nested more than {MAX_NESTING} levels deep"
 _HANDED_OVER = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 

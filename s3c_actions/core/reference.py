@@ -13,18 +13,19 @@ from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.pasted_content import quote_value
+from s3c_actions.core.patterns import late_pattern
 
 DEFAULT_REGISTRY = "docker.io"
 
 _HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:]+\])"
-_REGISTRY = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?")
+_REGISTRY = late_pattern(rf"{_HOST}(?::[0-9]{{1,5}})?")
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
-_IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
-_SCHEME = re.compile(r"(?:https?|docker|oci|docker-daemon|containers-storage)://", re.IGNORECASE)
-_DIGEST_AS_TAG = re.compile(r"([^@]+):((?:sha256|sha384|sha512):[0-9a-f]*)")
+_REPOSITORY = late_pattern(rf"{_PART}(?:/{_PART})*")
+_TAG = late_pattern(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DIGEST = late_pattern(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
+_IMAGE_ID = late_pattern(r"(?:sha256:)?[0-9a-f]{64}")
+_SCHEME = late_pattern(r"(?:https?|docker|oci|docker-daemon|containers-storage)://", re.IGNORECASE)
+_DIGEST_AS_TAG = late_pattern(r"([^@]+):((?:sha256|sha384|sha512):[0-9a-f]*)")
 
 
 class Reference(msgspec.Struct, frozen=True):

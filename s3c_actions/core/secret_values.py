@@ -8,17 +8,18 @@ from urllib.parse import unquote, urlsplit
 
 from s3c_actions.core import pasted_content
 from s3c_actions.core.folders import SECRET_INPUTS
+from s3c_actions.core.patterns import late_pattern
 
 # What a workflow's `env:` is likely to hold, besides GITHUB_TOKEN, ACTIONS_ID_TOKEN_REQUEST_TOKEN, AZURE_CLIENT_SECRET,
 # AZURE_CLIENT_CERTIFICATE_PASSWORD, NOTATION_PASSWORD, TRIVY_PASSWORD, IDENTITY_HEADER, AWS_SECRET_ACCESS_KEY.
-_SECRET = re.compile(
+_SECRET = late_pattern(
     r"(?:^|_)(?:TOKENS?|SECRETS?|SECRET_ACCESS_KEY|PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|PAT|CREDENTIALS?|PRIVATE_KEY"
     r"|API_?KEY|ACCESS_?KEY|SIGNING_KEY|PEM|CONNECTION_STRING|IDENTITY_HEADER|AUTH_CONFIG)$",
     re.IGNORECASE,
 )
 _NOT = frozenset({"PWD", "OLDPWD"})
 _SHORTEST = 6
-_PATHS = re.compile(r"(?:[A-Za-z]:)?[./~][^\n]*")
+_PATHS = late_pattern(r"(?:[A-Za-z]:)?[./~][^\n]*")
 
 
 def environment_secrets(environment: Mapping[str, str]) -> Iterator[str]:

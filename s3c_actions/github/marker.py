@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 
 import msgspec
 
-_LINE = re.compile(r"<!-- s3c-comment key=([0-9a-f]{16}) says=([0-9a-f]{16}) text=([0-9a-f]{16}) run=([0-9]{1,20}) -->")
+from s3c_actions.core.patterns import late_pattern
+
+_LINE = late_pattern(
+    r"<!-- s3c-comment key=([0-9a-f]{16}) says=([0-9a-f]{16}) text=([0-9a-f]{16}) run=([0-9]{1,20}) -->"
+)
 CHARACTERS = 160
 """Maximum length of the line."""
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import html as _html
 import re
 
+from s3c_actions.core.patterns import late_pattern
+
 # Characters printable by Unicode that show nothing, or a blank: two names that differ in them look alike. These are the
 # property Default_Ignorable_Code_Point (https://www.unicode.org/Public/16.0.0/ucd/DerivedCoreProperties.txt), and those
 # whose glyph is blank: of Braille U+2800, of hieroglyphs U+13441 and U+13442, of Khitan U+16FE4, of music U+1D159.
-_INVISIBLE = re.compile(
+_INVISIBLE = late_pattern(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800"
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U00013441\U00013442\U00016fe4\U0001bca0-\U0001bca3"
     "\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
@@ -57,13 +59,13 @@ def html(text: str, limit: int = 500) -> str:
 
 
 # Characters with a meaning inside a line of GitHub's Markdown, its tables, its HTML or its mathematics.
-_STRUCTURE = re.compile(r"[\\`*_\[\]<>|~&@#$]")
+_STRUCTURE = late_pattern(r"[\\`*_\[\]<>|~&@#$]")
 # Starts of a block at the beginning of a line: a list, or the underline of a heading.
-_BLOCK = re.compile(r"[-+](?=\s|-*$)|=(?==*$)|(?<=\d)[.)](?=\s|$)")
-_BLOCK_FIRST = re.compile(r"\s*(?:\d{1,9}(?=[.)])|(?=[-+=]))")
+_BLOCK = late_pattern(r"[-+](?=\s|-*$)|=(?==*$)|(?<=\d)[.)](?=\s|$)")
+_BLOCK_FIRST = late_pattern(r"\s*(?:\d{1,9}(?=[.)])|(?=[-+=]))")
 # GitHub links these after rendering Markdown: entities do not prevent it, a word joiner does.
-_MENTION = re.compile(r"([@#])(?=\w)")
-_BARE_LINK = re.compile(r"\b(www)\.|\b(GH)-(?=\d)", re.IGNORECASE)
+_MENTION = late_pattern(r"([@#])(?=\w)")
+_BARE_LINK = late_pattern(r"\b(www)\.|\b(GH)-(?=\d)", re.IGNORECASE)
 
 
 def _to_entity(match: re.Match[str]) -> str:
@@ -89,7 +91,7 @@ def markdown(text: str, limit: int = 300) -> str:
     return entities
 
 
-_UNSAFE_IN_SPAN = re.compile(r"[`|\\$]")
+_UNSAFE_IN_SPAN = late_pattern(r"[`|\\$]")
 
 
 def code(text: str, limit: int = 200) -> str:
@@ -103,7 +105,7 @@ def code(text: str, limit: int = 200) -> str:
     return f"`{cut}`"
 
 
-_SAFE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#][A-Za-z0-9._~:/?#@!&+,;=%-]*)?")
+_SAFE_URL = late_pattern(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#][A-Za-z0-9._~:/?#@!&+,;=%-]*)?")
 
 
 def url(text: str) -> str:

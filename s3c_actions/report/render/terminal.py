@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from s3c_actions.core.patterns import late_pattern
 from s3c_actions.core.text import short_digest
 from s3c_actions.report.render import escape
 
 MAX_CHARACTERS = 2000
-_ANSI = re.compile(
+_ANSI = late_pattern(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\-_]|\x9b[0-?]*[ -/]*[@-~]"
 )
 
@@ -49,7 +50,7 @@ _MARKS = {"✔": _GREEN, "✘": _RED, "⚠": _YELLOW}
 NEUTRAL_MARK = "●"
 """In the colour of the first severity in its line."""
 
-_HIGHLIGHTED = re.compile(
+_HIGHLIGHTED = late_pattern(
     rf"(?P<mark>^\s*[{''.join(_MARKS)}])|(?P<neutral>^{NEUTRAL_MARK})"
     r"|(?P<command>^s3c [a-z]+:)|(?P<warning>^warning:.*)"
     rf"|(?P<count>\b\d[\d,]* (?:{_SEVERITY})\b)|(?P<word>^ *(?:{_SEVERITY.upper()})\b)"
