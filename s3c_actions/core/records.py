@@ -13,11 +13,15 @@ import os
 import secrets
 import stat
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from s3c_actions.core import folders
+
+SETTLED_NS = 2_000_000_000
+"""Nanoseconds after a file's last change from which its state says whether it is changed again."""
 
 
 class Records:
@@ -55,6 +59,27 @@ class Records:
             OSError: it cannot be written.
         """
         self._write(Path("files") / recipe / digest, origin)
+
+    def sha256(self, path: Path) -> str:
+        """Return the SHA-256 of a file, in hexadecimal; its content is hashed again only as `has_tree` says.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        name = f"sha256-{hashlib.sha256(os.path.realpath(path).encode(errors='surrogateescape')).hexdigest()[:32]}"
+        before = path.stat()
+        recorded = self.remembered(name)
+        if recorded.get("seen") == _file_state(before) and os.access(path, os.R_OK):
+            return str(recorded.get("sha256"))
+        digest = file_sha256(path)
+        # Within a tick of the file system's clock, a second change would not be seen.
+        is_settled = before.st_ctime_ns < time.time_ns() - SETTLED_NS and _file_state(path.stat()) == _file_state(
+            before
+        )
+        if is_settled:
+            with suppress(OSError):  # content is then hashed again the next time
+                self.remember(name, {"seen": _file_state(before), "sha256": digest})
+        return digest
 
     def has_tree(self, folder: Path) -> bool:
         """Return whether a folder holds exactly the recorded files, unchanged.
@@ -144,6 +169,10 @@ class Records:
                     target.hardlink_to(name)
         finally:
             Path(name).unlink(missing_ok=True)
+
+
+def _file_state(status: os.stat_result) -> list[int]:
+    return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
 def file_sha256(path: Path) -> str:

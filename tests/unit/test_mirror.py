@@ -56,7 +56,7 @@ WITHOUT = {
         "trust upload verify"
     ),
     "core": (
-        "artifact_types pasted_content process reading records response_limits "
+        "artifact_types pasted_content process reading response_limits "
         "secret_handover secret_values secrets startup writing"
     ),
     "evidence": "statement",

@@ -326,7 +326,7 @@ class _Finder(msgspec.Struct, kw_only=True):
     def _known(self, request: ProgramRequest, path: Path) -> bool:
         """Return whether it is, byte for byte, what this machine has installed of the same pin."""
         try:
-            return bool(self.records.origin(self._recipe(request), file_sha256(path)))
+            return bool(self.records.origin(self._recipe(request), self.records.sha256(path)))
         except OSError:
             return False  # it is executable but not readable
 
@@ -365,7 +365,7 @@ class _Finder(msgspec.Struct, kw_only=True):
         home = self._home(request)
         path = home / request.pin.name
         try:
-            digest = file_sha256(path) if os.access(path, os.X_OK) else ""
+            digest = self.records.sha256(path) if os.access(path, os.X_OK) else ""
         except OSError:
             return None
         origin = self.records.origin(self._recipe(request), digest) if digest else ""
