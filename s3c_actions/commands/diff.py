@@ -12,6 +12,7 @@ from s3c_actions.result.comparison_entry import comparison_entry
 from s3c_actions.result.model import Outcome
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.image_sources import open_sources
+from s3c_actions.wiring.layer_store import open_layer_store
 
 
 def run(options: inputs.DiffInputs, context: Context) -> Outcome:
@@ -23,7 +24,7 @@ def run(options: inputs.DiffInputs, context: Context) -> Outcome:
     """
     with context.progress.step("diff") as step, ExitStack() as stack:
         before, after = open_sources(options, context, stack)
-        comparison = compare_images(before, after)
+        comparison = compare_images(before, after, open_layer_store(context))
         step.done("the same" if comparison.same else "they differ")
     entry = comparison_entry(comparison)
     text = comparison_view.render(entry) if options.format == "markdown" else comparison_text.render(entry)

@@ -19,8 +19,10 @@ from s3c_actions.layers.difference import (
     PrivilegeChange,
     compare_files,
 )
+from s3c_actions.layers.kept_layers import KeptLayer, LayerStore
 from s3c_actions.layers.packages import MAX_KEPT, Keeper, list_packages
-from s3c_actions.layers.reading import LayerBlob, apply_layer
+from s3c_actions.layers.reading import LayerBlob, allowance, apply_layer
+from s3c_actions.layers.tar_reader import TOO_LARGE, Member
 from s3c_actions.layers.tree import FileSystem
 from s3c_actions.registry.content import (
     Descriptor,
@@ -195,8 +197,13 @@ class _Side(msgspec.Struct, frozen=True, kw_only=True):
     layers: tuple[LayerBlob, ...]
 
 
-def compare_images(before: ImageSource, after: ImageSource) -> ImageComparison:
+def compare_images(before: ImageSource, after: ImageSource, store: LayerStore | None = None) -> ImageComparison:
     """Compare two images, each of one platform or of several.
+
+    Args:
+        before: the one.
+        after: the other one.
+        store: where layers are kept that were read.
 
     Raises:
         InputError: one of them does not exist.
@@ -213,7 +220,7 @@ def compare_images(before: ImageSource, after: ImageSource) -> ImageComparison:
     return ImageComparison(
         before=f"{before.name}@{old_top.descriptor.digest}",
         after=f"{after.name}@{new_top.descriptor.digest}",
-        platforms=tuple(_compare(side, new_by[name]) for name, side in old_by.items() if name in new_by),
+        platforms=tuple(_compare(side, new_by[name], store) for name, side in old_by.items() if name in new_by),
         removed=tuple(side.platform for name, side in old_by.items() if name not in new_by),
         added=tuple(side.platform for name, side in new_by.items() if name not in old_by),
         unread=tuple(unread),
@@ -277,7 +284,7 @@ def _side(source: ImageSource, manifest: Manifest) -> _Side:
     )
 
 
-def _compare(old: _Side, new: _Side) -> PlatformComparison:
+def _compare(old: _Side, new: _Side, store: LayerStore | None) -> PlatformComparison:
     shared = 0
     for mine, theirs in zip(old.layers, new.layers, strict=False):
         if mine != theirs:
@@ -297,7 +304,7 @@ def _compare(old: _Side, new: _Side) -> PlatformComparison:
     if shared == len(old.layers) == len(new.layers):
         return result
     try:
-        difference = _compare_layers(old, new, shared)
+        difference = _compare_layers(old, new, shared, store)
     except UnreadableLayer as error:
         return msgspec.structs.replace(result, unread=(str(error),))
     return msgspec.structs.replace(
@@ -306,31 +313,52 @@ def _compare(old: _Side, new: _Side) -> PlatformComparison:
     )
 
 
-def _compare_layers(old: _Side, new: _Side, shared: int) -> FilesDifference:
+def _compare_layers(old: _Side, new: _Side, shared: int, store: LayerStore | None) -> FilesDifference:
     base, keeper = FileSystem(), Keeper()
-    expanded = _apply(base, old, old.layers[:shared], keeper, 0)
+    reader = _LayerReader(keeper, store)
+    expanded = reader.apply(base, old, old.layers[:shared], 0)
     before, after = base, base.copy()
-    _apply(before, old, old.layers[shared:], keeper, expanded, checksums=True)
-    _apply(after, new, new.layers[shared:], keeper, expanded, checksums=True)
+    reader.apply(before, old, old.layers[shared:], expanded, checksums=True)
+    reader.apply(after, new, new.layers[shared:], expanded, checksums=True)
     if keeper.exceeded:
         raise UnreadableLayer(f"the databases of packages are larger than {MAX_KEPT // 1024**2} MiB")
     return compare_files(before, after, list_packages(before), list_packages(after))
 
 
-def _apply(
-    files: FileSystem,
-    side: _Side,
-    layers: Iterable[LayerBlob],
-    keeper: Keeper,
-    expanded: int,
-    *,
-    checksums: bool = False,
-) -> int:
-    """Apply layers to a file system of layers that expanded to a number of bytes; return the number with these."""
-    for layer in layers:
-        pieces = side.source.layer(layer.digest, layer.size)
-        try:
-            expanded = apply_layer(files, layer, pieces, keeper, expanded=expanded, checksums=checksums)
-        except UnreadableLayer as error:
-            raise UnreadableLayer(f"layer {layer.digest[:19]} of {side.digest[:19]}: {error}") from None
-    return expanded
+class _LayerReader:
+    def __init__(self, keeper: Keeper, store: LayerStore | None) -> None:
+        self._keeper, self._store = keeper, store
+
+    def apply(
+        self, files: FileSystem, side: _Side, layers: Iterable[LayerBlob], expanded: int, *, checksums: bool = False
+    ) -> int:
+        """Apply layers to a file system of layers that expanded to a number of bytes; return the number with these."""
+        for layer in layers:
+            try:
+                expanded += self._apply(files, side.source, layer, expanded, checksums=checksums)
+            except UnreadableLayer as error:
+                raise UnreadableLayer(f"layer {layer.digest[:19]} of {side.digest[:19]}: {error}") from None
+        return expanded
+
+    def _apply(
+        self, files: FileSystem, source: ImageSource, layer: LayerBlob, expanded: int, *, checksums: bool
+    ) -> int:
+        """Apply a layer, as it is kept or else from its registry; return the number of bytes that it expands to."""
+        kept = self._store.find(layer, checksums=checksums) if self._store is not None else None
+        if kept is not None:
+            self._apply_kept(files, layer, kept, expanded)
+            return kept.size
+        members: list[Member] = []
+        pieces = source.layer(layer.digest, layer.size)
+        total = apply_layer(files, layer, pieces, self._keeper, expanded=expanded, checksums=checksums, record=members)
+        if self._store is not None and not self._keeper.exceeded:
+            self._store.keep(layer, members, total - expanded, checksums=checksums)
+        return total - expanded
+
+    def _apply_kept(self, files: FileSystem, layer: LayerBlob, kept: KeptLayer, expanded: int) -> None:
+        if kept.size > allowance(layer, expanded):
+            raise UnreadableLayer(TOO_LARGE)
+        for member in kept.members:
+            if member.entry is not None and member.entry.content is not None:
+                self._keeper(member.path, member.entry.size)
+        files.apply(kept.members)

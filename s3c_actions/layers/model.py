@@ -25,7 +25,7 @@ class Checksums(msgspec.Struct, frozen=True, gc=False):
     sha1: bytes
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True, omit_defaults=True):
     """What is at a path; every text is untrusted.
 
     Attributes:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
 from s3c_actions.layers.decompression import UnreadableLayer, decompress
-from s3c_actions.layers.tar_reader import ContentSpool, LayerStream, read_members
+from s3c_actions.layers.tar_reader import ContentSpool, LayerStream, Member, read_members
 from s3c_actions.layers.tree import FileSystem
 
 MAX_EXPANDED = 32 * 1024**3
@@ -34,6 +34,7 @@ def apply_layer(
     most: int | None = None,
     checksums: bool = False,
     spool: ContentSpool | None = None,
+    record: list[Member] | None = None,
 ) -> int:
     """Apply a layer to the file system of those below it; returns the number of bytes with this layer's.
 
@@ -46,14 +47,26 @@ def apply_layer(
         most: that all of them may expand to; MAX_EXPANDED otherwise.
         checksums: whether the digests of package databases are computed.
         spool: receives the content of every file.
+        record: receives the entries; they are those of the layer when nothing is raised.
 
     Raises:
         UnreadableLayer: it cannot be read as a runtime reads it, expands to too much, or has other content than stated.
     """
-    allowance = min((MAX_EXPANDED if most is None else most) - expanded, max(ALWAYS_EXPANDED, MAX_RATIO * layer.size))
-    stream = LayerStream(decompress(pieces), allowance)
-    files.apply(read_members(stream, keeps, checksums=checksums, spool=spool))
+    stream = LayerStream(decompress(pieces), allowance(layer, expanded, most=most))
+    members = read_members(stream, keeps, checksums=checksums, spool=spool)
+    files.apply(members if record is None else _recorded(members, record))
     if stream.digest != layer.diff_id:
         # A runtime refuses such an image, or has the layer already and does not look.
         raise UnreadableLayer("it is not the one that the configuration names")
     return expanded + stream.size
+
+
+def allowance(layer: LayerBlob, expanded: int, *, most: int | None = None) -> int:
+    """Return the number of bytes that a layer may expand to; the arguments are those of `apply_layer`."""
+    return min((MAX_EXPANDED if most is None else most) - expanded, max(ALWAYS_EXPANDED, MAX_RATIO * layer.size))
+
+
+def _recorded(members: Iterable[Member], record: list[Member]) -> Iterator[Member]:
+    for member in members:
+        record.append(member)
+        yield member

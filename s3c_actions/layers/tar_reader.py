@@ -22,6 +22,7 @@ BLOCK = 512
 MAX_EXTENDED = 1024 * 1024
 """Most bytes of an extended header, which holds names and extended attributes."""
 MAX_NAME = 4096
+TOO_LARGE = "it expands to more than is read here"
 _ZEROS = bytes(BLOCK)
 _FILES = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE})
 _TYPES = {
@@ -35,7 +36,7 @@ _ATTRIBUTE = "SCHILY.xattr."
 _SPARSE = "GNU.sparse."
 
 
-class Member(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Member(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
     """An entry of a layer.
 
     Attributes:
@@ -118,7 +119,7 @@ class LayerStream:
         self.size += len(piece)
         self.allowance -= len(piece)
         if self.allowance < 0:
-            raise UnreadableLayer("it expands to more than is read here")
+            raise UnreadableLayer(TOO_LARGE)
         return True
 
 

@@ -29,6 +29,7 @@ from s3c_actions.steps import patch
 from s3c_actions.steps.unexpected_changes import IGNORE, WARN, describe
 from s3c_actions.wiring import programs
 from s3c_actions.wiring.context import Context
+from s3c_actions.wiring.layer_store import open_layer_store
 from s3c_actions.wiring.logins import create_logins
 from s3c_actions.wiring.smoking import Comparison, create_comparison
 
@@ -136,10 +137,12 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
     def compare(self, original: Reference, patched: Reference) -> ImageComparison:
         """Compare a patched image with its original, one after another: each takes memory for all of its files."""
         registry, progress = self.scanner.registry, self.context.progress
-        sources = [RepositorySource(registry, image.at(image.digest), field="image") for image in (original, patched)]
+        before, after = (
+            RepositorySource(registry, image.at(image.digest), field="image") for image in (original, patched)
+        )
         with self.comparing, progress.step("compare") as step:
             try:
-                changes = compare_images(*sources)
+                changes = compare_images(before, after, open_layer_store(self.context))
             except S3CError as error:
                 # The patch is made, and stays what it is; a gate that asks for the comparison finds it missing.
                 changes = ImageComparison(

@@ -58,7 +58,7 @@ def test_linux_is_not(alone: Path, argv: tuple[str, ...]) -> None:
     assert SENTENCE not in ended(argv, alone)[1]
 
 
-def patcher(mode: str, blobs: dict[str, MadeImage], messages: list[str]) -> ImagePatcher:
+def patcher(mode: str, blobs: dict[str, MadeImage], messages: list[str], cache: Path) -> ImagePatcher:
     """A patcher that only compares, on a registry that has these images."""
 
     def manifest(reference: Reference, *, field: str = "image") -> Manifest:
@@ -79,29 +79,29 @@ def patcher(mode: str, blobs: dict[str, MadeImage], messages: list[str]) -> Imag
     given: dict[str, Any] = dict.fromkeys(ImagePatcher.__struct_fields__[:7])
     given |= {
         "options": SimpleNamespace(unexpected_changes=mode),
-        "context": SimpleNamespace(progress=progress),
+        "context": SimpleNamespace(progress=progress, cache=cache, environment={"S3C_STATE": str(cache / "state")}),
         "scanner": SimpleNamespace(registry=registry),
     }
     return ImagePatcher(**given)
 
 
-def test_the_comparison_is_shown_and_warned_of() -> None:
+def test_the_comparison_is_shown_and_warned_of(tmp_path: Path) -> None:
     old = MadeImage([Layer().file("a", "x").raw()])
     new = MadeImage([Layer().file("a", "y").raw()])
     images = {digest_of(image.top): image for image in (old, new)}
     original, patched = (Reference.parse(f"registry.example/app@{digest}") for digest in images)
     for mode, warned in (("warn", True), ("fail", False)):
         messages: list[str] = []
-        changes = patcher(mode, images, messages).compare(original, patched)
+        changes = patcher(mode, images, messages, tmp_path).compare(original, patched)
         assert changes.unexpected == ("/a was changed: no package owns it",)
         assert messages[0] == "No package changed, and 1 other change."
         assert any("unexpected change: /a was changed" in line for line in messages) is warned
 
 
-def test_a_registry_that_fails_leaves_the_patch_and_proves_nothing() -> None:
+def test_a_registry_that_fails_leaves_the_patch_and_proves_nothing(tmp_path: Path) -> None:
     messages: list[str] = []
     original, patched = (Reference.parse(f"registry.example/app@sha256:{digit * 64}") for digit in "ab")
-    changes = patcher("warn", {}, messages).compare(original, patched)
+    changes = patcher("warn", {}, messages, tmp_path).compare(original, patched)
     assert not changes.proved
     assert changes.unexpected == ("not every change is known: The registry is down",)
     assert any("The registry is down" in line for line in messages)
