@@ -2,7 +2,8 @@
 
 A checkout may contain links: as the output folder, or as a file in it. If they were followed, a run would overwrite
 whatever its user may write. A link that leads out of the workspace is rejected; any other, and a FIFO, is replaced by
-the file.
+the file. What is no file but an open stream or a character device, such as /dev/stdout or /dev/null, is written to: to
+replace it, as root can, would take it from everything else on the machine.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISCHR, S_ISREG
 
 from s3c_actions.core.errors import InputError
 
-_HANDED_OVER = ("/dev/fd/", "/dev/stdout", "/dev/stderr", "/dev/null", "/proc/self/fd/")
+_HANDED_OVER = ("/dev/fd/", "/dev/stdout", "/dev/stderr", "/dev/null", "/proc/self/fd/", "/dev/full", "/dev/tty")
 _guarded: list[Path] = []
 
 
@@ -149,9 +150,20 @@ def copy(source: Path, path: Path) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or the link that has its name. Raise as `write` does."""
+    """Remove a file, or the link that has its name; an open stream and a device stay. Raise as `write` does."""
     check(path.parent)
-    path.unlink(missing_ok=True)
+    if not _is_stream(path):
+        path.unlink(missing_ok=True)
+
+
+def _is_stream(path: Path) -> bool:
+    """Return whether a path names an open stream or a character device."""
+    if str(Path.cwd() / path).startswith(_HANDED_OVER):
+        return True
+    try:
+        return S_ISCHR(path.stat().st_mode)
+    except OSError:
+        return False
 
 
 def append(path: Path, text: str) -> None:
@@ -172,6 +184,9 @@ def append(path: Path, text: str) -> None:
 def _new(path: Path) -> Iterator[int]:
     """Create a file beside `path`, renamed to it at the end of the block; yield its descriptor."""
     check(path)
+    if _is_stream(path):
+        yield os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".s3c-{secrets.token_hex(8)}"
     try:

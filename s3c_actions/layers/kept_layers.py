@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from s3c_actions.core import reading
+from s3c_actions.core import reading, writing
 from s3c_actions.layers.reading import LayerBlob
 from s3c_actions.layers.tar_reader import Member
 
@@ -92,13 +91,7 @@ class LayerStore:
         name = _name(layer, checksums=checksums)
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix=".new-", dir=self._folder)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(self._mac(name, content) + content)
-                Path(temporary).replace(self._path(name))
-            finally:
-                Path(temporary).unlink(missing_ok=True)
+            writing.write(self._path(name), self._mac(name, content) + content)
             self._prune()
 
     def _path(self, name: str) -> Path:

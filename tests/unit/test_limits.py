@@ -235,6 +235,7 @@ OURS = {
     "s3c_actions/cli/publish.py": "a folder made anew",
     "s3c_actions/cli/run.py": "a folder made anew",
     "s3c_actions/steps/reuse.py": "our own cache",
+    "s3c_actions/layers/kept_layers.py": "files of the package",
 }
 """Where files are read or written without the safe functions, and why they may be."""
 PARSERS = {("json", "loads"), ("yaml", "load"), ("yaml", "safe_load"), ("YAML", "load")}
