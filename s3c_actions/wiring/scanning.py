@@ -32,10 +32,11 @@ from s3c_actions.programs.trivy.trivy import ScanOptions, Trivy
 from s3c_actions.registry import credentials
 from s3c_actions.result.gate_change import ProposedVerdict
 from s3c_actions.result.model import ScanResult
-from s3c_actions.steps import assess, reuse, scan
+from s3c_actions.steps import assess, reuse
 from s3c_actions.steps.merge import merge_scans
 from s3c_actions.steps.reuse import ReportStore
-from s3c_actions.steps.scan import ScanSettings, assemble_reports, clear_reports
+from s3c_actions.steps.scan import scan
+from s3c_actions.steps.scan.scan import ScanSettings, assemble_reports, clear_reports
 from s3c_actions.wiring import logins, programs, settings_files
 from s3c_actions.wiring.bases import create_finder, with_scope
 from s3c_actions.wiring.context import Context

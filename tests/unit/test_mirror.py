@@ -87,9 +87,11 @@ WITHOUT = {
     "result": "base_advice comparison_entry gate_change model outputs",
     "signing": "envelopes identities libraries",
     "steps": (
-        "concurrent_patches fix_history judge list_signed merge mirror patch_building patching protocols sign trace "
-        "unexpected_changes verify"
+        "closed_gate concurrent_patches fix_history judge list_signed merge mirror patch_building patching protocols "
+        "sbom sign trace unexpected_changes verify"
     ),
+    "steps/deploy": "applying dry_run gate_check image_checks images namespaces settings state",
+    "steps/scan": "reports reuse_facts settings summary target trivy_run",
     "trace": "document model page text",
     "wiring": (
         "attaching azure base_advice baseline chaining context deploying files fix_history fleet_worker forecasting "

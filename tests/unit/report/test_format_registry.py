@@ -15,7 +15,7 @@ from s3c_actions.options.command import Command, load
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.report import format_registry, formats, rendering
 from s3c_actions.report.format_registry import FORMATS, Format
-from s3c_actions.steps import scan
+from s3c_actions.steps.scan import scan
 from tests.support import ROOT, outcomes
 from tools import docs
 

@@ -22,7 +22,7 @@ from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.document import render_document
 from s3c_actions.result.model import ImageOutcome, Outcome, ScanResult
 from s3c_actions.result.outputs import output_values
-from s3c_actions.steps.scan import _summary
+from s3c_actions.steps.scan.scan import _summary
 from tests.support import outcomes
 
 NOTHING = re.compile(r"nothing found|no findings|nothing left|✔ ", re.IGNORECASE)

@@ -15,7 +15,7 @@ from s3c_actions.programs.install.locate import Program
 from s3c_actions.programs.trivy import ignore
 from s3c_actions.programs.trivy.trivy import ScanOptions, Trivy
 from s3c_actions.steps.reuse import ReportStore, asked
-from s3c_actions.steps.scan import ScanSettings, reuse_facts
+from s3c_actions.steps.scan.scan import ScanSettings, reuse_facts
 from tests.support import ROOT
 
 REPORT = ROOT / "tests" / "data" / "trivy" / "deb.json"

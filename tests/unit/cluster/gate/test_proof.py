@@ -19,7 +19,7 @@ from s3c_actions.core.errors import OutsideError, Refused, S3CError
 from s3c_actions.core.progress import Silent, StepContext
 from s3c_actions.core.reference import Reference
 from s3c_actions.result.model import Admission, DeployResult
-from s3c_actions.steps import deploy
+from s3c_actions.steps.deploy import deploy
 from tests.unit.cluster.gate.test_inspection import DATA, FACTS, facts, paused
 
 CONSTRAINT = "ratify-verification"

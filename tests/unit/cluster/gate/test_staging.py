@@ -16,7 +16,7 @@ from s3c_actions.core.progress import Silent
 from s3c_actions.core.reference import Reference
 from s3c_actions.options.gate import stages as parse_mode
 from s3c_actions.result.model import Admission, DeployResult
-from s3c_actions.steps import deploy
+from s3c_actions.steps.deploy import deploy
 from tests.unit.cluster.gate.test_inspection import facts
 from tests.unit.cluster.gate.test_proof import APP, DEPLOYMENT, OTHER, SIGNED
 

@@ -12,7 +12,7 @@ from s3c_actions.cluster.images import Replacement
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.progress import Silent
 from s3c_actions.result.model import DeployResult
-from s3c_actions.steps import deploy
+from s3c_actions.steps.deploy import deploy
 
 DIGEST = "sha256:" + "ab" * 32
 APP = f"r.test/app@{DIGEST}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from s3c_actions.findings.model import Finding, Severity
-from s3c_actions.steps.scan import _summary
+from s3c_actions.steps.scan.scan import _summary
 from tests.support.samples import finding, scan
 
 
