@@ -6,7 +6,6 @@ import copy
 import json
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +16,8 @@ from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, Resou
 from s3c_actions.cluster.gate import inspection, proof
 from s3c_actions.core.errors import OutsideError, Refused, S3CError
 from s3c_actions.core.progress import Silent, StepContext
-from s3c_actions.core.reference import Reference
-from s3c_actions.result.model import Admission, DeployResult
-from s3c_actions.steps.deploy import deploy
+from s3c_actions.result.model import DeployResult
+from tests.support.deploying import at_gate
 from tests.unit.cluster.gate.test_inspection import DATA, FACTS, facts, paused
 
 CONSTRAINT = "ratify-verification"
@@ -252,26 +250,15 @@ def deployed(
     monkeypatch.setattr(
         inspection, "read_gate_objects", lambda _: facts(namespaces=namespaces, constraints=[constraint])
     )
-    references = [Reference.parse(image) for image in images]
-    used = [
-        deploy._Image(text=str(reference), reference=reference, platforms=(), places=("m.yaml, line 1",))
-        for reference in references
-    ]
-    admissions = tuple(
-        Admission(image=str(reference), reference=reference.pinned, verdict="unknown") for reference in references
-    )
-    state = deploy._State(DeployResult(admissions=admissions))
-    settings = deploy.DeploySettings(
-        manifests=(), replacements=(), output=Path("x"), require_gate=require, accept_paused_gate=accept
-    )
-    tools = deploy.DeployTools(
-        resolve=None,
-        verify=None,
-        signatures=lambda reference: signatures.get(reference.pinned, []),
-        cluster=lambda: cluster,
+    state = at_gate(
+        cluster,
+        targets,
+        images,
+        signatures=signatures,
         progress=Progress(),
+        require_gate=require,
+        accept_paused_gate=accept,
     )
-    deploy._pass_gate(settings, tools, cluster, state, used=used, targets=targets)
     assert accept or not require or state.result.unsigned_denied == SIGNATURE
     assert {admission.verdict for admission in state.result.admissions} == {"unknown" if accept else "admitted"}
     return replace(state.result, warnings=tuple(state.warnings)), sentences
@@ -339,16 +326,11 @@ def test_an_unsigned_image_that_is_denied_is_reported_as_such(monkeypatch):
 
 def test_a_set_without_images_asks_for_no_gate_unless_it_makes_pods(monkeypatch):
     cluster = closed()
-    result = deploy._State(DeployResult())
-    settings = deploy.DeploySettings(manifests=(), replacements=(), output=Path("x"))
-    tools = deploy.DeployTools(
-        resolve=None, verify=None, signatures=lambda _: (), cluster=lambda: cluster, progress=Silent()
-    )
-    deploy._pass_gate(settings, tools, cluster, result, used=[], targets=[SERVICE, MONITOR])
+    at_gate(cluster, [SERVICE, MONITOR], (), signatures={})
     assert cluster.tried == []
     monkeypatch.setattr(inspection, "read_gate_objects", lambda _: facts(namespaces={"shop": {}}))
     with pytest.raises(Refused, match="was not proved"):
-        deploy._pass_gate(settings, tools, cluster, result, used=[], targets=[DEPLOYMENT])
+        at_gate(cluster, [DEPLOYMENT], (), signatures={})
 
 
 @pytest.mark.parametrize("require", [True, False])

@@ -13,6 +13,7 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.core.progress import Silent
 from s3c_actions.result.model import DeployResult
 from s3c_actions.steps.deploy import deploy
+from s3c_actions.steps.deploy.settings import DeploySettings, DeployTools
 
 DIGEST = "sha256:" + "ab" * 32
 APP = f"r.test/app@{DIGEST}"
@@ -22,16 +23,14 @@ DATABASE = "apiVersion: d.test/v1\nkind: Database\nmetadata: {name: d}\nspec: {S
 
 def render(folder: Path, text: str, *images: str, paths: tuple[str, ...] = (), digests: bool = False) -> DeployResult:
     given = image_paths.parse_all(paths)
-    settings = deploy.DeploySettings(
+    settings = DeploySettings(
         manifests=(manifests.parse(text, source="app.yaml", image_paths=given),),
         replacements=tuple(Replacement.parse(image) for image in images),
         output=folder,
         image_paths=given,
         require_digests=digests,
     )
-    tools = deploy.DeployTools(
-        resolve=None, verify=lambda _: None, signatures=lambda _: (), cluster=None, progress=Silent()
-    )
+    tools = DeployTools(resolve=None, verify=lambda _: None, signatures=lambda _: (), cluster=None, progress=Silent())
     result = deploy.run(settings, tools)[0]
     return replace(
         result, warnings=tuple(warning for warning in result.warnings if not warning.startswith("Whose signature"))
