@@ -91,7 +91,7 @@ WITHOUT = {
         "sbom sign trace unexpected_changes verify"
     ),
     "steps/deploy": "applying dry_run gate_check image_checks images namespaces settings state",
-    "steps/scan": "reports reuse_facts settings summary target trivy_run",
+    "steps/scan": "reports settings",
     "trace": "document model page text",
     "wiring": (
         "attaching azure base_advice baseline chaining context deploying files fix_history fleet_worker forecasting "
