@@ -48,9 +48,7 @@ WITHOUT = {
     ".": "__main__",
     "azure": "clouds github_token kubernetes_service libraries plugin plugin_client transport vault_errors",
     "cli": "os_errors parser publish streams",
-    "cluster": (
-        "client custom_definitions denials hooks image_finder libraries mentions prune rollout yaml_loader yaml_text"
-    ),
+    "cluster": ("client custom_definitions denials hooks image_finder libraries mentions prune yaml_loader yaml_text"),
     "commands": (
         "attach base chain comment deploy gate mirror patch programs propose refresh report scan sign trace "
         "trust upload verify"
@@ -90,7 +88,7 @@ WITHOUT = {
         "closed_gate concurrent_patches fix_history judge list_signed merge mirror patch_building patching protocols "
         "sbom sign trace unexpected_changes verify"
     ),
-    "steps/deploy": "applying dry_run gate_check image_checks images namespaces settings state",
+    "steps/deploy": "settings state",
     "steps/scan": "reports settings",
     "trace": "document model page text",
     "wiring": (

@@ -15,7 +15,8 @@ from s3c_actions.options.gate import stages as parse_mode
 from s3c_actions.steps.deploy.state import DeployState
 from tests.support.deploying import at_gate
 from tests.unit.cluster.gate.test_inspection import facts
-from tests.unit.cluster.gate.test_proof import APP, DEPLOYMENT, OTHER, SIGNED
+from tests.unit.cluster.gate.test_proof import APP, OTHER, SIGNED
+from tests.unit.steps.deploy.test_gate_check import DEPLOYMENT
 
 *_, SHIPPED = manifests.objects_for_identities(("*",))
 
