@@ -28,7 +28,8 @@ from s3c_actions.policy import model
 from s3c_actions.policy.model import Policy
 from s3c_actions.programs.trivy import ignore, local_docker
 from s3c_actions.programs.trivy import settings as trivy_settings
-from s3c_actions.programs.trivy.trivy import ScanOptions, Trivy
+from s3c_actions.programs.trivy.arguments import ScanOptions
+from s3c_actions.programs.trivy.trivy import Trivy
 from s3c_actions.registry import credentials
 from s3c_actions.result.gate_change import ProposedVerdict
 from s3c_actions.result.model import ScanResult

@@ -8,7 +8,7 @@ from s3c_actions.core.errors import Refused
 from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity
 from s3c_actions.findings.threshold import Threshold
-from s3c_actions.programs.trivy.trivy import ScanOptions
+from s3c_actions.programs.trivy.arguments import ScanOptions
 from s3c_actions.result.model import (
     ImageOutcome,
     LeftFinding,

@@ -77,7 +77,7 @@ WITHOUT = {
     "programs/install": "cache errors pins releases",
     "programs/notation": "errors home keys plugins",
     "programs": "sockets",
-    "programs/trivy": "arguments messages",
+    "programs/trivy": "messages",
     "registry": "challenges content copying credentials oci_layout reading source writing",
     "report/formats": "csv_file size_budget text_table",
     "report/github": "comparison_view deploy_view image_view summary",

@@ -14,7 +14,7 @@ from s3c_actions.findings.model import ScanReport
 from s3c_actions.findings.scope import SettingsFile
 from s3c_actions.findings.selection import EVERYTHING, Selection
 from s3c_actions.findings.threshold import Threshold
-from s3c_actions.programs.trivy.trivy import ScanOptions
+from s3c_actions.programs.trivy.arguments import ScanOptions
 from s3c_actions.registry.base_images import BaseFinder
 from s3c_actions.steps.assess import Criteria
 from s3c_actions.steps.reuse import ReportStore
@@ -39,7 +39,7 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
         title: the name of this scan for people: `scan` or `rescan`.
         store: of kept reports; None always scans and keeps nothing.
         reuse_within: maximum age of a kept report; None: any.
-        source: `auto`, one of `programs.trivy.SOURCES`, or `archive`.
+        source: `auto`, one of `programs.trivy.arguments.SOURCES`, or `archive`.
         docker: whether a Docker may answer here, on which `auto` falls back.
         lacks_local: whether the local Docker answers that it has no such image.
         formats: names of `report.format_registry`.

@@ -15,7 +15,7 @@ from s3c_actions.core.progress import Progress
 from s3c_actions.findings import trivy_report, trivy_warnings
 from s3c_actions.findings.model import ScanReport
 from s3c_actions.findings.trivy_warnings import WarningAssessment
-from s3c_actions.programs.trivy.trivy import ScanRequest
+from s3c_actions.programs.trivy.arguments import ScanRequest
 from s3c_actions.report.format_registry import by_name
 from s3c_actions.steps.scan.reuse_facts import reuse_facts
 from s3c_actions.steps.scan.settings import ScanSettings

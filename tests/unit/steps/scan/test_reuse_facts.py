@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from s3c_actions.core.process import Runner
 from s3c_actions.programs.install.locate import Program
 from s3c_actions.programs.trivy import ignore
-from s3c_actions.programs.trivy.trivy import ScanOptions, Trivy
+from s3c_actions.programs.trivy.arguments import ScanOptions
+from s3c_actions.programs.trivy.trivy import Trivy
 from s3c_actions.steps.scan.reuse_facts import reuse_facts
 from tests.support.samples import NOW, scan_settings
 
