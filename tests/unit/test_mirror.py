@@ -59,7 +59,6 @@ WITHOUT = {
     ),
     "evidence": "statement",
     "findings": "difference go_json model releases scope scope_inference trivy_warnings",
-    "fleet": "figures reported_images shard_results",
     "github": (
         "api artifact artifact_metadata code_scanning comments delivery environments errors files issues libraries log "
         "marker proposal run target_branch"
