@@ -86,8 +86,8 @@ WITHOUT = {
     "result": "base_advice comparison_entry gate_change model outputs",
     "signing": "envelopes identities libraries",
     "steps": (
-        "closed_gate concurrent_patches fix_history judge list_signed merge mirror patch_building patching protocols "
-        "sbom sign trace unexpected_changes verify"
+        "concurrent_patches fix_history judge list_signed merge mirror patch_building patching protocols "
+        "sign trace unexpected_changes verify"
     ),
     "steps/deploy": "settings state",
     "steps/scan": "reports settings",
