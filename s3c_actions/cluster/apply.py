@@ -6,14 +6,15 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import msgspec
 from msgspec.structs import replace
 
 from s3c_actions.cluster import custom_definitions
 from s3c_actions.cluster.client import Cluster, KubernetesObject, Resource
-from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.errors import InputError, OutsideError, S3CError
 
 INSTALL_ORDER = (
     "PriorityClass",
@@ -101,6 +102,20 @@ class ObjectChange(msgspec.Struct, frozen=True, kw_only=True):
     action: str
     before: KubernetesObject | None
     after: KubernetesObject
+
+
+@contextmanager
+def naming_object(target: ApplyTarget) -> Iterator[None]:
+    """Add the object and its manifest to errors in the block.
+
+    Args:
+        target: the object that the block is about.
+    """
+    try:
+        yield
+    except S3CError as error:
+        error.what = f"{target.where} ({target.source}): {error.what}"
+        raise
 
 
 def plan_targets(

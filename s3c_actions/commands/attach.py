@@ -10,7 +10,7 @@ from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.options import attach as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
-from s3c_actions.steps.scan import closed_gate_error
+from s3c_actions.steps.closed_gate import closed_gate_error
 from s3c_actions.wiring.attaching import attacher_for_scanner, read_reports
 from s3c_actions.wiring.context import Context, image_folders, with_jobs
 from s3c_actions.wiring.earlier import check_files, earlier

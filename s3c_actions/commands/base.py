@@ -10,7 +10,7 @@ from s3c_actions.options import base as inputs
 from s3c_actions.report.base_advice import render_table
 from s3c_actions.result.document import base_advice_entry
 from s3c_actions.result.model import ImageOutcome, Outcome
-from s3c_actions.steps.scan import closed_gate_error
+from s3c_actions.steps.closed_gate import closed_gate_error
 from s3c_actions.wiring import baseline
 from s3c_actions.wiring.base_advice import advise
 from s3c_actions.wiring.context import Context, image_folders, with_jobs

@@ -16,8 +16,9 @@ from s3c_actions.options import chain as inputs
 from s3c_actions.options.sign import KeyOptions
 from s3c_actions.policy import model
 from s3c_actions.result.model import DeployResult, ImageOutcome, Outcome, VerifyResult
-from s3c_actions.steps import chain, deploy
+from s3c_actions.steps import chain
 from s3c_actions.steps.chain import ChainSteps
+from s3c_actions.steps.deploy import deploy
 from s3c_actions.steps.trace import SignatureChecker, TraceTools
 from s3c_actions.wiring import baseline, tracing
 from s3c_actions.wiring.attaching import attacher_for_scanner

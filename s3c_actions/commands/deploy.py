@@ -18,7 +18,8 @@ from s3c_actions.github.artifact_metadata import Deployment
 from s3c_actions.options import deploy as inputs
 from s3c_actions.policy import model
 from s3c_actions.result.model import DeployResult, Outcome, VerifyResult
-from s3c_actions.steps import deploy, judge
+from s3c_actions.steps import judge
+from s3c_actions.steps.deploy import deploy
 from s3c_actions.wiring import github_records
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.exceptions import report_exceptions

@@ -14,7 +14,8 @@ from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
 from s3c_actions.fleet import outlook, page, prometheus, report_document, retention, store, summarize, text, waiting
 from s3c_actions.fleet.report_document import FleetReport
-from s3c_actions.fleet.summarize import Joined, ShardResult
+from s3c_actions.fleet.shard_results import ShardResult
+from s3c_actions.fleet.summarize import Joined
 from s3c_actions.github import api, code_scanning, sarif_batches
 from s3c_actions.github import run as runs
 from s3c_actions.github.artifact import InvalidArtifact, decode_result

@@ -18,7 +18,7 @@ from s3c_actions.core.reference import Reference
 from s3c_actions.options import gate as inputs
 from s3c_actions.options.common import no_task_error
 from s3c_actions.result.model import Admission, DeployResult, Outcome
-from s3c_actions.steps.deploy import judge_admission
+from s3c_actions.steps.deploy.gate_check import judge_admission
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.deploying import deploy_outcome, image_registry, resolve_reference
 from s3c_actions.wiring.gate_exit import confirm_uninstall, pause, read_pause, uninstall

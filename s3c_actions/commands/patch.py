@@ -15,8 +15,8 @@ from s3c_actions.findings.coverage import lists_os_packages
 from s3c_actions.findings.scope_inference import infer
 from s3c_actions.options import patch as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome, ScanResult
+from s3c_actions.steps.closed_gate import closed_gate_error
 from s3c_actions.steps.merge import merge_scans
-from s3c_actions.steps.scan import closed_gate_error
 from s3c_actions.steps.unexpected_changes import refusal
 from s3c_actions.wiring import baseline, report_file
 from s3c_actions.wiring.context import Context, image_folders, with_jobs

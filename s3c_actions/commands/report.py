@@ -23,7 +23,8 @@ from s3c_actions.report.formats import conversions
 from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.model import Comparison, ImageOutcome, Outcome
 from s3c_actions.steps import assess
-from s3c_actions.steps.scan import closed_gate_error, make_sbom
+from s3c_actions.steps.closed_gate import closed_gate_error
+from s3c_actions.steps.sbom import make_sbom
 from s3c_actions.wiring import programs, report_file
 from s3c_actions.wiring.baseline import baseline_name
 from s3c_actions.wiring.context import Context

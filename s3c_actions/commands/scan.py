@@ -8,7 +8,8 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference, is_image_id
 from s3c_actions.options import scan as inputs
 from s3c_actions.result.model import ImageOutcome, Outcome
-from s3c_actions.steps.scan import check_archive, closed_gate_error
+from s3c_actions.steps.closed_gate import closed_gate_error
+from s3c_actions.steps.scan.target import check_archive
 from s3c_actions.wiring import baseline, report_file
 from s3c_actions.wiring.base_advice import check_advice, with_advice
 from s3c_actions.wiring.context import Context, image_folders, with_jobs

@@ -16,7 +16,8 @@ from s3c_actions.programs.trivy.trivy import Trivy
 from s3c_actions.result.model import AttachResult, ImageOutcome, Outcome, ScanResult
 from s3c_actions.steps import sign
 from s3c_actions.steps.assess import Criteria
-from s3c_actions.steps.scan import closed_gate_error, make_sbom
+from s3c_actions.steps.closed_gate import closed_gate_error
+from s3c_actions.steps.sbom import make_sbom
 from s3c_actions.wiring import programs
 from s3c_actions.wiring.attaching import create_attacher, read_reports
 from s3c_actions.wiring.bases import create_finder

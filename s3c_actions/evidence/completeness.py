@@ -10,6 +10,7 @@ import msgspec
 from s3c_actions.core.artifact_types import STATEMENT
 from s3c_actions.core.text import counted, join_words
 from s3c_actions.evidence.statement import VERSION
+from s3c_actions.evidence.untyped import as_map
 from s3c_actions.findings.model import Severity
 
 _PACKAGE_TYPES = ("library", "os")
@@ -40,9 +41,9 @@ def assess(runs: Sequence[Mapping[str, Any]]) -> Completeness:
     Args:
         runs: at least one; a malformed statement is one that states nothing.
     """
-    statements = [_map(_map(run.get("properties")).get(STATEMENT)) for run in runs]
+    statements = [as_map(as_map(run.get("properties")).get(STATEMENT)) for run in runs]
     denied = [
-        frozenset(name.upper() for name in _texts(_map(stated.get("policy")).get("deny"))) for stated in statements
+        frozenset(name.upper() for name in _texts(as_map(stated.get("policy")).get("deny"))) for stated in statements
     ]
     return Completeness(
         narrow=_each(_narrow(stated) for stated in statements),
@@ -57,7 +58,7 @@ def _each(clauses: Iterable[Iterable[str]]) -> tuple[str, ...]:
 
 
 def _narrow(stated: Mapping[str, Any]) -> list[str]:
-    scope = _map(stated.get("scope"))
+    scope = as_map(stated.get("scope"))
     if stated.get("version") != VERSION or not scope:
         return [_UNSTATED]
     types = _texts(scope.get("pkg-types"))
@@ -71,7 +72,7 @@ def _narrow(stated: Mapping[str, Any]) -> list[str]:
 
 
 def _blind(stated: Mapping[str, Any]) -> list[str]:
-    if "vuln" not in _texts(_map(stated.get("scope")).get("scanners")):
+    if "vuln" not in _texts(as_map(stated.get("scope")).get("scanners")):
         return ["it is of no scan for vulnerabilities"] if stated.get("scope") else []
     clauses = []
     if stated.get("blind") != "":
@@ -88,7 +89,7 @@ def _blind(stated: Mapping[str, Any]) -> list[str]:
 
 
 def _unlisted(stated: Mapping[str, Any]) -> list[str]:
-    policy = _map(stated.get("policy"))
+    policy = as_map(stated.get("policy"))
     severities = {name for name in _texts(policy.get("refuse")) if name in Severity.__members__}
     clauses = []
     if len(severities) < len(Severity):
@@ -96,17 +97,13 @@ def _unlisted(stated: Mapping[str, Any]) -> list[str]:
         clauses.append(f"it lists findings of severity {join_words(names)} alone" if names else "it lists no findings")
     if policy.get("fixable-only") is not False:
         clauses.append("it lists findings with a fix alone")
-    files = _map(stated.get("scope")).get("files")
-    kinds = [_map(file).get("kind") for file in (files if isinstance(files, list) else ())]
+    files = as_map(stated.get("scope")).get("files")
+    kinds = [as_map(file).get("kind") for file in (files if isinstance(files, list) else ())]
     if suppressing := sorted({kind for kind in kinds if kind in _SUPPRESSING}):
         clauses.append(f"findings that {join_words(suppressing)} suppressed are not in it")
     if stated.get("omitted") != 0:
         clauses.append("some of its findings did not fit in")
     return clauses
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _texts(value: object) -> list[str]:

@@ -20,6 +20,7 @@ from s3c_actions.core.reference import Reference, is_tag
 from s3c_actions.core.text import counted
 from s3c_actions.evidence import completeness
 from s3c_actions.evidence.completeness import Completeness
+from s3c_actions.evidence.untyped import as_map, as_text
 from s3c_actions.findings.model import Severity
 from s3c_actions.trace.model import AttachedFinding, PatchChange
 
@@ -82,21 +83,21 @@ def read_sarif(content: bytes) -> SarifReport:
             fixable += has_fix and not is_suppressed
             if len(findings) + len(suppressed) > MAX_FINDINGS:
                 raise UnusableDocument(f"it holds more than {MAX_FINDINGS:,} findings")
-    properties = _map(runs[0].get("properties"))
-    statement = _map(properties.get(STATEMENT))
-    driver = _map(_map(runs[0].get("tool")).get("driver"))
+    properties = as_map(runs[0].get("properties"))
+    statement = as_map(properties.get(STATEMENT))
+    driver = as_map(as_map(runs[0].get("tool")).get("driver"))
     return SarifReport(
         findings=tuple(sorted(findings, key=_urgency)),
         fixable=fixable,
         counted=frozenset.intersection(*map(_counted, runs)),
         omitted=sum(_omitted(run) for run in runs),
-        created=min(_text(_statement(run).get("created")) for run in runs) or _text(properties.get("scanned")),
-        subject=_text(statement.get("subject")) or _text(properties.get("digest")),
-        scanner=f"{_text(driver.get('name'))} {_text(driver.get('version'))}".strip(),
-        database=_text(statement.get("database")) or _text(properties.get("database")),
+        created=min(as_text(_statement(run).get("created")) for run in runs) or as_text(properties.get("scanned")),
+        subject=as_text(statement.get("subject")) or as_text(properties.get("digest")),
+        scanner=f"{as_text(driver.get('name'))} {as_text(driver.get('version'))}".strip(),
+        database=as_text(statement.get("database")) or as_text(properties.get("database")),
         suppressed=tuple(suppressed),
         completeness=completeness.assess(runs),
-        sboms=tuple(dict.fromkeys(filter(None, (_text(_statement(run).get("sbom")) for run in runs)))),
+        sboms=tuple(dict.fromkeys(filter(None, (as_text(_statement(run).get("sbom")) for run in runs)))),
         exploited={name: day for run in runs for name, day in _exploited(run)},
     )
 
@@ -108,9 +109,9 @@ def _urgency(finding: AttachedFinding) -> tuple[object, ...]:
 def _exploited(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield id and day of each finding that a run states to be exploited, in the names of a statement or a report."""
     for result in run["results"]:
-        own = _map(result.get("properties"))
+        own = as_map(result.get("properties"))
         if day := _exploited_since(own):
-            yield _text(own.get("id")) or _text(result.get("ruleId")), day
+            yield as_text(own.get("id")) or as_text(result.get("ruleId")), day
 
 
 def _exploited_since(own: Mapping[str, Any]) -> str:
@@ -130,7 +131,7 @@ def _attacks(own: Mapping[str, Any]) -> dict[str, Any]:
 
 def _day(value: object) -> str:
     """Return a day that there is, `2021-12-10`; empty for anything else."""
-    text = _text(value)
+    text = as_text(value)
     try:
         return date.fromisoformat(text).isoformat() if _DAY.fullmatch(text) else ""
     except ValueError:
@@ -147,14 +148,14 @@ def _share(value: object) -> float | None:
 
 
 def _statement(run: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _map(_map(run.get("properties")).get(STATEMENT))
+    return as_map(as_map(run.get("properties")).get(STATEMENT))
 
 
 def _results(run: Mapping[str, Any]) -> Iterator[tuple[AttachedFinding, bool, bool]]:
     """Yield each finding, whether it has a fix, and whether it is suppressed."""
-    listed = _map(_map(run.get("tool")).get("driver")).get("rules")
+    listed = as_map(as_map(run.get("tool")).get("driver")).get("rules")
     rules = (
-        {_text(rule_object.get("id")): rule_object for rule_object in listed if isinstance(rule_object, dict)}
+        {as_text(rule_object.get("id")): rule_object for rule_object in listed if isinstance(rule_object, dict)}
         if isinstance(listed, list)
         else {}
     )
@@ -164,23 +165,23 @@ def _results(run: Mapping[str, Any]) -> Iterator[tuple[AttachedFinding, bool, bo
     for result in results:
         if not isinstance(result, dict):
             raise UnusableDocument("it is no SARIF report: a result is no object")
-        own = _map(result.get("properties"))
+        own = as_map(result.get("properties"))
         suppressions = result.get("suppressions")
-        name = _text(result.get("ruleId"))
-        rule = _map(rules.get(name))
-        help_text = _text(_map(rule.get("help")).get("text"))
-        fixed = _text(own.get("fixed")) or _first_match(_FIXED, help_text)
+        name = as_text(result.get("ruleId"))
+        rule = as_map(rules.get(name))
+        help_text = as_text(as_map(rule.get("help")).get("text"))
+        fixed = as_text(own.get("fixed")) or _first_match(_FIXED, help_text)
         fixed = "" if fixed == "none yet" else fixed
-        severity = _text(own.get("severity")) or _first_match(_SEVERITY, help_text)
+        severity = as_text(own.get("severity")) or _first_match(_SEVERITY, help_text)
         finding = AttachedFinding(
-            id=_text(own.get("id")) or name,
+            id=as_text(own.get("id")) or name,
             severity=Severity.of(severity),
-            package=_text(own.get("package")) or _first_match(_PACKAGE, help_text),
-            installed=_text(own.get("installed")),
+            package=as_text(own.get("package")) or _first_match(_PACKAGE, help_text),
+            installed=as_text(own.get("installed")),
             fixed=fixed,
-            title=_text(_map(rule.get("shortDescription")).get("text"))
-            or _text(_map(result.get("message")).get("text")),
-            url=_text(rule.get("helpUri")),
+            title=as_text(as_map(rule.get("shortDescription")).get("text"))
+            or as_text(as_map(result.get("message")).get("text")),
+            url=as_text(rule.get("helpUri")),
             reason=_justification(suppressions),
             **_attacks(own),
         )
@@ -195,7 +196,7 @@ def _results(run: Mapping[str, Any]) -> Iterator[tuple[AttachedFinding, bool, bo
 def _justification(suppressions: object) -> str:
     """Return the first reason of a result's suppressions (SARIF 2.1.0, 3.35); empty when none is given."""
     listed = suppressions if isinstance(suppressions, list) else []
-    return next(filter(None, (_text(_map(entry).get("justification")) for entry in listed)), "")
+    return next(filter(None, (as_text(as_map(entry).get("justification")) for entry in listed)), "")
 
 
 def _counted(run: Mapping[str, Any]) -> frozenset[Severity]:
@@ -203,20 +204,20 @@ def _counted(run: Mapping[str, Any]) -> frozenset[Severity]:
 
     Evidence lists what its policy rejects; a report of ours gives the number of each severity that it knows.
     """
-    properties = _map(run.get("properties"))
-    statement = _map(properties.get(STATEMENT))
+    properties = as_map(run.get("properties"))
+    statement = as_map(properties.get(STATEMENT))
     if not statement:
-        return frozenset(Severity.of(name) for name in _map(properties.get("findings")))
-    policy = _map(statement.get("policy"))
+        return frozenset(Severity.of(name) for name in as_map(properties.get("findings")))
+    policy = as_map(statement.get("policy"))
     refused = policy.get("refuse")
-    if _omitted(run) or _text(statement.get("blind")) or policy.get("fixable-only") is not False:
+    if _omitted(run) or as_text(statement.get("blind")) or policy.get("fixable-only") is not False:
         return frozenset()
-    return frozenset(Severity.of(_text(name)) for name in refused) if isinstance(refused, list) else frozenset()
+    return frozenset(Severity.of(as_text(name)) for name in refused) if isinstance(refused, list) else frozenset()
 
 
 def _omitted(run: Mapping[str, Any]) -> int:
-    properties = _map(run.get("properties"))
-    number = _map(properties.get(STATEMENT)).get("omitted", properties.get("omitted"))
+    properties = as_map(run.get("properties"))
+    number = as_map(properties.get(STATEMENT)).get("omitted", properties.get("omitted"))
     return number if type(number) is int and number > 0 else 0
 
 
@@ -227,7 +228,7 @@ def describe_spdx(content: bytes) -> str:
         Unusable: it is not one.
     """
     document = parse_object(content)
-    if not isinstance(document.get("packages"), list) or not _text(document.get("spdxVersion")):
+    if not isinstance(document.get("packages"), list) or not as_text(document.get("spdxVersion")):
         raise UnusableDocument("it is no SPDX document")
     return counted(len(document["packages"]), "package")
 
@@ -253,9 +254,9 @@ def describe_openvex(content: bytes) -> str:
     """
     document = parse_object(content)
     statements = document.get("statements")
-    if "openvex" not in _text(document.get("@context")) or not isinstance(statements, list):
+    if "openvex" not in as_text(document.get("@context")) or not isinstance(statements, list):
         raise UnusableDocument("it is no OpenVEX document")
-    fixed = sum(1 for statement in statements if _map(statement).get("status") == "fixed")
+    fixed = sum(1 for statement in statements if as_map(statement).get("status") == "fixed")
     return f"{counted(len(statements), 'statement')}, {fixed:,} fixed"
 
 
@@ -288,14 +289,14 @@ def read_attached_result(content: bytes, digest: str) -> AttachedResult:
     images = document.get("images")
     if document.get("version") != 1 or not isinstance(images, list):
         raise UnusableDocument("it is no result of s3c in version 1")
-    image = next((entry for entry in map(_map, images) if _text(entry.get("digest")) == digest), None)
+    image = next((entry for entry in map(as_map, images) if as_text(entry.get("digest")) == digest), None)
     if image is None:
         raise UnusableDocument("it tells nothing of this image")
-    summary = f"s3c {_text(document.get('command'))}: {_text(image.get('verdict'))}"
-    patch = _map(image.get("patch"))
+    summary = f"s3c {as_text(document.get('command'))}: {as_text(image.get('verdict'))}"
+    patch = as_map(image.get("patch"))
     if not patch.get("patched"):
         return AttachedResult(description=summary)
-    sentences = [_text(_map(platform).get("sentence")) for platform in _compared(patch)]
+    sentences = [as_text(as_map(platform).get("sentence")) for platform in _compared(patch)]
     if any(sentences):
         summary += f"; against its original: {' '.join(filter(None, dict.fromkeys(sentences)))}"
     change = PatchChange(
@@ -306,13 +307,13 @@ def read_attached_result(content: bytes, digest: str) -> AttachedResult:
         left=_read_findings(patch.get("left")),
         new=_read_findings(patch.get("new")),
     )
-    tag = _text(patch.get("tag"))
-    original = _with_tag(_text(patch.get("original")), _text(image.get("image")))
+    tag = as_text(patch.get("tag"))
+    original = _with_tag(as_text(patch.get("original")), as_text(image.get("image")))
     return AttachedResult(description=summary, original=original, tag=tag if is_tag(tag) else "", change=change)
 
 
 def _compared(patch: Mapping[str, Any]) -> list[Any]:
-    platforms = _map(patch.get("changes")).get("platforms")
+    platforms = as_map(patch.get("changes")).get("platforms")
     return platforms if isinstance(platforms, list) else []
 
 
@@ -365,21 +366,21 @@ def _read_findings(value: object) -> tuple[AttachedFinding, ...]:
     listed = value[:MAX_FINDINGS] if isinstance(value, list) else []
     return tuple(
         AttachedFinding(
-            id=_text(entry.get("id")),
-            severity=Severity.of(_text(entry.get("severity"))),
-            package=_text(entry.get("package")),
-            installed=_text(entry.get("installed")),
-            fixed=_text(entry.get("fixed_version")),
-            title=_text(entry.get("title")),
-            reason=_text(entry.get("reason")),
+            id=as_text(entry.get("id")),
+            severity=Severity.of(as_text(entry.get("severity"))),
+            package=as_text(entry.get("package")),
+            installed=as_text(entry.get("installed")),
+            fixed=as_text(entry.get("fixed_version")),
+            title=as_text(entry.get("title")),
+            reason=as_text(entry.get("reason")),
             **_attacks(entry),
         )
-        for entry in map(_map, listed)
+        for entry in map(as_map, listed)
     )
 
 
 def _counts(value: object) -> dict[Severity, int]:
-    counts = _map(value)
+    counts = as_map(value)
     numbers = {severity: counts.get(severity.name.lower()) for severity in sorted(Severity, reverse=True)}
     return {severity: number for severity, number in numbers.items() if type(number) is int and number >= 0}
 
@@ -397,14 +398,6 @@ def parse_object(content: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise UnusableDocument("it is no JSON object")
     return document
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _first_match(pattern: re.Pattern[str], text: str) -> str:

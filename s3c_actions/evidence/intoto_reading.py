@@ -17,6 +17,7 @@ import msgspec
 from s3c_actions.core.artifact_types import IN_TOTO, PREDICATES
 from s3c_actions.evidence import documents
 from s3c_actions.evidence.documents import UnusableDocument
+from s3c_actions.evidence.untyped import as_list, as_map, as_text
 
 _STATEMENT_TYPES = ("https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1")
 
@@ -43,10 +44,10 @@ def describe_statement(content: bytes, digest: str) -> DescribedStatement:
     if statement.get("_type") not in _STATEMENT_TYPES or not isinstance(predicate_type, str) or not predicate_type:
         raise UnusableDocument("it is no in-toto statement")
     algorithm, _, value = digest.partition(":")
-    named = [_map(_map(subject).get("digest")).get(algorithm) for subject in _list(statement.get("subject"))]
+    named = [as_map(as_map(subject).get("digest")).get(algorithm) for subject in as_list(statement.get("subject"))]
     if value not in named:
         raise UnusableDocument("it is about another image")
-    predicate = _map(statement.get("predicate"))
+    predicate = as_map(statement.get("predicate"))
     kind = next((kind for kind, known in PREDICATES.items() if predicate_type == known), "")
     describe = _DESCRIPTIONS.get(kind)
     description = describe(predicate) if describe is not None else f"of type {predicate_type}"
@@ -67,33 +68,33 @@ def _statement(content: bytes) -> Mapping[str, Any]:
 
 
 def _describe_vulnerabilities(predicate: Mapping[str, Any]) -> str:
-    scanner = _map(predicate.get("scanner"))
+    scanner = as_map(predicate.get("scanner"))
     if not isinstance(scanner.get("result"), list):
         raise UnusableDocument("it is no vulnerability report: it has no results")
-    version = _text(scanner.get("version"))
-    name = _text(scanner.get("uri")).partition("@")[0].rpartition("/")[2]
-    ids = {_text(_map(result).get("id")) for result in _list(scanner.get("result"))}
+    version = as_text(scanner.get("version"))
+    name = as_text(scanner.get("uri")).partition("@")[0].rpartition("/")[2]
+    ids = {as_text(as_map(result).get("id")) for result in as_list(scanner.get("result"))}
     noun = "vulnerability" if len(ids) == 1 else "vulnerabilities"
     return f"{len(ids):,} {noun}, by {f'{name} {version}'.strip() or 'no scanner'}"
 
 
 def _describe_provenance(predicate: Mapping[str, Any]) -> str:
-    definition, details = _map(predicate.get("buildDefinition")), _map(predicate.get("runDetails"))
-    builder = _text(_map(details.get("builder")).get("id"))
+    definition, details = as_map(predicate.get("buildDefinition")), as_map(predicate.get("runDetails"))
+    builder = as_text(as_map(details.get("builder")).get("id"))
     if not builder:
         raise UnusableDocument("it is no provenance: it names no builder")
-    dependencies = map(_map, _list(definition.get("resolvedDependencies")))
+    dependencies = map(as_map, as_list(definition.get("resolvedDependencies")))
     original = next((entry for entry in dependencies if entry.get("name") == "original"), {})
-    digest = _text(_map(original.get("digest")).get("sha256"))
+    digest = as_text(as_map(original.get("digest")).get("sha256"))
     return f"built by {builder}" + (f" of sha256:{digest[:12]}" if digest else "")
 
 
 def _describe_summary(predicate: Mapping[str, Any]) -> str:
-    result = _text(predicate.get("verificationResult"))
+    result = as_text(predicate.get("verificationResult"))
     if result not in {"PASSED", "FAILED"}:
         raise UnusableDocument("it is no verification summary: it has no result")
-    policy = _text(_map(_map(predicate.get("policy")).get("digest")).get("sha256"))
-    verifier = _text(_map(predicate.get("verifier")).get("id"))
+    policy = as_text(as_map(as_map(predicate.get("policy")).get("digest")).get("sha256"))
+    verifier = as_text(as_map(predicate.get("verifier")).get("id"))
     return f"{result.lower()}, by {verifier or 'nobody'}" + (f" and the policy sha256:{policy[:12]}" if policy else "")
 
 
@@ -109,15 +110,3 @@ _DESCRIPTIONS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "provenance": _describe_provenance,
     "vsa": _describe_summary,
 }
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

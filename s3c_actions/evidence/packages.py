@@ -15,6 +15,7 @@ from packageurl import PackageURL
 
 from s3c_actions.core import reading
 from s3c_actions.evidence.documents import UnusableDocument
+from s3c_actions.evidence.untyped import as_map, as_text
 
 MAX_PACKAGES = 200_000
 DISTRIBUTIONS = frozenset({"deb", "rpm", "apk", "alpm"})
@@ -76,13 +77,13 @@ def read_bill(content: bytes) -> Bill:
         raise UnusableDocument("it is not JSON") from None
     if not isinstance(document, dict):
         raise UnusableDocument("it is no JSON object")
-    if _text(document.get("spdxVersion")):
-        packages, created = _spdx(document), _map(document.get("creationInfo")).get("created")
+    if as_text(document.get("spdxVersion")):
+        packages, created = _spdx(document), as_map(document.get("creationInfo")).get("created")
     elif document.get("bomFormat") == "CycloneDX":
-        packages, created = _cyclonedx(document), _map(document.get("metadata")).get("timestamp")
+        packages, created = _cyclonedx(document), as_map(document.get("metadata")).get("timestamp")
     else:
         raise UnusableDocument("it is neither SPDX nor CycloneDX in JSON")
-    return Bill(packages=tuple(dict.fromkeys(packages)), created=_text(created))
+    return Bill(packages=tuple(dict.fromkeys(packages)), created=as_text(created))
 
 
 def _spdx(document: Mapping[str, Any]) -> Iterator[Package]:
@@ -91,22 +92,22 @@ def _spdx(document: Mapping[str, Any]) -> Iterator[Package]:
         raise UnusableDocument("it is no SPDX document: it has no packages")
     if len(listed) > MAX_PACKAGES:
         raise UnusableDocument(f"it holds more than {MAX_PACKAGES:,} packages")
-    for entry in map(_map, listed):
+    for entry in map(as_map, listed):
         references = entry.get("externalRefs")
         purl = next(
             (
-                _text(reference.get("referenceLocator"))
-                for reference in map(_map, references if isinstance(references, list) else ())
-                if _PURL.match(_text(reference.get("referenceType")))
+                as_text(reference.get("referenceLocator"))
+                for reference in map(as_map, references if isinstance(references, list) else ())
+                if _PURL.match(as_text(reference.get("referenceType")))
             ),
             "",
         )
-        built = _BUILT_FROM.match(_text(entry.get("sourceInfo")))
-        licences = [_text(entry.get(key)) for key in ("licenseConcluded", "licenseDeclared")]
+        built = _BUILT_FROM.match(as_text(entry.get("sourceInfo")))
+        licences = [as_text(entry.get(key)) for key in ("licenseConcluded", "licenseDeclared")]
         package = _package(
             purl,
-            name=_text(entry.get("name")),
-            version=_text(entry.get("versionInfo")),
+            name=as_text(entry.get("name")),
+            version=as_text(entry.get("versionInfo")),
             source=(built[1], built[2]) if built else ("", ""),
             licences=next((licence for licence in licences if licence not in _NOTHING), ""),
         )
@@ -125,18 +126,18 @@ def _cyclonedx(document: Mapping[str, Any]) -> Iterator[Package]:
         raise UnusableDocument("it is no CycloneDX document: its components are no list")
     waiting, number = list(reversed(waiting)), 0
     while waiting:
-        entry = _map(waiting.pop())
+        entry = as_map(waiting.pop())
         number += 1
         if number > MAX_PACKAGES:
             raise UnusableDocument(f"it holds more than {MAX_PACKAGES:,} components")
         inner = entry.get("components")
         waiting += reversed(inner) if isinstance(inner, list) else ()
-        purl, group = _text(entry.get("purl")), _text(entry.get("group"))
+        purl, group = as_text(entry.get("purl")), as_text(entry.get("group"))
         package = _package(
             purl,
-            name=_text(entry.get("name")),
+            name=as_text(entry.get("name")),
             group=group,
-            version=_text(entry.get("version")),
+            version=as_text(entry.get("version")),
             source=_trivy_source(entry),
             licences=_cyclonedx_licences(entry),
         )
@@ -147,8 +148,8 @@ def _cyclonedx(document: Mapping[str, Any]) -> Iterator[Package]:
 def _trivy_source(entry: Mapping[str, Any]) -> tuple[str, str]:
     listed = entry.get("properties")
     properties = {
-        _text(note.get("name")).removeprefix("aquasecurity:trivy:"): _text(note.get("value"))
-        for note in map(_map, listed if isinstance(listed, list) else ())
+        as_text(note.get("name")).removeprefix("aquasecurity:trivy:"): as_text(note.get("value"))
+        for note in map(as_map, listed if isinstance(listed, list) else ())
     }
     version = properties.get("SrcVersion", "")
     if version and properties.get("SrcRelease"):
@@ -161,9 +162,9 @@ def _trivy_source(entry: Mapping[str, Any]) -> tuple[str, str]:
 def _cyclonedx_licences(entry: Mapping[str, Any]) -> str:
     listed = entry.get("licenses")
     terms = []
-    for choice in map(_map, listed if isinstance(listed, list) else ()):
-        licence = _map(choice.get("license"))
-        term = _text(choice.get("expression")) or _text(licence.get("id")) or _text(licence.get("name"))
+    for choice in map(as_map, listed if isinstance(listed, list) else ()):
+        licence = as_map(choice.get("license"))
+        term = as_text(choice.get("expression")) or as_text(licence.get("id")) or as_text(licence.get("name"))
         terms += [term] if term else []
     return terms[0] if len(terms) == 1 else " AND ".join(f"({term})" for term in terms)
 
@@ -207,11 +208,3 @@ def _parse_purl(text: str) -> PackageURL | None:
         return PackageURL.from_string(text)
     except ValueError:
         return None
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

@@ -28,7 +28,7 @@ from s3c_actions.result.model import (
 )
 from s3c_actions.result.smoke import SmokeRefused
 from s3c_actions.steps import unexpected_changes
-from s3c_actions.steps.scan import closed_gate_error
+from s3c_actions.steps.closed_gate import closed_gate_error
 
 
 class ChainSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ from s3c_actions.fleet import match_rules
 from s3c_actions.fleet.match_rules import Match, Unchanged
 from s3c_actions.policy import judge as judging
 from s3c_actions.policy.judge import EvidenceDocument, SignerStatus
-from s3c_actions.programs.trivy.trivy import MatchRequest, ScanOptions
+from s3c_actions.programs.trivy.arguments import MatchRequest, ScanOptions
 
 if TYPE_CHECKING:
     from s3c_actions.policy.model import Policy

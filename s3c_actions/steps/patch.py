@@ -21,7 +21,7 @@ from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.reference import Reference
 from s3c_actions.evidence import openvex
 from s3c_actions.findings import trivy_report
-from s3c_actions.findings.difference import compare_scans
+from s3c_actions.findings.difference import Difference, compare_scans
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport
 from s3c_actions.registry import Descriptor, Manifest
 from s3c_actions.result.model import LeftFinding, PatchResult, ScanResult
@@ -190,7 +190,10 @@ def _compare(work: PatchWork, rescans: list[ScanResult], result: PatchResult) ->
         compare_scans(part.before.report, scan.report) for part, scan in zip(work.parts, rescans, strict=True)
     ]
     fixed = union_findings(
-        [_gone(part.before.report, scan.report) for part, scan in zip(work.parts, rescans, strict=True)]
+        [
+            _fixed(part.before.report, scan.report, difference)
+            for part, scan, difference in zip(work.parts, rescans, differences, strict=True)
+        ]
     )
     return replace(
         result,
@@ -203,8 +206,10 @@ def _compare(work: PatchWork, rescans: list[ScanResult], result: PatchResult) ->
     )
 
 
-def _gone(before: ScanReport, after: ScanReport) -> tuple[Finding, ...]:
-    """Return the findings that are there no more: one that is only set aside in the patched image is not fixed."""
+def _fixed(before: ScanReport, after: ScanReport, difference: Difference) -> tuple[Finding, ...]:
+    """Return the findings that are fixed: one that is only set aside in the patched image is not."""
+    if not after.suppressed:
+        return difference.fixed
     return compare_scans(before, replace(after, findings=(*after.findings, *after.suppressed))).fixed
 
 

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from s3c_actions.core.progress import Progress
     from s3c_actions.programs.notation.home import NotationHome
     from s3c_actions.programs.notation.notation import AcceptedSignature, ListedSignature, SigningRequest
+    from s3c_actions.programs.trivy.arguments import MatchRequest, ScanOptions, ScanRequest
     from s3c_actions.programs.trivy.cache import DatabaseMetadata
-    from s3c_actions.programs.trivy.trivy import Conversion, MatchRequest, ScanOptions, ScanRequest
+    from s3c_actions.programs.trivy.trivy import Conversion
 
 
 class Scanner(Protocol):

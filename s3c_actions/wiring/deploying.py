@@ -18,7 +18,7 @@ from s3c_actions.options.registry import CredentialOptions, RegistryOptions
 from s3c_actions.options.verify import VerifyingOptions
 from s3c_actions.result.model import Admission, DeployResult, ImageOutcome, Outcome, VerifyResult
 from s3c_actions.steps import verify
-from s3c_actions.steps.deploy import DeploySettings, DeployTools
+from s3c_actions.steps.deploy.settings import DeploySettings, DeployTools
 from s3c_actions.wiring import logins
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.kubernetes import start_connecting

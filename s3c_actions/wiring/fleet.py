@@ -29,7 +29,8 @@ from s3c_actions.options.fleet_plan import FleetPlanInputs
 from s3c_actions.options.registry import CredentialOptions, RegistryOptions
 from s3c_actions.policy import model
 from s3c_actions.programs.trivy import settings
-from s3c_actions.programs.trivy.trivy import ScanOptions, Trivy
+from s3c_actions.programs.trivy.arguments import ScanOptions
+from s3c_actions.programs.trivy.trivy import Trivy
 from s3c_actions.registry import credentials
 from s3c_actions.steps import known_patches
 from s3c_actions.steps.match_sbom import SbomMatcher

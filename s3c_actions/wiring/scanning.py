@@ -28,14 +28,18 @@ from s3c_actions.policy import model
 from s3c_actions.policy.model import Policy
 from s3c_actions.programs.trivy import ignore, local_docker
 from s3c_actions.programs.trivy import settings as trivy_settings
-from s3c_actions.programs.trivy.trivy import ScanOptions, Trivy
+from s3c_actions.programs.trivy.arguments import ScanOptions
+from s3c_actions.programs.trivy.trivy import Trivy
 from s3c_actions.registry import credentials
 from s3c_actions.result.gate_change import ProposedVerdict
 from s3c_actions.result.model import ScanResult
-from s3c_actions.steps import assess, reuse, scan
+from s3c_actions.steps import assess, reuse
+from s3c_actions.steps.closed_gate import closed_gate_error
 from s3c_actions.steps.merge import merge_scans
 from s3c_actions.steps.reuse import ReportStore
-from s3c_actions.steps.scan import ScanSettings, assemble_reports, clear_reports
+from s3c_actions.steps.scan import scan
+from s3c_actions.steps.scan.reports import assemble_reports, clear_reports
+from s3c_actions.steps.scan.settings import ScanSettings
 from s3c_actions.wiring import logins, programs, settings_files
 from s3c_actions.wiring.bases import create_finder, with_scope
 from s3c_actions.wiring.context import Context
@@ -74,7 +78,7 @@ class ImageScanner(msgspec.Struct, frozen=True, kw_only=True):
     def scan(
         self, image: str, folder: Path, *, source: str = "registry", baseline: ScanReport | None = None
     ) -> ScanResult:
-        """Scan one image (of an index, that of one platform) into a folder; see `steps.scan.run`."""
+        """Scan one image (of an index, that of one platform) into a folder; see `steps.scan.scan.run`."""
         settings = replace(self.settings, folder=folder, source=source, baseline=baseline)
         with self.context.limits.scans:
             result = scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=self.context.progress)
@@ -98,7 +102,7 @@ class ImageScanner(msgspec.Struct, frozen=True, kw_only=True):
                 result = scan.run(image, settings, trivy=self.trivy, registry=self.registry, progress=Silent())
         except S3CError as error:
             return ProposedVerdict(verdict="failed", refused=0, reason=error.what)
-        refused = scan.closed_gate_error(result, settings.gate)
+        refused = closed_gate_error(result, settings.gate)
         return ProposedVerdict(
             verdict="passed" if refused is None else "refused",
             refused=len(result.refused),

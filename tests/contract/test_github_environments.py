@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,11 @@ import pytest
 
 from s3c_actions.azure import clouds
 from s3c_actions.azure.identity import Identity
-from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
-from s3c_actions.core.secrets import Secrets
 from s3c_actions.github import api, environments
 from s3c_actions.github.errors import FailureKind, GitHubError
-from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.vault import open_environment
+from tests.support.contexts import create_context
 from tests.support.github.server import GitHub
 from tests.support.github.state import PROTECTED, READ_ONLY, Environment, Token
 
@@ -112,18 +109,8 @@ def test_who_signs_in_an_open_environment_is_warned(
         credential=credential, source=source, description="", cloud=clouds.PUBLIC, claims={"sub": subject}
     )
     environment = {"GITHUB_API_URL": github.api, "GITHUB_REPOSITORY": "octo/shop", "GITHUB_REF": MAIN}
-    progress, secrets = Notes(), Secrets()
-    context = Context(
-        environment=environment | ({"S3C_GITHUB_TOKEN": token} if token else {}),
-        runner=Runner(environment),
-        progress=progress,
-        secrets=secrets,
-        output=tmp_path,
-        cache=tmp_path,
-        temp=tmp_path,
-        cwd=tmp_path,
-        now=datetime.now(UTC),
-    )
+    progress = Notes()
+    context = create_context(tmp_path, environment | ({"S3C_GITHUB_TOKEN": token} if token else {}), progress=progress)
     sentence = open_environment(identity, context)
     assert sentence.startswith("Every branch of octo/shop can sign") is warned
     assert bool(sentence) is warned

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from s3c_actions.core.process import Runner
-from s3c_actions.core.progress import Silent
-from s3c_actions.core.secrets import Secrets
 from s3c_actions.github import api, issues, marker
 from s3c_actions.github.errors import FailureKind, GitHubError
 from s3c_actions.github.issues import IssueDraft, IssueOutcome
 from s3c_actions.options import declare
 from s3c_actions.options.gate import GateInputs
 from s3c_actions.wiring import gate_preview
-from s3c_actions.wiring.context import Context
+from tests.support.contexts import create_context
 from tests.support.github.server import GitHub
 from tests.support.github.state import Token
 from tests.unit.report.test_gate_preview import entry, image
@@ -99,17 +95,7 @@ def test_the_issue_of_a_gates_preview_is_opened_kept_and_closed(github: GitHub, 
     environment = {"GITHUB_API_URL": github.api, "GITHUB_REPOSITORY": github.state.repository}
     given = {"task": "preview", "issue": "true", "issue-labels": "security"}
     options = declare.read(GateInputs, given, {"GITHUB_TOKEN": "run-token"}, lambda _old: None)
-    context = Context(
-        environment={**environment, "GITHUB_TOKEN": "run-token"},
-        runner=Runner({}),
-        progress=Silent(),
-        secrets=Secrets(),
-        output=tmp_path,
-        cache=tmp_path,
-        temp=tmp_path,
-        cwd=tmp_path,
-        now=datetime.now(UTC),
-    )
+    context = create_context(tmp_path, {**environment, "GITHUB_TOKEN": "run-token"})
     url = gate_preview.update_issue(options, context, entry(image(), image(OTHER, "admitted")))
     [issue] = github.state.issues.values()
     assert url == f"{github.url}/octo/shop/issues/{issue.number}"

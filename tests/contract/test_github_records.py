@@ -24,9 +24,9 @@ from s3c_actions.report.github.refresh_issue import RefreshedImage
 from s3c_actions.result.model import Admission, AppliedObject, DeployResult, ImageOutcome
 from s3c_actions.wiring import github_records
 from tests.contract.test_github_comments import client
+from tests.support.contexts import create_context
 from tests.support.github.server import GitHub
 from tests.support.github.state import FULL, Token
-from tests.unit.wiring.test_signing import context
 
 pytestmark = pytest.mark.parametrize("github", ["api.github.com"], indirect=True)
 
@@ -134,7 +134,7 @@ class KeptWarnings(Silent):
 def record(github: GitHub, folder: Path, *, server: str = "https://aks.example:443", **flags: str) -> list[str]:
     """Records what runs, as a command does; returns the warnings."""
     progress = KeptWarnings()
-    run = replace(context(folder, **github.variables()), progress=progress)
+    run = create_context(folder, github.variables(), progress=progress)
     options = read(RefreshInputs, flags, {}, lambda _notice: None)
     github_records.check(options, options, run, options.repository)
     github_records.record(options, options, run, RUNNING, server=server, repository=options.repository)
@@ -172,7 +172,7 @@ def test_a_failure_is_a_warning(github: GitHub, tmp_path: Path) -> None:
 def test_a_missing_token_is_reported_before_anything_is_done(github: GitHub, tmp_path: Path) -> None:
     options = read(RefreshInputs, {"github-records": "storage"}, {}, lambda _notice: None)
     with pytest.raises(InputError) as raised:
-        github_records.check(options, options, context(tmp_path, GITHUB_REPOSITORY=OWN))
+        github_records.check(options, options, create_context(tmp_path, {"GITHUB_REPOSITORY": OWN}))
     assert raised.value.field == "github-token"
     assert "artifact-metadata: write" in raised.value.remedy
 
@@ -212,7 +212,7 @@ def test_refresh_records_what_it_found_running(github: GitHub, tmp_path: Path, m
         refresh, "_refresh_image", lambda image, *_: (ImageOutcome(image=image), RefreshedImage(image=image))
     )
     options = read(RefreshInputs, {"attach": "none", "github-records": "deployments"}, {}, lambda _notice: None)
-    refresh.run(options, context(tmp_path, **github.variables()))
+    refresh.run(options, create_context(tmp_path, github.variables()))
     ((key, record),) = github.state.deployments.items()
     assert key == ("aks.example", "production", "voting-app-voting-app")
     assert record["digest"] == DIGEST

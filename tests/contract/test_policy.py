@@ -21,7 +21,6 @@ from s3c_actions.commands import report as reporting
 from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
 from s3c_actions.core.records import file_sha256
-from s3c_actions.core.secrets import Secrets
 from s3c_actions.evidence.statement import Statement
 from s3c_actions.options import declare
 from s3c_actions.options.command import load
@@ -34,9 +33,9 @@ from s3c_actions.programs.install.pins import TRIVY
 from s3c_actions.report.formats import sarif
 from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.model import ImageOutcome, ScanResult
-from s3c_actions.wiring.context import Context
 from s3c_lab.programs import OPA
 from tests.support import evidence
+from tests.support.contexts import create_context
 
 CASES = 400
 SEED = 7
@@ -111,17 +110,7 @@ class Ci:
                 (self._folder / name).write_bytes(content)
                 flags[name] = str(self._folder / name)
         values = declare.read(load("report").options, flags, {}, lambda _old: None)
-        context = Context(
-            environment=os.environ,
-            runner=Runner(os.environ),
-            progress=Silent(),
-            secrets=Secrets(),
-            output=self._folder / "out",
-            cache=self._cache,
-            temp=self._folder,
-            cwd=self._folder,
-            now=now,
-        )
+        context = create_context(self._folder, dict(os.environ), cache=self._cache, now=now)
         (image,) = reporting.run(values, context).images
         return image
 

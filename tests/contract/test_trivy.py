@@ -19,16 +19,15 @@ from s3c_actions.core.progress import Silent
 from s3c_actions.programs.install.locate import locate
 from s3c_actions.programs.install.pins import TRIVY
 from s3c_actions.programs.trivy import settings
-from s3c_actions.programs.trivy.trivy import (
-    Conversion,
+from s3c_actions.programs.trivy.arguments import (
     MatchRequest,
     ScanOptions,
     ScanRequest,
-    Trivy,
     download_arguments,
     match_arguments,
     scan_arguments,
 )
+from s3c_actions.programs.trivy.trivy import Conversion, Trivy
 from tests.support import DATA
 
 HIDDEN = {"trace-http", "version", "config", "help"}

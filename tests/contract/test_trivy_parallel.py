@@ -22,7 +22,8 @@ from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
 from s3c_actions.programs.install.locate import locate
 from s3c_actions.programs.install.pins import TRIVY
-from s3c_actions.programs.trivy.trivy import ScanOptions, ScanRequest, Trivy
+from s3c_actions.programs.trivy.arguments import ScanOptions, ScanRequest
+from s3c_actions.programs.trivy.trivy import Trivy
 from tests.support import scanning
 from tests.support.debian_registry import debian_registry
 from tests.support.oci import Repository, layer

@@ -16,7 +16,7 @@ from s3c_actions.fleet import summarize
 from s3c_actions.fleet.outlook import Outlook, Subject
 from s3c_actions.fleet.plan import CurrentImage, Plan, PlannedImage, UnplannedImage
 from s3c_actions.fleet.report_document import FleetReport, TrendPoint
-from s3c_actions.fleet.summarize import ShardResult
+from s3c_actions.fleet.shard_results import ShardResult
 from s3c_actions.policy import model as policies
 from s3c_actions.policy.forecast import Change
 from s3c_actions.policy.model import Policy

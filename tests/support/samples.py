@@ -1,10 +1,14 @@
 """Results of steps, with a text of the test's choice in every place that is not ours to choose."""
 
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from s3c_actions.core.errors import Refused
 from s3c_actions.findings.difference import Difference
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport, Severity
+from s3c_actions.findings.threshold import Threshold
+from s3c_actions.programs.trivy.arguments import ScanOptions
 from s3c_actions.result.model import (
     ImageOutcome,
     LeftFinding,
@@ -14,12 +18,14 @@ from s3c_actions.result.model import (
     SignResult,
     VerifyResult,
 )
+from s3c_actions.steps.scan.settings import ScanSettings
 from tests.support.outcomes import PASSED, certificate
 
 DIGEST = "sha256:" + "a" * 64
 PATCHED = "sha256:" + "b" * 64
 SIGNATURE = "sha256:" + "c" * 64
 NAME = "localhost:5000/voting-app"
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def finding(text: str = "openssl", severity: Severity = Severity.HIGH, number: int = 1, fixed: str = "1.1") -> Finding:
@@ -60,6 +66,23 @@ def scan(*findings: Finding, text: str = "debian 12.5", digest: str = DIGEST, fo
         difference=Difference(fixed=(), new=findings[:1], left=findings[1:]),
         seconds=1.25,
         **PASSED,
+    )
+
+
+def scan_settings(folder: Path, *, settings: dict[str, Any] | None = None, **options: Any) -> ScanSettings:
+    """How an image is scanned for vulnerabilities, without a gate; `options` are Trivy's, `settings` the others."""
+    return ScanSettings(
+        **{
+            "options": ScanOptions(**{"scanners": ("vuln",), **options}),
+            "folder": folder / "out",
+            "temp": folder,
+            "now": NOW,
+            "cwd": folder,
+            "gate": Threshold(None),
+            "policy": None,
+            "unscanned_fails": True,
+            **(settings or {}),
+        }
     )
 
 

@@ -52,7 +52,7 @@ LATE = {
     ("result.pages", ".trace"): "where the page was written",
     ("steps.assess", ".policy.image_rules"): "with a policy that has such rules",
     ("steps.assess", ".policy.judge"): "with a policy that has such rules",
-    ("steps.scan", ".policy.judge"): "with a policy that has such rules",
+    ("steps.closed_gate", ".policy.judge"): "with a policy that has such rules",
     ("wiring.azure", ".azure"): "where Azure is asked",
     ("wiring.fix_history", ".steps"): "where grace is counted from earlier evidence",
     ("wiring.fix_history", ".wiring.judging"): "where grace is counted from earlier evidence",

@@ -48,9 +48,7 @@ WITHOUT = {
     ".": "__main__",
     "azure": "clouds github_token kubernetes_service libraries plugin plugin_client transport vault_errors",
     "cli": "os_errors parser publish streams",
-    "cluster": (
-        "client custom_definitions denials hooks image_finder libraries mentions prune rollout yaml_loader yaml_text"
-    ),
+    "cluster": ("client custom_definitions denials hooks image_finder libraries mentions prune yaml_loader yaml_text"),
     "commands": (
         "attach base chain comment deploy gate mirror patch programs propose refresh report scan sign trace "
         "trust upload verify"
@@ -78,6 +76,7 @@ WITHOUT = {
     "programs/install": "cache errors pins releases",
     "programs/notation": "errors home keys plugins",
     "programs": "sockets",
+    "programs/trivy": "messages",
     "registry": "challenges content copying credentials oci_layout reading source writing",
     "report/formats": "csv_file size_budget text_table",
     "report/github": "comparison_view deploy_view image_view summary",
@@ -86,9 +85,11 @@ WITHOUT = {
     "result": "base_advice comparison_entry gate_change model outputs",
     "signing": "envelopes identities libraries",
     "steps": (
-        "concurrent_patches fix_history judge list_signed merge mirror patch_building patching protocols sign trace "
-        "unexpected_changes verify"
+        "concurrent_patches fix_history judge list_signed merge mirror patch_building patching protocols "
+        "sign trace unexpected_changes verify"
     ),
+    "steps/deploy": "settings state",
+    "steps/scan": "reports settings",
     "trace": "document model page text",
     "wiring": (
         "attaching azure base_advice baseline chaining context deploying files fix_history fleet_worker forecasting "

@@ -18,7 +18,7 @@ from s3c_actions.options.fleet_run import FleetRunInputs
 from s3c_actions.result import outputs
 from s3c_actions.result.model import ImageOutcome
 from tests.support.bare import PLAN
-from tests.unit.wiring.test_signing import context
+from tests.support.contexts import create_context
 
 NAMES = ("r.example/a:1", "r.example/b:1", "r.example/c:1", "r.example/d:1")
 BUSY = OutsideError("r.example answered HTTP 429 for b.")
@@ -102,7 +102,7 @@ def test_a_bug_in_one_image_fails_that_image_and_the_run_as_a_bug(tmp_path, monk
     monkeypatch.setattr(fleet_run, "open_worker", worker)
     monkeypatch.setattr(fleet_run, "check_system", lambda *_: None)
     options = read(FleetRunInputs, {"plan": "plan.json", "jobs": "1"}, {}, lambda _notice: None)
-    outcome = fleet_run.run(options, context(tmp_path))
+    outcome = fleet_run.run(options, create_context(tmp_path))
     assert tried == names
     assert [outputs.outcome_verdict(image) for image in outcome.images] == ["passed", "failed", "passed", "passed"]
     assert (outputs.exit_code(outcome), outputs.outcome_verdict(outcome)) == (4, "failed")

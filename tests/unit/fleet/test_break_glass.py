@@ -7,7 +7,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from s3c_actions.fleet import summarize, text
-from s3c_actions.fleet.summarize import ShardResult
+from s3c_actions.fleet.shard_results import ShardResult
 from s3c_actions.report.document import ExceptionEntry, JudgementEntry
 from tests.support import fleets, outcomes
 

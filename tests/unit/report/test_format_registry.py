@@ -15,7 +15,7 @@ from s3c_actions.options.command import Command, load
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.report import format_registry, formats, rendering
 from s3c_actions.report.format_registry import FORMATS, Format
-from s3c_actions.steps import scan
+from s3c_actions.steps.scan.reports import clear_reports
 from tests.support import ROOT, outcomes
 from tools import docs
 
@@ -77,7 +77,7 @@ def test_it_is_written_and_cleared(tmp_path: Path) -> None:
     written = formats.write(("xunit", "cyclonedx"), report, rendering.Rendering(), tmp_path)
     assert written == {"xunit": tmp_path / "report.xunit.xml"}
     assert written["xunit"].read_text() == f"<testsuites name='{report.image}'/>"
-    scan.clear_reports(tmp_path)
+    clear_reports(tmp_path)
     assert not written["xunit"].exists()
 
 

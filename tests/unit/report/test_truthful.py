@@ -22,7 +22,7 @@ from s3c_actions.report.rendering import Rendering
 from s3c_actions.result.document import render_document
 from s3c_actions.result.model import ImageOutcome, Outcome, ScanResult
 from s3c_actions.result.outputs import output_values
-from s3c_actions.steps.scan import _summary
+from s3c_actions.steps.scan.summary import summarize
 from tests.support import outcomes
 
 NOTHING = re.compile(r"nothing found|no findings|nothing left|✔ ", re.IGNORECASE)
@@ -77,7 +77,7 @@ def texts(result: ScanResult, fail_on: Severity | None) -> dict[str, str]:
     rendering = rendering_of(result, fail_on)
     page = html_page.render(result.shown, rendering).decode()
     return {
-        "terminal": _summary(result),
+        "terminal": summarize(result),
         "summary": summary.render(document),
         "comment": comment.render([document]),
         "comment of several": comment.render([document, document]),

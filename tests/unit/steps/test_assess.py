@@ -21,7 +21,7 @@ from s3c_actions.policy.model import Policy
 from s3c_actions.result.model import ScanResult
 from s3c_actions.steps import assess
 from s3c_actions.steps.assess import Criteria
-from s3c_actions.steps.scan import closed_gate_error
+from s3c_actions.steps.closed_gate import closed_gate_error
 from tests.support import ROOT
 from tests.support.outcomes import LOOKED_AT
 from tests.unit.test_every_gate import ALPINE, CLEAN, NODE, PACKAGE, packages, report

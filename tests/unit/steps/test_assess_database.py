@@ -11,7 +11,7 @@ from s3c_actions.findings.model import Severity
 from s3c_actions.findings.threshold import Threshold
 from s3c_actions.policy.model import Policy, ReportRules
 from s3c_actions.steps import assess
-from s3c_actions.steps.scan import closed_gate_error
+from s3c_actions.steps.closed_gate import closed_gate_error
 from tests.support.outcomes import LOOKED_AT
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)

@@ -20,7 +20,6 @@ from s3c_actions.commands import gate
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.process import CompletedProgram, Runner
 from s3c_actions.core.progress import Silent
-from s3c_actions.core.secrets import Secrets
 from s3c_actions.options import declare
 from s3c_actions.options import gate as declared
 from s3c_actions.options.command import load
@@ -31,9 +30,9 @@ from s3c_actions.programs.install.locate import Program
 from s3c_actions.steps import install_gate as steps
 from s3c_actions.steps.install_gate import is_status_current
 from s3c_actions.wiring import install_gate
-from s3c_actions.wiring.context import Context
 from s3c_lab.certificates import make, make_authority
 from tests.support import ROOT
+from tests.support.contexts import create_context
 from tests.unit import test_documentation
 from tests.unit.steps.test_promote_gate import Api
 
@@ -55,17 +54,7 @@ def given(**flags):
 def context(tmp_path):
     temp = tmp_path / "temp"
     temp.mkdir()
-    return Context(
-        environment={},
-        runner=Runner({}),
-        progress=Silent(),
-        secrets=Secrets(),
-        output=tmp_path / "out",
-        cache=tmp_path / "cache",
-        temp=temp,
-        cwd=tmp_path,
-        now=datetime.now(UTC),
-    )
+    return create_context(tmp_path, temp=temp)
 
 
 @pytest.fixture

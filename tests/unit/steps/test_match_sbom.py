@@ -16,8 +16,8 @@ from s3c_actions.core.progress import Progress, Silent
 from s3c_actions.fleet.match_rules import Unchanged
 from s3c_actions.policy.judge import EvidenceDocument, SignerStatus
 from s3c_actions.policy.model import Policy
+from s3c_actions.programs.trivy.arguments import MatchRequest, ScanOptions
 from s3c_actions.programs.trivy.cache import DatabaseMetadata
-from s3c_actions.programs.trivy.trivy import MatchRequest, ScanOptions
 from s3c_actions.steps.match_sbom import SbomMatcher
 from tests.support import evidence as samples
 

@@ -10,14 +10,13 @@ import pytest
 import yaml
 from cryptography import x509
 from cryptography.x509.oid import NameOID
-from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.options.command import load
 from s3c_actions.options.declare import read
 from s3c_actions.result.model import Outcome
 from s3c_lab.certificates import Identity, make, make_authority, pem, subject
-from tests.unit.wiring.test_signing import context
+from tests.support.contexts import create_context
 
 NOW = datetime.now(UTC)
 GUID = "00000000-0000-4000-8000-000000000000"
@@ -26,7 +25,7 @@ GUID = "00000000-0000-4000-8000-000000000000"
 def export(folder: Path, **given: str) -> Outcome:
     command = load("trust")
     flags = {name.replace("_", "-"): text for name, text in given.items()}
-    return command.run(read(command.options, flags, {}, lambda _: None), replace(context(folder), output=folder))
+    return command.run(read(command.options, flags, {}, lambda _: None), create_context(folder, output=folder))
 
 
 def test_a_signer_below_an_authority_is_pinned(tmp_path: Path) -> None:

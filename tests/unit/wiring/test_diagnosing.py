@@ -9,19 +9,16 @@ import pytest
 from s3c_actions.cluster.gate import inspection, stages
 from s3c_actions.cluster.gate import manifests as gate_manifests
 from s3c_actions.core.errors import S3CError
-from s3c_actions.core.process import Runner
-from s3c_actions.core.progress import Silent
-from s3c_actions.core.secrets import Secrets
 from s3c_actions.options import declare
 from s3c_actions.options.doctor import DoctorInputs
 from s3c_actions.options.gate import stages as parse_mode
 from s3c_actions.steps.doctor import Status
 from s3c_actions.wiring import diagnosing
-from s3c_actions.wiring.context import Context
 from s3c_lab.certificates import make
 from tests.support.azure import vault as stand_in
 from tests.support.azure.in_process import network
 from tests.support.bare import GITHUB, IMAGE, ended
+from tests.support.contexts import create_context
 from tests.unit.cluster.gate.test_inspection import facts
 
 
@@ -109,18 +106,7 @@ def azure_checks(net, folder, *flags):
     """Name → function that makes the check, as an identity of Azure's stand-in."""
     given = dict(zip(flags[::2], flags[1::2], strict=True))
     options = declare.read(DoctorInputs, given, {}, lambda _notice: None)
-    context = Context(
-        environment={},
-        runner=Runner({}),
-        progress=Silent(),
-        secrets=Secrets(),
-        output=folder,
-        cache=folder,
-        temp=folder,
-        cwd=folder,
-        now=datetime.now(UTC),
-        shared={"azure identity": net.identity()},
-    )
+    context = create_context(folder, shared={"azure identity": net.identity()})
     return {check.name: check.look for check in diagnosing.create_checks(options, context)}
 
 

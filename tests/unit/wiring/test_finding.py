@@ -5,10 +5,7 @@ import pytest
 
 from s3c_actions import registry as registries
 from s3c_actions.core.errors import InputError, OutsideError
-from s3c_actions.core.process import Runner
-from s3c_actions.core.progress import Silent
 from s3c_actions.core.reference import Reference
-from s3c_actions.core.secrets import Secrets
 from s3c_actions.fleet import plan as plans
 from s3c_actions.fleet.plan import CurrentImage, Plan, PlannedImage, UnplannedImage
 from s3c_actions.options import declare
@@ -17,8 +14,8 @@ from s3c_actions.programs.notation.home import NotationHome, TrustPolicy
 from s3c_actions.registry import OCI_MANIFEST, Descriptor, Manifest
 from s3c_actions.result.model import FindResult, FoundMatch, UnansweredImage
 from s3c_actions.wiring import finding
-from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.finding import Wanted
+from tests.support.contexts import create_context
 
 A, B = "sha256:" + 64 * "a", "sha256:" + 64 * "b"
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}}
@@ -26,18 +23,8 @@ POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}}
 
 @pytest.fixture
 def context(tmp_path):
-    secrets = Secrets()
-    return Context(
-        environment={"HOME": str(tmp_path)},
-        runner=Runner({}, secrets),
-        progress=Silent(),
-        secrets=secrets,
-        output=tmp_path,
-        cache=tmp_path / "cache",
-        temp=tmp_path,
-        cwd=tmp_path,
-        now=datetime(2026, 11, 29, 12, tzinfo=UTC),
-    )
+    now = datetime(2026, 11, 29, 12, tzinfo=UTC)
+    return create_context(tmp_path, {"HOME": str(tmp_path)}, output=tmp_path, now=now)
 
 
 def options(**given):

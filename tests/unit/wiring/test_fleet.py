@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, OutsideError
@@ -25,8 +24,8 @@ from s3c_actions.registry import Descriptor
 from s3c_actions.steps.judge import PolicyJudge
 from s3c_actions.wiring import fleet
 from tests.support import evidence as samples
+from tests.support.contexts import create_context
 from tests.unit.fleet.test_plan import PLAN
-from tests.unit.wiring.test_signing import context
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
@@ -35,14 +34,14 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     path.write_bytes(plans.render(PLAN))
     options = read(PolicyInputs, {}, {}, lambda _notice: None)
-    assert fleet.read_any(str(path), options, context(tmp_path)) == (PLAN, None)
+    assert fleet.read_any(str(path), options, create_context(tmp_path)) == (PLAN, None)
 
 
 @pytest.mark.parametrize("text", ["gone.json", "oci://registry.example/fleet", "oci://"])
 def test_what_names_no_plan_is_rejected(tmp_path: Path, text: str) -> None:
     options = read(PolicyInputs, {}, {}, lambda _notice: None)
     with pytest.raises(InputError) as caught:
-        fleet.read_any(text, options, context(tmp_path))
+        fleet.read_any(text, options, create_context(tmp_path))
     assert caught.value.field == "plan"
 
 
@@ -62,7 +61,9 @@ class Flooded:
 def test_an_image_beside_which_somebody_pushes_reports_is_not_read_for_ever(tmp_path: Path) -> None:
     registry: Any = Flooded(fleet.MAX_REPORTS + 1)
     judge = PolicyJudge(policy=Policy(version=1), registry=registry, notation=registry, homes=(), now=NOW)
-    ready = fleet.CurrencyJudge({"": judge}, TagTemplate.parse("{tag}-{n}"), context(tmp_path), timedelta(hours=24))
+    ready = fleet.CurrencyJudge(
+        {"": judge}, TagTemplate.parse("{tag}-{n}"), create_context(tmp_path), timedelta(hours=24)
+    )
     name = f"r.example/app:1@sha256:{1:064x}"
     group = DigestGroup(image=name, names=(name,), selected=SelectedImage(name=name))
     with pytest.raises(OutsideError, match="has 101 reports, and at most 100 are read"):
@@ -96,7 +97,7 @@ def planned(tmp_path: Path, judge: Old, outcome: Unchanged | str) -> tuple[Curre
 
     judges: Any = {"": judge}
     matcher: Any = match
-    here = replace(context(tmp_path), now=NOW)
+    here = create_context(tmp_path, now=NOW)
     ready = fleet.CurrencyJudge(judges, TagTemplate.parse("{tag}-{n}"), here, timedelta(hours=24), matcher)
     name = f"{samples.REFERENCE}@{samples.SUBJECT}"
     verdict = ready._judge(judges[""], Reference.parse(name))

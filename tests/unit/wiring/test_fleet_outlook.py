@@ -23,7 +23,7 @@ from s3c_actions.wiring import fleet_outlook
 from s3c_actions.wiring.fleet_outlook import PolicyOutlook, look_ahead
 from tests.support import evidence
 from tests.support import exceptions as granted
-from tests.unit.wiring.test_signing import context
+from tests.support.contexts import create_context
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 SCANNED = NOW - timedelta(hours=1)
@@ -105,7 +105,7 @@ def outlook(
     options = declare.read(FleetReportInputs, {"plan": "plan.json", **given}, {}, lambda _old: None)
     policies = {"s3c-policy.yaml": POLICY, "unsigned.yaml": model.parse("version: 1")}
     hosts = {"registry.example"} if "registry-username" in given else None
-    return PolicyOutlook(options, replace(context(folder), now=NOW), policies, hosts), opened
+    return PolicyOutlook(options, create_context(folder, now=NOW), policies, hosts), opened
 
 
 def test_policies_that_name_signers_are_asked_once_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,16 +12,13 @@ from s3c_actions.cluster.client import AdmissionDenied, Cluster, Resource
 from s3c_actions.cluster.gate import inspection, manifests, proof, stages
 from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.core.gate_stage import GateStages, Stage
-from s3c_actions.core.process import Runner
-from s3c_actions.core.progress import Silent
-from s3c_actions.core.secrets import Secrets
 from s3c_actions.options import declare
 from s3c_actions.options import gate as declared
 from s3c_actions.options.gate import stages as parse_mode
 from s3c_actions.policy.objection import Objection
 from s3c_actions.wiring import gate_preview
-from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.install_gate import wanted_stages
+from tests.support.contexts import create_context
 from tests.unit.cluster.gate.test_inspection import facts
 
 *_, SHIPPED = manifests.objects_for_identities(("*",))
@@ -73,17 +69,7 @@ class Served(Cluster):
 
 @pytest.fixture
 def context(tmp_path):
-    return Context(
-        environment={},
-        runner=Runner({}),
-        progress=Silent(),
-        secrets=Secrets(),
-        output=tmp_path / "out",
-        cache=tmp_path / "cache",
-        temp=tmp_path,
-        cwd=tmp_path,
-        now=datetime.now(UTC),
-    )
+    return create_context(tmp_path)
 
 
 @pytest.fixture

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from s3c_actions.commands import deploy, verify
 from s3c_actions.core.errors import InputError
-from s3c_actions.core.process import Runner
 from s3c_actions.core.progress import Silent
-from s3c_actions.core.secrets import Secrets
 from s3c_actions.options import sign as inputs
 from s3c_actions.options import verify as verify_inputs
 from s3c_actions.options.command import load
@@ -24,6 +21,7 @@ from s3c_actions.wiring import signing as command
 from s3c_actions.wiring import verifying as verify_command
 from s3c_actions.wiring.context import Context
 from s3c_lab.certificates import make, make_authority, subject
+from tests.support.contexts import create_context
 
 IMAGE = "localhost:5000/app@sha256:" + "a" * 64
 
@@ -36,21 +34,6 @@ def values(**given: str) -> inputs.SigningOptions:
         if declared.secret and declared.name in flags
     }
     return read(inputs.SigningOptions, flags, secret, lambda _notice: None)
-
-
-def context(folder: Path, **environment: str) -> Context:
-    secrets = Secrets()
-    return Context(
-        environment=environment,
-        runner=Runner(environment, secrets),
-        progress=Silent(),
-        secrets=secrets,
-        output=folder / "out",
-        cache=folder / "cache",
-        temp=folder,
-        cwd=folder,
-        now=datetime.now(UTC),
-    )
 
 
 def key_of(given: inputs.KeyOptions, here: Context) -> KeyFiles | Pkcs12 | PluginKey:
@@ -84,7 +67,7 @@ def key_of(given: inputs.KeyOptions, here: Context) -> KeyFiles | Pkcs12 | Plugi
 )
 def test_a_key_that_is_missing_incomplete_or_named_twice(given: dict[str, str], field: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        key_of(values(**given), context(tmp_path, HOME=str(tmp_path)))
+        key_of(values(**given), create_context(tmp_path, {"HOME": str(tmp_path)}))
     assert caught.value.field == field
 
 
@@ -126,7 +109,7 @@ def test_metadata_may_hold_equals_signs_and_commas() -> None:
 def test_keys_are_found(tmp_path: Path) -> None:
     (tmp_path / "k").write_bytes(b"KEY")
     (tmp_path / "c").write_bytes(b"CERT")
-    here = context(tmp_path, HOME=str(tmp_path), NOTATION_CONFIG=str(tmp_path))
+    here = create_context(tmp_path, {"HOME": str(tmp_path), "NOTATION_CONFIG": str(tmp_path)})
     files = key_of(values(key=str(tmp_path / "k"), certificate=str(tmp_path / "c")), here)
     assert isinstance(files, KeyFiles)
     assert (files.key, files.certificates, files.key_field) == (b"KEY", b"CERT", "key")
@@ -147,7 +130,7 @@ def test_keys_of_notations_own_configuration(tmp_path: Path) -> None:
     files = {"name": "files", "keyPath": str(tmp_path / "k"), "certPath": str(tmp_path / "k")}
     vault = {"name": "vault", "id": "i", "pluginName": "azure-kv", "pluginConfig": {"a": "b"}}
     (tmp_path / "signingkeys.json").write_text(json.dumps({"keys": [files, {"name": "odd"}, vault]}))
-    here = context(tmp_path, NOTATION_CONFIG=str(tmp_path), NOTATION_LIBEXEC="/opt/notation")
+    here = create_context(tmp_path, {"NOTATION_CONFIG": str(tmp_path), "NOTATION_LIBEXEC": "/opt/notation"})
     local = key_of(values(key_name="files"), here)
     assert isinstance(local, KeyFiles)
     assert (local.key, local.key_field) == (b"KEY", "key-name")
@@ -166,7 +149,7 @@ def test_keys_of_notations_own_configuration(tmp_path: Path) -> None:
 
 def test_images_are_given_once(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="more than once"):
-        command.resolve_images((IMAGE, IMAGE.replace("@", ":1.0@")), values(), context(tmp_path))
+        command.resolve_images((IMAGE, IMAGE.replace("@", ":1.0@")), values(), create_context(tmp_path))
 
 
 def trust(**given: str) -> verify_inputs.VerifyInputs:
@@ -220,7 +203,7 @@ def test_deploy_and_trace_are_given_whom_to_trust_wholly_or_not_at_all(
         flags["manifests"] = str(tmp_path / "pod.yaml")
     command = load(named)
     with pytest.raises(InputError) as caught:
-        command.run(read(command.options, flags, {}, lambda _notice: None), context(tmp_path))
+        command.run(read(command.options, flags, {}, lambda _notice: None), create_context(tmp_path))
     assert caught.value.field == field
 
 
@@ -229,7 +212,7 @@ def test_deploy_looks_at_signatures_itself_or_behind_a_gate(tmp_path: Path) -> N
     flags = {"manifests": str(tmp_path / "pod.yaml"), "require-gate": "false"}
     given = read(load("deploy").options, flags, {}, lambda _notice: None)
     with pytest.raises(InputError) as caught:
-        deploy.run(given, context(tmp_path))
+        deploy.run(given, create_context(tmp_path))
     assert caught.value.field == "trust-store"
     assert "`vault`" in caught.value.remedy
 
@@ -305,5 +288,5 @@ def test_verify_needs_something_to_trust(tmp_path: Path) -> None:
         ({"vault": "kv-voting", "vault_certificate": "signing", "trust_store": "x"}, "vault"),
     ):
         with pytest.raises(InputError) as caught:
-            verify.run(trust(**given), context(tmp_path))
+            verify.run(trust(**given), create_context(tmp_path))
         assert caught.value.field == field

@@ -19,7 +19,7 @@ from s3c_actions.result import document
 from s3c_actions.result.model import ImageOutcome, Outcome, PatchResult
 from s3c_actions.wiring.statements import StatementSource, builder_id
 from tests.support import samples
-from tests.unit.wiring.test_signing import context
+from tests.support.contexts import create_context
 
 PROGRAMS = {"s3c": "1.0.0", "copa": "0.14.2", "trivy": "0.74.0"}
 GITHUB = {
@@ -102,7 +102,7 @@ def test_a_later_job_states_it_from_the_result_of_the_one_that_patched(tmp_path:
     outcome = ImageOutcome(
         image=f"{samples.NAME}:1.0", reference=f"{samples.NAME}@{samples.DIGEST}", scan=samples.scan(), patch=patched()
     )
-    run = context(tmp_path)
+    run = create_context(tmp_path)
     written = document.build_document(Outcome(command="patch", images=(outcome,)), run.now, run.secrets)
     (image,) = written.images
     assert image.patch is not None

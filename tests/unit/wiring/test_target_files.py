@@ -12,7 +12,7 @@ from s3c_actions.options.declare import read
 from s3c_actions.options.fleet_plan import FleetPlanInputs
 from s3c_actions.wiring.settings_files import RunFiles, list_named_policies, policy_path, share_files
 from s3c_actions.wiring.target_files import Checkout, NamedPolicies, apply_target_files
-from tests.unit.wiring.test_signing import context
+from tests.support.contexts import create_context
 
 STRICT, LAX = "version: 1\n", "version: 1\nfindings: {refuse: []}\n"
 FLEET = "version: 1\nimages: [{image: registry.example/app:1, policy: p.yaml}]\n"
@@ -100,7 +100,7 @@ def test_what_cannot_be_read_is_no_permission(checkout: Checkout, tmp_path: Path
 
 def test_what_was_used_is_listed(checkout: Checkout, tmp_path: Path) -> None:
     (checkout.cwd / "p.yaml").write_text(LAX)
-    here = context(checkout.cwd)
+    here = create_context(checkout.cwd)
     share_files(here, RunFiles(named_policy=policies(checkout, Branch({"p.yaml": STRICT}), tmp_path).path))
     assert policy_path(here, "p.yaml") == policy_path(here, "p.yaml")
     (listed,) = list_named_policies(here)

@@ -10,17 +10,14 @@ import pytest
 
 from s3c_actions.azure import clouds
 from s3c_actions.azure.identity import Identity
-from s3c_actions.core.process import Runner
-from s3c_actions.core.progress import Silent
-from s3c_actions.core.secrets import Secrets
 from s3c_actions.options import declare
 from s3c_actions.options.vault import VaultOptions
 from s3c_actions.signing.certificates import CertificateError
-from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.vault import open_vault, shared_subject
 from s3c_lab.certificates import make, make_authority
 from tests.support.azure import vault as stand_in
 from tests.support.azure.in_process import network
+from tests.support.contexts import create_context
 
 CREDENTIAL: Any = None
 
@@ -77,18 +74,7 @@ def test_a_wrong_file_of_issuers_is_named_with_its_remedy(
     net.sites.applications[vault.host] = vault
     (tmp_path / "ca.pem").write_bytes(issuers)
     given = {"vault": "kv-voting", "vault-certificate": "signing", "vault-ca-certs": str(tmp_path / "ca.pem")}
-    context = Context(
-        environment={},
-        runner=Runner({}),
-        progress=Silent(),
-        secrets=Secrets(),
-        output=tmp_path,
-        cache=tmp_path,
-        temp=tmp_path,
-        cwd=tmp_path,
-        now=NOW,
-        shared={"azure identity": net.identity()},
-    )
+    context = create_context(tmp_path, now=NOW, shared={"azure identity": net.identity()})
     with pytest.raises(CertificateError) as raised:
         open_vault(declare.read(VaultOptions, given, {}, lambda _notice: None), context)
     assert (raised.value.field, raised.value.rule) == ("vault-ca-certs", rule)

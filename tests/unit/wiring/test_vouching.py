@@ -10,7 +10,8 @@ from s3c_actions.programs.notation.home import NotationHome
 from s3c_actions.steps.patch import PatchTools
 from s3c_actions.wiring import vouching
 from s3c_lab.certificates import make, make_authority
-from tests.unit.wiring.test_signing import IMAGE, context
+from tests.support.contexts import create_context
+from tests.unit.wiring.test_signing import IMAGE
 
 SIGNED = "localhost:5000/app@sha256:" + "b" * 64
 OTHER = "localhost:5000/app@sha256:" + "c" * 64
@@ -43,7 +44,7 @@ def notation(monkeypatch):
 
 
 def vouched(tmp_path, **given):
-    with patch._open_vouch_check(values(**given), context(tmp_path)) as vouch_check:
+    with patch._open_vouch_check(values(**given), create_context(tmp_path)) as vouch_check:
         return vouch_check and [vouch_check(image) for image in (SIGNED, OTHER)]
 
 
@@ -63,7 +64,7 @@ def test_never_is_never(tmp_path):
 def test_a_certificate_is_enough_and_no_key_is_needed(tmp_path, notation, how, reuse):
     _, path = make("release").write(tmp_path, "release")
     given = {"reuse_patched": reuse} if reuse else {}
-    with patch._open_vouch_check(values(**{how: path}, **given), context(tmp_path)) as vouch_check:
+    with patch._open_vouch_check(values(**{how: path}, **given), create_context(tmp_path)) as vouch_check:
         assert vouch_check is not None
         assert [vouch_check(SIGNED), vouch_check(OTHER)] == [True, False]
         with pytest.raises(OutsideError):

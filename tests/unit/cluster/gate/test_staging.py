@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +11,12 @@ from s3c_actions.cluster.client import AdmissionDenied, Cluster, Resource
 from s3c_actions.cluster.gate import inspection, manifests, proof, stages, staging
 from s3c_actions.core.errors import OutsideError, Refused, S3CError
 from s3c_actions.core.gate_stage import Stage
-from s3c_actions.core.progress import Silent
-from s3c_actions.core.reference import Reference
 from s3c_actions.options.gate import stages as parse_mode
-from s3c_actions.result.model import Admission, DeployResult
-from s3c_actions.steps import deploy
+from s3c_actions.steps.deploy.state import DeployState
+from tests.support.deploying import at_gate
 from tests.unit.cluster.gate.test_inspection import facts
-from tests.unit.cluster.gate.test_proof import APP, DEPLOYMENT, OTHER, SIGNED
+from tests.unit.cluster.gate.test_proof import APP, OTHER, SIGNED
+from tests.unit.steps.deploy.test_gate_check import DEPLOYMENT
 
 *_, SHIPPED = manifests.objects_for_identities(("*",))
 
@@ -48,32 +46,12 @@ class Watching(Cluster):
 
 def deployed(
     cluster: Watching, monkeypatch: pytest.MonkeyPatch, *, accept: Stage = Stage.DENY, require: bool = True
-) -> deploy._State:
+) -> DeployState:
     constraints = list(stages.apply_stages([SHIPPED], cluster.stages))
     namespaces: dict[str, dict[str, str]] = {"shop": {}, "default": {}}
     known = facts(constraints=constraints, namespaces=namespaces)
     monkeypatch.setattr(inspection, "read_gate_objects", lambda _: known)
-    references = [Reference.parse(image) for image in (APP, OTHER)]
-    used = [
-        deploy._Image(text=str(reference), reference=reference, platforms=(), places=("m.yaml",))
-        for reference in references
-    ]
-    admissions = tuple(
-        Admission(image=str(reference), reference=reference.pinned, verdict="unknown") for reference in references
-    )
-    state = deploy._State(DeployResult(admissions=admissions))
-    settings = deploy.DeploySettings(
-        manifests=(), replacements=(), output=Path("x"), require_gate=require, accept_stage=accept
-    )
-    tools = deploy.DeployTools(
-        resolve=None,
-        verify=None,
-        signatures=lambda reference: SIGNED.get(reference.pinned, []),
-        cluster=lambda: cluster,
-        progress=Silent(),
-    )
-    deploy._pass_gate(settings, tools, cluster, state, used=used, targets=[DEPLOYMENT])
-    return state
+    return at_gate(cluster, [DEPLOYMENT], (APP, OTHER), signatures=SIGNED, require_gate=require, accept_stage=accept)
 
 
 @pytest.mark.parametrize("mode", ["warn", "audit", "deny,shop=warn", "audit,shop=warn"])

@@ -12,7 +12,8 @@ from s3c_actions.cluster.images import Replacement
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.progress import Silent
 from s3c_actions.result.model import DeployResult
-from s3c_actions.steps import deploy
+from s3c_actions.steps.deploy import deploy
+from s3c_actions.steps.deploy.settings import DeploySettings, DeployTools
 
 DIGEST = "sha256:" + "ab" * 32
 APP = f"r.test/app@{DIGEST}"
@@ -22,16 +23,14 @@ DATABASE = "apiVersion: d.test/v1\nkind: Database\nmetadata: {name: d}\nspec: {S
 
 def render(folder: Path, text: str, *images: str, paths: tuple[str, ...] = (), digests: bool = False) -> DeployResult:
     given = image_paths.parse_all(paths)
-    settings = deploy.DeploySettings(
+    settings = DeploySettings(
         manifests=(manifests.parse(text, source="app.yaml", image_paths=given),),
         replacements=tuple(Replacement.parse(image) for image in images),
         output=folder,
         image_paths=given,
         require_digests=digests,
     )
-    tools = deploy.DeployTools(
-        resolve=None, verify=lambda _: None, signatures=lambda _: (), cluster=None, progress=Silent()
-    )
+    tools = DeployTools(resolve=None, verify=lambda _: None, signatures=lambda _: (), cluster=None, progress=Silent())
     result = deploy.run(settings, tools)[0]
     return replace(
         result, warnings=tuple(warning for warning in result.warnings if not warning.startswith("Whose signature"))
@@ -118,11 +117,3 @@ def test_a_tag_that_matches_nothing_of_its_repository_is_refused(tmp_path):
         render(tmp_path, text, f"r.test/app:2={APP}")
     (warning,) = render(tmp_path, text, f"r.test/none={APP}").warnings
     assert warning == f"The manifests use no image r.test/none: {APP} is deployed nowhere."
-
-
-def test_hooks_are_left_out_of_what_is_verified_and_written(tmp_path):
-    hook = POD.replace("name: p", "name: t, annotations: {helm.sh/hook: test}").replace("IMAGE", "busybox")
-    result = render(tmp_path, POD.replace("IMAGE", "r.test/app:1") + hook, APP)
-    assert [admission.reference for admission in result.admissions] == [APP]
-    assert result.warnings == ("app.yaml, line 6: Pod t (helm.sh/hook: test) is left out.",)
-    assert "busybox" not in written(result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from s3c_actions.findings.model import Finding, Severity
-from s3c_actions.steps.scan import _summary
+from s3c_actions.steps.scan.summary import summarize
 from tests.support.samples import finding, scan
 
 
@@ -22,4 +22,4 @@ from tests.support.samples import finding, scan
     ],
 )
 def test_the_findings_are_summarized_in_one_sentence(findings: tuple[Finding, ...], sentence: str) -> None:
-    assert _summary(scan(*findings)) == sentence
+    assert summarize(scan(*findings)) == sentence
