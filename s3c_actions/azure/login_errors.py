@@ -135,7 +135,7 @@ CASES = (
     Case(
         pattern=r"\A(?:700082|700084|70043|50173|50132|50133|5007[4689])\Z|(?i:\baz login\b)",
         what="The session of `az login` has ended, or does not suffice any more.",
-        cause="It was unused for too long, was revoked, a password was changed, or the tenant asks for a second factor.",
+        cause="It was unused for too long or revoked, a password was changed, or the tenant asks for a second factor.",
         remedy="Run `az login --tenant {tenant_option}` anew.",
     ),
     Case(
