@@ -630,6 +630,8 @@ def _describe_refusal(status: int, reason: str, message: str, answer: Mapping[st
             "A role with that permission is missing.",
             f"Bind a role with the verb `{missing.verb}` on `{missing.resource}` to it.",
         )
+    if status in {400, 409, 422} and (exported := refusals.describe_exported(message)):
+        return exported
     if status == 409 and reason == "Conflict":
         return refusals.describe_conflict(refusals.conflicting_fields(answer, message))
     if status == 422 and (known := refusals.explain_immutable(answer, message)):
