@@ -56,8 +56,7 @@ WITHOUT = {
         "trust upload verify"
     ),
     "core": (
-        "artifact_types pasted_content process reading records response_limits "
-        "secret_handover secret_values secrets startup writing"
+        "artifact_types pasted_content process reading records response_limits secret_handover secrets startup writing"
     ),
     "evidence": "statement",
     "findings": "difference go_json model releases scope scope_inference trivy_warnings",

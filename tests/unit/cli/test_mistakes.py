@@ -68,6 +68,7 @@ CASES: list[tuple[tuple[str, ...], str, str]] = [
     (("scan", IMAGE, "--sevrity", "HIGH"), "command line", "Did you mean --severity?"),
     (("scan", IMAGE, "--registry-password", "hunter2"), "command line", "S3C_REGISTRY_PASSWORD"),
     (("scan", IMAGE, "--registry-password-file", "empty"), "registry-password", "is empty"),
+    (("scan", IMAGE, "--registry-password-file", "hunter2"), "registry-password", "its name is not shown"),
     (("scan", IMAGE, "--output-dir", "empty"), "output-dir", "Give another folder"),
     (("scan", IMAGE, "--output-dir", "/proc/nope"), "output-dir", "Give another folder"),
     (("scan", IMAGE, "--policy", "missing.yaml"), "policy", "Look at the path"),
