@@ -91,7 +91,7 @@ CASES = (
         remedy="Look at whether the issuer {iss} answers from the internet.",
     ),
     Case(
-        pattern=r"\A700016\Z",
+        pattern=r"\A70001[16]\Z",
         field="client-id",
         what="there is no application or managed identity {client} in the tenant {tenant}.",
         cause="The id is misspelt, is an object's (principal's) id, or belongs to another tenant.",
@@ -107,7 +107,7 @@ CASES = (
         remedy="Enable it, or use another one:\naz ad sp update --id {client} --set accountEnabled=true",
     ),
     Case(
-        pattern=r"\A(?:90002|900023|90013|900021)\Z",
+        pattern=r"\A(?:90002|900023|90013|900021|5000224|900382)\Z",
         field="tenant-id",
         what="there is no tenant {tenant} at {authority}.",
         cause="The id is misspelt, or the tenant is in another cloud.",
@@ -127,10 +127,23 @@ CASES = (
         remedy="Make a new one, or better a federated credential, which needs no secret.",
     ),
     Case(
-        pattern=r"\A(?:53003|530003|530035)\Z",
+        pattern=r"\A5300(?:\d|0\d|3\d)\Z",
         what="A conditional access policy of the tenant {tenant} forbids this login.",
-        cause="It comes from a network or a kind of identity that the policy leaves out.",
+        cause="It comes from a network, a device or a kind of identity that the policy leaves out.",
         remedy="Ask the tenant's administrator to allow this workload identity.",
+    ),
+    Case(
+        pattern=r"\A(?:700082|700084|70043|50173|50132|50133|5007[4689])\Z|(?i:\baz login\b)",
+        what="The session of `az login` has ended, or does not suffice any more.",
+        cause="It was unused for too long or revoked, a password was changed, or the tenant asks for a second factor.",
+        remedy="Run `az login --tenant {tenant_option}` anew.",
+    ),
+    Case(
+        pattern=r"\A(?:50020|50034|90072|500200)\Z",
+        field="tenant-id",
+        what="the account that is logged in is none of the tenant {tenant}.",
+        cause="`tenant-id` is another's, or somebody logged in with an account of another tenant or a private one.",
+        remedy="Look at `tenant-id`, or run `az login --tenant {tenant_option}` with another account.",
     ),
     Case(
         pattern=r"\A(?:50196|90033|90055|50058|90025)\Z",
@@ -194,13 +207,15 @@ def translate_login_error(message: str, login: LoginAttempt, now: datetime) -> S
     facts = {
         "client": login.client or "(none)",
         "tenant": login.tenant or "(none)",
+        "tenant_option": login.tenant or "TENANT-ID",
         "authority": login.authority,
         **{name: value or "(not known)" for name, value in claims.items()},
         "federation": describe_federation(login.client, claims),
         "form": describe_subject_form(claims["sub"]),
     }
     original = message[:4000]
-    error = explain(code, CASES, facts, original=original)
+    # Without a code it is a credential's own, such as that of a command line nobody is logged in to.
+    error = explain(code or message, CASES, facts, original=original)
     if error is not None:
         error.cause = describe_clock(message, now) or error.cause
         return error

@@ -314,13 +314,22 @@ def _read_secret(option: Input[Any], name: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             option.name,
-            f"the file {quote_value(name)} cannot be read: "
-            f"{getattr(error, 'strerror', None) or 'it is not UTF-8 text'}.",
+            f"{_describe_file(name)} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}.",
             remedy=f"Give {option.flag} a file that holds the value alone, or set {option.variable}.",
         ) from None
     if not text.strip():
-        raise InputError(option.name, f"the file {quote_value(name)} is empty.")
+        raise InputError(option.name, f"{_describe_file(name)} is empty.")
     return text.rstrip("\r\n")
+
+
+def _describe_file(name: str) -> str:
+    """Return the file of a secret for people; not its name where that may be the secret itself."""
+    path = Path(name)
+    try:
+        is_path = path.exists() or (str(path.parent) not in {".", "..", path.anchor} and path.parent.is_dir())
+    except (OSError, ValueError):  # longer than a path can be, or with a NUL byte
+        is_path = False
+    return f"the file {quote_value(name)}" if is_path else "the file that is given (its name is not shown)"
 
 
 def _unknown_argument_error(command: Command[Any], argument: str) -> InputError:

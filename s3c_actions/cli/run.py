@@ -257,6 +257,9 @@ class _Run(msgspec.Struct):
                     secrets.add(value)
             elif pasted_content.is_secret_kind(kind):
                 secrets.add_content(text)
+            elif "@" in text:
+                for value in secret_values.embedded_secrets(text):
+                    secrets.add(value)
 
     def _reject_removed(self) -> None:
         """Raise InputError when a variable sets a removed input; in an action every input is a variable."""

@@ -31,13 +31,15 @@ def reject_unknown(environment: Mapping[str, str], own: Iterable[Input[Any]], *,
         own: the inputs that the running command and its shell have, looked at first: most runs need no others.
         in_action: whether an action runs the command, whose users give inputs, not variables.
     """
-    given = {name for name, text in environment.items() if name.startswith(PREFIX) and text}
+    given = {name for name, text in environment.items() if _normalize(name).startswith(PREFIX) and text}
     given -= {*OF_THE_MACHINE, *_variables(own)}
     if not given:
         return
     known = _variables([*own, *(option for name in COMMANDS for option in _every_input(name))])
     for name in sorted(given - known.keys()):
-        near = closest(name, (*known, *OF_THE_MACHINE))
+        if not name.startswith(PREFIX) and _normalize(name) not in known:
+            continue  # somebody's own, such as a shell's variable in small letters
+        near = closest(_normalize(name), (*known, *OF_THE_MACHINE))
         written = f"`{known[near]}` under `with:`" if in_action and near in known else near
         raise InputError(
             name if name.isidentifier() else "environment",
@@ -45,6 +47,11 @@ def reject_unknown(environment: Mapping[str, str], own: Iterable[Input[Any]], *,
             remedy=(f"Did you mean {written}? " if near else "")
             + "Correct it, or unset it: what begins with S3C_ is an input of s3c, and a misspelt one has no effect.",
         )
+
+
+def _normalize(name: str) -> str:
+    """Return a name as those of inputs are written: `S3C_FAIL_ON` for `s3c_fail_on` and `s3c-fail-on`."""
+    return name.upper().replace("-", "_").replace(".", "_")
 
 
 def _every_input(name: str) -> tuple[Input[Any], ...]:

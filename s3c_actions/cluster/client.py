@@ -7,7 +7,10 @@ Built on the `kubernetes` client's configuration and transport: sign-in of every
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import logging
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -73,6 +76,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.path}{namespace_path}/{self.plural}" + (f"/{quote(name, safe='')}" if name else "")
 
 
+_UNKNOWN_REMEDY = "Try again; look at the addresses that may reach the cluster."
 _PODS = Resource(path="/api/v1", plural="pods", namespaced=True)
 _MOST_LOG = 4 * 1024 * 1024
 
@@ -267,7 +271,11 @@ class Cluster:
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
-            raise OutsideError(f"{self.address} is no Kubernetes API: it answered no JSON object.")
+            raise OutsideError(
+                f"{self.address} is no Kubernetes API: it answered no JSON object.",
+                cause="The address is another server's, or a proxy or a login page answers in the cluster's place.",
+                remedy="Look at `server` in the kubeconfig.",
+            )
         return answer
 
     def log(self, namespace: str, pod: str, *, seconds: int) -> str:
@@ -336,7 +344,12 @@ class Cluster:
 
     def _unreachable(self, error: Exception) -> OutsideError:
         text = str(error)
-        if "CERTIFICATE_VERIFY_FAILED" in text or "SSLError" in text:
+        if "ProxyError" in text:
+            cause = "The proxy that `proxy-url` in the kubeconfig, or HTTPS_PROXY, names does not connect us to it."
+            remedy = "Correct it, or name the cluster in NO_PROXY where no proxy is needed."
+        elif "WRONG_VERSION_NUMBER" in text or "HTTP_REQUEST" in text:
+            cause, remedy = "Something there speaks plain HTTP.", "Look at `server` in the kubeconfig."
+        elif "CERTIFICATE_VERIFY_FAILED" in text:
             cause = "Its certificate is not the one the kubeconfig trusts: the cluster was made anew, or is another."
             remedy = "Fetch the kubeconfig anew."
         elif "refused" in text:
@@ -349,9 +362,13 @@ class Cluster:
             remedy = "Look at the kubeconfig; run it where the private cluster can be reached."
         else:
             cause = "The network, a firewall or the API server itself is in the way."
-            remedy = "Try again; look at the addresses that may reach the cluster."
+            remedy = _UNKNOWN_REMEDY
+        known = remedy != _UNKNOWN_REMEDY
         return OutsideError(
-            f"The cluster at {self.address} does not answer.", cause=cause, remedy=remedy, original=text[:1000]
+            f"The cluster at {self.address} does not answer.",
+            cause=cause,
+            remedy=remedy,
+            original="" if known else text[:1000],
         )
 
 
@@ -445,7 +462,9 @@ def connect(
                 f"{context} is not a context of {kubeconfig}.",
                 remedy=f"Choose from {', '.join(entry['name'] for entry in contexts)}.",
             )
-        client = _client(kubeconfig, chosen["name"], temp, hide)
+        user = _check_entries(kubeconfig, chosen)
+        with _log_records() as logged:
+            client = _client(kubeconfig, chosen["name"], temp, hide)
     except (
         kubernetes_config_exceptions.ConfigException,
         yaml.YAMLError,
@@ -456,6 +475,10 @@ def connect(
         AttributeError,
     ) as error:
         raise _kubeconfig_error(kubeconfig, error) from error
+    if logged and isinstance(user.get("exec"), Mapping):
+        if "malformed request" in logged[0]:
+            raise _kubeconfig_error(kubeconfig, kubernetes_config_exceptions.ConfigException(logged[0]))
+        raise _login_error(kubeconfig, user["exec"], logged[0])
     response_limits.install_limits()
     if not client.configuration.verify_ssl:
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the kubeconfig asks for it
@@ -466,6 +489,84 @@ def connect(
         )
     namespace = str((chosen.get("context") or {}).get("namespace") or "default")
     return Cluster(client, address=client.configuration.host, namespace=namespace, timeout=timeout)
+
+
+def _check_entries(kubeconfig: str, context: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the user of a context; the library goes on without one that is missing, and with any address.
+
+    Raises:
+        InputError: the user is not there, or the cluster's address is not one of HTTP.
+    """
+    document = kube_config.KubeConfigMerger(kubeconfig).config.value  # type: ignore[no-untyped-call]
+    names = context.get("context") or {}
+    users, clusters = (
+        {entry.value["name"]: entry.value.get(kind) or {} for entry in document.get(f"{kind}s") or ()}
+        for kind in ("user", "cluster")
+    )
+    user, cluster = names.get("user") or "", clusters.get(names.get("cluster"))
+    problem = ""
+    if user and user not in users:
+        problem = f"the context {context['name']} names the user {user}, which is not in it"
+    elif cluster is not None and not str(cluster.get("server")).startswith(("https://", "http://")):
+        problem = f"the cluster {names['cluster']} has no `server` such as https://HOST"
+    if problem:
+        raise InputError(
+            "kubeconfig",
+            f"{kubeconfig}: {problem}.",
+            remedy="Fetch it anew, or name another; `kubectl config view` shows what is in it.",
+        )
+    return users.get(user) or {}
+
+
+class _Handler(logging.Handler):
+    """Keeps what is logged to the root logger itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name == "root" and record.levelno >= logging.ERROR:
+            self.messages.append(record.getMessage())
+
+
+@contextmanager
+def _log_records() -> Iterator[list[str]]:
+    """Keep errors that the library logs, and goes on without a login; nothing of them is printed."""
+    handler = _Handler()
+    logging.getLogger().addHandler(handler)
+    try:
+        yield handler.messages
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+def _login_error(kubeconfig: str, program: Mapping[str, Any], message: str) -> S3CError:
+    """Return the error of a program that a kubeconfig runs to log in, and that gave no credentials."""
+    command = str(program.get("command"))
+    hint = " ".join(str(program.get("installHint") or "").split())
+    if "[Errno" in message:
+        return InputError(
+            "kubeconfig",
+            f"{kubeconfig} logs in by the program {command}, which cannot be started.",
+            cause="It is not installed on this machine, or not on PATH.",
+            remedy=hint[:500] or _LOGIN_PROGRAMS.get(Path(command).name, "Install it, or name another kubeconfig."),
+            original=message[:1000],
+        )
+    return OutsideError(
+        f"{kubeconfig} logs in by the program {command}, which gave no credentials.",
+        cause="Whoever it logs in as is not signed in, or may not; or it is of another version.",
+        remedy=f"Run it by hand, as `kubectl get nodes` does, and sign in ({command} says how).",
+        original=message[:1000],
+    )
+
+
+# https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
+_LOGIN_PROGRAMS = {
+    "kubelogin": "Install it with `az aks install-cli`, or give `aks-cluster` in place of the kubeconfig.",
+    "aws": "Install the AWS CLI: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html",
+    "gke-gcloud-auth-plugin": "Install it with `gcloud components install gke-gcloud-auth-plugin`.",
+}
 
 
 def _client(kubeconfig: str, context: str, temp: Path | None, hide: Callable[[str], None]) -> ApiClient:
@@ -484,9 +585,40 @@ def _client(kubeconfig: str, context: str, temp: Path | None, hide: Callable[[st
         client_configuration=settings,
         temp_file_path=str(temp) if temp is not None else None,
     )
+    _check_certificates(kubeconfig, settings.ssl_ca_cert, settings.cert_file, settings.key_file)
     for value in settings.api_key.values():  # includes tokens of `exec` plugins
         hide(value.removeprefix("Bearer "))
     return kubernetes_client.ApiClient(configuration=settings)
+
+
+def _check_certificates(kubeconfig: str, authority: str | None, certificate: str | None, key: str | None) -> None:
+    """Raise InputError where the files of a kubeconfig's certificates hold none: OpenSSL says so at the first request.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    context, part = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "certificate-authority"
+    try:
+        if authority:
+            context.load_verify_locations(authority)
+        part = "client-certificate and client-key"
+        if certificate:
+            context.load_cert_chain(certificate, key or None, password=_no_password)
+    except (ssl.SSLError, _NoPassword) as error:
+        raise InputError(
+            "kubeconfig",
+            f"{kubeconfig}: its {part} (or …-data) cannot be used.",
+            cause="They are damaged, no PEM, encrypted, or do not belong together.",
+            remedy="Fetch the kubeconfig anew, or name another.",
+        ) from error
+
+
+class _NoPassword(Exception):
+    """A key is encrypted, and OpenSSL would ask for its password on the terminal."""
+
+
+def _no_password() -> bytes:
+    raise _NoPassword
 
 
 def _describe_refusal(status: int, reason: str, message: str, answer: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -498,6 +630,8 @@ def _describe_refusal(status: int, reason: str, message: str, answer: Mapping[st
             "A role with that permission is missing.",
             f"Bind a role with the verb `{missing.verb}` on `{missing.resource}` to it.",
         )
+    if status in {400, 409, 422} and (exported := refusals.describe_exported(message)):
+        return exported
     if status == 409 and reason == "Conflict":
         return refusals.describe_conflict(refusals.conflicting_fields(answer, message))
     if status == 422 and (known := refusals.explain_immutable(answer, message)):

@@ -411,6 +411,12 @@ class Finder:
         return error_at(self._source, node.start_mark, what, remedy=remedy, text=self._text, line=self._line)
 
 
+def find_alias(text: str, key_end: int) -> int | None:
+    """Return where the alias that is the value of a key begins; None where it is not one."""
+    alias = _ALIAS.match(text, key_end)
+    return None if alias is None else alias.start("alias")
+
+
 _MERGE = "tag:yaml.org,2002:merge"
 _STRING = "tag:yaml.org,2002:str"
 # Possessive: a comment of many `#` could be split into comments in exponentially many ways.

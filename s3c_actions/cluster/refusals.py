@@ -44,7 +44,7 @@ IMMUTABLE: tuple[Case, ...] = (
     ),
     Case(
         pattern=rf"(?P<kind>[A-Za-z]\w*)(?:\.[\w.-]{{1,200}})? {_NAME}{_FIELD}.{{0,4000}}?"
-        r"(?:field is immutable|may not change once set|cannot be changed once set|cannot change roleRef|may not be "
+        r"(?:field is immutable|may not change once set|cannot be changed|cannot change roleRef|may not be "
         r"changed|is immutable|updates to [\w ]{1,100}(?:are|is) forbidden)",
         what="The {kind} {name} exists, and its {field} cannot be changed.",
         cause="It is fixed when the object is created.",
@@ -53,7 +53,7 @@ IMMUTABLE: tuple[Case, ...] = (
 )
 """Changes of fields that are fixed when an object is created."""
 
-_CONFLICT = re.compile(r'conflict with "(?P<manager>[^"]+)"(?: with subresource "(?P<subresource>[^"]+)")?')
+_CONFLICT = re.compile(r'conflicts? with "(?P<manager>[^"]+)"(?: with subresource "(?P<subresource>[^"]+)")?')
 _SHOWN = 5
 
 
@@ -93,11 +93,34 @@ def conflicting_fields(status: Mapping[str, Any], message: str) -> list[tuple[st
         if match := _CONFLICT.search(text):
             subresource = f" (by `{match['subresource']}`)" if match["subresource"] else ""
             conflicts.append((f"{match['manager']}{subresource}", (field or "?").removeprefix(".")))
-    if not conflicts and (match := _CONFLICT.search(message)):
+    if conflicts:
+        return conflicts
+    # The message lists the fields of each manager behind it.
+    matches = list(_CONFLICT.finditer(message))
+    for number, match in enumerate(matches):
+        end = matches[number + 1].start() if number + 1 < len(matches) else len(message)
         subresource = f" (by `{match['subresource']}`)" if match["subresource"] else ""
-        fields = re.findall(r"(?<=[:-] )\.([^\s,]+)", message)
-        conflicts = [(f"{match['manager']}{subresource}", field) for field in fields or ["?"]]
+        fields = re.findall(r"(?<=[:-] )\.([^\s,]+)", message[match.end() : end])
+        conflicts += [(f"{match['manager']}{subresource}", field) for field in fields or ["?"]]
     return conflicts
+
+
+_EXPORTED = re.compile(
+    r"the object has been modified|Precondition failed: UID|managedFields must be nil"
+    r"|resourceVersion[^\n]{0,200}(?:should not|must not|Invalid value)"
+)
+
+
+def describe_exported(message: str) -> tuple[str, str, str] | None:
+    """Return what happened, the cause and the remedy where a manifest has what the server writes; None otherwise."""
+    if not _EXPORTED.search(message):
+        return None
+    return (
+        "The object is another, or has changed, since the manifest was read from a cluster.",
+        "The manifest has `resourceVersion`, `uid` or `managedFields` in its `metadata`, as `kubectl get -o yaml` "
+        "shows them: it counts for that state of the object alone. Or something else writes the object now.",
+        "Take them out, with `creationTimestamp`, `generation` and `status`; without them, run it again.",
+    )
 
 
 def describe_conflict(conflicts: list[tuple[str, str]]) -> tuple[str, str, str]:

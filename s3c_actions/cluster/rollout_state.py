@@ -184,8 +184,9 @@ def _argo_rollout(live: Object) -> RolloutState | None:
         return None
     wanted = _desired(spec)
     ready = int(status.get("availableReplicas") or 0)
-    observed = str(status.get("observedGeneration") or "") == str((live.get("metadata") or {}).get("generation") or "")
-    if not observed:
+    seen = str(status.get("observedGeneration") or "")
+    # Controllers before 1.0 wrote a hash there, which tells nothing, as their plugin has it.
+    if seen != str((live.get("metadata") or {}).get("generation") or "") and (not seen or seen.isdecimal()):
         return RolloutState(ready=ready, wanted=wanted, done=False)
     if phase == "Degraded":
         return RolloutState(ready=ready, wanted=wanted, done=False, failed=message or "it is degraded.")
@@ -216,7 +217,9 @@ def _ended_phase(live: Object, path: tuple[str, ...]) -> RolloutState | None:
 
 
 def _ends_by_itself(spec: Object, status: Object) -> bool:
-    """Return whether the pause of a canary has a duration."""
+    """Return whether the pause of a canary, or before a promotion, has a duration."""
+    if ((spec.get("strategy") or {}).get("blueGreen") or {}).get("autoPromotionSeconds") and not spec.get("paused"):
+        return True
     steps = ((spec.get("strategy") or {}).get("canary") or {}).get("steps") or []
     index = status.get("currentStepIndex")
     step = steps[index] if isinstance(index, int) and 0 <= index < len(steps) else {}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError
@@ -15,6 +18,8 @@ from s3c_actions.wiring.base_advice import check_advice, with_advice
 from s3c_actions.wiring.context import Context, image_folders, with_jobs
 from s3c_actions.wiring.images import for_each_image, unless_exempt
 from s3c_actions.wiring.scanning import create_scanner
+
+_ARCHIVE = re.compile(r"\.(?:tar|tgz|tar\.(?:gz|zst|xz))\Z")
 
 
 def run(options: inputs.ScanInputs, context: Context) -> Outcome:
@@ -53,6 +58,8 @@ def _requested_images(options: inputs.ScanInputs) -> dict[str, str]:
     source = options.image_source
     requested: dict[str, str] = {}
     for image in options.image:
+        if _ARCHIVE.search(image) and Path(image).is_file():
+            raise InputError("image", f"{image} is a file, and no image's name.", remedy="Give it with `input`.")
         if source == "registry" or not is_image_id(image):
             Reference.parse(image)
         if image in requested:

@@ -25,6 +25,8 @@ _TAG = late_pattern(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = late_pattern(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
 _IMAGE_ID = late_pattern(r"(?:sha256:)?[0-9a-f]{64}")
 _SCHEME = late_pattern(r"(?:https?|docker|oci|docker-daemon|containers-storage)://", re.IGNORECASE)
+_PATH = late_pattern(r"\.{0,2}/|~|\.{1,2}\Z")
+_VARIABLE = late_pattern(r"\$[{(A-Za-z_]|\{\{|%[A-Za-z_]+%|<[a-z]")
 _DIGEST_AS_TAG = late_pattern(r"([^@]+):((?:sha256|sha384|sha512):[0-9a-f]*)")
 
 
@@ -76,7 +78,8 @@ class Reference(msgspec.Struct, frozen=True):
         if not _REGISTRY.fullmatch(registry):
             raise _malformed(field, text, f"{quote_value(registry)} is not a registry's host name")
         if not _REPOSITORY.fullmatch(name) or len(name) > 255:
-            raise _malformed(field, text, f"{quote_value(name)} is not a repository name (lower case, digits, . _ - /)")
+            shown = quote_value(path.partition(":")[0])  # as it was given, without `library/`
+            raise _malformed(field, text, f"{shown} is not a repository name (lower case, digits, . _ - /)")
         if colon and not _TAG.fullmatch(tag):
             raise _malformed(field, text, f"{quote_value(tag)} is not a tag" if tag else "no tag follows the colon")
         return cls(registry, name, tag, digest)
@@ -146,7 +149,10 @@ def _malformed(field: str, text: str, cause: str) -> InputError:
     return InputError(
         field,
         f"{quote_value(text)} is not an image reference: {cause}.",
-        remedy=_correction(text) or "Write it as registry/repository:tag or registry/repository@sha256:….",
+        remedy=_correction(text)
+        or ("Give the image's name, and no path of a file or a folder." if _PATH.match(text) else "")
+        or ("A variable in it was not filled in, or has another name." if _VARIABLE.search(text) else "")
+        or "Write it as registry/repository:tag or registry/repository@sha256:….",
     )
 
 

@@ -45,6 +45,28 @@ def environment_secrets(environment: Mapping[str, str]) -> Iterator[str]:
             yield from address_secrets(value)
 
 
+_IN_ADDRESS = re.compile(
+    r"://(?P<user>[^\s/@:]{0,500})(?::(?P<password>[^\s/@]{1,500}))?@"
+    # Without a scheme, before a host with a path: a tag stands before a digest.
+    r"|(?:^|(?<=[\s,=|]))[^\s/@:=,|]{1,500}:(?P<bare>[^\s/@]{1,500})@(?:[\w-]+(?:\.[\w-]+)+(?::\d+)?|[\w-]+:\d+)/"
+)
+_SHORTEST_USER = 16
+
+
+def embedded_secrets(text: str) -> Iterator[str]:
+    """Yield the passwords in the addresses that a text holds, and what is long enough for a token in a user's place.
+
+    Args:
+        text: a value as given, such as an image's name with an address before it, or a list of addresses.
+    """
+    for match in _IN_ADDRESS.finditer(text):
+        password = match["password"] or match["bare"] or ""
+        if not password and len(match["user"] or "") >= _SHORTEST_USER:
+            password = match["user"]
+        if password:
+            yield from (password, unquote(password))
+
+
 def address_secrets(address: str) -> Iterator[str]:
     """Yield the password in an address, and user and password together, as written and decoded."""
     try:

@@ -117,12 +117,18 @@ def or_none(parse: Callable[[str], T], absent: T) -> Callable[[str], T]:
     return parse_or_none
 
 
+_SEVERAL = "one of the words allowed, but several of them"
+
+
 def choice(*words: str) -> Callable[[str], str]:
     """Return a parser of one of the words, in any case."""
 
     def parse(value: str) -> str:
         lowered = {word.lower(): word for word in words}
         if value.strip().lower() not in lowered:
+            several = re.split(r"[\s,|;]+", value.strip().lower())
+            if len(several) > 1 and lowered.keys() >= {*several}:
+                raise ValueError(_SEVERAL)
             raise ValueError("one of the words allowed")
         return lowered[value.strip().lower()]
 
@@ -138,7 +144,9 @@ def choices(*words: str) -> Callable[[str], tuple[str, ...]]:
         for item in items(value):
             try:
                 word = parse_word(item)
-            except ValueError:
+            except ValueError as error:
+                if str(error) == _SEVERAL:
+                    raise ValueError("made of the words allowed with commas between them") from None
                 clause = "made of the words allowed"
                 raise ValueError(
                     clause if item == value.strip() else f"{clause}: {pasted_content.quote_value(item)} is none of them"

@@ -64,17 +64,33 @@ def decode(
 
 def _describe_problem(what: str, location: str) -> str:
     """Return msgspec's description of a value, in terms of the file instead of Python's."""
+    if location.endswith(".epss"):
+        return 'this is no likelihood such as ">=0.1"'
+    if (kinds := re.match(r"Expected `([a-z_ |]+)`, got `(\w+)`\Z", what)) and "date" not in kinds[1]:
+        wanted = " or ".join(_KINDS.get(kind, kind) for kind in kinds[1].split(" | ") if kind != "null")
+        return f"this is {_KINDS.get(kinds[2], kinds[2])}, and {wanted} belongs here"
     if location == "version":
         return "this is not 1, the only version there is"
     if "xpected `date`" in what:
         return "this is no date such as 2027-01-31"
-    if location.endswith(".epss"):
-        return 'this is no likelihood such as ">=0.1"'
     if "[smhd]" in what:
         return "this is no duration such as 24h or 7d"
     own = f"{what[:1].lower()}{what[1:]}"
     return next((words for part, words in _LIMITS.items() if part in what), own)
 
+
+_KINDS = {
+    "str": "a text",
+    "int": "a number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "nothing",
+    "date": "a date",
+    "datetime": "a time",
+}
+"""Kind of a value, in msgspec's terms → for people."""
 
 _LIMITS = {
     "of length >= 1": "this is empty",

@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urljoin
 
 from msgspec.structs import replace
 
+from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.reference import Reference, is_digest
 from s3c_actions.registry.connection import Connection, same_origin
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 MAX_PAGES = 100
 _REDIRECTS = (301, 302, 303, 307, 308)
 # How registries without the Referrers API answer it; the specification has 404 alone.
-_NO_API = (400, 404, 405, 501)
+_NO_API = (400, 404, 405, 406, 410, 501)
 # Tags that are not offered as alternatives: lists of referrers, and the temporary tags of patches.
 _NOT_OFFERED = re.compile(r"sha256-[0-9a-f]{64}|s3c-[0-9a-f]{32}[a-z0-9-]*")
 _COMPARED = 5000
@@ -366,7 +367,10 @@ class Registry:
                 self.connection.dismiss(response, reference)
                 path = urljoin(response.url, response.headers["Location"])
                 continue
-            listed += self._parse_index(reference, self.connection.body(response, reference, MAX_MANIFEST))
+            content = self.connection.body(response, reference, MAX_MANIFEST)
+            if number == 0 and not _is_index(response, content):
+                return None
+            listed += self._parse_index(reference, content)
             next_page = _next_page(response)
             if not next_page:
                 return tuple(listed)
@@ -449,6 +453,18 @@ def _is_page(response: Response) -> bool:
     """Return whether an answer is a web page, of a proxy or of the registry's own site."""
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     return response.status_code == 200 and kind == "text/html"
+
+
+def _is_index(response: Response, content: bytes) -> bool:
+    """Return whether an answer of the Referrers API is the index that one has; else it comes from something without it.
+
+    What is called an index, and is damaged, counts as one.
+    """
+    try:
+        document = reading.parse_json(content)
+    except ValueError:
+        return response.headers.get("Content-Type", "").partition(";")[0].strip().lower() == OCI_INDEX
+    return isinstance(document, dict) and "manifests" in document
 
 
 def _next_page(response: Response) -> str:

@@ -1,7 +1,7 @@
 """Read certificates and private keys in the forms that people have them in.
 
-PEM may come in base64, on one line, with its line ends escaped as in JSON, indented as in YAML, or in UTF-16. Forms
-that another tool converts are recognized, and the command is shown.
+PEM may come in base64, once or twice, on one line, with its line ends escaped as in JSON or in a URL, indented as in
+YAML, or in UTF-16. Forms that another tool converts are recognized, and the command is shown.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -37,6 +38,12 @@ _BYTE_ORDERS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_BARE_BYTE_ORDERS = (("--".encode("utf-16-le"), "utf-16-le"), ("--".encode("utf-16-be"), "utf-16-be"))
+_ESCAPED_LINE_END = re.compile(rb"(?:\\{1,4}r)?\\{1,4}n|\\{1,4}r")
+# The lines of a block of PEM, whatever is between its label and the dashes.
+_EDGES = (re.compile(rb"-----BEGIN [A-Z0-9 ]{1,40}-----"), re.compile(rb"-----END [A-Z0-9 ]{1,40}-----"))
+_SHORT_LINE = 200
+"""No key or certificate is this short, in any of its forms."""
 _PKCS7_SIGNED = bytes.fromhex("06092a864886f70d010702")
 _PKCS12_VERSION = bytes.fromhex("020103")
 
@@ -128,23 +135,16 @@ def read_key(data: bytes, password: str = "", field: str = "key") -> PrivateKeyT
     data = _unwrap(data)
     blocks = _blocks(data)
     keys = [block for block in blocks if block.label.endswith(b"PRIVATE KEY")]
-    if any(block.label == b"OPENSSH PRIVATE KEY" for block in keys):
-        raise CertificateError(
-            field,
-            "unreadable",
-            "it holds a private key in OpenSSH's own format.",
-            cause="`ssh-keygen` made it; notation signs with keys in PKCS#8, and a certificate for them.",
-            remedy="Convert a copy of it (this writes the file anew): ssh-keygen -p -m PKCS8 -f KEY",
-        )
+    _reject_foreign(data, field)
     if blocks and not keys:
-        raise _reject_key(field, _describe(data, blocks))
+        raise _reject_key(field, data, blocks)
     try:
         key = _load(keys[0].text if keys else data, password)
     except TypeError as error:
         raise _wrong_password(field, "the private key is encrypted and no password was given.") from error
     except ValueError as error:
         if not keys:
-            raise _reject_key(field, _describe(data, blocks)) from error
+            raise _reject_key(field, data, blocks) from error
         if password:
             raise _wrong_password(field, "the password does not open the private key.") from error
         raise _damaged(field, str(error)) from error
@@ -158,16 +158,19 @@ def _unwrap(data: bytes) -> bytes:
     for mark, encoding in _BYTE_ORDERS:
         if data.startswith(mark):
             data = data[len(mark) :].decode(encoding, "replace").encode()
+    for dashes, encoding in _BARE_BYTE_ORDERS:
+        if data.startswith(dashes):
+            data = data.decode(encoding, "replace").encode()
     if b"-----BEGIN" in data or not data.isascii():
-        return data
+        return unquote_to_bytes(data) if b"%0A" in data.upper() else data
     decoded = decode_base64(data.decode("ascii"))
-    return data if decoded is None else _unwrap(decoded) if b"-----BEGIN" in decoded else decoded
+    return data if decoded is None else _unwrap(decoded)
 
 
 def _blocks(data: bytes) -> list[_Block]:
     """Return the blocks of a PEM text, with their line ends and blanks put right."""
     if b"\\n" in data:
-        data = data.replace(b"\\r\\n", b"\n").replace(b"\\n", b"\n").replace(b"\\r", b"\n")
+        data = _ESCAPED_LINE_END.sub(b"\n", data)
     blocks = []
     for match in re.finditer(_PEM_BLOCK, data):
         label, body = match[1], match[2]
@@ -197,6 +200,48 @@ def _der_length(content: bytes) -> int:
         return len(content)
     size = content[1] & 0x7F
     return 2 + size + int.from_bytes(content[2 : 2 + size])
+
+
+# Keys of other programs: how their files begin, or what a line of them begins with; what they are, and what to do.
+_FOREIGN = (
+    (
+        rb"-----BEGIN OPENSSH PRIVATE KEY-----",
+        "a private key in OpenSSH's own format",
+        "Convert a copy of it (this writes the file anew): ssh-keygen -p -m PKCS8 -f KEY",
+    ),
+    (
+        rb"-----BEGIN ENCRYPTED (?:SIGSTORE|COSIGN) PRIVATE KEY-----",
+        "a private key in cosign's own format",
+        "Make a key with a certificate, such as by `s3c init --key`: cosign's has none, and no tool converts it.",
+    ),
+    (rb"-----BEGIN PGP ", "a key of OpenPGP", "Make a key with a certificate, such as by `s3c init --key`."),
+    (
+        rb"PuTTY-User-Key-File-",
+        "a private key in PuTTY's own format",
+        "Export it: puttygen KEY.ppk -O private-openssh -o KEY, then ssh-keygen -p -m PKCS8 -f KEY",
+    ),
+    (rb"ssh-(?:rsa|ed25519) |ecdsa-sha2-", "a public key of OpenSSH", "Give the private key, in PEM."),
+    (
+        rb"\xfe\xed\xfe\xed|\xce\xce\xce\xce",
+        "a Java keystore",
+        "Convert it, and give that as `pkcs12`: keytool -importkeystore -srckeystore FILE -destkeystore signing.p12 "
+        "-deststoretype PKCS12",
+    ),
+    (rb"""\{[^}]{0,200}["']kty["']\s*:""", "a JSON Web Key", "Convert it to PEM (PKCS#8)."),
+)
+
+
+def _reject_foreign(data: bytes, field: str) -> None:
+    """Raise when data is a key of another program's own format."""
+    for pattern, kind, remedy in _FOREIGN:
+        if re.match(rb"\s*(?:%s)" % pattern, data) or (pattern[:1] == b"-" and re.search(pattern, data)):
+            raise CertificateError(
+                field,
+                "unreadable",
+                f"it holds {kind}.",
+                cause="notation signs with keys in PKCS#8, and a certificate for them.",
+                remedy=remedy,
+            )
 
 
 # Words for what a file holds, by the label of a block that it has.
@@ -245,13 +290,32 @@ def _reject_certificate(
         field,
         "unreadable",
         f"it holds {content} and no certificate." if content else "it holds no certificate that can be read.",
-        cause="" if content else "It is empty, cut off, or something else than X.509 in PEM or DER.",
+        cause=""
+        if content
+        else _describe_edges(data)
+        or ("" if blocks else "It is something else than X.509 in PEM or DER.")
+        or "It is damaged or cut off.",
         remedy=remedy,
-        original="" if content or error is None else str(error),
+        # Of a text that is no PEM, the parser of DER says nothing that helps.
+        original="" if content or error is None or not (blocks or data[:1] == b"\x30") else str(error),
     ) from error
 
 
-def _reject_key(field: str, content: str) -> CertificateError:
+def _describe_edges(data: bytes) -> str:
+    """Return why data without a block of PEM has none, as a sentence; empty when that is unknown."""
+    if not data.strip():
+        return "It is empty."
+    if len(data) < _SHORT_LINE and b"\n" not in data.strip() and data.isascii() and b"-----" not in data:
+        return "It is one short line, as a path is, or a variable that nothing filled in."
+    begin, end = (edge.search(data) for edge in _EDGES)
+    if bool(begin) == bool(end):
+        return ""
+    missing = "END" if begin else "BEGIN"
+    return f"It is cut off: its `-----{missing} …-----` line is missing."
+
+
+def _reject_key(field: str, data: bytes, blocks: Sequence[_Block]) -> CertificateError:
+    content = _describe(data, blocks)
     remedy = {
         "a certificate": "Give the key here and the certificate as `certificate`: they may be swapped.",
         "a public key": "Give the private key that it was made from.",
@@ -261,7 +325,7 @@ def _reject_key(field: str, content: str) -> CertificateError:
         field,
         "unreadable",
         f"it holds {content} and no private key." if content else "it holds no private key.",
-        cause="" if content else "It is empty, cut off, or in an encoding that is not known.",
+        cause="" if content else _describe_edges(data) or "It is cut off, or in an encoding that is not known.",
         remedy=remedy,
     )
 
@@ -303,7 +367,12 @@ def _is_consistent(key: PrivateKeyTypes) -> bool:
 
 def _damaged(field: str, original: str) -> CertificateError:
     return CertificateError(
-        field, "unreadable", "the private key cannot be read.", cause="It is damaged or cut off.", original=original
+        field,
+        "unreadable",
+        "the private key cannot be read.",
+        cause="It is damaged or cut off.",
+        remedy="Compare it with the file that it was copied from: `openssl pkey -in KEY -noout -check` tells more.",
+        original=original,
     )
 
 

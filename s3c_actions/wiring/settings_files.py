@@ -212,7 +212,11 @@ def _hash_files(kind: str, path: str, cwd: Path, names: Mapping[str, str]) -> It
 def _sha256(kind: str, path: Path) -> str:
     try:
         if not path.exists():
-            raise InputError(kind, f"{str(path)!r} does not exist.", remedy="Look at the path.")
+            # It may be the default, which the user never wrote.
+            init = " `s3c init` writes one." if path.name == "s3c-policy.yaml" else ""
+            raise InputError(
+                kind, f"{str(path)!r} does not exist.", remedy=f"Look at the path, or give another with `{kind}`.{init}"
+            )
         if not path.is_file():
             raise InputError(kind, f"{str(path)!r} is not a file.", remedy="Look at the path.")
         return hashlib.sha256(reading.read_file(path, reading.MAX_DOCUMENT_BYTES)).hexdigest()

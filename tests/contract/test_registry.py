@@ -258,7 +258,7 @@ def test_the_platforms_of_an_index_are_no_referrers_where_the_tag_means_the_dige
     assert client.referrers(Reference.parse(f"{server.name}/app@{digest}")) == ()
 
 
-@pytest.mark.parametrize("code", [400, 404, 405, 501])
+@pytest.mark.parametrize("code", [400, 404, 405, 406, 410, 501])
 def test_a_registry_that_refuses_referrers_has_no_such_api(server, client, code):
     server.answers[f"/v2/app/referrers/{digest_of(MANIFEST)}"] = reply(code, b"{}")
     server.answers[f"/v2/app/manifests/{digest_of(MANIFEST).replace(':', '-')}"] = reply(200, index("linux/amd64"))
@@ -269,6 +269,38 @@ def test_a_page_in_place_of_referrers_is_no_such_api(server, client):
     page = reply(200, b"<html>", {"Content-Type": "text/html; charset=utf-8"})
     server.answers[f"/v2/app/referrers/{digest_of(MANIFEST)}"] = page
     assert client.referrers(app(server).at(digest_of(MANIFEST))) == ()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"errors":[{"code":"UNSUPPORTED"}]}',
+        b'{"schemaVersion":2}',
+        b"[]",
+        b"null",
+        b"",
+        b"404 page not found",
+        MANIFEST,
+    ],
+)
+def test_what_is_no_index_in_place_of_referrers_is_no_such_api(server, client, content):
+    server.answers[f"/v2/app/referrers/{digest_of(MANIFEST)}"] = reply(200, content)
+    server.answers[f"/v2/app/manifests/{digest_of(MANIFEST).replace(':', '-')}"] = reply(200, index("linux/amd64"))
+    assert len(client.referrers(app(server).at(digest_of(MANIFEST)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "headers"),
+    [
+        (b'{"schemaVersion":2,"mani', {"Content-Type": OCI_INDEX}),
+        (b'{"manifests":[{}]}', {}),
+        (b'{"manifests":{}}', {}),
+    ],
+)
+def test_a_damaged_index_of_referrers_is_an_error(server, client, content, headers):
+    server.answers[f"/v2/app/referrers/{digest_of(MANIFEST)}"] = reply(200, content, headers)
+    with pytest.raises(OutsideError, match="cannot be believed"):
+        client.referrers(app(server).at(digest_of(MANIFEST)))
 
 
 def test_referrers_that_are_null_are_none(server, client):

@@ -125,6 +125,8 @@ GIVEN: dict[str, tuple[str, ...]] = {
         "AADSTS90002: Tenant 't' not found.",
         "AADSTS500011: The resource principal named https://vault.example was not found in the tenant named t.",
         "AADSTS7000215: Invalid client secret provided.",
+        "AADSTS700082: The refresh token has expired due to inactivity.",
+        "AADSTS50020: User account 'u' from identity provider 'live.com' does not exist in tenant 't'.",
         "AADSTS53003: Access has been blocked by Conditional Access policies.",
         "AADSTS50196: The server terminated an operation because it encountered a client request loop.",
         "AADSTS999999: Something new.",

@@ -54,7 +54,7 @@ WITHOUT = {
         "trust upload verify"
     ),
     "core": (
-        "artifact_types pasted_content process reading response_limits secret_handover secret_values secrets startup"
+        "artifact_types pasted_content process reading response_limits secret_handover secrets startup"
     ),
     "evidence": "statement",
     "findings": "difference go_json model releases scope scope_inference trivy_warnings",

@@ -94,3 +94,31 @@ def test_the_page_of_a_code_is_the_clouds(cloud) -> None:
         f"https://{cloud.authority}/error?code=999999"
         in translate("AADSTS999999: New.", authority=cloud.authority).remedy
     )
+
+
+@pytest.mark.parametrize(
+    ("message", "what", "remedy"),
+    [
+        ("AADSTS700082: The refresh token has expired due to inactivity.", "The session of `az login` has ended", ""),
+        ("AADSTS50173: The provided grant has expired due to it being revoked.", "The session of `az login`", ""),
+        ("AADSTS50076: You must use multi-factor authentication.", "does not suffice any more", ""),
+        ("Please run 'az login' to set up an account", "The session of `az login` has ended", ""),
+        (
+            "AADSTS50020: User account does not exist in tenant.",
+            "the account that is logged in is none of the tenant",
+            "",
+        ),
+        (
+            "AADSTS700011: Application with identifier x was not found.",
+            "no application or managed identity",
+            "az ad app",
+        ),
+        ("AADSTS5000224: We are sorry, this resource is not available.", "there is no tenant t", "azure-cloud"),
+        ("AADSTS53000: Device is not in required device state.", "A conditional access policy", "administrator"),
+    ],
+)
+def test_a_person_s_session_and_other_codes_are_told_with_what_to_do(message: str, what: str, remedy: str) -> None:
+    error = translate(message)
+    assert what in error.what
+    assert (remedy or "az login --tenant t`") in error.remedy
+    assert "TENANT-ID" not in error.remedy

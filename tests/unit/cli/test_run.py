@@ -181,7 +181,7 @@ def test_another_tools_name_is_understood_with_a_notice(run, tmp_path) -> None:
         (["a", "--only-fixed=maybe"], "only-fixed: 'maybe' is not true or false."),
         (["a", "--registry-password", "hunter2"], "registry-password: a secret is not taken from the command line"),
         (["a", "--registry-password=hunter2"], "registry-password: a secret is not taken from the command line"),
-        (["a", "--registry-password-file", "/nowhere"], "registry-password-file: the file '/nowhere' cannot be read"),
+        (["a", "--registry-password-file", "/nowhere"], "registry-password-file: the file that is given"),
         (["a", "-x"], "-x is not a flag"),
     ],
 )

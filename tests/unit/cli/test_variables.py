@@ -33,6 +33,9 @@ def rejected(name: str, *, in_action: bool = False) -> InputError:
         ("S3C_FAILON", "S3C_FAIL_ON"),
         ("S3C_fail_on", "S3C_FAIL_ON"),
         ("S3C_FAIL-ON", "S3C_FAIL_ON"),
+        ("s3c_fail_on", "S3C_FAIL_ON"),
+        ("s3c-fail-on", "S3C_FAIL_ON"),
+        ("S3c.Policy", "S3C_POLICY"),
         ("S3C_POLICYS", "S3C_POLICY"),
         ("S3C_TRUSTSTORE", "S3C_TRUST_STORE"),
         ("S3C_CACH", "S3C_CACHE"),
@@ -41,6 +44,10 @@ def rejected(name: str, *, in_action: bool = False) -> InputError:
 )
 def test_a_misspelt_variable_is_refused_with_the_closest_name(name, near) -> None:
     assert f"Did you mean {near}?" in rejected(name).remedy
+
+
+def test_a_variable_of_somebody_s_own_in_small_letters_is_left_alone() -> None:
+    variables.reject_unknown({"s3c_own_thing": "x", "s3ctool": "x"}, load("scan").inputs, in_action=False)
 
 
 def test_in_an_action_the_input_is_named() -> None:

@@ -260,6 +260,7 @@ def test_given_images_are_reported_where_they_stay_by_tag():
         ("args: ['--reloader=r.test/reloader:1']", "r.test/reloader:1"),
         ("args: [serve, 'IMAGE=localhost/a/b:1']", "localhost/a/b:1"),
         ("command: ['r:5000/a:1']", "r:5000/a:1"),
+        ("env: [{name: URL, value: 'docker://r.test/disk:1'}]", "r.test/disk:1"),
         ("env: [{name: PROXY_IMAGE, value: 'r.test/proxy@sha256:%s'}]" % ("0" * 64), ""),
         (
             "env: [{name: PROXY, value: 'proxy:1'}, {name: PROXY_IMAGE, value: 'true'}, {name: X_IMAGE, value: 'A:1'}]",
@@ -277,6 +278,38 @@ def test_images_by_tag_are_reported_where_nothing_is_replaced(place, image):
         "data: {i: 'r.test/a:1'}\n"
     )
     assert [use.where for use in find_mentions(data, [])] == ["ConfigMap c, data.i"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "containers: [{name: a, image: 'r.test/app:1', env: [{name: A, value: 'r.test/app:1'}]}]",
+        "containers: [{name: a, env: [{name: A, value: 'r.test/app:1'}], image: !!str r.test/app:1}]",
+    ],
+)
+def test_an_image_by_tag_is_reported_beside_the_same_on_its_line(text):
+    manifest = parse(f"apiVersion: v1\nkind: Pod\nmetadata: {{name: x}}\nspec: {{{text}}}\n")
+    for names in ([], [Reference.parse("r.test/app")]):
+        assert [use.where for use in find_mentions(manifest, names)] == ["Pod x, spec.containers[].env[].value"]
+
+
+def test_an_image_that_aliases_stand_for_is_reported_once_and_not_where_it_is_replaced():
+    text = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: x, annotations: {a: &i 'r.test/app:1'}}\n"
+        "spec: {containers: [{name: a, image: *i, env: [{name: A, value: *i}]}]}\n"
+    )
+    assert [use.where for use in find_mentions(parse(text), [Reference.parse("r.test/app")])] == [
+        "Pod x, metadata.annotations.a"
+    ]
+    assert [use.where for use in find_mentions(parse(text), [])] == ["Pod x, spec.containers[].env[].value"]
+
+
+@pytest.mark.parametrize("written", ["oci://r.test/app:1", "docker://r.test/app:1", "r.test/app=r.test/app:1"])
+def test_a_given_image_is_reported_behind_a_scheme_or_a_name(written):
+    text = (
+        f"apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: x}}\nspec: {{images: [{written}]}}\n"
+    )
+    assert [use.image for use in find_mentions(parse(text), [Reference.parse("r.test/app")])] == ["r.test/app:1"]
 
 
 def test_an_address_in_brackets_is_quoted():

@@ -30,6 +30,9 @@ def translated(status: int, reason: str, message: str, *causes: tuple[str, str])
         ('Apply failed with 2 conflicts: conflicts with "kubectl-client-side-apply":\n- .spec.a\n- .spec.b',
          [(KUBECTL, ".spec.a"), (KUBECTL, ".spec.b")],
          "spec.a (kubectl-client-side-apply), spec.b (kubectl-client-side-apply)", "force-conflicts: true"),
+        ('Apply failed with 3 conflicts: conflicts with "helm" using apps/v1:\n- .spec.a\n'
+         'conflicts with "kubectl-edit" using apps/v1:\n- .spec.b\n- .spec.c', [],
+         "spec.a (helm), spec.b (kubectl-edit), spec.c (kubectl-edit)", "force-conflicts: true"),
         ("Operation cannot be fulfilled", [], "Another field manager owns what is to be changed.", "force-conflicts"),
     ],
 )  # fmt: skip
@@ -92,3 +95,19 @@ def test_another_invalid_object_is_reported_as_it_is():
     )
     assert not isinstance(error, ImmutableField)
     assert "HTTP 422" in error.what
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'Operation cannot be fulfilled on deployments.apps "x": the object has been modified; please apply your '
+        "changes to the latest version and try again",
+        "Precondition failed: UID in precondition: 1, UID in object meta: 2",
+        "metadata.managedFields must be nil",
+    ],
+)
+def test_a_manifest_that_was_exported_is_recognized(message):
+    error = translated(409, "Conflict", message)
+    assert "since the manifest was read from a cluster" in error.what
+    assert "`kubectl get -o yaml`" in error.cause
+    assert "Take them out" in error.remedy

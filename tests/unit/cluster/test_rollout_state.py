@@ -72,6 +72,7 @@ SERVICE = ("serving.knative.dev", "Service")
 WORKFLOW = ("argoproj.io", "Workflow")
 TASK = ("tekton.dev", "TaskRun")
 FIRST: dict[str, Any] = {"currentStepIndex": 0}
+PROMOTED = {"autoPromotionSeconds": 60}
 OTHER = ("data.example.test", "Database")
 
 
@@ -94,6 +95,9 @@ def canary(*steps: dict[str, Any], **spec: Any) -> dict[str, Any]:
         (ROLLOUT, live(canary({"pause": {}}), observed="2", phase="Paused", **FIRST), "notice"),
         (ROLLOUT, live(canary({"pause": {"duration": "1h"}}), observed="2", phase="Paused", **FIRST), "waits"),
         (ROLLOUT, live({"paused": True}, observed="2", phase="Paused"), "notice"),
+        (ROLLOUT, live({}, observed="6b9cf4f5", phase="Healthy"), "done"),
+        (ROLLOUT, live({"strategy": {"blueGreen": {}}}, observed="2", phase="Paused"), "notice"),
+        (ROLLOUT, live({"strategy": {"blueGreen": PROMOTED}}, observed="2", phase="Paused"), "waits"),
         (SERVICE, live({}, **condition("Ready", "True")), "done"),
         (SERVICE, live({}, **condition("Ready", "Unknown")), "waits"),
         (SERVICE, live({}, **condition("Ready", "False", "Revision failed")), "failed"),

@@ -95,3 +95,22 @@ def test_an_image_id_is_no_reference(text: str) -> None:
 @pytest.mark.parametrize("text", [ID[:12], f"a/{ID}", f"sha256:{ID[:12]}", f"app@sha256:{ID}", ID.upper()])
 def test_what_is_no_whole_id(text: str) -> None:
     assert not is_image_id(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("./image.tar", "no path of a file"),
+        ("/srv/image.tar", "no path of a file"),
+        (".", "no path of a file"),
+        ("$IMAGE", "A variable in it was not filled in"),
+        ("${{ env.IMAGE }}", "A variable in it was not filled in"),
+        ("ghcr.io/$(Owner)/app:1", "A variable in it was not filled in"),
+        ("<your-image>:1", "A variable in it was not filled in"),
+    ],
+)
+def test_a_path_or_a_variable_in_place_of_a_reference_is_recognized(text: str, remedy: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Reference.parse(text)
+    assert remedy in caught.value.remedy
+    assert "library/" not in caught.value.what

@@ -6,7 +6,7 @@ import pytest
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.options.command import COMMANDS, load
-from s3c_actions.options.parse import lines, places, some
+from s3c_actions.options.parse import choice, choices, lines, places, some
 
 FIRST, SECOND = "r.example/a@sha256:1", "r.example/b:2"
 LACKING = (
@@ -53,3 +53,12 @@ def test_no_command_goes_on_without_the_images_manifests_or_trust_that_it_was_to
             with pytest.raises(InputError) as caught:
                 option.value(text)
             assert caught.value.field == option.name
+
+
+def test_several_words_in_place_of_one_are_told_apart_from_a_misspelt_one() -> None:
+    with pytest.raises(ValueError, match="one of the words allowed, but several of them"):
+        choice("HIGH", "CRITICAL")("high,critical")
+    with pytest.raises(ValueError, match="allowed with commas between them"):
+        choices("HIGH", "CRITICAL")("HIGH CRITICAL")
+    with pytest.raises(ValueError, match=r"one of the words allowed$"):
+        choice("HIGH", "CRITICAL")("high,worse")

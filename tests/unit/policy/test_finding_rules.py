@@ -49,7 +49,7 @@ def test_the_gate_in_ci_has_the_same_rules():
         ("[{HIGH: {grace: soon}}]", "findings.refuse[0].HIGH.grace", "no duration"),
         ("[{HIGH: {grace: 0d}}]", "findings.refuse: HIGH: grace", "no time at all"),
         ("[{HIGH: {grace: 99999999d}}]", "findings.refuse: HIGH: grace", "too long"),
-        ("[{HIGH: 14d}]", "findings.refuse[0].HIGH", "object"),
+        ("[{HIGH: 14d}]", "findings.refuse[0].HIGH", "a mapping belongs here"),
         ("[SEVERE]", "findings.refuse[0]", "none of the values"),
     ],
 )

@@ -6,6 +6,7 @@ import base64
 import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -99,9 +100,14 @@ FORMS = {
     "line ends of Windows": lambda text: text.replace(b"\n", b"\r\n"),
     "line ends of old": lambda text: text.replace(b"\n", b"\r"),
     "indented": lambda text: b"".join(b"    " + line + b"  \n" for line in text.splitlines()),
+    "line ends escaped twice": lambda text: text.replace(b"\n", b"\\\\n"),
+    "line ends escaped as in a URL": lambda text: text.replace(b"\n", b"%0A"),
+    "escaped as in a URL": lambda text: quote(text, safe="").encode(),
+    "base64 twice": lambda text: base64.b64encode(base64.b64encode(text)),
     "in quotes": lambda text: b'"' + text.replace(b"\n", b"\\n") + b'"',
     "byte order mark": lambda text: b"\xef\xbb\xbf" + text,
     "UTF-16": lambda text: text.decode().encode("utf-16"),
+    "UTF-16 without a mark": lambda text: text.decode().encode("utf-16-be"),
     "with attributes": lambda text: b"Bag Attributes\n    friendlyName: x\nsubject=C = US\n" + text,
 }
 
@@ -137,6 +143,11 @@ def test_der_and_its_base64_are_read(chained: Identity) -> None:
         assert key_files.read_pkcs12(carried(chained.pkcs12("geheim")), "geheim")[1] == chained.chain
 
 
+def pem_block(label: str) -> bytes:
+    body = base64.encodebytes(bytes(range(256))).decode()
+    return f"-----BEGIN {label}-----\n{body}-----END {label}-----\n".encode()
+
+
 def rejected(reader: object, content: bytes) -> str:
     with pytest.raises(CertificateError) as caught:
         reader(content)  # type: ignore[operator]
@@ -162,6 +173,42 @@ def test_requests_and_public_keys_are_named(chained: Identity) -> None:
     request = b"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"
     assert "a request for a certificate (CSR)" in rejected(key_files.read_chain, request)
     assert "PEM of another kind" in rejected(key_files.read_chain, request.replace(b"CERTIFICATE REQUEST", b"X509 CRL"))
+
+
+@pytest.mark.parametrize(
+    ("content", "phrase"),
+    [
+        (pem_block("ENCRYPTED SIGSTORE PRIVATE KEY"), "a private key in cosign's own format. Make a key with"),
+        (pem_block("ENCRYPTED COSIGN PRIVATE KEY"), "a private key in cosign's own format"),
+        (b"\n" + pem_block("OPENSSH PRIVATE KEY"), "OpenSSH's own format. Convert a copy of it"),
+        (pem_block("PGP PRIVATE KEY BLOCK"), "a key of OpenPGP. Make a key"),
+        (b"PuTTY-User-Key-File-3: ssh-rsa\nEncryption: none\n", "PuTTY's own format. Export it: puttygen"),
+        (b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA me@example.test\n", "a public key of OpenSSH"),
+        (bytes.fromhex("feedfeed00000002") + bytes(range(200)), "a Java keystore. Convert it, and give that as"),
+        (b'{"crv":"P-256","kty":"EC","x":"AA"}', "a JSON Web Key"),
+    ],
+)
+def test_keys_of_other_programs_are_named_with_what_to_do(content: bytes, phrase: str) -> None:
+    for carried in (content, base64.b64encode(content)):
+        assert phrase in rejected(key_files.read_key, carried)
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        (b" \n", "It is empty."),
+        (pem_block("PRIVATE KEY").rpartition(b"-----END")[0], "its `-----END …-----` line is missing"),
+        (pem_block("CERTIFICATE").partition(b"\n")[2], "its `-----BEGIN …-----` line is missing"),
+        (b"/etc/ssl/signing.pem\n", "one short line, as a path is"),
+        (b"$(SIGNING_KEY)", "a variable that nothing filled in"),
+    ],
+)
+def test_why_nothing_is_in_a_file_is_said(content: bytes, cause: str) -> None:
+    for reader in (key_files.read_key, key_files.read_chain):
+        with pytest.raises(CertificateError) as caught:
+            reader(content)
+        assert cause in caught.value.cause
+        assert not caught.value.original
 
 
 def test_a_chain_is_read_in_any_order(chained: Identity) -> None:
