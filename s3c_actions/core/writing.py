@@ -2,7 +2,7 @@
 
 A checkout may contain links: as the output folder, or as a file in it. If they were followed, a run would overwrite
 whatever its user may write. A link that leads out of the workspace is rejected; any other, and a FIFO, is replaced by
-the file.
+the file. A device is rejected: root would replace the machine's own `/dev/null`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISBLK, S_ISCHR, S_ISREG
 
 from s3c_actions.core.errors import InputError
 
@@ -49,7 +49,7 @@ def guard_links(root: Path) -> Iterator[None]:
 
 
 def check(path: Path, field: str = "output-dir") -> None:
-    """Reject a path that a link in the workspace redirects out of it.
+    """Reject a device, and a path that a link in the workspace redirects out of it.
 
     Args:
         path: of a file or folder that will be written, whether or not it exists. Outside of the workspace, the caller
@@ -57,8 +57,9 @@ def check(path: Path, field: str = "output-dir") -> None:
         field: the input that the path comes from.
 
     Raises:
-        InputError: it, or a folder above it, is a link in the workspace that leads out of it.
+        InputError: it is a device, or it or a folder above it is a link in the workspace that leads out of it.
     """
+    _reject_device(path, field)
     if not _guarded:
         return
     root = _guarded[-1]
@@ -82,6 +83,19 @@ def check(path: Path, field: str = "output-dir") -> None:
                 cause="It came with the checkout, or an earlier step of the job made it.",
                 remedy="Remove the link, or name the folder that it leads to.",
             )
+
+
+def _reject_device(path: Path, field: str) -> None:
+    mode = 0
+    with suppress(OSError, ValueError):  # one that does not exist is none
+        mode = path.stat().st_mode
+    # What the caller handed over may be a pipe or a file: its name is a link of the system's.
+    if S_ISCHR(mode) or S_ISBLK(mode) or str(path.absolute()).startswith(_HANDED_OVER):
+        raise InputError(
+            field,
+            f"{path} is a device, and a file would replace it.",
+            remedy="Give the path of a file; standard output is `-`." if field == "output" else "Give another path.",
+        )
 
 
 def check_inside(output: Path, names: Collection[str]) -> None:
@@ -150,6 +164,7 @@ def copy(source: Path, path: Path) -> Path:
 
 def remove(path: Path) -> None:
     """Remove a file, or the link that has its name. Raise as `write` does."""
+    _reject_device(path, "output-dir")
     check(path.parent)
     path.unlink(missing_ok=True)
 

@@ -304,6 +304,19 @@ def test_a_file_is_new_and_replaces_what_had_its_name(workspace):
     assert {path.name for path in workspace.iterdir()} == {"other", "link", "fifo", "new"}
 
 
+def test_a_device_is_never_replaced(tmp_path):
+    # By a link: if this fails, the machine's own device stays.
+    device = tmp_path / "null"
+    device.symlink_to("/dev/null")
+    for use in (writing.check, writing.remove, lambda path: writing.write(path, "text")):
+        with pytest.raises(InputError, match="is a device, and a file would replace it"):
+            use(device)
+    assert device.is_symlink()
+    with pytest.raises(InputError, match="is a device") as caught:
+        writing.check(Path("/dev/stdout"), "output")
+    assert "standard output is `-`" in caught.value.remedy
+
+
 def test_a_written_file_has_the_mode_of_the_umask(workspace):
     before = os.umask(0o022)
     try:
