@@ -372,7 +372,13 @@ def _check_members(data: bytes, report: _Report) -> None:
         number = data.count(f'"{name}"'.encode())
         others = lowered.count(f'"{name.lower()}"'.encode()) - number
         suspect = suspect or bool(others) or number > expected.get(name, number)
-    if suspect and (name := go_json.ambiguous_member(data, _LEVELS)):
+    if not suspect:
+        return
+    try:
+        name = go_json.ambiguous_member(data, _LEVELS)
+    except ValueError as error:
+        raise InvalidTrivyReport(f"is not JSON that can be read: {error}") from error
+    if name:
         raise InvalidTrivyReport(
             f"is a damaged Trivy report: {_shorten(name)} stands in it twice, or in letters that are not Trivy's"
         )

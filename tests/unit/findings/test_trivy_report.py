@@ -277,3 +277,9 @@ def test_names_of_members_may_stand_in_texts_and_labels() -> None:
     )
     [finding] = trivy_report.parse(data).findings
     assert finding.title == "Secrets"
+
+
+def test_a_number_that_python_does_not_read_beside_such_a_name_is_no_bug() -> None:
+    data = report().replace(b'"Results":', b'"results": ' + b"1" * 5000 + b', "Results":')
+    with pytest.raises(trivy_report.InvalidTrivyReport, match="is not JSON that can be read"):
+        trivy_report.parse(data)
