@@ -246,6 +246,12 @@ def read(path: Path, *, field: str = "report") -> ScanReport:
             f"{str(path)!r} cannot be read: {error.strerror or error}.",
             remedy="Give the path of a report written by `trivy image --format json`.",
         ) from error
+    if field == "report" and not path.is_file():
+        raise InputError(
+            field,
+            f"{str(path)!r} is a pipe, and what it holds is there once: the report is read several times.",
+            remedy="Write it to a file, and give the path of that.",
+        )
     try:
         return parse(data)
     except InvalidTrivyReport as error:
