@@ -14,6 +14,8 @@ if [ -n "${S3C_CACHE:-}" ]; then
     case "$S3C_CACHE" in /*) ;; *) S3C_CACHE=$(pwd -P)/$S3C_CACHE || fail "the working folder was removed: go to one that is there." ;; esac
 fi
 case "${S3C_PYTHON:-}" in /* | "") ;; */*) S3C_PYTHON=$(pwd -P)/$S3C_PYTHON || fail "the working folder was removed: go to one that is there." ;; esac
+# A home that would be another folder in every working folder is none, as in folders.py.
+case "${HOME:-}" in /* | "") ;; *) HOME= ;; esac
 cd / || fail "this user may not enter the folder /."
 
 # What is handed on: where things lie, how the network is reached, and which index has the packages.

@@ -189,6 +189,11 @@ class _Run(msgspec.Struct):
             failure = os_errors.translate(error) or os_errors.translate_conflict(error, output)
             if failure is None:
                 return self._report_bug(error, output, started)
+        except MemoryError:
+            failure = OutsideError(
+                "This machine has not enough memory for this.",
+                remedy="Raise its limit (`ulimit -v`, or that of the container), or do less at once.",
+            )
         except Exception as error:
             return self._report_bug(error, output, started)
         if failure is not None:

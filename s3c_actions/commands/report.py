@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -29,7 +29,7 @@ from s3c_actions.wiring import programs, report_file
 from s3c_actions.wiring.baseline import baseline_name
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.exploitation import load_exploitation
-from s3c_actions.wiring.files import read_dockerfile
+from s3c_actions.wiring.files import keep_pipe, read_dockerfile
 from s3c_actions.wiring.images import unless_exempt
 from s3c_actions.wiring.scanning import policy_from_inputs, threshold_from_inputs
 
@@ -46,6 +46,8 @@ def run(options: inputs.ReportInputs, context: Context) -> Outcome:
     started = time.monotonic()
     path = options.report
     report_file.prepare(options, 1)
+    with suppress(OSError):  # reading it says so
+        path = keep_pipe(path, context.temp, reading.MAX_REPORT_BYTES)
     report = trivy_report.read(path)
     baseline = options.baseline
     before = baselines.read(baseline, report.image) if baseline is not None else None

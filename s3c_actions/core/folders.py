@@ -61,10 +61,16 @@ def state_folder(environment: Mapping[str, str]) -> Path:
     base = environment.get("XDG_STATE_HOME", "")
     if base.startswith("/"):
         return Path(base) / "s3c"
-    home = account_home() or Path(environment.get("HOME") or os.sep)
+    home = account_home() or Path(_home(environment) or os.sep)
     if home == Path(os.sep):
         raise UnsafeFolder(f"no home folder is known; name a private folder in {STATE_VARIABLE}.")
     return home / ".local" / "state" / "s3c"
+
+
+def _home(environment: Mapping[str, str]) -> str:
+    """Return HOME; empty where it is relative, and another folder in every working folder."""
+    home = environment.get("HOME", "")
+    return home if home.startswith("/") else ""
 
 
 def make_private(folder: Path, environment: Mapping[str, str] = MappingProxyType({})) -> Path:
@@ -91,10 +97,10 @@ def cache_folder(environment: Mapping[str, str]) -> CacheFolder:
     base = environment.get("XDG_CACHE_HOME", "")
     if environment.get(CACHE_VARIABLE):
         named = Path(environment[CACHE_VARIABLE]).absolute()
-    elif base:
-        named = Path(base).absolute() / "s3c"
+    elif base.startswith("/"):
+        named = Path(base) / "s3c"
     else:
-        named = Path(environment.get("HOME") or account_home() or os.sep) / ".cache" / "s3c"
+        named = Path(_home(environment) or account_home() or os.sep) / ".cache" / "s3c"
     why = shared_reason(named, environment)
     if not why:
         return CacheFolder(named, "")

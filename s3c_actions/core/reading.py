@@ -61,7 +61,10 @@ def read_file(path: Path, limit: int = MAX_SETTINGS_BYTES) -> bytes:
         _check_kind(path, status.st_mode)
         if not S_ISREG(status.st_mode):
             return _read_pipe(path, descriptor, limit)
-        data = b"" if status.st_size > limit else file.read(limit + 1)
+        # Python allocates what is asked for: 256 MiB for a report of a kilobyte.
+        data = b"" if status.st_size > limit else file.read(status.st_size + 1)
+        if len(data) > status.st_size and status.st_size <= limit:  # it grew, or is the kernel's and has no size
+            data += file.read(limit + 1 - len(data))
     if status.st_size > limit or len(data) > limit:
         raise _too_large(path, limit)
     return data

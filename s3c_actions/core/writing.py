@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from stat import S_ISCHR, S_ISREG
+from stat import S_ISBLK, S_ISCHR, S_ISREG
 
 from s3c_actions.core.errors import InputError
 
@@ -50,7 +50,7 @@ def guard_links(root: Path) -> Iterator[None]:
 
 
 def check(path: Path, field: str = "output-dir") -> None:
-    """Reject a path that a link in the workspace redirects out of it.
+    """Reject a disk, and a path that a link in the workspace redirects out of it.
 
     Args:
         path: of a file or folder that will be written, whether or not it exists. Outside of the workspace, the caller
@@ -58,8 +58,9 @@ def check(path: Path, field: str = "output-dir") -> None:
         field: the input that the path comes from.
 
     Raises:
-        InputError: it, or a folder above it, is a link in the workspace that leads out of it.
+        InputError: it is a disk, or it or a folder above it is a link in the workspace that leads out of it.
     """
+    _reject_disk(path, field)
     if not _guarded:
         return
     root = _guarded[-1]
@@ -83,6 +84,12 @@ def check(path: Path, field: str = "output-dir") -> None:
                 cause="It came with the checkout, or an earlier step of the job made it.",
                 remedy="Remove the link, or name the folder that it leads to.",
             )
+
+
+def _reject_disk(path: Path, field: str) -> None:
+    with suppress(OSError, ValueError):  # one that does not exist is none
+        if S_ISBLK(path.stat().st_mode):
+            raise InputError(field, f"{path} is a disk, not a file.", remedy="Give the path of a file.")
 
 
 def check_inside(output: Path, names: Collection[str]) -> None:

@@ -15,7 +15,7 @@ import msgspec
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.patterns import late_pattern
-from s3c_actions.core.reference import Reference, is_image_id
+from s3c_actions.core.reference import Reference, is_digest, is_image_id
 from s3c_actions.findings.model import Finding, FindingKind, ScanReport
 
 COLLECTIVE_TARGETS = frozenset({"Conda", "Java", "Kubernetes", "Node.js", "Python", "Ruby"})
@@ -205,7 +205,7 @@ def pinned_reference(report: ScanReport) -> str:
     pulled = [named for text in report.repo_digests if (named := _parse(text)) and named.digest]
     if pulled:
         return min(pulled, key=lambda named: own is None or named.name != own.name).pinned
-    if own is not None and (digest := own.digest or report.digest):
+    if own is not None and is_digest(digest := own.digest or report.digest):
         return own.at(digest).pinned
     return report.image_id
 

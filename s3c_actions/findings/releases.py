@@ -26,7 +26,10 @@ def _minor_release(version: str) -> str:
 
 def _amazon_release(version: str) -> str:
     major = _major_release(version.split(maxsplit=1)[0]) if version.split() else ""
-    return major if major in {"2", "2022", "2023"} else "1"
+    if major in {"2", "2022", "2023"}:
+        return major
+    # Trivy takes any other for Amazon Linux 1, and matches it with advisories of that. Its last release is 2018.03.
+    return "" if major.isdecimal() and int(major[:9]) > 2018 else "1"
 
 
 class Distribution(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ report that is cut off, of another tool or with unknown values is an error, neve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ ARTIFACT_TYPES = ("container_image", "filesystem", "repository", "vm", "cycloned
 _SeverityWord = Literal["", "UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"]
 _SEVERITY_NAMES = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")
 _SUPPRESSING = {"ignored", "not_affected", "fixed"}
-_UNVERIFIED = ("VEX attestation in OCI registry", "http://", "https://")
+_UNVERIFIED = ("vex attestation in oci registry", "http://", "https://")
 """How Trivy names VEX that it took from beside the image (`--vex oci`), or from where an SBOM refers to: it verifies
 neither, and whoever may push to the repository, or answers at that address, could set any finding aside."""
 
@@ -246,6 +246,12 @@ def read(path: Path, *, field: str = "report") -> ScanReport:
             f"{str(path)!r} cannot be read: {error.strerror or error}.",
             remedy="Give the path of a report written by `trivy image --format json`.",
         ) from error
+    if field == "report" and not path.is_file():
+        raise InputError(
+            field,
+            f"{str(path)!r} is a pipe, and what it holds is there once: the report is read several times.",
+            remedy="Write it to a file, and give the path of that.",
+        )
     try:
         return parse(data)
     except InvalidTrivyReport as error:
@@ -292,7 +298,9 @@ def parse(data: bytes) -> ScanReport:
     """
     try:
         with paused():
-            return _scan_report(_check_format(go_json.decode(data, _DECODER)))
+            report = _check_format(go_json.decode(data, _DECODER))
+            _check_members(data, report)
+            return _scan_report(report)
     except (UnicodeDecodeError, RecursionError) as error:
         raise InvalidTrivyReport(f"is not JSON that can be read: {error}") from error
     except msgspec.ValidationError as error:
@@ -341,6 +349,47 @@ def _check_format(report: _Report) -> _Report:
     return report
 
 
+_LISTS = ("Vulnerabilities", "Misconfigurations", "Secrets", "Licenses", "ExperimentalModifiedFindings")
+_LEVELS = (
+    frozenset({"Results"}),
+    frozenset({*_LISTS, "Class"}),
+    frozenset({"Severity", "Finding"}),
+    frozenset({"Severity"}),
+)
+
+
+def _check_members(data: bytes, report: _Report) -> None:
+    """Raise InvalidTrivyReport when findings may stand where only other readers see them: `results`, or two `Results`.
+
+    Reports have tens of megabytes: members are looked at one by one only where their number is not as expected.
+    """
+    expected = dict.fromkeys(_LISTS, 0) | {"Results": 1, "Severity": 0}
+    for result in report.results:
+        lists: tuple[Sized, ...] = (
+            *(result.vulnerabilities, result.misconfigurations, result.secrets),
+            *(result.licenses, result.modified),
+        )
+        for name, findings in zip(_LISTS, lists, strict=True):
+            expected[name] += len(findings) > 0
+            expected["Severity"] += len(findings)
+    lowered = data.lower()
+    suspect = False
+    for name in (*expected, "Class"):
+        number = data.count(f'"{name}"'.encode())
+        others = lowered.count(f'"{name.lower()}"'.encode()) - number
+        suspect = suspect or bool(others) or number > expected.get(name, number)
+    if not suspect:
+        return
+    try:
+        name = go_json.ambiguous_member(data, _LEVELS)
+    except ValueError as error:
+        raise InvalidTrivyReport(f"is not JSON that can be read: {error}") from error
+    if name:
+        raise InvalidTrivyReport(
+            f"is a damaged Trivy report: {_shorten(name)} stands in it twice, or in letters that are not Trivy's"
+        )
+
+
 def _scan_report(report: _Report) -> ScanReport:
     findings: list[Finding] = []
     suppressed: list[Finding] = []
@@ -356,7 +405,7 @@ def _scan_report(report: _Report) -> ScanReport:
         )
         for modified in result.modified:
             # Trivy takes what it modifies out of the lists above. With a status that does not mean harmless it stays.
-            if modified.status in _SUPPRESSING and not modified.source.startswith(_UNVERIFIED):
+            if modified.status in _SUPPRESSING and not modified.source.lower().startswith(_UNVERIFIED):
                 suppressed.append(_modified_finding(modified, result))
             else:
                 findings.append(replace(_modified_finding(modified, result), suppressed=""))

@@ -139,7 +139,9 @@ def _misplaced(result: Any) -> str:
     rule = str(result.get("ruleId", ""))[:100]
     place = ((result.get("locations") or [{}])[0] or {}).get("physicalLocation") or {}
     location = place.get("artifactLocation") or {}
-    uri = str(location.get("uri") or "")
+    uri = location.get("uri") or ""
+    if not isinstance(uri, str):
+        return f"the URI of one of {rule} is no text"
     if not uri and location.get("index") is None:
         return f"one of {rule} has no location"
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from s3c_actions.core import reading
+from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import InputError
 
 
@@ -20,6 +20,22 @@ def read_dockerfile(path: Path) -> str:
         raise InputError(
             "dockerfile", f"{str(path)!r} cannot be read: {error.strerror}.", remedy="Look at the path."
         ) from error
+
+
+def keep_pipe(path: Path, temp: Path, limit: int) -> Path:
+    """Return the path of a file that may be read again and again.
+
+    Args:
+        path: that an input names; what a pipe holds (`<(…)`, `/dev/stdin`) is gone once it was read.
+        temp: the run's folder, for what a pipe holds.
+        limit: in bytes.
+
+    Raises:
+        OSError: as `reading.read_file` does.
+    """
+    if not path.exists() or path.is_file() or path.is_dir():
+        return path
+    return writing.write(temp / "handed-over", reading.read_file(path, limit))
 
 
 def read_input_file(path: Path, field: str, limit: int = reading.MAX_SETTINGS_BYTES) -> bytes:

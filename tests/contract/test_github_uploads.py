@@ -159,6 +159,7 @@ def test_what_it_would_refuse_minutes_later_is_reported_before_anything_is_sent(
         ({"artifactLocation": {"uri": "oci://x/y"}}, "is no file"),
         ({"artifactLocation": {"uri": "C:/app/x"}}, "is no file"),
         ({"artifactLocation": {"uri": "http://[x"}}, "is no URI"),
+        ({"artifactLocation": {"uri": 5}}, "is no text"),
         ({"artifactLocation": {"uri": "a"}, "region": {"startLine": 0}}, "has no lines 0"),
         ({"artifactLocation": {"uri": "a"}, "region": {"startLine": 3, "endLine": 2}}, "has no lines 3 to 2"),
     ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 from collections.abc import Callable, Set
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -320,6 +321,16 @@ def test_a_time_at_the_end_of_all_days_closes_the_gate_that_needs_it(ran, tmp_pa
     (tmp_path / "rule.yaml").write_text(f"version: 1\n{rule}\n")
     code, output = ran(dated(moment, of=of), "report", "report.json", "--policy", "rule.yaml")
     assert code == Exit.REFUSED, output
+
+
+def test_a_report_from_a_pipe_is_judged_as_a_file_or_refused(ran) -> None:
+    for argv, code in ((("report",), Exit.REFUSED), (("patch", IMAGE, "--report"), Exit.WRONG_INPUT)):
+        ours, theirs = os.pipe()
+        os.write(theirs, BLIND["nothing recognised"])
+        os.close(theirs)
+        exit_code, text = ran(CLEAN, *argv, f"/dev/fd/{ours}", "--fail-on", "LOW")
+        os.close(ours)
+        assert exit_code == code, text
 
 
 @pytest.mark.parametrize("given", AGED.values(), ids=AGED)

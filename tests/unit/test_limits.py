@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
@@ -68,6 +69,23 @@ def special(kind: str, place: Path) -> Path:
 
 
 KINDS = ("fifo", "link to a fifo", "device", "socket")
+
+
+def test_a_file_whose_size_is_not_known_is_read_to_its_end():
+    assert reading.read_file(Path("/proc/self/status")).startswith(b"Name:")
+    with pytest.raises(OSError, match="larger"):
+        reading.read_file(Path("/proc/self/status"), 5)
+
+
+def test_a_small_file_takes_no_memory_for_a_large_one(tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(b"a" * 10)
+    tracemalloc.start()
+    try:
+        assert reading.read_file(file, reading.MAX_REPORT_BYTES) == b"a" * 10
+        assert tracemalloc.get_traced_memory()[1] < reading.MIB
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("kind", KINDS)

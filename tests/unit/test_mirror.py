@@ -53,9 +53,7 @@ WITHOUT = {
         "attach base chain comment deploy gate mirror patch programs propose refresh report scan sign trace "
         "trust upload verify"
     ),
-    "core": (
-        "artifact_types pasted_content process reading response_limits secret_handover secrets startup"
-    ),
+    "core": ("artifact_types pasted_content process reading response_limits secret_handover secrets startup"),
     "evidence": "statement",
     "findings": "difference go_json model releases scope scope_inference trivy_warnings",
     "github": (

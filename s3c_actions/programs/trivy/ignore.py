@@ -45,7 +45,12 @@ _OTHER_ID = late_pattern(
     r"(?:CVE|GHSA|AVD|RUSTSEC|TEMP|DLA|DSA|ELSA|RHSA|ALSA|PYSEC|GO)-[A-Za-z0-9-]*[0-9][A-Za-z0-9-]*"
     r"|(?:DS|KSV|KCV)-?[0-9]{3,4}"
 )
-_EXPIRY = late_pattern(r"(?:exp\w*|until)[:=].*|\d{4}-\d{1,2}-\d{1,2}", re.IGNORECASE)
+_EXPIRY = late_pattern(
+    r"(?:[a-z]{1,20}[-_])?(?:exp\w*|until|valid\w*)[:=].*"
+    r"|(?!https?:).*?(?<!\d)(?:\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2\d{4})(?!\d).*",
+    re.IGNORECASE,
+)
+_LIMIT = late_pattern(r"pkg:.*|(?:paths?|purls?|packages?|files?|targets?)[:=].*", re.IGNORECASE)
 _DATE = late_pattern(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 # What gopkg.in/yaml.v3 parses as a time without quotes, and Go's time.Time with them.
 _TIMES = late_pattern(
@@ -221,6 +226,11 @@ def _plain_entries(path: Path, text: str) -> Iterator[IgnoreEntry]:
                 raise _unreadable_error(
                     path, f"line {number}: {word[:80]!r} is no expiry, which is written exp:2027-01-31"
                 )
+            if _LIMIT.fullmatch(word):
+                raise _unreadable_error(
+                    path,
+                    f"line {number}: {word[:80]!r} would not limit the entry; that takes .trivyignore.yaml",
+                )
             if _OTHER_ID.fullmatch(word):
                 raise _unreadable_error(path, f"line {number} has two ids; each stands in a line of its own")
         fields: dict[str, Any] = {"id": identity}
@@ -260,11 +270,11 @@ def _parse_time(match: re.Match[str] | None) -> datetime | None:
     if not match:
         return None
     year, month, day, hour, minute, second, fraction, zone = match.groups()
-    offset: tzinfo = UTC
-    if zone and zone != "Z":
-        minutes = int(zone[1:3]) * 60 + int(zone[4:6])
-        offset = timezone(timedelta(minutes=-minutes if zone[0] == "-" else minutes))
     try:
+        offset: tzinfo = UTC
+        if zone and zone != "Z":
+            minutes = int(zone[1:3]) * 60 + int(zone[4:6])
+            offset = timezone(timedelta(minutes=-minutes if zone[0] == "-" else minutes))
         moment = datetime(
             int(year),
             int(month),

@@ -280,6 +280,7 @@ def test_a_bug_while_the_result_is_rendered_is_a_bug_and_no_verdict(run, monkeyp
         (Refused("no"), Exit.REFUSED),
         (OSError(errno.ENOSPC, "No space left on device", "/cache/db"), Exit.OUTSIDE_FAILED),
         (PermissionError(errno.EACCES, "Permission denied", "/cache/db"), Exit.OUTSIDE_FAILED),
+        (MemoryError(), Exit.OUTSIDE_FAILED),
         (KeyError("bug"), Exit.BUG),
         (FileNotFoundError(errno.ENOENT, "No such file", "/x"), Exit.BUG),
     ],

@@ -137,6 +137,12 @@ def test_a_cache_of_another_user_is_replaced(tmp_path: Path, monkeypatch: pytest
     assert cache_folder(sudo).path == named, "who became root by sudo is not another"
 
 
+@pytest.mark.parametrize("name", ["HOME", "XDG_CACHE_HOME"])
+def test_a_relative_folder_of_the_user_is_none(name: str, own_records: Path) -> None:
+    # The scripts leave the working folder, so that it would be two folders.
+    assert cache_folder({name: "relative"}).path == own_records / ".cache" / "s3c"
+
+
 def test_the_state_folder_is_private_and_follows_the_account(tmp_path: Path, own_records: Path) -> None:
     assert state_folder({"HOME": "/elsewhere"}) == own_records / ".local" / "state" / "s3c"
     assert state_folder({"XDG_STATE_HOME": "/x"}) == Path("/x/s3c")

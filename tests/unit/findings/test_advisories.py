@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from s3c_actions.findings.advisories import MAX_DATABASE_AGE, Database, outdated_reason
+from s3c_actions.findings.advisories import MAX_DATABASE_AGE, Database, outdated_reason, unknown_reason
 from s3c_actions.findings.coverage import assess_coverage
 from s3c_actions.findings.releases import DISTRIBUTIONS, find_distribution
 from s3c_actions.findings.trivy_warnings import WARNING_CASES, WarningAssessment, WarningMeaning, mentions_layers
@@ -198,3 +198,17 @@ def test_warnings_that_come_but_once_are_known():
 
 def test_every_case_has_a_sentence_and_scanners():
     assert all(case.sentence.endswith(".") and case.scanners for case in WARNING_CASES)
+
+
+@pytest.mark.parametrize(
+    ("release", "known"),
+    [
+        *(("2018.03", True), ("AMI release 2017.09", True), ("2 (Karoo)", True), ("2023.6.20241031", True)),
+        *(("2027.0.20270101", False), ("2025", False)),
+    ],
+)
+def test_a_newer_amazon_linux_is_not_checked_as_the_first(release, known):
+    sources = frozenset({"amazon linux 1", "amazon linux 2", "amazon linux 2023"})
+    database = Database(updated=None, sources=sources)
+    assert (unknown_reason("amazon", release, None, 0) == "") == known
+    assert (unknown_reason("amazon", release, database, 0) == "") == known

@@ -107,6 +107,7 @@ def test_only_words_that_say_no_harm_suppress(status: str, suppressed: bool) -> 
         ("VEX Repository: default (https://github.com/aquasecurity/vexhub)", True),
         ("VEX attestation in OCI registry (pkg:oci/app@sha256%3Aaa?repository_url=localhost:5000/app)", False),
         ("https://evil.example/vex.json", False),
+        ("HTTPS://evil.example/vex.json", False),
         ("http://evil.example/vex.json", False),
     ],
 )
@@ -245,3 +246,40 @@ def test_lists_that_are_null_are_empty_and_prove_nothing(member: str) -> None:
     assert trivy_report.parse(data).findings == ()
     judged = coverage.assess_coverage(data, scanners=("vuln",), pkg_types=())
     assert judged.blind
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ('"Results":', '"results":'),
+        ('"Results":', '"Results": [], "results":'),
+        ('"Results":', '"Results": [], "Results":'),
+        ('"Vulnerabilities":', '"vulnerabilities":'),
+        ('"Vulnerabilities":', '"Vulnerabilities": [{}], "Vulnerabilities":'),
+        ('"Vulnerabilities":', '"VULNERABILITIES":'),
+        ('"Class":', '"class":'),
+        ('"Severity":', '"severity":'),
+        ('"Severity":', '"Severity": "LOW", "Severity":'),
+    ],
+)
+def test_findings_that_only_other_readers_see_are_no_clean_report(was: str, becomes: str) -> None:
+    data = report().replace(was.encode(), becomes.encode()).replace(b"[{}]", json.dumps([vulnerability()]).encode())
+    with pytest.raises(trivy_report.InvalidTrivyReport, match="twice, or in letters"):
+        trivy_report.parse(data)
+
+
+def test_names_of_members_may_stand_in_texts_and_labels() -> None:
+    labels = {"results": "a", "severity": "b", "Results": "c"}
+    vulnerable = vulnerability(Title="Secrets", Description='"Vulnerabilities": []')
+    data = report(
+        Metadata={"ImageConfig": {"config": {"Labels": labels}}},
+        Results=[{"Target": "Results", "Class": "os-pkgs", "Vulnerabilities": [vulnerable], "Secrets": []}],
+    )
+    [finding] = trivy_report.parse(data).findings
+    assert finding.title == "Secrets"
+
+
+def test_a_number_that_python_does_not_read_beside_such_a_name_is_no_bug() -> None:
+    data = report().replace(b'"Results":', b'"results": ' + b"1" * 5000 + b', "Results":')
+    with pytest.raises(trivy_report.InvalidTrivyReport, match="is not JSON that can be read"):
+        trivy_report.parse(data)
