@@ -28,6 +28,7 @@ from s3c_lab.machine import Machine, with_system_path
 from s3c_lab.node.programs import KUBECTL
 from tests.support import fleet_images
 from tests.support.cluster import Kubectl
+from tests.support.memory import build_in_memory
 from tests.support.oci import Repository, copy_image, digest_of
 from tests.support.private_registry import private_registry
 from tests.support.signing import Ended, push_image
@@ -103,6 +104,7 @@ def lab(machine: Machine, request: pytest.FixtureRequest) -> Iterator[Lab]:
     capture = request.config.pluginmanager.getplugin("capturemanager")
     assert capture is not None
     with capture.global_and_fixture_disabled():
+        build_in_memory(labs.folder_of(name, machine), machine)
         new_lab = labs.up(name, 0, machine)
         _know_the_images(new_lab, machine)
     yield new_lab
