@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
+from s3c_lab import daemons
 from s3c_lab.machine import Machine
 
-SIZE = 3 << 30
-"""Of one lab's builds, at most; BuildKit removes old ones before that. Half a GiB is usual."""
-LEFT = 10 << 30
+SIZE = 5 << 30
+"""Of one lab's builds, at most; BuildKit removes old ones before that. After all of `test_chain.py` it is 1.5 GiB."""
+LEFT = 12 << 30
 """What has to be free for it: there are four labs, and two nodes besides."""
 
 
 def build_in_memory(folder: Path, machine: Machine) -> bool:
     """Let the BuildKit of a lab that is not up yet write to memory, if there is enough; returns whether it does.
 
-    Whoever takes the lab down unmounts what is mounted below its folder.
+    Before the lab is taken down, call `end_builds`.
     """
     if _available() < LEFT:
         return False
@@ -24,6 +26,15 @@ def build_in_memory(folder: Path, machine: Machine) -> bool:
     root.mkdir(parents=True)
     machine.runner.run(machine.as_root(["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=711", "s3c-test", root]))
     return True
+
+
+def end_builds(folder: Path, machine: Machine) -> None:
+    """End a lab's BuildKit and unmount its memory, which what it ran may use for a moment longer."""
+    daemons.stop(folder / "buildkitd.pid", machine)
+    until = time.monotonic() + 30
+    while machine.unmount_below(folder / "buildkit"):
+        assert time.monotonic() < until, f"{folder} is still used"
+        time.sleep(0.1)
 
 
 def _available() -> int:
