@@ -28,7 +28,6 @@ from s3c_lab.machine import Machine, with_system_path
 from s3c_lab.node.programs import KUBECTL
 from tests.support import fleet_images
 from tests.support.cluster import Kubectl
-from tests.support.memory import build_in_memory, end_builds
 from tests.support.oci import Repository, copy_image, digest_of
 from tests.support.private_registry import private_registry
 from tests.support.signing import Ended, push_image
@@ -104,12 +103,11 @@ def lab(machine: Machine, request: pytest.FixtureRequest) -> Iterator[Lab]:
     capture = request.config.pluginmanager.getplugin("capturemanager")
     assert capture is not None
     with capture.global_and_fixture_disabled():
-        build_in_memory(labs.folder_of(name, machine), machine)
         new_lab = labs.up(name, 0, machine)
         _know_the_images(new_lab, machine)
     yield new_lab
     with capture.global_and_fixture_disabled():
-        _take_down(name, machine)
+        labs.down(name, machine)
 
 
 @pytest.fixture(scope="session")
@@ -263,9 +261,4 @@ def _take_down_the_dead(machine: Machine) -> None:
     for name in labs.names(machine):
         pid = name.removeprefix(PREFIX).partition("-")[0]
         if name.startswith(PREFIX) and pid.isdigit() and not Path(f"/proc/{pid}").exists():
-            _take_down(name, machine)
-
-
-def _take_down(name: str, machine: Machine) -> None:
-    end_builds(labs.folder_of(name, machine), machine)
-    labs.down(name, machine)
+            labs.down(name, machine)
