@@ -77,7 +77,7 @@ def _stop_unused(machine: Machine) -> bool:
         pid_file(machine).unlink(missing_ok=True)
         return False
     with connect(machine) as docker:
-        if docker.containers.list():
+        if docker.containers.list(ignore_removed=True):
             return False
     ended = daemons.stop(pid_file(machine), machine)
     # Docker leaves its bridge behind.

@@ -314,7 +314,8 @@ def _traces(name: str, port: str, machine: Machine) -> dict[str, list[str]]:
     """What a lab could leave behind; other labs may come and go meanwhile."""
     with docker_engine.connect(machine) as docker:
         return {
-            "tags": [tag for image in docker.images.list() for tag in image.tags if f":{port}/" in tag],
+            # `images.list` asks for each of them, and fails where another test has removed one meanwhile.
+            "tags": [tag for image in docker.api.images() for tag in image["RepoTags"] or () if f":{port}/" in tag],
             "mounts": [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if f"/{name}/" in line],
             "processes": [line for line in command_lines() if f"/labs/{name}/" in line],
         }
