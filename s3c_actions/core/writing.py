@@ -19,7 +19,7 @@ from stat import S_ISBLK, S_ISCHR, S_ISREG
 
 from s3c_actions.core.errors import InputError
 
-_HANDED_OVER = ("/dev/fd/", "/dev/stdout", "/dev/stderr", "/dev/null", "/proc/self/fd/", "/dev/full", "/dev/tty")
+_HANDED_OVER = ("/dev/fd/", "/dev/stdout", "/dev/stderr", "/dev/null", "/proc/self/fd/")
 _guarded: list[Path] = []
 
 
