@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3c_actions.core import artifact_types, reading, writing
+from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
@@ -23,7 +23,7 @@ from s3c_actions.github.issues import PERMISSION
 from s3c_actions.options import fleet_report as inputs
 from s3c_actions.policy import model as policies
 from s3c_actions.registry import Writer
-from s3c_actions.registry.artifacts import push_artifact, read_artifact
+from s3c_actions.registry.artifacts import read_artifact
 from s3c_actions.result.document import without_secrets
 from s3c_actions.result.model import Outcome
 from s3c_actions.wiring import fleet, issues
@@ -103,7 +103,7 @@ def run(options: inputs.FleetReportInputs, context: Context) -> Outcome:
     if options.code_scanning and "sarif" in files:
         _upload_sarif(options, context, files["sarif"])
     if registry is not None and place is not None and options.publish_report:
-        _publish(registry, place, options, report)
+        _publish(registry, place, options, report, context)
     return Outcome(
         command=NAME,
         images=(),
@@ -271,16 +271,12 @@ def _report_place(plan: Reference) -> Reference:
     return plan.tagged(retention.report_tag(plan.tag) if plan.tag else "")
 
 
-def _publish(registry: Registry, place: Reference, options: inputs.FleetReportInputs, report: FleetReport) -> None:
+def _publish(
+    registry: Registry, plan: Reference, options: inputs.FleetReportInputs, report: FleetReport, context: Context
+) -> None:
     """Push the report beside the plan it is on, under the tag where the next report looks for it."""
-    push_artifact(
-        Writer(registry),
-        _report_place(store.parse_place(options.plan)),
-        store.REPORT,
-        report_document.render(report),
-        annotations={artifact_types.TITLE: REPORT_FILE, artifact_types.CREATED: report.created},
-        subject=registry.resolve(place, field="plan"),
-    )
+    tag = _report_place(store.parse_place(options.plan)).tag
+    store.push_report(Writer(registry), plan, report_document.render(report), tag=tag, now=context.now)
 
 
 def _write(report: FleetReport, joined: Joined, context: Context) -> dict[str, Path]:

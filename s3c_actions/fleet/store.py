@@ -2,7 +2,7 @@
 
     registry/repository:tag                  the plan
       ├─ the result of shard 1, 2, …         referrers of the plan's digest
-      └─ the report's summary                likewise
+      └─ the reports                          likewise
 
 They are not signed. What they say decides no gate: a worker judges each image by the policy that it was given, and a
 report takes what is current from the evidence beside each image.
@@ -10,12 +10,12 @@ report takes what is current from the evidence beside each image.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from s3c_actions.core import artifact_types, reading
 from s3c_actions.core.errors import InputError, OutsideError
-from s3c_actions.core.moments import format_moment
+from s3c_actions.core.moments import format_instant, parse_moment
 from s3c_actions.core.reference import Reference
 from s3c_actions.fleet import plan as plans
 from s3c_actions.fleet.plan import MAX_SHARDS, Plan
@@ -137,10 +137,18 @@ def push_result(writer: Writer, plan_reference: Reference, shard: int, content: 
     return _push_beside(writer, plan_reference, RESULT, content, annotations, now=now)
 
 
-def push_report(writer: Writer, plan_reference: Reference, content: bytes, *, now: datetime) -> str:
-    """Push a report's summary beside its plan; arguments, result and errors as of `push_result`."""
-    annotations = {artifact_types.TITLE: "summary.json"}
-    return _push_beside(writer, plan_reference, REPORT, content, annotations, now=now)
+def push_report(writer: Writer, plan_reference: Reference, content: bytes, *, tag: str = "", now: datetime) -> str:
+    """Push a report beside its plan; result and errors as of `push_result`.
+
+    Args:
+        writer: of the registry.
+        plan_reference: by digest.
+        content: of `fleet-report.json`.
+        tag: that is to mean it, of the plan's repository; without one it has its digest alone.
+        now: the time of this run, by which the newest is known.
+    """
+    annotations = {artifact_types.TITLE: "fleet-report.json"}
+    return _push_beside(writer, plan_reference, REPORT, content, annotations, tag=tag, now=now)
 
 
 def _push_beside(
@@ -150,15 +158,16 @@ def _push_beside(
     content: bytes,
     annotations: dict[str, str],
     *,
+    tag: str = "",
     now: datetime,
 ) -> str:
     subject = writer.registry.resolve(plan_reference, field="plan")
     return push_artifact(
         writer,
-        plan_reference.tagged(""),
+        plan_reference.tagged(tag),
         artifact_type,
         content,
-        annotations={**annotations, artifact_types.CREATED: format_moment(now)},
+        annotations={**annotations, artifact_types.CREATED: format_instant(now)},
         subject=subject,
     ).digest
 
@@ -185,13 +194,13 @@ def list_finished(registry: Registry, plan_reference: Reference) -> set[int]:
 
 
 def _newest_results(registry: Registry, plan_reference: Reference) -> dict[int, Manifest]:
-    newest: dict[int, tuple[str, Manifest]] = {}
+    newest: dict[int, tuple[tuple[datetime, str], Manifest]] = {}
     for manifest in _beside(registry, plan_reference, RESULT):
         annotations = text_values(manifest.document.get("annotations"))
         text = annotations.get(SHARD, "")
         if not (text.isascii() and text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= MAX_SHARDS):
             continue
-        key = f"{annotations.get(artifact_types.CREATED, '')} {manifest.descriptor.digest}"
+        key = _age_key(manifest)
         if int(text) not in newest or key > newest[int(text)][0]:
             newest[int(text)] = (key, manifest)
     return {shard: manifest for shard, (_, manifest) in newest.items()}
@@ -199,15 +208,19 @@ def _newest_results(registry: Registry, plan_reference: Reference) -> dict[int, 
 
 def list_reports(registry: Registry, plan_reference: Reference) -> list[tuple[str, bytes]]:
     """Return RFC 3339 time and content of the reports on a plan, the oldest first. Raise as `list_results`."""
-    reports = [
-        (text_values(manifest.document.get("annotations")).get(artifact_types.CREATED, ""), manifest)
-        for manifest in _beside(registry, plan_reference, REPORT)
-    ]
-    reports.sort(key=lambda entry: (entry[0], entry[1].descriptor.digest))
     return [
-        (created, read_artifact(registry, plan_reference, manifest, reading.MAX_DOCUMENT_BYTES))
-        for created, manifest in reports
+        (_created(manifest), read_artifact(registry, plan_reference, manifest, reading.MAX_DOCUMENT_BYTES))
+        for manifest in sorted(_beside(registry, plan_reference, REPORT), key=_age_key)
     ]
+
+
+def _created(manifest: Manifest) -> str:
+    return text_values(manifest.document.get("annotations")).get(artifact_types.CREATED, "")
+
+
+def _age_key(manifest: Manifest) -> tuple[datetime, str]:
+    """Return a key that sorts by age, the oldest first; what has no time is older than all that have one."""
+    return parse_moment(_created(manifest)) or datetime.min.replace(tzinfo=UTC), manifest.descriptor.digest
 
 
 def _beside(registry: Registry, plan_reference: Reference, artifact_type: str) -> list[Manifest]:

@@ -63,13 +63,27 @@ def test_a_plan_is_kept_with_its_results_and_reports(registry: Registry, place: 
     assert store.find_plan(registry, place) == store.find_plan(registry, pinned) == PLAN
     assert store.find_stored_plan(registry, place) == (PLAN, pinned)
     assert store.list_results(registry, pinned) == []
-    later = NOW + timedelta(minutes=1)
+    later = NOW + timedelta(microseconds=1)
     store.push_result(writer, pinned, 2, b'{"shard": 2}', now=NOW)
     store.push_result(writer, pinned, 1, b'{"shard": 1, "again": true}', now=later)
     store.push_result(writer, pinned, 1, b'{"shard": 1}', now=NOW)
     store.push_report(writer, pinned, b'{"images": 4}', now=NOW)
     assert store.list_results(registry, pinned) == [(1, b'{"shard": 1, "again": true}'), (2, b'{"shard": 2}')]
-    assert store.list_reports(registry, pinned) == [("2026-11-29T12:00:00Z", b'{"images": 4}')]
+    assert store.list_reports(registry, pinned) == [("2026-11-29T12:00:00.000000Z", b'{"images": 4}')]
+
+
+def test_reports_of_one_second_have_an_order(registry: Registry, place: Reference) -> None:
+    pinned = store.push_plan(Writer(registry), place, PLAN)
+    pushed = [
+        store.push_report(
+            Writer(registry), pinned, b"%d" % number, tag=f"today-{number}00000", now=NOW + timedelta(microseconds=number)
+        )
+        for number in range(8)
+    ]
+    assert [content for _, content in store.list_reports(registry, pinned)] == [b"%d" % number for number in range(8)]
+    newest = retention.find_newest(registry, place, store.REPORT)
+    assert newest is not None
+    assert newest.digest == pushed[-1]
 
 
 def test_a_tag_moves_on_and_the_earlier_plan_keeps_its_results(registry: Registry, place: Reference) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from s3c_actions.core.moments import format_moment, parse_moment
+from s3c_actions.core.moments import format_instant, format_moment, parse_moment
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,12 @@ def test_every_moment_can_be_calculated_with(text: str) -> None:
 @pytest.mark.parametrize("text", ["2026-11-29T12:30:00Z", "2026-11-29T13:30:00.999+01:00", "2026-11-28T22:30:00-14:00"])
 def test_a_moment_is_written_in_whole_seconds_of_utc(text: str) -> None:
     assert format_moment(datetime.fromisoformat(text)) == "2026-11-29T12:30:00Z"
+
+
+def test_instants_of_one_second_have_an_order() -> None:
+    first, second = (datetime.fromisoformat(f"2026-11-29T13:30:00.{end}+01:00") for end in ("000001", "999"))
+    assert [format_instant(first), format_instant(second)] == [
+        "2026-11-29T12:30:00.000001Z",
+        "2026-11-29T12:30:00.999000Z",
+    ]
+    assert parse_moment(format_instant(first)) == first
