@@ -283,3 +283,16 @@ def test_a_number_that_python_does_not_read_beside_such_a_name_is_no_bug() -> No
     data = report().replace(b'"Results":', b'"results": ' + b"1" * 5000 + b', "Results":')
     with pytest.raises(trivy_report.InvalidTrivyReport, match="is not JSON that can be read"):
         trivy_report.parse(data)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("2026-11-24T09:18:03.5+14:00", "2026-11-23T19:18:03.500000Z"),
+        ("2026-11-23T19:18:03.123456789Z", "2026-11-23T19:18:03.123456789Z"),
+        ("2026-11-23 in the evening", "2026-11-23 in the evening"),
+        ("2026-11-23T19:18:03", "2026-11-23T19:18:03"),
+    ],
+)
+def test_the_time_of_the_scan_is_in_utc_whatever_the_zone_of_trivys_machine(written, shown):
+    assert trivy_report.parse(report(CreatedAt=written)).created == shown
