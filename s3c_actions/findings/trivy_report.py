@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.moments import format_instant, parse_moment
+from s3c_actions.core.patterns import late_pattern
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.startup import paused
 from s3c_actions.findings import go_json
@@ -359,6 +360,11 @@ _LEVELS = (
 )
 
 
+_ESCAPED_NAME = late_pattern(rb'\\u[0-9A-Fa-f]{4}[A-Za-z]{0,40}"\s*:')
+_GO_LETTERS = ("\N{LATIN SMALL LETTER LONG S}".encode(), "\N{KELVIN SIGN}".encode())
+"""Go takes them for `s` and `k`."""
+
+
 def _check_members(data: bytes, report: _Report) -> None:
     """Raise InvalidTrivyReport when findings may stand where only other readers see them: `results`, or two `Results`.
 
@@ -374,7 +380,7 @@ def _check_members(data: bytes, report: _Report) -> None:
             expected[name] += len(findings) > 0
             expected["Severity"] += len(findings)
     lowered = data.lower()
-    suspect = False
+    suspect = any(letter in data for letter in _GO_LETTERS) or bool(_ESCAPED_NAME.search(data))
     for name in (*expected, "Class"):
         number = data.count(f'"{name}"'.encode())
         others = lowered.count(f'"{name.lower()}"'.encode()) - number

@@ -260,6 +260,10 @@ def test_lists_that_are_null_are_empty_and_prove_nothing(member: str) -> None:
         ('"Class":', '"class":'),
         ('"Severity":', '"severity":'),
         ('"Severity":', '"Severity": "LOW", "Severity":'),
+        ('"Results":', '"Results": [], "\\u0072esults":'),
+        ('"Results":', '"Results": [], "Result\\u0073":'),
+        ('"Results":', '"Results": [], "Re\u017fults":'),
+        ('"Results":', '"Results": [], "Re\\u017fults":'),
     ],
 )
 def test_findings_that_only_other_readers_see_are_no_clean_report(was: str, becomes: str) -> None:
