@@ -13,10 +13,11 @@ import stat
 import tarfile
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.registry.content import (
     INDEX_TYPES,
@@ -170,6 +171,43 @@ class ArchiveSource(ImageSource):
                 subject = self.manifest(descriptor.digest).document.get("subject")
                 subjects[descriptor.digest] = str(subject.get("digest")) if isinstance(subject, dict) else ""
         return [(descriptor, subjects[descriptor.digest]) for descriptor in listed if descriptor.digest in subjects]
+
+    def images_beside(self) -> tuple[str, ...]:
+        """Return the images of `index.json` that `manifest.json`, as `docker save` writes it, does not name.
+
+        Who copies or loads the archive by the one has another image than who scans it by the other, as Trivy does.
+
+        Returns:
+            Platform or digest of each; nothing without a `manifest.json`.
+
+        Raises:
+            InputError: a part of it cannot be read.
+        """
+        if "manifest.json" not in self._members:
+            return ()
+        try:
+            listed = reading.parse_json(self._read(self._members["manifest.json"], MAX_MANIFEST, "manifest.json"))
+            named = {PurePosixPath(entry["Config"]).name.removesuffix(".json") for entry in listed}
+        except (ValueError, TypeError, KeyError) as error:
+            raise self.refuse("its manifest.json is not docker's") from error
+        visited: set[str] = set()
+        beside: dict[str, None] = {}
+        level = [descriptor for descriptor, subject in self._entries if not subject]
+        while level:
+            nested: list[Descriptor] = []
+            for descriptor in level:
+                # Of an image for several platforms, `docker save` writes those that it has.
+                missing = "blobs/{}/{}".format(*descriptor.digest.split(":", 1)) not in self._members
+                if descriptor.digest in visited or missing or descriptor.platform.startswith("unknown/"):
+                    continue
+                visited.add(descriptor.digest)
+                manifest = self.manifest(descriptor.digest)
+                nested += manifest.descriptor.manifests
+                config = manifest.document.get("config")
+                if isinstance(config, dict) and str(config.get("digest")).rpartition(":")[2] not in named:
+                    beside[descriptor.platform or descriptor.digest] = None
+            level = nested
+        return tuple(beside)
 
     def refuse(self, why: str) -> InputError:
         """Return the error that rejects the archive."""
