@@ -78,13 +78,19 @@ def _unscanned_in_archive(image: str, *, gated: bool) -> str:
     """Return a sentence on what of an archive is not scanned; empty for one that `s3c mirror` would not take.
 
     Raises:
-        InputError: a gate would pass what was not scanned.
+        InputError: a gate would pass what was not scanned, or it is not known what that is.
     """
     try:
-        with ArchiveSource(Path(image), field="input") as archive:
-            beside = archive.images_beside()
+        source = ArchiveSource(Path(image), field="input")
     except InputError:
         return ""
+    with source as archive:
+        try:
+            beside = archive.images_beside()
+        except InputError:
+            if gated:
+                raise
+            return ""
     if not beside:
         return ""
     shown = ", ".join(beside[:5]) + (" and more" if len(beside) > 5 else "")

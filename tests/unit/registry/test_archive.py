@@ -305,9 +305,14 @@ def test_an_archive_is_distinguished_from_a_reference(source: str, archive: bool
 
 def name_for_docker(layout: Layout, *images: dict[str, Any], form: str = "blobs/sha256/{}") -> None:
     """Write `manifest.json` as `docker save` does, with these images."""
-    configs = [json.loads(layout.files[layout.path(image["digest"])])["config"]["digest"] for image in images]
+    manifests = [json.loads(layout.files[layout.path(image["digest"])]) for image in images]
     listed = [
-        {"Config": form.format(digest.partition(":")[2]), "RepoTags": ["app:1"], "Layers": []} for digest in configs
+        {
+            "Config": form.format(manifest["config"]["digest"].partition(":")[2]),
+            "RepoTags": ["app:1"],
+            "Layers": [layout.path(layer["digest"]) for layer in manifest["layers"]],
+        }
+        for manifest in manifests
     ]
     layout.files["manifest.json"] = json.dumps(listed).encode()
 
@@ -340,7 +345,27 @@ def test_a_platform_that_docker_did_not_save_is_not_beside_it(tmp_path: Path) ->
         assert archive.images_beside() == ()
 
 
-@pytest.mark.parametrize("content", [b"[{}]", b"{", b"1", b'["a"]', b'[{"Config": 1}]'])
+def test_an_image_of_which_other_layers_are_scanned_is_beside_it(tmp_path: Path) -> None:
+    layout = Layout()
+    image, clean = layout.image(), layout.image(b"clean")
+    layout.named(image, "1.4")
+    name_for_docker(layout, image)
+    layers = [json.loads(layout.files[layout.path(each["digest"])])["layers"][0]["digest"] for each in (image, clean)]
+    of_image, of_clean = (layout.path(digest).encode() for digest in layers)
+    layout.files["manifest.json"] = layout.files["manifest.json"].replace(of_image, of_clean)
+    with ArchiveSource(layout.write(tmp_path / "image.tar")) as archive:
+        assert archive.images_beside() == ("linux/amd64",)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"[{}]", b"{", b"1", b'["a"]', b'[{"Config": 1, "Layers": []}]', b'[{"Config": "a"}]'),
+        b'[{"Config": "a", "Layers": [], "config": "b"}]',
+        b'[{"config": "a", "Layers": []}]',
+        b'[{"Config": "a", "Layers": [], "Layers": ["b"]}]',
+    ],
+)
 def test_a_manifest_that_is_not_dockers(layout: Layout, tmp_path: Path, content: bytes) -> None:
     layout.files["manifest.json"] = content
     with (

@@ -87,8 +87,10 @@ def test_an_archive_with_an_image_that_is_not_scanned_passes_no_gate(tmp_path):
     layout = Layout()
     scanned_image, other = layout.image(), layout.image(b"other")
     layout.named(other, "1.4")
-    config = json.loads(layout.files[layout.path(scanned_image["digest"])])["config"]["digest"]
-    layout.files["manifest.json"] = json.dumps([{"Config": f"blobs/{config.replace(':', '/')}"}]).encode()
+    manifest = json.loads(layout.files[layout.path(scanned_image["digest"])])
+    layers = [layout.path(layer["digest"]) for layer in manifest["layers"]]
+    listed = [{"Config": layout.path(manifest["config"]["digest"]), "Layers": layers}]
+    layout.files["manifest.json"] = json.dumps(listed).encode()
     path = str(layout.write(tmp_path / "app.tar"))
     scanned = target(tmp_path, path, Resolving(), source="archive")
     assert "holds another image in its index.json (linux/amd64)" in scanned.notice
@@ -100,3 +102,8 @@ def test_an_archive_with_an_image_that_is_not_scanned_passes_no_gate(tmp_path):
     layout.named(scanned_image, "1.4")
     path = str(layout.write(tmp_path / "app.tar"))
     assert resolve_target(path, settings, Resolving(), Silent(), gated=True).notice == ""
+    layout.files["manifest.json"] = layout.files["manifest.json"].replace(b'"Config"', b'"config"')
+    path = str(layout.write(tmp_path / "app.tar"))
+    assert target(tmp_path, path, Resolving(), source="archive").notice == ""
+    with pytest.raises(InputError, match="is not docker's"):
+        resolve_target(path, settings, Resolving(), Silent(), gated=True)
