@@ -51,7 +51,7 @@ WITHOUT = {
     "cluster": ("client custom_definitions denials hooks image_finder libraries mentions prune yaml_loader yaml_text"),
     "commands": (
         "attach base chain comment deploy gate mirror patch programs propose refresh report scan sign trace "
-        "trust upload verify"
+        "trust upload"
     ),
     "core": ("artifact_types pasted_content process reading response_limits secret_handover secrets startup"),
     "evidence": "statement",

@@ -260,6 +260,10 @@ def test_lists_that_are_null_are_empty_and_prove_nothing(member: str) -> None:
         ('"Class":', '"class":'),
         ('"Severity":', '"severity":'),
         ('"Severity":', '"Severity": "LOW", "Severity":'),
+        ('"Results":', '"Results": [], "\\u0072esults":'),
+        ('"Results":', '"Results": [], "Result\\u0073":'),
+        ('"Results":', '"Results": [], "Re\u017fults":'),
+        ('"Results":', '"Results": [], "Re\\u017fults":'),
     ],
 )
 def test_findings_that_only_other_readers_see_are_no_clean_report(was: str, becomes: str) -> None:
@@ -283,3 +287,16 @@ def test_a_number_that_python_does_not_read_beside_such_a_name_is_no_bug() -> No
     data = report().replace(b'"Results":', b'"results": ' + b"1" * 5000 + b', "Results":')
     with pytest.raises(trivy_report.InvalidTrivyReport, match="is not JSON that can be read"):
         trivy_report.parse(data)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("2026-11-24T09:18:03.5+14:00", "2026-11-23T19:18:03.500000Z"),
+        ("2026-11-23T19:18:03.123456789Z", "2026-11-23T19:18:03.123456789Z"),
+        ("2026-11-23 in the evening", "2026-11-23 in the evening"),
+        ("2026-11-23T19:18:03", "2026-11-23T19:18:03"),
+    ],
+)
+def test_the_time_of_the_scan_is_in_utc_whatever_the_zone_of_trivys_machine(written, shown):
+    assert trivy_report.parse(report(CreatedAt=written)).created == shown
