@@ -403,8 +403,9 @@ def read(path: Path, *, field: str = "policy") -> Policy:
     try:
         text = reading.read_text_file(path, MAX_SIZE)
     except (OSError, UnicodeDecodeError) as error:
-        what = getattr(error, "strerror", "") or "it is not UTF-8"
-        raise InputError(field, f"{name} cannot be read: {what}.", remedy="Look at the path.") from error
+        raise InputError(
+            field, f"{name} cannot be read: {reading.describe(error)}.", remedy="Look at the path."
+        ) from error
     policy = parse(text, name=name, field=field)
     folder = Path() if pasted_content.is_kept(path) else path.parent
     signers = tuple(_with_certificates(signer, folder, field) for signer in policy.signers)

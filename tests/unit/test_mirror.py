@@ -31,6 +31,7 @@ ACROSS = {
     "steps/test_platforms.py",
     "test_canary.py",
     "test_documentation.py",
+    "test_encodings.py",
     "test_error_tables.py",
     "test_every_command.py",
     "test_every_gate.py",
