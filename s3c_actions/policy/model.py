@@ -30,6 +30,12 @@ from s3c_actions.signing import identities, timestamps
 
 DEFAULT_FILE = "s3c-policy.yaml"
 SCHEMA = "policy-1.json"
+_INPUTS = {
+    "fail-on": "findings.refuse",
+    "severity": "findings.refuse",
+    "ignore-unfixed": "findings.fixable-only",
+}
+"""An input of a command or of Trivy that people write into a policy → its key there."""
 _MANUAL = f"{doc_link('policy.md')} has every key with an example."
 MAX_SIZE = 1024 * 1024
 LONGEST_GRANT = timedelta(hours=72)
@@ -419,7 +425,7 @@ def parse(text: str, *, name: str = DEFAULT_FILE, field: str = "policy") -> Poli
     Raises:
         InputError: it is not a policy.
     """
-    policy = faults.decode(text, Policy, schema, name=name, field=field, manual=_MANUAL)
+    policy = faults.decode(text, Policy, schema, name=name, field=field, manual=_MANUAL, inputs=_INPUTS)
     _check(policy, name, field)
     return policy
 
