@@ -76,7 +76,7 @@ WITHOUT = {
     "programs/notation": "errors home keys plugins",
     "programs": "sockets",
     "programs/trivy": "messages",
-    "registry": "challenges content copying credentials oci_layout reading source writing",
+    "registry": "content copying credentials oci_layout reading source writing",
     "report/formats": "csv_file size_budget text_table",
     "report/github": "comparison_view deploy_view image_view summary",
     "report/render": "escape markdown page",
