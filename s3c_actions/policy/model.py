@@ -23,7 +23,7 @@ from s3c_actions.findings.scope import RequiredScope
 from s3c_actions.findings.threshold import Exemption, Threshold
 from s3c_actions.options.base_image import is_base_entry, names_registry
 from s3c_actions.options.parse import duration
-from s3c_actions.policy import faults, names
+from s3c_actions.policy import faults, licences, names
 from s3c_actions.policy.finding_rules import FindingRules
 from s3c_actions.policy.parts import Duration, Line, Part
 from s3c_actions.signing import identities, timestamps
@@ -223,8 +223,9 @@ class LicenseRules(Part, frozen=True, kw_only=True):
     refuse: Annotated[
         tuple[LicenseId, ...],
         Meta(
-            description="SPDX identifiers; a deprecated one means its successor. A choice between licences counts as "
-            "every one of them, and `-or-later` is a choice.",
+            description="SPDX identifiers; a deprecated one means its successor, `LicenseRef-NAME` a licence that a "
+            "bill of materials calls so. A choice between licences counts as every one of them, and `-or-later` is a "
+            "choice.",
             examples=[["AGPL-3.0-only", "SSPL-1.0"]],
         ),
     ] = ()
@@ -483,6 +484,7 @@ def _check_names(policy: Policy, name: str, field: str) -> None:
     for place, entries, fault_of in (
         ("findings.deny", policy.findings.deny, names.finding_fault),
         ("packages.refuse", policy.packages.refuse, names.package_fault),
+        ("licenses.refuse", policy.licenses.refuse, licences.identifier_fault),
     ):
         for number, entry in enumerate(entries):
             if fault := fault_of(entry):

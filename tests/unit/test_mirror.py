@@ -67,7 +67,7 @@ WITHOUT = {
         "github_records mirror patch policy "
         "programs propose refresh registry removed report scan sign trace trust upload vault verify"
     ),
-    "policy": "export judge licences model objection parts",
+    "policy": "export judge model objection parts",
     "programs/buildkit": "buildkit errors",
     "programs/copa": "errors",
     "programs/docker": "errors saving",
