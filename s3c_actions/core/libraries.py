@@ -12,7 +12,17 @@ import threading
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["concurrent_futures", "http_client", "late", "packageurl", "requests", "ruamel_yaml", "urllib3", "yaml"]
+__all__ = [
+    "concurrent_futures",
+    "http_client",
+    "late",
+    "packageurl",
+    "packaging_licenses",
+    "requests",
+    "ruamel_yaml",
+    "urllib3",
+    "yaml",
+]
 
 
 IMPORTING = threading.RLock()
@@ -49,6 +59,7 @@ if TYPE_CHECKING:
     import http.client as http_client
 
     import packageurl
+    import packaging.licenses as packaging_licenses
     import requests
     import requests.adapters
     import ruamel.yaml as ruamel_yaml
@@ -58,6 +69,7 @@ else:
     concurrent_futures = late("concurrent.futures")
     http_client = late("http.client")
     packageurl = late("packageurl")
+    packaging_licenses = late("packaging.licenses")
     requests = late("requests")
     ruamel_yaml = late("ruamel.yaml")
     urllib3 = late("urllib3")

@@ -83,6 +83,7 @@ class _Vulnerability(_Struct, frozen=True):
     cvss: dict[str, _Score] = msgspec.field(default_factory=dict, name="CVSS")
     references: tuple[str, ...] = ()
     published_date: str = ""
+    vendor_ids: tuple[str, ...] = msgspec.field(default=(), name="VendorIDs")
 
 
 class _Cause(_Struct, frozen=True):
@@ -490,6 +491,7 @@ def _vulnerability_finding(vulnerability: _Vulnerability, result: _Result, suppr
         layer=vulnerability.layer.diff_id or vulnerability.layer.digest,
         suppressed=suppressed,
         published=vulnerability.published_date,
+        aliases=vulnerability.vendor_ids,
     )
 
 

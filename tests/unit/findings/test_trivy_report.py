@@ -81,6 +81,12 @@ def test_score_is_the_vendors_whose_severity_was_taken() -> None:
     assert (finding.score, finding.vector) == (5.3, "ghsa")
 
 
+def test_other_ids_of_a_vulnerability_are_those_of_its_vendors() -> None:
+    listed = [vulnerability(VendorIDs=["GHSA-xc9x-jj77-9p9j"]), vulnerability(VendorIDs=None)]
+    read = trivy_report.parse(report(Results=[{"Target": "t", "Vulnerabilities": listed}]))
+    assert sorted(finding.aliases for finding in read.findings) == [(), ("GHSA-xc9x-jj77-9p9j",)]
+
+
 def test_passed_checks_are_no_findings_but_every_other_status_is() -> None:
     checks = [{"ID": f"DS-{status}", "Severity": "LOW", "Status": status} for status in ("PASS", "FAIL", "", "ODD")]
     failed = trivy_report.parse(report(Results=result(Misconfigurations=checks))).findings
