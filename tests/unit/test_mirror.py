@@ -48,8 +48,7 @@ WITHOUT = {
     ".": "__main__",
     "azure": "clouds github_token kubernetes_service libraries plugin plugin_client transport vault_errors",
     "cli": "os_errors parser publish streams",
-    "cluster": ("client custom_definitions denials hooks image_finder libraries mentions prune yaml_loader yaml_text"),
-    "cluster/gate": "defects matching objects sentences",
+    "cluster": ("client custom_definitions hooks image_finder libraries mentions prune yaml_loader yaml_text"),
     "commands": (
         "attach base chain comment deploy gate mirror patch programs propose refresh report scan sign trace "
         "trust upload verify"
