@@ -21,6 +21,7 @@ from s3c_actions.cluster.gate.defects import (
 from s3c_actions.cluster.gate.matching import excluded_namespaces, exempt_namespaces, matches_kind, matches_namespace
 from s3c_actions.cluster.gate.objects import (
     WEBHOOK,
+    ConfiguredWebhook,
     GateObjects,
     asks_provider,
     mutating_webhooks,
@@ -148,15 +149,57 @@ def inspect(
     holes += [stage_defect(*entry, namespace) for namespace, entry in weakest if entry[1].rank < accept.rank]
     if enforced:
         holes += provider_holes(facts, asked[0][1])
-    pauses = tuple(
+    pauses = _pauses(facts, enforced, checked)
+    excess = _excess(facts, asked, constraints, kinds)
+    return GateInspection(
+        holes=tuple(dict.fromkeys(holes)),
+        constraints=tuple(str(constraint["metadata"]["name"]) for constraint in denying),
+        exempt=exempt,
+        stages={namespace: stage for namespace, (_, stage) in in_stage.items()},
+        watching=tuple(describe_watching(constraint, stage) for constraint, stage in staged if stage is not Stage.DENY),
+        pauses=pauses,
+        excess=excess,
+        active_pauses=tuple(pause for pause in pauses if pause.state(now) is PauseState.ACTIVE),
+        warnings=(
+            *(pause.describe(now) for pause in pauses if pause.state(now) in {PauseState.PENDING, PauseState.VOID}),
+            *(sentence for template in facts.templates if (sentence := manifests.describe_template(template))),
+            *excess,
+            *([MUTATION_UNKNOWN] if facts.mutating is None else []),
+            *label_warnings(asked),
+            *(failing_closed(asked) if enforced and not denying else ()),
+        ),
+    )
+
+
+def _pauses(
+    facts: GateObjects, constraints: Sequence[KubernetesObject], checked: Sequence[tuple[str, str, str]]
+) -> tuple[GatePause, ...]:
+    """Return the pauses of the constraints that look at one of these, by API group, kind and namespace."""
+    return tuple(
         pause
-        for constraint in enforced
+        for constraint in constraints
         if any(
             matches_kind(constraint, group, kind) and matches_namespace(constraint, name, namespace_labels(facts, name))
             for group, kind, name in checked
         )
         and (pause := GatePause.of(constraint))
     )
+
+
+def _excess(
+    facts: GateObjects,
+    asked: Sequence[ConfiguredWebhook],
+    constraints: Sequence[KubernetesObject],
+    kinds: Sequence[tuple[str, str]],
+) -> tuple[str, ...]:
+    """Return sentences on the webhooks that are asked about more than the gate's constraints look at.
+
+    Args:
+        facts: the objects of the gate.
+        asked: the validating webhooks that count.
+        constraints: of the gate.
+        kinds: API group and kind of what they look at.
+    """
     others = webhooks.constrained_kinds(
         [constraint for constraint in facts.constraints if constraint not in constraints]
     )
@@ -182,25 +225,7 @@ def inspect(
             for configuration, webhook in mutating_webhooks(facts)
         ),
     ]
-    excess = tuple(filter(None, described))
-    return GateInspection(
-        holes=tuple(dict.fromkeys(holes)),
-        constraints=tuple(str(constraint["metadata"]["name"]) for constraint in denying),
-        exempt=exempt,
-        stages={namespace: stage for namespace, (_, stage) in in_stage.items()},
-        watching=tuple(describe_watching(constraint, stage) for constraint, stage in staged if stage is not Stage.DENY),
-        pauses=pauses,
-        excess=excess,
-        active_pauses=tuple(pause for pause in pauses if pause.state(now) is PauseState.ACTIVE),
-        warnings=(
-            *(pause.describe(now) for pause in pauses if pause.state(now) in {PauseState.PENDING, PauseState.VOID}),
-            *(sentence for template in facts.templates if (sentence := manifests.describe_template(template))),
-            *excess,
-            *([MUTATION_UNKNOWN] if facts.mutating is None else []),
-            *label_warnings(asked),
-            *(failing_closed(asked) if enforced and not denying else ()),
-        ),
-    )
+    return tuple(filter(None, described))
 
 
 def _strictest(
