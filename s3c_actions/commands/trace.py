@@ -14,8 +14,9 @@ from s3c_actions.options import verify as verifying
 from s3c_actions.options.deploy import ClusterOptions
 from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.result.model import ImageOutcome, Outcome
-from s3c_actions.steps import trace, verify
-from s3c_actions.steps.trace import SignatureChecker
+from s3c_actions.steps import verify
+from s3c_actions.steps.trace import trace
+from s3c_actions.steps.trace.trace import SignatureChecker
 from s3c_actions.trace import document, text
 from s3c_actions.trace.model import TracedGate
 from s3c_actions.wiring.context import Context, image_folders

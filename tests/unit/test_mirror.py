@@ -84,10 +84,11 @@ WITHOUT = {
     "signing": "envelopes identities libraries",
     "steps": (
         "concurrent_patches fix_history judge list_signed merge mirror patch_building patching protocols "
-        "sign trace unexpected_changes verify"
+        "sign unexpected_changes verify"
     ),
     "steps/deploy": "settings state",
     "steps/scan": "reports settings",
+    "steps/trace": "ancestors changes documents referrers signatures subjects tools trace",
     "trace": "document model page text",
     "wiring": (
         "attaching azure base_advice baseline chaining context deploying files fix_history fleet_worker forecasting "
