@@ -17,7 +17,7 @@ from s3c_actions.policy.forecast import describe_changes
 from s3c_actions.result.model import TraceResult
 from s3c_actions.steps import forecast as step
 from s3c_actions.steps.trace import trace
-from s3c_actions.steps.trace.trace import SignatureChecker
+from s3c_actions.steps.trace.tools import SignatureChecker
 from s3c_actions.trace import document, page
 from s3c_actions.trace.model import AdmissionVerdict, TraceJudgement
 from s3c_actions.wiring.context import Context
@@ -25,7 +25,7 @@ from s3c_actions.wiring.judging import open_policy_judge
 
 if TYPE_CHECKING:
     from s3c_actions.core.reference import Reference
-    from s3c_actions.steps.trace.trace import TraceTools
+    from s3c_actions.steps.trace.tools import TraceTools
     from s3c_actions.trace.model import Trace
 
     Judging = Callable[[Reference], TraceJudgement]

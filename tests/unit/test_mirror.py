@@ -88,7 +88,7 @@ WITHOUT = {
     ),
     "steps/deploy": "settings state",
     "steps/scan": "reports settings",
-    "steps/trace": "ancestors changes documents referrers signatures subjects tools trace",
+    "steps/trace": "tools",
     "trace": "document model page text",
     "wiring": (
         "attaching azure base_advice baseline chaining context deploying files fix_history fleet_worker forecasting "
