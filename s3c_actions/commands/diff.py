@@ -10,9 +10,9 @@ from s3c_actions.report import comparison_text
 from s3c_actions.report.github import comparison_view
 from s3c_actions.result.comparison_entry import comparison_entry
 from s3c_actions.result.model import Outcome
+from s3c_actions.wiring.cache_stores import open_layer_store
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.image_sources import open_sources
-from s3c_actions.wiring.layer_store import open_layer_store
 
 
 def run(options: inputs.DiffInputs, context: Context) -> Outcome:

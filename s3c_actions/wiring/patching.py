@@ -28,8 +28,8 @@ from s3c_actions.result.model import PatchResult, ScanResult
 from s3c_actions.steps import patch
 from s3c_actions.steps.unexpected_changes import IGNORE, WARN, describe
 from s3c_actions.wiring import programs
+from s3c_actions.wiring.cache_stores import open_layer_store
 from s3c_actions.wiring.context import Context
-from s3c_actions.wiring.layer_store import open_layer_store
 from s3c_actions.wiring.logins import create_logins
 from s3c_actions.wiring.smoking import Comparison, create_comparison
 

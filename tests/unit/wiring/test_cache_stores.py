@@ -1,7 +1,7 @@
 """Layers are kept where the key that signs them can be."""
 
 from s3c_actions.layers.reading import LayerBlob
-from s3c_actions.wiring.layer_store import open_layer_store
+from s3c_actions.wiring.cache_stores import open_layer_store
 from tests.support.contexts import create_context
 
 LAYER = LayerBlob(digest="sha256:1", size=1, diff_id="sha256:2")
