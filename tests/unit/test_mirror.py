@@ -77,10 +77,7 @@ WITHOUT = {
     "programs/trivy": "messages",
     "registry": "challenges content copying credentials oci_layout reading source writing",
     "report/formats": "csv_file size_budget text_table",
-    "report/github": (
-        "chain_view comparison_view counts_view deploy_view finding_tables gate_files image_sentences image_view "
-        "summary verdicts wording"
-    ),
+    "report/github": "comparison_view deploy_view image_view summary",
     "report/render": "escape markdown page",
     "report": "comparison_document comparison_text rendering",
     "result": "base_advice comparison_entry gate_change model outputs",
