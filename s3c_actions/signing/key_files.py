@@ -17,14 +17,8 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from s3c_actions.core.pasted_content import decode_base64
-from s3c_actions.signing.certificates import (
-    CertificateError,
-    is_valid_at,
-    order_chain,
-    public_bytes,
-    reject_unreadable,
-    split_chains,
-)
+from s3c_actions.signing.certificate_chains import order_chain, split_chains
+from s3c_actions.signing.certificates import CertificateError, is_valid_at, public_bytes, reject_unreadable
 from s3c_actions.signing.libraries import crypto_exceptions, pkcs12, rsa, serialization, x509
 
 if TYPE_CHECKING:

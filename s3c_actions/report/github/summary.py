@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from s3c_actions.report.document import ResultDocument
-from s3c_actions.report.github import image_view
+from s3c_actions.report.github import counts_view, gate_files, image_view, verdicts, wording
 from s3c_actions.report.render import escape, markdown
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ def render(document: ResultDocument, *, budget: int = SUMMARY_BYTES) -> str:
     Returns:
         Markdown that ends with a newline; empty when there is nothing to show.
     """
-    ordered = image_view.order_by_urgency(document.images)
+    ordered = verdicts.order_by_urgency(document.images)
     images: list[dict[str, Any]] = [
         image_view.view(image) | {"name": name}
-        for image, name in zip(ordered, image_view.distinct_names(ordered), strict=True)
+        for image, name in zip(ordered, wording.distinct_names(ordered), strict=True)
     ]
     deploy = None
     if document.deploy is not None:
@@ -40,12 +40,12 @@ def render(document: ResultDocument, *, budget: int = SUMMARY_BYTES) -> str:
     values = {
         "command": document.command,
         "images": images,
-        "titles": image_view.overview_titles(ordered),
-        "error": image_view.error_view(document.error) if document.error is not None else None,
-        "verdict": image_view.overall_verdict(document.images) if len(images) > 1 else "",
-        "mark": image_view.overall_mark(document.images),
-        "settings": image_view.describe_settings([document]),
-        "gate_changes": image_view.describe_gate_changes([document]),
+        "titles": counts_view.overview_titles(ordered),
+        "error": wording.error_view(document.error) if document.error is not None else None,
+        "verdict": verdicts.overall_verdict(document.images) if len(images) > 1 else "",
+        "mark": verdicts.overall_mark(document.images),
+        "settings": gate_files.describe_settings([document]),
+        "gate_changes": gate_files.describe_gate_changes([document]),
         "deploy": deploy,
     }
     return markdown.render(_TEMPLATE, values, [table for image in images for table in image["tables"]], budget)
@@ -61,7 +61,7 @@ def render_links(images: Sequence[tuple[str, tuple[PageLink, ...]]]) -> str:
     for image, links in images:
         line = " · ".join(f"[{escape.markdown(link.title)}]({link.address})" for link in links)
         if line:
-            lines.append(f"- {escape.code(image_view.short_name(image))}: {line}\n")
+            lines.append(f"- {escape.code(wording.short_name(image))}: {line}\n")
     return "\n**Pages**\n\n" + "".join(lines) if lines else ""
 
 
