@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
 import urllib.error
 import urllib.request
@@ -13,6 +14,11 @@ from s3c_actions.core.process import ProgramFailed
 from s3c_actions.programs.install.cache import lock_file, open_scratch_folder
 from s3c_lab import daemons
 from s3c_lab.machine import Machine
+
+PORTS = range(20_000, 30_000)
+"""Below those that Linux gives to whoever asks for any (`ip_local_port_range`), and those of Kubernetes' NodePorts."""
+_GIVEN: set[int] = set()
+"""What this process was given: what is to listen there may not do so yet."""
 
 
 def program(machine: Machine) -> Path:
@@ -49,7 +55,15 @@ def program(machine: Machine) -> Path:
 
 
 def free_port() -> int:
-    """A port of the loopback interface on which nothing listens at the moment."""
+    """A port of the loopback interface on which nothing listens at the moment, and which nobody is given unasked.
+
+    The kernel's own choice may be anybody's until something listens on it, which for a lab takes minutes, and again
+    whenever what listens is started anew.
+    """
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        if port not in _GIVEN and is_free(port):
+            _GIVEN.add(port)
+            return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

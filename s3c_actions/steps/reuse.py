@@ -28,9 +28,9 @@ _THIS_PROCESS = secrets.token_bytes(32)
 
 
 class KeptReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A report that was kept: Trivy's JSON, and its content."""
+    """A report that was kept: Trivy's JSON as it was verified, whatever becomes of its file, and what it says."""
 
-    path: Path
+    data: bytes
     report: ScanReport
 
 
@@ -59,10 +59,9 @@ class ReportStore:
             within: the maximum age; None: any.
         """
         folder = self._folder / _key(facts)
-        path = folder / "trivy.json"
         try:
             record = reading.parse_json(reading.read_text_file(folder / "about.json"))
-            data = reading.read_file(path, reading.MAX_REPORT_BYTES)
+            data = reading.read_file(folder / "trivy.json", reading.MAX_REPORT_BYTES)
         except (OSError, ValueError):
             return None
         if not isinstance(record, dict) or record.get("facts") != facts:
@@ -81,7 +80,7 @@ class ReportStore:
             or (within is not None and now - created > within)
         ):
             return None
-        return KeptReport(path=path, report=report)
+        return KeptReport(data=data, report=report)
 
     def keep(self, facts: Mapping[str, object], report: Path) -> None:
         """Keep a report; do nothing where the cache cannot be written."""

@@ -152,7 +152,7 @@ def buildkit(folder: Path, registry: str) -> Iterator[str]:
             yield address
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(120)
 
 
 def test_other_tags_are_compared(world: World) -> None:

@@ -56,7 +56,7 @@ def serving(folder: Path, issued: PoolCertificates, port: int) -> Iterator[None]
             yield
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(120)
 
 
 @pytest.fixture(scope="module")

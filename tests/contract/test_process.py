@@ -44,8 +44,8 @@ began.wait()
 
 
 def test_what_runs_too_long_is_ended_with_its_children(tmp_path):
-    with pytest.raises(ProgramTimedOut, match="sh did not finish within 1 s") as caught:
-        RUNNER.run(["sh", "-c", WAITS, "sh", tmp_path / "ids"], timeout=1)
+    with pytest.raises(ProgramTimedOut, match="sh did not finish within 3 s") as caught:
+        RUNNER.run(["sh", "-c", WAITS, "sh", tmp_path / "ids"], timeout=3)
     assert "waiting" in caught.value.original
     assert gone(tmp_path / "ids")
 
@@ -141,7 +141,7 @@ def test_a_missing_program_is_reported(tmp_path):
 
 
 def test_what_the_programs_of_images_at_once_print_is_shown_with_their_image():
-    stream, turns = io.StringIO(), threading.Barrier(2, timeout=20)
+    stream, turns = io.StringIO(), threading.Barrier(2, timeout=60)
     progress = RoutedProgress(LogProgress(stream, verbose=True))
     images = ("r.example/app:1", "r.example/db:2")
 
@@ -165,12 +165,16 @@ from s3c_actions.__main__ import _interrupt
 from s3c_actions.core.concurrency import for_each
 from s3c_actions.core.process import Runner
 signal.signal(signal.SIGTERM, _interrupt)
+begun = threading.Semaphore(0)
 def do(item):
     for _ in range(50):
         print("begun", flush=True)
+        begun.release()
         Runner({"PATH": os.environ["PATH"]}).run(["sleep", "30"], check=False)
 def end():
-    time.sleep(1.5)
+    for _ in range(3):
+        begun.acquire()
+    time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)
 threading.Thread(target=end, daemon=True).start()
 try:

@@ -109,7 +109,12 @@ def server():
 
 @pytest.fixture
 def client(tmp_path):
-    return Registry(Logins(environment={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}), timeout=1.0, retries=1)
+    return Registry(Logins(environment={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}), timeout=10, retries=1)
+
+
+@pytest.fixture
+def hasty(tmp_path):
+    return Registry(Logins(environment={"HOME": str(tmp_path)}), timeout=1.0, retries=1)
 
 
 def app(server, tag="1"):
@@ -376,12 +381,16 @@ def test_overload_that_passes_is_not_noticed(server, client):
     assert client.resolve(app(server)).digest == digest_of(MANIFEST)
 
 
-def test_no_answer(server, client):
-    server.answers["/v2/app/manifests/1"] = lambda _handler: time.sleep(3)
+def test_no_answer(server, hasty):
+    ended = threading.Event()
+    server.answers["/v2/app/manifests/1"] = lambda _handler: ended.wait(60)
     started = time.monotonic()
-    with pytest.raises(OutsideError, match="did not answer within 1 s"):
-        client.resolve(app(server))
-    assert time.monotonic() - started < 4
+    try:
+        with pytest.raises(OutsideError, match="did not answer within 1 s"):
+            hasty.resolve(app(server))
+    finally:
+        ended.set()
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize(
@@ -389,7 +398,7 @@ def test_no_answer(server, client):
     [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"],
     ids=["status", "headers", "body"],
 )
-def test_an_answer_that_trickles_is_given_up_once(server, client, start):
+def test_an_answer_that_trickles_is_given_up_once(server, hasty, start):
     ended = threading.Event()
 
     def trickle(handler):
@@ -400,13 +409,13 @@ def test_an_answer_that_trickles_is_given_up_once(server, client, start):
     server.answers["/v2/app/manifests/1"] = trickle
     try:
         with pytest.raises(OutsideError, match="did not answer within 1 s"):
-            client.resolve(app(server))
+            hasty.resolve(app(server))
     finally:
         ended.set()
     assert len(server.requests) == 1
 
 
-def test_a_token_service_that_trickles_is_given_up(server, client):
+def test_a_token_service_that_trickles_is_given_up(server, hasty):
     ended = threading.Event()
 
     def trickle(handler):
@@ -419,7 +428,7 @@ def test_a_token_service_that_trickles_is_given_up(server, client):
     server.answers["/token"] = trickle
     try:
         with pytest.raises(OutsideError, match="did not answer within 1 s"):
-            client.resolve(app(server))
+            hasty.resolve(app(server))
     finally:
         ended.set()
 
@@ -453,7 +462,7 @@ def test_a_challenge_of_64_kilobytes_is_read_to_its_limit(server, client):
         client.resolve(app(server))
 
 
-def test_an_answer_that_drips(server, client):
+def test_an_answer_that_drips(server, hasty):
     def drip(handler):
         handler.send_response(200)
         handler.send_header("Content-Length", "1000")
@@ -464,7 +473,7 @@ def test_an_answer_that_drips(server, client):
 
     server.answers["/v2/app/manifests/1"] = drip
     with pytest.raises(OutsideError, match=r"did not answer within|cut off"):
-        client.resolve(app(server))
+        hasty.resolve(app(server))
 
 
 def test_nobody_listens(server, client):
@@ -513,7 +522,7 @@ def with_token(server, wanted="Bearer tkn"):
 def test_basic_auth_from_inputs(server, tmp_path, challenge):
     guarded(server, BASIC, challenge)
     given = {server.name: Credentials(username="ann", password="s3cret-word")}
-    client = Registry(Logins(environment={"HOME": str(tmp_path)}, given=given), timeout=1)
+    client = Registry(Logins(environment={"HOME": str(tmp_path)}, given=given), timeout=10)
     assert client.resolve(app(server)).digest == digest_of(MANIFEST)
     assert "s3cret-word" not in repr(client) + repr(given)
 
@@ -521,7 +530,7 @@ def test_basic_auth_from_inputs(server, tmp_path, challenge):
 def test_basic_auth_from_docker_s_configuration(server, tmp_path):
     guarded(server, BASIC, 'Basic realm="x"')
     (tmp_path / "config.json").write_text(json.dumps({"auths": {server.name: {"auth": BASIC[6:]}}}))
-    client = Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=1)
+    client = Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=10)
     assert client.resolve(app(server)).digest == digest_of(MANIFEST)
 
 
@@ -534,7 +543,7 @@ def test_basic_auth_from_a_credential_helper(server, tmp_path, monkeypatch, key)
     (tmp_path / "config.json").write_text(json.dumps({key: {server.name: "lab"} if key == "credHelpers" else "lab"}))
     path = f"{tmp_path}:/usr/bin:/bin"
     monkeypatch.setenv("PATH", path)
-    client = Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path), "PATH": path}), timeout=1)
+    client = Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path), "PATH": path}), timeout=10)
     assert client.resolve(app(server)).digest == digest_of(MANIFEST)
 
 
@@ -542,7 +551,7 @@ def test_a_credential_helper_that_is_missing(server, tmp_path):
     guarded(server, BASIC, 'Basic realm="x"')
     (tmp_path / "config.json").write_text('{"credsStore": "nowhere"}')
     warnings: list[str] = []
-    client = Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}, warn=warnings.append), timeout=1)
+    client = Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}, warn=warnings.append), timeout=10)
     with pytest.raises(OutsideError, match=r"HTTP 401.*docker-credential-nowhere.*is not installed"):
         client.resolve(app(server))
     with_token(server)
@@ -554,7 +563,7 @@ def test_a_credential_helper_that_is_missing(server, tmp_path):
 def test_an_unreadable_docker_configuration(server, tmp_path):
     guarded(server, BASIC, 'Basic realm="x"')
     (tmp_path / "config.json").write_text('{"auths": ')
-    client = Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=1)
+    client = Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=10)
     with pytest.raises(OutsideError, match="cannot be read"):
         client.resolve(app(server))
 
@@ -588,7 +597,7 @@ def test_a_token_for_credentials(server, tmp_path):
     with_token(server)
     server.answers["/token"] = reply(200, b'{"access_token":"tkn"}')
     given = {server.name: Credentials(username="ann", password="s3cret-word")}
-    Registry(Logins(environment={"HOME": str(tmp_path)}, given=given), timeout=1).resolve(app(server))
+    Registry(Logins(environment={"HOME": str(tmp_path)}, given=given), timeout=10).resolve(app(server))
     assert [authorization for _, path, authorization in server.requests if path.startswith("/token")] == [BASIC]
 
 
@@ -602,7 +611,7 @@ def test_a_token_for_an_identity_token(server, tmp_path):
 
     server.answers["/token"] = exchange
     (tmp_path / "config.json").write_text(json.dumps({"auths": {server.name: {"identitytoken": "refresh-me"}}}))
-    Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=1).resolve(app(server))
+    Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=10).resolve(app(server))
     assert "grant_type=refresh_token" in forms[0] and "refresh_token=refresh-me" in forms[0]
 
 
@@ -612,7 +621,7 @@ def test_a_registry_token_is_sent_as_it_is(server, tmp_path, challenge):
     if challenge:
         guarded(server, "Bearer of-the-registry", challenge)
     (tmp_path / "config.json").write_text(json.dumps({"auths": {server.name: {"registrytoken": "of-the-registry"}}}))
-    Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=1).resolve(app(server))
+    Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=10).resolve(app(server))
     assert [path for _, path, _ in server.requests if path.startswith("/token")] == []
 
 
@@ -625,7 +634,7 @@ def test_a_token_service_sends_nobody_elsewhere(server, tmp_path, entry, status)
     server.answers["/token"] = reply(status, b"", {"Location": f"{elsewhere.url}/token"})
     (tmp_path / "config.json").write_text(json.dumps({"auths": {server.name: entry}}))
     with pytest.raises(OutsideError, match="sends to another address"):
-        Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=1).resolve(app(server))
+        Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=10).resolve(app(server))
     elsewhere.http.shutdown()
     elsewhere.http.server_close()
     assert elsewhere.requests == []
@@ -637,7 +646,7 @@ def test_every_login_is_hidden_in_the_form_in_which_it_is_sent(server, tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"auths": {server.name: {"auth": BASIC[6:]}}}))
     hidden: list[str] = []
     logins = Logins(environment={"DOCKER_CONFIG": str(tmp_path)}, hide=hidden.append)
-    Registry(logins, timeout=1).resolve(app(server))
+    Registry(logins, timeout=10).resolve(app(server))
     assert {"s3cret-word", BASIC[6:], "a-token-of-the-registry"} <= set(hidden)
 
 
@@ -649,7 +658,7 @@ def test_netrc_is_not_read_for_the_storage_that_a_registry_sends_to(server, tmp_
     content = b'{"os":"linux"}'
     storage.answers["/blob"] = reply(200, content)
     server.answers[f"/v2/app/blobs/{digest_of(content)}"] = reply(307, b"", {"Location": f"{storage.url}/blob"})
-    client = Registry(Logins(environment={"HOME": str(tmp_path)}), timeout=1)
+    client = Registry(Logins(environment={"HOME": str(tmp_path)}), timeout=10)
     assert client.blob(app(server), digest_of(content)) == content
     storage.http.shutdown()
     storage.http.server_close()
@@ -660,7 +669,7 @@ def test_wrong_credentials(server, tmp_path):
     guarded(server, "never", 'Basic realm="x"')
     given = {server.name: Credentials(username="ann", password="s3cret-word")}
     with pytest.raises(OutsideError, match=r"HTTP 401.*credentials given are wrong") as caught:
-        Registry(Logins(environment={"HOME": str(tmp_path)}, given=given), timeout=1).resolve(app(server))
+        Registry(Logins(environment={"HOME": str(tmp_path)}, given=given), timeout=10).resolve(app(server))
     assert "s3cret-word" not in str(vars(caught.value))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from s3c_actions.trace import page as story_page
 from s3c_actions.trace.model import Trace
@@ -69,10 +71,10 @@ def test_by_keyboard_on_a_phone_and_in_print(browser: Browser) -> None:
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the text"
         page.keyboard.press("Enter")
-        assert page.url.endswith("#story")
+        expect(page).to_have_url(re.compile("#story$"))
         page.locator("summary", has_text="Fixed").focus()
         page.keyboard.press("Enter")
-        assert page.locator("details[open] summary", has_text="Fixed").count() == 1
+        expect(page.locator("details[open] summary", has_text="Fixed")).to_have_count(1)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         page.emulate_media(media="print", color_scheme="dark")
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

@@ -45,9 +45,12 @@ LONG = {
 """With tests of half a minute or more: at the end, one process would work on them alone."""
 IN_ONE = {
     *("test_azure_registry.py", "test_chain.py", "test_fleet_images.py", "test_hosted_runner.py", "test_mirror.py"),
-    *("test_own_image.py", "test_smoke.py"),
+    *("test_own_image.py", "test_patch_container.py", "test_smoke.py"),
 }
-"""Whose tests share what takes long to make: in several processes it would be made as often."""
+"""Whose tests share what takes long to make: in several processes it would be made as often.
+
+Or take away what another run left, as one that starts a BuildKit does: at once, they would take it from each other.
+"""
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types

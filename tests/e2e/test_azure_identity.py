@@ -83,9 +83,9 @@ def test_a_repository_without_immutable_subjects_logs_in_too(azure: Azure, tmp_p
 
 
 def test_a_job_that_outlives_its_tokens_asks_with_a_fresh_one_each_time(azure: Azure, tmp_path: Path) -> None:
-    azure.entra.token_lifetime, azure.github.lifetime = 2, 2
+    azure.entra.token_lifetime, azure.github.lifetime = 5, 5
     ids = {"tenant": azure.entra.tenant, "client": azure.application.client}
-    outcome = ask(azure, tmp_path, azure.job, ids, pause=2.1, times=3)
+    outcome = ask(azure, tmp_path, azure.job, ids, pause=5.1, times=3)
     assert len(set(outcome["tokens"])) == 3
     assertions = [request.form()["client_assertion"] for request in tokens(azure.world.sites)]
     assert assertions == azure.github.given

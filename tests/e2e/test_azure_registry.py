@@ -161,11 +161,12 @@ def test_trivy_and_notation_log_in_as_we_do_and_again_when_a_login_ends(
 ) -> None:
     image = mirrored(stage, "team/db")
     key, certificate = signing_key
-    # Shorter than the run of Trivy: what starts behind it gets a login of its own.
-    stage.registry.refresh_lifetime = 10.0
+    # When Trivy's run ends, half of it is over: what starts behind it gets a login of its own.
+    stage.registry.refresh_lifetime = 18.0
     flags = stage.shims()
     trivy = stage.folder / "bin" / "trivy"
-    trivy.write_text(trivy.read_text().replace("exec", 'case "$1" in image) sleep 6;; esac\nexec'))
+    lasts = f'case "$1" in image) "{program(TRIVY)}" "$@"; code=$?; sleep 9; exit $code;; esac\nexec'
+    trivy.write_text(trivy.read_text().replace("exec", lasts))
     stage.azure.world.sites.requests.clear()
     ended = stage.s3c(
         "chain",
@@ -251,7 +252,7 @@ def test_docker_pulls_and_pushes_with_an_exchanged_token(stage: Stage, tmp_path:
                 assert ended.returncode == 0, ended.stderr
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(120)
     assert any(request.path == "/v2/team/docker/manifests/15.0-again" for request in _puts(stage))
 
 

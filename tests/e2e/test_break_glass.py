@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -123,10 +124,10 @@ def test_by_command_until_it_is_revoked_and_by_no_other_signer(world: World, kub
     what = ("--findings", "all", "--until", "1h", *SAYS)
     world.run("exception", "grant", image, *what, *world.key(oncall=False), code=2)
     granted = world.run("exception", "grant", image, *what, *world.key(oncall=True))
-    assert "59 min left" in granted.stdout
+    assert re.search(r"\b5\d min left", granted.stdout)
     until(lambda: admission(kubectl, image), lambda denial: not denial, CACHED + 60)
     traced = world.run("trace", image, "--policy", "s3c-policy.yaml").stdout
-    assert "✔ admitted" in traced and "excuses all findings, 59 min left" in traced
+    assert "✔ admitted" in traced and re.search(r"excuses all findings, 5\d min left", traced)
     how = ("--policy", "s3c-policy.yaml", "--trivy-cache-dir", world.first, "--offline", "--attach", "none")
     assert "excuses all findings" in world.run("refresh", image, *how).stdout
     world.run("exception", "revoke", image, *SAYS, *world.key(oncall=True))

@@ -91,8 +91,10 @@ def test_signatures_of_every_state(
         "good, then stranger": ([trusted, stranger], None),
     }
     references: dict[str, str] = {}
-    # What is to expire first: the others are signed meanwhile.
-    for state, (signers, _) in sorted(states.items(), key=lambda entry: not {soon, short} & set(entry[1][0])):
+    # What is to expire first, and of that what the ending certificate signs: the others are signed meanwhile.
+    for state, (signers, _) in sorted(
+        states.items(), key=lambda entry: (short not in entry[1][0], soon not in entry[1][0])
+    ):
         repository = f"e2e/{tmp_path.name.replace('_', '-')}/{len(references)}"
         image = push_image(gated.registry, repository, "1", f"{repository} {state}")
         assert {sign(image, *signer) for signer in signers} == {image}
@@ -194,8 +196,10 @@ def test_a_signature_taken_away_after_the_deploy(
     while f"{image} is not trusted: it has no signature" not in kubectl(*events):
         assert time.monotonic() < until, kubectl("describe", "replicasets", "-n", namespace)
         time.sleep(0.5)
-    ready = kubectl("get", "deployment/web", "-n", namespace, "-o", "jsonpath={.status.readyReplicas}")
-    assert ready in {"", "0"}
+    ready = ("get", "deployment/web", "-n", namespace, "-o", "jsonpath={.status.readyReplicas}")
+    while kubectl(*ready) not in {"", "0"}:
+        assert time.monotonic() < until, kubectl("describe", "deployment/web", "-n", namespace)
+        time.sleep(0.5)
     ended = deploy(deployment(image), trust_store="")
     assert ended.code == 1, ended.stderr
     assert ended.image["admission"]["reason"] == "it has no signature"

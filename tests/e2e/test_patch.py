@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -99,9 +98,7 @@ class OwnRegistry:
 
     def __init__(self, program, folder):
         self.program, self.folder, self.process = program, folder, None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = registry_server.free_port()
         self.name = f"localhost:{self.port}"
 
     def serve(self, *, read_only=False, guarded=False):
@@ -123,7 +120,7 @@ class OwnRegistry:
     def stop(self):
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(10)
+            self.process.wait(120)
             self.process = None
 
 
@@ -342,7 +339,7 @@ def test_a_run_killed_in_the_middle_is_run_again(cli, image, repository):
         if "Updating package database" in line:
             break
     child.send_signal(signal.SIGKILL)
-    child.wait(10)
+    child.wait(60)
     patch = cli(image)["patch"]
     assert patch["patched"] is True and patch["fixed"]
     tags = repository.tags()

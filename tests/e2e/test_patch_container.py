@@ -198,7 +198,7 @@ def own_docker(folder: Path, before: Sequence[str], *flags: str) -> Iterator[str
         yield address
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
         subprocess.run(["ip", "link", "delete", bridge], check=True, capture_output=True)
         for mount in Path("/proc/self/mounts").read_text().splitlines():
             if mount.split()[1].startswith(f"{folder}/"):
@@ -264,7 +264,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next_one_and_nothing_else_is(s
     run, process = start(then="exec sleep 300")
     container = looked(run, process)
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert run.left(container)
     running, other = start(then="exec sleep 300")
     run.seen.unlink()

@@ -23,6 +23,7 @@ from tests.support.azure.stage import azure as staged
 from tests.support.azure.vault import ALL, SIGNER
 from tests.support.azure.web import Answer, throttled
 from tests.support.cluster import deployment
+from tests.support.processes import command_lines
 from tests.support.signing import own_registry, push_image, signatures
 
 CERTIFICATE = ["--vault", "kv-voting", "--vault-certificate", "signing"]
@@ -338,12 +339,12 @@ def test_a_clock_that_is_off_is_told_although_all_is_well(azure: Azure, image: s
 def test_tokens_that_end_while_it_works_are_asked_for_anew(
     azure: Azure, registry: str, machine: Machine, tmp_path: Path
 ) -> None:
-    azure.entra.token_lifetime, azure.github.lifetime = 2, 2
+    azure.entra.token_lifetime, azure.github.lifetime = 5, 5
     azure.vault().add("signing", make("signing"))
     images = [push_image(registry, f"vault/{uuid.uuid4().hex}", "1", uuid.uuid4().hex) for _ in range(3)]
     notation = locate(NOTATION, cache=machine.cache, runner=machine.runner, progress=machine.progress).path
     slow = tmp_path / "notation"
-    slow.write_text(f'#!/bin/sh\n[ "$1" = sign ] && sleep 2.2\nexec {notation} "$@"\n')
+    slow.write_text(f'#!/bin/sh\n[ "$1" = sign ] && sleep 5.2\nexec {notation} "$@"\n')
     slow.chmod(0o755)
     signed = azure.s3c(tmp_path, "sign", *images, *CERTIFICATE, *azure.ids, "--notation-path", slow)
     assert signed.code == 0, signed.stderr
@@ -360,7 +361,7 @@ def test_no_token_is_left_behind_or_shown(azure: Azure, image: str, short_folder
 
     def look() -> None:
         """The arguments of every process, and every file there, while notation and its plugin wait for the vault."""
-        arguments = b"".join(path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists())
+        arguments = "\n".join(command_lines()).encode()
         files = [path for path in temp.rglob("*") if path.is_file()]
         names = "".join(f"{path.stat().st_mode & 0o777:o} {path.name}\n" for path in temp.rglob("*"))
         seen.write_bytes(arguments + b"".join(path.read_bytes() for path in files) + names.encode())

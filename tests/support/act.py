@@ -122,6 +122,8 @@ def run(
     argv = [
         str(Path(sys.executable).parent / "act"),
         event,
+        # Of two jobs that start a step at once, act may deny one its terminal: "operation not permitted".
+        *("--concurrent-jobs", "1"),
         *(("--eventpath", str(folder / "event.json")) if payload is not None else ()),
         *("--platform", "ubuntu-latest=-self-hosted", "--platform", "ubuntu-24.04=-self-hosted"),
         # By default it looks for an address that other machines reach.

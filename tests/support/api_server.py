@@ -31,7 +31,7 @@ def started(argv: list[str], log: Any, environment: Mapping[str, str]) -> Iterat
         yield
     finally:
         process.kill()
-        process.wait(30)
+        process.wait(120)
 
 
 def write_kubeconfig(folder: Path, port: int) -> Path:
@@ -75,7 +75,7 @@ def api_server(folder: Path) -> Iterator[tuple[Path, Cluster]]:
     log_file = folder / "server.log"
     with log_file.open("wb") as log, started(etcd, log, {}), started(server, log, {}):
         cluster = connect(str(kubeconfig), "", timeout=30, temp=folder, hide=lambda _: None)
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while not _answers(cluster):
             assert time.monotonic() < until, log_file.read_text()[-3000:]
             time.sleep(0.3)

@@ -118,8 +118,7 @@ class Hosted:
             if text == _PROGRAM:
                 (cwd / name).chmod(0o755)
         subprocess.run(["chown", "--recursive", f"{UID}:{UID}", str(cwd.parent)], check=True)
-        # Of two jobs that start a step at once, act may deny one its terminal: "operation not permitted".
-        return self.runner.command([_ACT, *argv[1:], "--actor", ACTOR, "--concurrent-jobs", "1"], cwd)
+        return self.runner.command([_ACT, *argv[1:], "--actor", ACTOR], cwd)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ def alive(pid: int) -> bool:
 
 def await_process_ids(path: Path) -> list[int]:
     """The process ids in the file, once they are there."""
-    for _ in range(500):
+    for _ in range(3000):
         if path.exists() and (ids := path.read_text().split()):
             return [int(pid) for pid in ids]
         time.sleep(0.02)
@@ -26,7 +26,7 @@ def await_process_ids(path: Path) -> list[int]:
 def gone(path: Path) -> bool:
     """Whether all processes in the file have ended, some time for their end included."""
     ids = await_process_ids(path)
-    for _ in range(250):
+    for _ in range(3000):
         if not any(map(alive, ids)):
             return True
         time.sleep(0.02)

@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from s3c_lab import registry_server
 from s3c_lab.certificates import TIME_STAMPING, Identity, make, make_authority, pem
 from tests.support import ROOT, warm
 
@@ -132,12 +133,9 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 @contextmanager
 def own_registry(folder: Path, program: Path, more: str = "") -> Iterator[str]:
     """`localhost:PORT` of a registry of our own with storage in the folder; `more` goes into its configuration."""
-    import socket
     import time
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        host = f"localhost:{free.getsockname()[1]}"
+    host = f"localhost:{registry_server.free_port()}"
     (folder / "config.yml").write_text(
         f"""version: 0.1
 log: {{level: error}}
@@ -160,7 +158,7 @@ http: {{addr: "{host.replace("localhost", "127.0.0.1")}"}}
         yield host
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(120)
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +53,8 @@ def obtain_report(
     if store is not None and before is not None:
         kept = store.find(before, digest=target.digest, now=settings.now, within=_maximum_kept_age(settings, trivy))
         if kept is not None:
-            _copy(kept.path, path)
+            with _writing_to(path):
+                writing.write(path, kept.data)
             return path, settings.now - datetime.fromisoformat(kept.report.created), trivy_warnings.NO_WARNINGS
     new = settings.temp / f"trivy-{threading.get_ident()}.json"
     new.unlink(missing_ok=True)
@@ -68,7 +71,8 @@ def obtain_report(
         if target.refused is not None and "local docker" in error.what:
             raise target.refused from error
         raise
-    _copy(new, path)
+    with _writing_to(path):
+        writing.copy(new, path)
     new.unlink(missing_ok=True)
     after = reuse_facts(target.pinned, settings, trivy) if store is not None else None
     # Only reports without warnings are kept: a kept report is later used as one.
@@ -131,9 +135,11 @@ def _make_folder(folder: Path) -> None:
         raise _unwritable(folder, error) from error
 
 
-def _copy(source: Path, target: Path) -> None:
+@contextmanager
+def _writing_to(target: Path) -> Iterator[None]:
+    """Report what keeps a file from being written."""
     try:
-        writing.copy(source, target)
+        yield
     except OSError as error:
         raise _unwritable(target.parent, error) from error
 

@@ -37,6 +37,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from s3c_lab import registry_server
 from s3c_lab.certificates import Identity, make, pem
 from tests.support.azure.entra import MANAGEMENT, BadToken, Entra
 from tests.support.azure.web import Answer, Request, json_answer
@@ -240,8 +241,7 @@ def container_registry(
     folder.mkdir(parents=True, exist_ok=True)
     identity = make(f"{name} tokens", spec="RSA-2048")
     (folder / "tokens.pem").write_bytes(pem(identity.certificate))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
+    port = registry_server.free_port()
     registry = ContainerRegistry(name, entra, port, identity)
     config = {
         "version": "0.1",
@@ -267,7 +267,7 @@ def container_registry(
             yield registry
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(120)
 
 
 def _await(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

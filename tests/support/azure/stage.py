@@ -93,7 +93,7 @@ class Azure:
                 yield f"unix://{at}"
             finally:
                 daemon.terminate()
-                daemon.wait(20)
+                daemon.wait(120)
 
     def written(self) -> list[str]:
         """Every secret that was given out or asked with so far: none of them may be found anywhere."""

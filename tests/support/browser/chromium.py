@@ -39,8 +39,9 @@ class Heard:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A browser, installed from Debian where there is none."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=MILLISECONDS)  # it has a limit of its own, of five seconds
     path = program("chromium", *PACKAGES)
     with sync_playwright() as driver:
         # Debian's wrapper adds flags of its own; root may only run it without the sandbox.

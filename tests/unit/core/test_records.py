@@ -73,9 +73,11 @@ def test_a_file_of_the_same_size_that_was_changed_is_counted_again(known, progra
     assert known.sha256(program) == file_sha256(program) != before
 
 
-def test_a_file_that_was_changed_just_now_is_counted_again(known, counted, tmp_path):
+def test_a_file_that_was_changed_just_now_is_counted_again(known, counted, tmp_path, monkeypatch):
     path = tmp_path / "program"
     path.write_text("new")
+    changed = path.stat().st_ctime_ns
+    monkeypatch.setattr("time.time_ns", lambda: changed + records.SETTLED_NS)
     assert known.sha256(path) == known.sha256(path)
     assert counted == [path, path]
 

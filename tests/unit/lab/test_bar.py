@@ -31,11 +31,11 @@ def test_lines_have_percent_time_rest_and_what_is_done(tmp_path):
     with shown_as_bar(progress, SECONDS, tmp_path / "logs" / "demo.log"):
         with piece(progress, "trivy"):
             progress.note("trivy: building packages: 20 of 100 (20 %)")
-            wait_for(stream, " 15 %  0:00, ")
+            wait_for(stream, " 15 %  0:0")
             assert "  trivy: trivy: building packages: 20 of 100 (20 %)\n" in stream.getvalue()
         with piece(progress, "chain"):
             wait_for(stream, " 75 %  ")
-    assert re.search(r"^  0 %  0:00, about 7 min left$", stream.getvalue(), re.M)
+    assert re.search(r"^  0 %  0:0\d, about 7 min left$", stream.getvalue(), re.M)
 
 
 def test_it_is_never_silent_without_a_terminal(tmp_path):
@@ -64,7 +64,7 @@ def test_the_terminal_has_one_bar_and_lines_above_it(tmp_path):
         progress.warning("another thing")
         wait_for(stream, "75%")
     text = stream.getvalue()
-    for line in (r"programs trivy 0\.74\.0 +0\.\d s", "note: one thing", "warning: another thing"):
+    for line in (r"programs trivy 0\.74\.0 +\d\.\d s", "note: one thing", "warning: another thing"):
         assert re.search(rf"{line}\n", text)
 
 

@@ -51,18 +51,17 @@ def test_a_bug_in_a_check_shows_its_kind_and_nothing_of_its_text():
     assert (result.status, result.text) == (Status.FAILED, "could not be checked: RuntimeError")
 
 
+@pytest.mark.slow
 def test_one_that_hangs_is_cut_and_the_others_are_shown():
     never = threading.Event()
     started = time.monotonic()
     try:
-        results = doctor.run(
-            [check("a", lambda: never.wait() and passed("late")), check("b", lambda: passed("x"))], 0.2
-        )
+        results = doctor.run([check("a", lambda: never.wait() and passed("late")), check("b", lambda: passed("x"))], 1)
     finally:
         never.set()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert [(result.status, result.text) for result in results] == [
-        (Status.FAILED, "no result within 0.2 s"),
+        (Status.FAILED, "no result within 1 s"),
         (Status.PASSED, "x"),
     ]
 

@@ -26,7 +26,7 @@ def store(tmp_path):
 
 def test_the_same_facts_give_the_report(store):
     kept = store.find(FACTS, digest=DIGEST, now=NOW)
-    assert kept.path.read_bytes() == REPORT.read_bytes()
+    assert kept.data == REPORT.read_bytes()
     assert len(kept.report.findings) > 0
 
 
