@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.findings.threshold import Threshold
