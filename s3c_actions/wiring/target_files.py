@@ -18,6 +18,7 @@ import msgspec
 
 from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.patterns import late_pattern
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.fleet import FleetOptions
 from s3c_actions.options.report import PolicyOptions
@@ -40,7 +41,7 @@ _DECIDING = frozenset(
     }
 )
 """Without one of these there is no gate: where the target branch has none, the pull request's file is used."""
-_ORIGIN = re.compile(r'^\[remote "origin"\][^\[]*?^\s*url\s*=\s*(?P<url>\S+)', re.MULTILINE)
+_ORIGIN = late_pattern(r'^\[remote "origin"\][^\[]*?^\s*url\s*=\s*(?P<url>\S+)', re.MULTILINE)
 
 
 class GovernedInputs(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from typing import Any
 from markupsafe import Markup
 from msgspec import UNSET
 
+from s3c_actions.core.patterns import late_pattern
 from s3c_actions.core.text import counted, join_words
 from s3c_actions.findings.base_image import describe_origin
 from s3c_actions.findings.entry import FindingEntry, ReasonedFinding
@@ -805,7 +806,7 @@ def _fix(finding: FindingEntry) -> str:
 # The chain
 
 
-_PLAIN_REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
+_PLAIN_REFERENCE = late_pattern(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
 
 
 def _flow(image: ImageResult) -> Markup:
