@@ -10,13 +10,14 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError
 from s3c_actions.signing.identities import ANYONE, MANDATORY_ATTRIBUTES, PREFIX, parse, widest
 from s3c_actions.signing.libraries import crypto_exceptions, ec, hashes, padding, rsa, serialization, x509
+from s3c_actions.signing.timestamps import SHORT_LIFE
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="ExtensionType")
 
-SHORT_LIFE = timedelta(days=7)
-"""Longest life of a short-lived certificate, as the CA/Browser Forum's Baseline Requirements 1.6.1 define one."""
 RSA_BITS = (2048, 3072, 4096)
 EC_CURVES = {"secp256r1": "EC-256", "secp384r1": "EC-384", "secp521r1": "EC-521"}
 _FORBIDDEN_USES = {

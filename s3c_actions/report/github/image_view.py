@@ -50,7 +50,7 @@ from s3c_actions.report.github import comparison_view
 from s3c_actions.report.github.smoke_view import describe_smoke
 from s3c_actions.report.render import escape
 from s3c_actions.report.render.markdown import MAX_ROWS, Table, mark_safe, table_head
-from s3c_actions.signing.certificates import SHORT_LIFE
+from s3c_actions.signing.timestamps import SHORT_LIFE
 
 MAX_IDS = 8
 MAX_WARNINGS = 10
