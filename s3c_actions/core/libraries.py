@@ -2,7 +2,8 @@
 
 Whoever uses one imports it from here, at the top of the file; `s3c --help`, wrong input and runs that do without it
 do not pay for it. Measured on the machine on which `s3c --version` takes 30 ms: `requests` 42 ms, `cryptography.x509`
-20 ms, `yaml` 9 ms, `ruamel.yaml` 7 ms. The libraries of one package only are named in its own `libraries.py`.
+20 ms, `yaml` 9 ms, `ruamel.yaml` 7 ms, `zoneinfo` 2 ms. The libraries of one package only are named in its own
+`libraries.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,17 @@ import threading
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["concurrent_futures", "http_client", "late", "packageurl", "requests", "ruamel_yaml", "urllib3", "yaml"]
+__all__ = [
+    "concurrent_futures",
+    "http_client",
+    "late",
+    "packageurl",
+    "requests",
+    "ruamel_yaml",
+    "urllib3",
+    "yaml",
+    "zoneinfo",
+]
 
 
 IMPORTING = threading.RLock()
@@ -47,6 +58,7 @@ def late(name: str) -> ModuleType:
 if TYPE_CHECKING:
     import concurrent.futures as concurrent_futures
     import http.client as http_client
+    import zoneinfo
 
     import packageurl
     import requests
@@ -62,3 +74,4 @@ else:
     ruamel_yaml = late("ruamel.yaml")
     urllib3 = late("urllib3")
     yaml = late("yaml")
+    zoneinfo = late("zoneinfo")

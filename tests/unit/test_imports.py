@@ -78,6 +78,7 @@ OWNERS = {
     "univers": (),
     "urllib3": (),
     "yaml": ("cluster.gate.manifests", "cluster.yaml_loader", "cluster.yaml_text", "commands.fleet_manifests"),
+    "zoneinfo": (),
 }
 """Library that takes long → the modules that import it at the top when they are imported: behind a seam, each."""
 
@@ -85,6 +86,7 @@ SPARED = {
     "cli.publish": {"signing.certificates", "signing.key_files"},
     "cli.run": {"cli.publish", "report.document", "result.model", "wiring.settings_files"},
     "commands.report": {"options.sign", "options.verify", "signing.certificates", "steps.scan", "wiring.scanning"},
+    "options.input_groups": {"signing.certificates", "signing.key_files"},
     "options.report": {"options.registry", "options.scan", "signing"},
     "options.scan": {"options.sign", "options.vault", "options.verify", "signing"},
     "wiring.settings_files": {

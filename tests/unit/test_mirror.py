@@ -81,7 +81,7 @@ WITHOUT = {
     "report/render": "escape markdown page",
     "report": "comparison_document comparison_text rendering",
     "result": "base_advice comparison_entry gate_change model outputs",
-    "signing": "envelopes identities libraries",
+    "signing": "envelopes libraries",
     "steps": (
         "concurrent_patches fix_history judge list_signed merge mirror patch_building patching protocols "
         "sign trace unexpected_changes verify"
