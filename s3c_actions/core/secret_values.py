@@ -45,7 +45,7 @@ def environment_secrets(environment: Mapping[str, str]) -> Iterator[str]:
             yield from address_secrets(value)
 
 
-_IN_ADDRESS = re.compile(
+_IN_ADDRESS = late_pattern(
     r"://(?P<user>[^\s/@:]{0,500})(?::(?P<password>[^\s/@]{1,500}))?@"
     # Without a scheme, before a host with a path: a tag stands before a digest.
     r"|(?:^|(?<=[\s,=|]))[^\s/@:=,|]{1,500}:(?P<bare>[^\s/@]{1,500})@(?:[\w-]+(?:\.[\w-]+)+(?::\d+)?|[\w-]+:\d+)/"

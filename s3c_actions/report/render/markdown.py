@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import jinja2
+import msgspec
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
@@ -26,9 +26,8 @@ def mark_safe(text: str) -> Markup:
     return Markup(text)  # noqa: S704
 
 
-@dataclass
-class Table:
-    """A table; `rows` are whole lines, of which `shown` fit.
+class Table(msgspec.Struct):
+    """A table; `rows` are whole lines, of which `shown` fit: all of them until `render` cuts it.
 
     Attributes:
         title: of the fold, without the number.
@@ -44,7 +43,7 @@ class Table:
     count: int
     opened: bool = False
     total: str = ""
-    shown: int = field(init=False)
+    shown: int = 0
 
     def __post_init__(self) -> None:
         self.shown = len(self.rows)
