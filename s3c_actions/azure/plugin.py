@@ -26,7 +26,7 @@ from s3c_actions import __version__
 from s3c_actions.core import reading, tempdir
 from s3c_actions.core.errors import S3CError
 from s3c_actions.programs import sockets
-from s3c_actions.signing import certificates
+from s3c_actions.signing import certificate_rules
 from s3c_actions.signing.libraries import serialization
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class _Signer:
 
     def __init__(self, vault: Vault, certificate: VaultCertificate) -> None:
         self._vault, self._certificate = vault, certificate
-        self._spec = certificates.key_spec(certificate.chain[0], "vault-certificate")
+        self._spec = certificate_rules.key_spec(certificate.chain[0], "vault-certificate")
         self.known: Mapping[str, Mapping[str, Any]] = {
             "get-plugin-metadata": _METADATA,
             "describe-key": {"keyId": certificate.key_id, "keySpec": self._spec},

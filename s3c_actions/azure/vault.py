@@ -27,7 +27,7 @@ from s3c_actions.azure.transport import create_transport
 from s3c_actions.azure.vault_errors import VaultContext
 from s3c_actions.core import startup
 from s3c_actions.core.errors import InputError, OutsideError
-from s3c_actions.signing import certificates, key_files
+from s3c_actions.signing import certificate_chains, certificates, key_files
 from s3c_actions.signing.libraries import ec, rsa, x509
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Vault:
         if issuers is None and not certificates.is_self_signed(leaf):
             issuers = self._issuers(client, certificate, context)
         with certificates.reject_unreadable(source):
-            chain = certificates.order_chain(leaf, list(issuers or ()))
+            chain = certificate_chains.order_chain(leaf, list(issuers or ()))
         return VaultCertificate(
             vault=self.host,
             name=name,

@@ -19,7 +19,7 @@ from s3c_actions.result.model import DeployResult, ImageOutcome, Outcome, Verify
 from s3c_actions.steps import chain
 from s3c_actions.steps.chain import ChainSteps
 from s3c_actions.steps.deploy import deploy
-from s3c_actions.steps.trace import SignatureChecker, TraceTools
+from s3c_actions.steps.trace.tools import SignatureChecker, TraceTools
 from s3c_actions.wiring import baseline, tracing
 from s3c_actions.wiring.attaching import attacher_for_scanner
 from s3c_actions.wiring.chaining import prepare_verification, sign_step, verify_step

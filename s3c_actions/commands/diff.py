@@ -5,14 +5,15 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from s3c_actions.layers.comparison import compare_images
+from s3c_actions.layers.kept_layers import LayerStore
 from s3c_actions.options import diff as inputs
 from s3c_actions.report import comparison_text
 from s3c_actions.report.github import comparison_view
 from s3c_actions.result.comparison_entry import comparison_entry
 from s3c_actions.result.model import Outcome
+from s3c_actions.wiring.cache_stores import open_store
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.image_sources import open_sources
-from s3c_actions.wiring.layer_store import open_layer_store
 
 
 def run(options: inputs.DiffInputs, context: Context) -> Outcome:
@@ -24,7 +25,7 @@ def run(options: inputs.DiffInputs, context: Context) -> Outcome:
     """
     with context.progress.step("diff") as step, ExitStack() as stack:
         before, after = open_sources(options, context, stack)
-        comparison = compare_images(before, after, open_layer_store(context))
+        comparison = compare_images(before, after, open_store(LayerStore, context))
         step.done("the same" if comparison.same else "they differ")
     entry = comparison_entry(comparison)
     text = comparison_view.render(entry) if options.format == "markdown" else comparison_text.render(entry)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from s3c_actions.cluster.gate import inspection, proof, stages
+from s3c_actions.cluster.gate import objects as gate_objects
 from s3c_actions.cluster.images import Replacement
 from s3c_actions.core.artifact_types import SIGNATURE
 from s3c_actions.core.errors import InputError
@@ -123,7 +124,7 @@ def _try_images(
     """
     namespace = options.namespace or cluster.namespace
     with context.progress.step("gate") as step:
-        facts = inspection.read_gate_objects(cluster)
+        facts = gate_objects.read_gate_objects(cluster)
         inspected = inspection.inspect(facts, [("", "Pod", namespace)], accept=accept)
         for warning in inspected.warnings:
             context.progress.warning(warning)

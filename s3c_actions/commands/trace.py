@@ -14,8 +14,8 @@ from s3c_actions.options.deploy import ClusterOptions
 from s3c_actions.options.trusted_signers import TrustOptions
 from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.result.model import ImageOutcome, Outcome
-from s3c_actions.steps import trace, verify
-from s3c_actions.steps.trace import SignatureChecker
+from s3c_actions.steps import verify
+from s3c_actions.steps.trace.tools import SignatureChecker, TraceTools
 from s3c_actions.trace import document, text
 from s3c_actions.trace.model import TracedGate
 from s3c_actions.wiring.context import Context, image_folders
@@ -47,7 +47,7 @@ def run(options: inputs.TraceInputs, context: Context) -> Outcome:
     images = options.image
     folders = image_folders(context.output, dict.fromkeys(images))
     with _open_trust(options, context) as (checker, judge):
-        tools = trace.TraceTools(registry=registry, now=context.now, checker=checker, judge=judge, gate=gate)
+        tools = TraceTools(registry=registry, now=context.now, checker=checker, judge=judge, gate=gate)
         for image, folder in folders.items():
             with context.progress.step("trace") as step:
                 try:

@@ -15,7 +15,7 @@ from s3c_actions.options import trust as inputs
 from s3c_actions.options.common import no_task_error
 from s3c_actions.options.declare import Input
 from s3c_actions.result.model import Outcome
-from s3c_actions.signing import certificates, key_files
+from s3c_actions.signing import certificate_chains, certificate_rules, certificates, key_files
 from s3c_actions.steps import list_signed, trust
 from s3c_actions.steps.trust import TrustSettings, VaultTrust
 from s3c_actions.steps.verify import timestamp_authorities
@@ -58,7 +58,7 @@ def _list_signed(options: inputs.TrustInputs, context: Context) -> Outcome:
     path = options.certificate
     _require_one_source(options)
     if path is not None:
-        chains = certificates.split_chains(key_files.read_chain(read_input_file(path, "certificate")))
+        chains = certificate_chains.split_chains(key_files.read_chain(read_input_file(path, "certificate")))
         leaves = tuple(chain[0] for chain in chains)
     else:
         versions = options.trusted_vault_version or (options.vault_certificate_version,)
@@ -117,10 +117,10 @@ def _settings(options: inputs.TrustInputs, context: Context) -> TrustSettings:
             if options.given(option):
                 raise InputError(option.name, "it goes with vault, which is not given.", remedy="Leave it out.")
         with certificates.reject_unreadable("certificate"):
-            chains = certificates.split_chains(key_files.read_chain(read_input_file(path, "certificate")))
+            chains = certificate_chains.split_chains(key_files.read_chain(read_input_file(path, "certificate")))
         for chain in chains:
             # With trust in time-stamps, what a certificate signed is trusted after its end.
-            certificates.check(chain, None if settings.timestamp_roots else context.now)
+            certificate_rules.check(chain, None if settings.timestamp_roots else context.now)
         return replace(settings, chains=chains)
     versions = options.trusted_vault_version or (options.vault_certificate_version,)
     opened = vault.open_versions(options, context, versions, valid_now=not settings.timestamp_roots)

@@ -31,9 +31,10 @@ def parse_moment(text: str) -> datetime | None:
 
 def format_moment(moment: datetime) -> str:
     """Return a moment, which has a zone, as documents state it: RFC 3339 in whole seconds of UTC, ending with `Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # `strftime` does not fill up years with zeros, and Go writes a time that nobody set in the year 1.
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def format_instant(moment: datetime) -> str:
     """Return a moment as `format_moment` does, to the microsecond: what is made in one second has an order."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

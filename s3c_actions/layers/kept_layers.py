@@ -7,16 +7,17 @@ in the cache without it is read from the registry, as if it were not there.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
 from s3c_actions.core import reading, writing
+from s3c_actions.core.sealing import Seal
 from s3c_actions.layers.reading import LayerBlob
 from s3c_actions.layers.tar_reader import Member
 
@@ -25,7 +26,7 @@ LEAST_EXPANDED = 1024**2
 MAX_LAYER_BYTES = 64 * 1024**2
 MAX_BYTES = 512 * 1024**2
 """Of all layers that are kept; the one that was not used for the longest time is removed first."""
-_MAC_BYTES = 32
+_SEAL_BYTES = 32
 _SUFFIX = ".layer"
 
 
@@ -41,11 +42,13 @@ class LayerStore:
 
     Args:
         folder: created when something is kept.
-        key: for the HMAC; it must not lie in the folder.
+        key: for the seal; it must not lie in the folder.
     """
 
+    FOLDER: ClassVar[str] = "layers"
+
     def __init__(self, folder: Path, key: bytes) -> None:
-        self._folder, self._key = folder, key
+        self._folder, self._seal = folder, Seal(key, "kept layer 1")
 
     def find(self, layer: LayerBlob, *, checksums: bool) -> KeptLayer | None:
         """Return what a layer holds, if it was kept and nobody changed it.
@@ -57,11 +60,11 @@ class LayerStore:
         name = _name(layer, checksums=checksums)
         path = self._path(name)
         try:
-            stored = reading.read_file(path, MAX_LAYER_BYTES + _MAC_BYTES)
+            stored = reading.read_file(path, MAX_LAYER_BYTES + _SEAL_BYTES)
         except (OSError, ValueError):
             return None
-        mac, content = stored[:_MAC_BYTES], stored[_MAC_BYTES:]
-        if not hmac.compare_digest(mac, self._mac(name, content)):
+        seal, content = stored[:_SEAL_BYTES], stored[_SEAL_BYTES:]
+        if not self._seal.fits(seal, name.encode(), content):
             return None
         try:
             kept = msgspec.msgpack.decode(content, type=KeptLayer)
@@ -91,15 +94,11 @@ class LayerStore:
         name = _name(layer, checksums=checksums)
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            writing.write(self._path(name), self._mac(name, content) + content)
+            writing.write(self._path(name), self._seal.of(name.encode(), content) + content)
             self._prune()
 
     def _path(self, name: str) -> Path:
         return self._folder / (hashlib.sha256(name.encode()).hexdigest() + _SUFFIX)
-
-    def _mac(self, name: str, content: bytes) -> bytes:
-        text = b"s3c kept layer 1\0" + name.encode() + b"\0" + hashlib.sha256(content).digest()
-        return hmac.new(self._key, text, hashlib.sha256).digest()
 
     def _prune(self) -> None:
         states = {path: path.stat() for path in self._folder.glob(f"*{_SUFFIX}")}

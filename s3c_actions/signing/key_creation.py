@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.signing import certificates, identities, key_files
+from s3c_actions.signing import certificate_rules, certificates, identities, key_files
 from s3c_actions.signing.libraries import ec, hashes, serialization, x509
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def create(subject: str, now: datetime, life: timedelta) -> KeyPair:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    certificates.check((certificate,), now, key, field="subject")
+    certificate_rules.check((certificate,), now, key, field="subject")
     return KeyPair(
         key=key_files.encode_key_pem(key),
         certificate=certificate.public_bytes(serialization.Encoding.PEM),

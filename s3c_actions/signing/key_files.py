@@ -18,15 +18,14 @@ import msgspec
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.pasted_content import decode_base64
+from s3c_actions.signing.certificate_chains import order_chain, split_chains
 from s3c_actions.signing.certificates import (
     CertificateError,
     is_authority,
     is_self_signed,
     is_valid_at,
-    order_chain,
     public_bytes,
     reject_unreadable,
-    split_chains,
     subject,
 )
 from s3c_actions.signing.libraries import crypto_exceptions, pkcs12, rsa, serialization, x509

@@ -19,6 +19,7 @@ from s3c_actions.cluster import apply, rollout
 from s3c_actions.cluster.apply import ApplyTarget, ObjectChange
 from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, KubernetesObject, Resource
 from s3c_actions.cluster.gate import constraints, inspection, proof, stages, staging
+from s3c_actions.cluster.gate import objects as gate_objects
 from s3c_actions.cluster.gate.manifests import CONSTRAINT_GROUP, CONSTRAINT_KIND, RATIFY_GROUP
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
 from s3c_actions.core.gate_pause import GatePause
@@ -136,7 +137,7 @@ class _Installer:
 
     def inspect(self) -> inspection.GateInspection:
         """Return what is found of the gate where it is proved, in whatever stage it is to be."""
-        facts = inspection.read_gate_objects(self.cluster)
+        facts = gate_objects.read_gate_objects(self.cluster)
         self.namespaces = {*facts.namespaces}
         names = {self.settings.namespace, *(name for name in self.settings.stages.named if name in facts.namespaces)}
         weakest = min(self.settings.stages.stages, key=lambda stage: stage.rank)
@@ -146,9 +147,9 @@ class _Installer:
         """Return whether Gatekeeper's webhook fails closed where it is to fail open; the contrary is a hole."""
         return self.settings.fails_open and any(
             hook.get("failurePolicy") == "Fail"
-            for configuration in inspection.list_if_served(self.cluster, inspection.WEBHOOKS)
+            for configuration in gate_objects.list_if_served(self.cluster, gate_objects.WEBHOOKS)
             for hook in configuration.get("webhooks") or ()
-            if hook.get("name") == inspection.WEBHOOK and not inspection.is_azure_policy(configuration)
+            if hook.get("name") == gate_objects.WEBHOOK and not gate_objects.is_azure_policy(configuration)
         )
 
     def chart(self, chart: Chart, sound: bool) -> str:
@@ -210,12 +211,13 @@ class _Installer:
         value for this; Helm keeps it, since it is in no manifest of the chart.
         """
         patch = {"spec": {"parameters": {"assign": {"externalData": {"failurePolicy": "Ignore"}}}}}
-        for mutation in filter(inspection.asks_ratify, inspection.list_if_served(self.cluster, inspection.ASSIGNS)):
+        assigns = gate_objects.list_if_served(self.cluster, gate_objects.ASSIGNS)
+        for mutation in filter(gate_objects.asks_ratify, assigns):
             name = str(mutation["metadata"]["name"])
             data = mutation["spec"]["parameters"]["assign"]["externalData"]
             action = "unchanged"
             if data.get("failurePolicy") != "Ignore":
-                self.retried(partial(self.cluster.merge, inspection.ASSIGNS, name, patch))
+                self.retried(partial(self.cluster.merge, gate_objects.ASSIGNS, name, patch))
                 action = "configured"
             self.applied.append(AppliedObject(kind="Assign", namespace="", name=name, action=action))
 
@@ -295,7 +297,7 @@ class _Installer:
     def template_errors(self, kind: str) -> str:
         """Return Gatekeeper's errors on the templates of a kind."""
         errors = []
-        for template in inspection.read_gate_objects(self.cluster).templates:
+        for template in gate_objects.read_gate_objects(self.cluster).templates:
             if template["spec"]["crd"]["spec"]["names"]["kind"] == kind:
                 errors += [
                     str(error)

@@ -17,6 +17,7 @@ from s3c_actions.cluster import apply
 from s3c_actions.cluster.apply import ApplyTarget
 from s3c_actions.cluster.client import ApiError, Cluster, KubernetesObject
 from s3c_actions.cluster.gate import constraints, inspection, proof, stages, staging
+from s3c_actions.cluster.gate import objects as gate_objects
 from s3c_actions.cluster.gate.manifests import CONSTRAINT_KIND
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError, Refused, S3CError
@@ -222,17 +223,17 @@ def read_records(text: object) -> list[dict[str, Any]]:
 def _fail_closed(cluster: Cluster) -> list[AppliedObject]:
     """Have what Gatekeeper cannot answer refused: before anything is in the stage `deny`."""
     applied = []
-    for configuration in cluster.list(inspection.WEBHOOKS):
+    for configuration in cluster.list(gate_objects.WEBHOOKS):
         hooks = [dict(hook) for hook in configuration.get("webhooks") or ()]
-        own = [hook for hook in hooks if hook.get("name") == inspection.WEBHOOK]
-        if inspection.is_azure_policy(configuration) or all(hook.get("failurePolicy") == "Fail" for hook in own):
+        own = [hook for hook in hooks if hook.get("name") == gate_objects.WEBHOOK]
+        if gate_objects.is_azure_policy(configuration) or all(hook.get("failurePolicy") == "Fail" for hook in own):
             continue
         for hook in own:
             hook["failurePolicy"] = "Fail"
         metadata = configuration["metadata"]
         # The version is that of the list: Gatekeeper may write its certificate into it at the same time.
         patch = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "webhooks": hooks}
-        cluster.merge(inspection.WEBHOOKS, str(metadata["name"]), patch)
+        cluster.merge(gate_objects.WEBHOOKS, str(metadata["name"]), patch)
         kind = "ValidatingWebhookConfiguration"
         applied.append(AppliedObject(kind=kind, namespace="", name=str(metadata["name"]), action="configured"))
     return applied
@@ -257,7 +258,7 @@ def _prove(promotion: Promotion, cluster: Cluster, namespace: str) -> DeployResu
     """Wait until the gate does what its stages say, in a namespace of each that is there."""
     deadline = time.monotonic() + TAKEN_SECONDS
     while True:
-        facts = inspection.read_gate_objects(cluster)
+        facts = gate_objects.read_gate_objects(cluster)
         names = [name for name in promotion.namespaces if name in facts.namespaces] or [namespace]
         looked = inspection.inspect(facts, [("", "Pod", name) for name in names], accept=Stage.AUDIT)
         proved = (

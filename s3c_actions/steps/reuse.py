@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import secrets
 import shutil
@@ -12,13 +11,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import S3CError
 from s3c_actions.core.moments import parse_moment
+from s3c_actions.core.sealing import Seal
 from s3c_actions.findings import trivy_report
 from s3c_actions.findings.model import ScanReport
 from s3c_actions.options.declare import Group, Input
@@ -39,11 +39,13 @@ class ReportStore:
 
     Args:
         folder: created when something is kept.
-        key: for the HMAC; it must not lie in the folder. Without one, only reports of this process are found again.
+        key: for the seal; it must not lie in the folder. Without one, only reports of this process are found again.
     """
 
+    FOLDER: ClassVar[str] = "scans"
+
     def __init__(self, folder: Path, key: bytes = _THIS_PROCESS) -> None:
-        self._folder, self._key = folder, key
+        self._folder, self._seal = folder, Seal(key, "kept report 1")
 
     def find(
         self, facts: Mapping[str, object], *, digest: str, now: datetime, within: timedelta | None = None
@@ -65,7 +67,7 @@ class ReportStore:
             return None
         if not isinstance(record, dict) or record.get("facts") != facts:
             return None
-        if not hmac.compare_digest(str(record.get("signature")).encode(), self._signature(facts, data).encode()):
+        if not self._seal.fits(_seal_of(record), _encode_facts(facts), data):
             return None
         try:
             report = trivy_report.parse(data)
@@ -88,8 +90,8 @@ class ReportStore:
             temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=self._folder))
             try:
                 shutil.copyfile(report, temporary / "trivy.json")
-                signature = self._signature(facts, (temporary / "trivy.json").read_bytes())
-                record = {"facts": dict(facts), "signature": signature}
+                seal = self._seal.of(_encode_facts(facts), (temporary / "trivy.json").read_bytes())
+                record = {"facts": dict(facts), "signature": seal.hex()}
                 (temporary / "about.json").write_text(json.dumps(record), encoding="utf-8")
                 target = self._folder / _key(facts)
                 shutil.rmtree(target, ignore_errors=True)
@@ -100,14 +102,17 @@ class ReportStore:
                 shutil.rmtree(temporary, ignore_errors=True)
             self._prune()
 
-    def _signature(self, facts: Mapping[str, object], report: bytes) -> str:
-        text = b"s3c kept report 1\0" + _encode_facts(facts) + b"\0" + hashlib.sha256(report).digest()
-        return hmac.new(self._key, text, hashlib.sha256).hexdigest()
-
     def _prune(self) -> None:
         entries = sorted(self._folder.iterdir(), key=lambda entry: entry.stat().st_mtime, reverse=True)
         for old in entries[MAX_KEPT:]:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _seal_of(record: Mapping[str, object]) -> bytes:
+    try:
+        return bytes.fromhex(str(record.get("signature")))
+    except ValueError:
+        return b""
 
 
 def _key(facts: Mapping[str, object]) -> str:

@@ -25,7 +25,7 @@ from s3c_actions.programs.notation.home import NotationHome, TrustPolicy, write_
 from s3c_actions.programs.notation.notation import ListedSignature, SigningRequest
 from s3c_actions.registry.oci_layout import OCI_MANIFEST, OciLayout
 from s3c_actions.result.model import CertificateFacts, SignResult
-from s3c_actions.signing import certificates, key_files
+from s3c_actions.signing import certificate_chains, certificate_identities, certificate_rules, certificates, key_files
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -205,7 +205,7 @@ def _prepare(
     else:
         home = NotationHome(config)
         chain, key, certificate_field = _read(source)
-    certificates.check(chain, now, key, certificate_field)
+    certificate_rules.check(chain, now, key, certificate_field)
     if key is not None:
         home.use_files(
             write_private_file(folder / "signing.key", key_files.encode_key_pem(key)),
@@ -213,8 +213,10 @@ def _prepare(
         )
     _warn_of_end(chain, settings, now, progress)
     trust = NotationHome(trusted)
-    policy = TrustPolicy(identities=(certificates.pinned_identity(chain, certificate_field),), stamped=bool(stamps))
-    anchors = certificates.trust_anchor(chain)
+    policy = TrustPolicy(
+        identities=(certificate_identities.pinned_identity(chain, certificate_field),), stamped=bool(stamps)
+    )
+    anchors = certificate_chains.trust_anchor(chain)
     if certificates.is_short_lived(chain[0]) and chain[1:]:
         # The authority that issues directly differs from day to day as well.
         anchors = chain[1:]
@@ -323,7 +325,7 @@ def describe(certificate: x509.Certificate, now: datetime) -> CertificateFacts:
         not_before=format_moment(certificate.not_valid_before_utc),
         not_after=format_moment(certificate.not_valid_after_utc),
         days_left=certificates.days_left(certificate, now),
-        key=certificates.key_spec(certificate),
+        key=certificate_rules.key_spec(certificate),
         self_signed=certificates.is_self_signed(certificate),
     )
 

@@ -11,7 +11,7 @@ import msgspec
 from s3c_actions.cluster import yaml_text
 from s3c_actions.cluster.gate import manifests
 from s3c_actions.core import writing
-from s3c_actions.signing import certificates, timestamps
+from s3c_actions.signing import certificate_chains, certificate_identities, certificates, timestamps
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -71,8 +71,8 @@ def export(settings: TrustSettings, folder: Path) -> dict[str, Path]:
     Raises:
         CertificateError: no trust policy can name this signer; nothing is written.
     """
-    identities = certificates.pinned_identities(settings.chains, settings.field)
-    anchors = dict.fromkeys(anchor for chain in settings.chains for anchor in certificates.trust_anchor(chain))
+    identities = certificate_identities.pinned_identities(settings.chains, settings.field)
+    anchors = dict.fromkeys(anchor for chain in settings.chains for anchor in certificate_chains.trust_anchor(chain))
     anchor = certificates.encode_pem(tuple(anchors))
     stores, stamps = folder / "truststore" / "x509", settings.timestamp_roots
     writing.write(stores / "ca" / settings.name / "certificates.pem", anchor)

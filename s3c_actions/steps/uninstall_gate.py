@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from s3c_actions.cluster.client import Cluster, KubernetesObject, Resource
-from s3c_actions.cluster.gate import constraints, inspection
+from s3c_actions.cluster.gate import constraints
+from s3c_actions.cluster.gate import objects as gate_objects
 from s3c_actions.cluster.gate.manifests import RATIFY_GROUP
 from s3c_actions.core.errors import S3CError
 from s3c_actions.core.progress import Progress
@@ -21,7 +22,7 @@ from s3c_actions.result.model import AppliedObject, DeployResult
 
 GATEKEEPER, RATIFY = "gatekeeper", "ratify"
 _RATIFY_KINDS = ("KeyManagementProvider", "Verifier", "Policy", "Store")
-_PROVIDERS = ("ratify-provider", inspection.MUTATION_PROVIDER)
+_PROVIDERS = ("ratify-provider", gate_objects.MUTATION_PROVIDER)
 _RATIFY_VERSION = "v1beta1"
 _DEPLOYMENTS = Resource(path="/apis/apps/v1", plural="deployments", namespaced=True)
 
@@ -72,8 +73,8 @@ class _Removal:
 
     def run(self) -> None:
         asking = constraints.list_constraints(self.cluster)
-        templates = inspection.list_if_served(self.cluster, inspection.CONSTRAINT_TEMPLATES)
-        own = [template for template in templates if inspection.asks_provider(template)]
+        templates = gate_objects.list_if_served(self.cluster, gate_objects.CONSTRAINT_TEMPLATES)
+        own = [template for template in templates if gate_objects.asks_provider(template)]
         others = sorted(str(template["metadata"]["name"]) for template in templates if template not in own)
         with self.tools.progress.step("webhooks") as step:
             if others:
@@ -84,8 +85,8 @@ class _Removal:
                 step.done("kept for other policies")
             else:
                 for resource, webhook in (
-                    (inspection.WEBHOOKS, inspection.WEBHOOK),
-                    (inspection.MUTATING_WEBHOOKS, inspection.MUTATING_WEBHOOK),
+                    (gate_objects.WEBHOOKS, gate_objects.WEBHOOK),
+                    (gate_objects.MUTATING_WEBHOOKS, gate_objects.MUTATING_WEBHOOK),
                 ):
                     self.delete(resource, self.webhooks(resource, webhook))
                 step.done("removed: the cluster admits every image" if self.removed else "there are none")
@@ -95,29 +96,29 @@ class _Removal:
                 kind = str(constraint["kind"])
                 self.delete(constraints.resource(kind), [{**constraint, "kind": kind}])
             self.delete(
-                inspection.CONSTRAINT_TEMPLATES, [{**template, "kind": "ConstraintTemplate"} for template in own]
+                gate_objects.CONSTRAINT_TEMPLATES, [{**template, "kind": "ConstraintTemplate"} for template in own]
             )
             for kind in _RATIFY_KINDS:
                 plural = f"{kind.lower()[:-1]}ies" if kind.endswith("y") else f"{kind.lower()}s"
                 resource = Resource(path=f"/apis/{RATIFY_GROUP}/{_RATIFY_VERSION}", plural=plural, namespaced=False)
-                objects = inspection.list_if_served(self.cluster, resource)
+                objects = gate_objects.list_if_served(self.cluster, resource)
                 self.delete(resource, [{**live, "kind": kind} for live in objects])
             # The chart makes these by a hook, which Helm does not undo.
-            providers = inspection.list_if_served(self.cluster, inspection.PROVIDERS)
+            providers = gate_objects.list_if_served(self.cluster, gate_objects.PROVIDERS)
             own_providers = [provider for provider in providers if provider["metadata"]["name"] in _PROVIDERS]
-            self.delete(inspection.PROVIDERS, [{**provider, "kind": "Provider"} for provider in own_providers])
+            self.delete(gate_objects.PROVIDERS, [{**provider, "kind": "Provider"} for provider in own_providers])
             step.done(f"{len(self.removed) - before} removed")
         with self.tools.progress.step("charts") as step:
             step.done(self.charts((RATIFY,) if others else (RATIFY, GATEKEEPER)))
 
     def webhooks(self, resource: Resource, webhook: str) -> list[KubernetesObject]:
         """Return the configurations of Gatekeeper's webhook, without those of a cloud's own Gatekeeper."""
-        kind = "ValidatingWebhookConfiguration" if resource is inspection.WEBHOOKS else "MutatingWebhookConfiguration"
+        kind = "ValidatingWebhookConfiguration" if resource is gate_objects.WEBHOOKS else "MutatingWebhookConfiguration"
         return [
             {**configuration, "kind": kind}
-            for configuration in inspection.list_if_served(self.cluster, resource)
+            for configuration in gate_objects.list_if_served(self.cluster, resource)
             if any(entry.get("name") == webhook for entry in configuration.get("webhooks") or ())
-            and not inspection.is_azure_policy(configuration)
+            and not gate_objects.is_azure_policy(configuration)
         ]
 
     def charts(self, names: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.programs.notation.home import NotationHome, TrustPolicy
 from s3c_actions.result.model import VerifyResult
-from s3c_actions.signing import certificates, identities, key_files, timestamps
+from s3c_actions.signing import certificate_identities, certificates, identities, key_files, timestamps
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -204,7 +204,7 @@ def matches_identities(settings: VerifySettings, leaf: x509.Certificate) -> bool
         InputError: notation would reject an identity.
     """
     listed = trusted_identities(settings.identities)
-    return not listed or identities.covers_identity(listed, certificates.trusted_identity(leaf))
+    return not listed or identities.covers_identity(listed, certificate_identities.trusted_identity(leaf))
 
 
 def _certificates(path: Path, field: str) -> bytes:

@@ -13,7 +13,7 @@ from s3c_actions.options.chain import ProofOptions
 from s3c_actions.options.trusted_signers import TrustOptions
 from s3c_actions.programs.notation.home import write_private_file
 from s3c_actions.result.model import SignResult, VerifyResult
-from s3c_actions.signing import certificates
+from s3c_actions.signing import certificate_chains, certificate_identities, certificates
 from s3c_actions.steps import sign, verify
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.verifying import given_trust_settings
@@ -51,9 +51,9 @@ def prepare_verification(
     home: NotationHome = signer.trust
     if settings.timestamp_roots and not settings.stores:
         anchor = write_private_file(
-            context.temp / "signing-anchor.pem", certificates.encode_pem(certificates.trust_anchor(signer.chain))
+            context.temp / "signing-anchor.pem", certificates.encode_pem(certificate_chains.trust_anchor(signer.chain))
         )
-        pinned = (certificates.pinned_identity(signer.chain),)
+        pinned = (certificate_identities.pinned_identity(signer.chain),)
         settings = replace(settings, stores=(anchor,), identities=settings.identities or pinned)
     for option in TrustOptions.own():
         if options.given(option) and not settings.stores:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from s3c_actions.cluster.client import ApiError, Resource
-from s3c_actions.cluster.gate import inspection, stages, webhook
+from s3c_actions.cluster.gate import matching, stages, webhook
+from s3c_actions.cluster.gate import objects as gate_objects
 from s3c_actions.cluster.gate.manifests import CONSTRAINT_GROUP, CONSTRAINT_KIND, gatekeeper_values
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.core.gate_stage import Stage
@@ -42,8 +43,8 @@ def reject_azure_policy(cluster: Cluster) -> None:
     """
     names = [
         str(configuration["metadata"]["name"])
-        for configuration in inspection.list_if_served(cluster, inspection.WEBHOOKS)
-        if inspection.is_azure_policy(configuration)
+        for configuration in gate_objects.list_if_served(cluster, gate_objects.WEBHOOKS)
+        if gate_objects.is_azure_policy(configuration)
     ]
     names += [name for name in AZURE_POLICY_DEPLOYMENTS if cluster.get(_DEPLOYMENTS, name, "kube-system") is not None]
     if names:
@@ -66,7 +67,7 @@ def find_aks_namespaces(cluster: Cluster) -> tuple[str, ...]:
     """
     if not cluster.list(_NODES, labelSelector=AKS_LABEL):
         return ()
-    names = {str(namespace["metadata"]["name"]) for namespace in cluster.list(inspection.NAMESPACES)}
+    names = {str(namespace["metadata"]["name"]) for namespace in cluster.list(gate_objects.NAMESPACES)}
     return tuple(name for name in AKS_NAMESPACES if name in names)
 
 
@@ -87,8 +88,8 @@ def webhook_values(cluster: Cluster, objects: Iterable[KubernetesObject]) -> Kub
     names = {(str(constraint["kind"]), str(constraint["metadata"]["name"])) for constraint in given}
     live = [
         constraint
-        for template in inspection.list_if_served(cluster, inspection.CONSTRAINT_TEMPLATES)
-        for constraint in inspection.list_constraints(cluster, str(inspection.template_kind(template)))
+        for template in gate_objects.list_if_served(cluster, gate_objects.CONSTRAINT_TEMPLATES)
+        for constraint in gate_objects.list_constraints(cluster, str(gate_objects.template_kind(template)))
         if (constraint["kind"], constraint["metadata"]["name"]) not in names
         and not (constraint["kind"] == CONSTRAINT_KIND and constraint["metadata"]["name"] in stages.OWN_NAMES)
     ]
@@ -97,12 +98,12 @@ def webhook_values(cluster: Cluster, objects: Iterable[KubernetesObject]) -> Kub
     def find(group: str, kind: str) -> tuple[str, bool]:
         return _find_kind(cluster, group, kind)
 
-    mutated = inspection.mutated_kinds(cluster)
+    mutated = gate_objects.mutated_kinds(cluster)
     return gatekeeper_values(
         webhook.rules(kinds, webhook.constrained_kinds(live), find),
         webhook.rules(kinds, mutated, find),
-        validating_exempt=inspection.excluded_namespaces([*given, *live]),
-        mutating_exempt=() if mutated else inspection.excluded_namespaces(given),
+        validating_exempt=matching.excluded_namespaces([*given, *live]),
+        mutating_exempt=() if mutated else matching.excluded_namespaces(given),
         fails_open=_denies_nothing([*given, *live]),
     )
 

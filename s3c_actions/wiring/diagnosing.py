@@ -9,6 +9,7 @@ import msgspec
 
 from s3c_actions.azure import clouds, github_token
 from s3c_actions.cluster.gate import inspection
+from s3c_actions.cluster.gate import objects as gate_objects
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.gate_stage import Stage
 from s3c_actions.core.progress import Silent
@@ -186,7 +187,7 @@ def _cluster(options: DoctorInputs, context: Context) -> Finding:
 def _gate(options: DoctorInputs, context: Context) -> Finding:
     if not _has_cluster(options, context):
         return not_configured("no kubeconfig")
-    facts = inspection.read_gate_objects(connect_cluster(options, context))
+    facts = gate_objects.read_gate_objects(connect_cluster(options, context))
     looked = inspection.inspect(facts, (), now=context.now, accept=Stage.AUDIT)
     if looked.holes:
         more = f" (and {counted(len(looked.holes) - 1, 'hole')} more)" if len(looked.holes) > 1 else ""

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from s3c_actions.cluster import deployed, image_paths, manifests
 from s3c_actions.core import startup
 from s3c_actions.core.errors import InputError, Refused, S3CError
-from s3c_actions.core.records import Records, file_sha256
+from s3c_actions.core.records import file_sha256
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted
 from s3c_actions.fleet import model as fleets
@@ -33,6 +33,7 @@ from s3c_actions.registry.reading import referrers_tag
 from s3c_actions.result.model import FindResult, UnansweredImage
 from s3c_actions.steps import find, verify
 from s3c_actions.steps.find import FindTools, Subject
+from s3c_actions.wiring.cache_stores import open_store
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.fleet import credentials_hosts, image_places, read_any
 from s3c_actions.wiring.judging import open_policy_judge
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
     from s3c_actions.registry import Registry
     from s3c_actions.steps.protocols import Verifier
 
-FOLDER = "find"
-"""In the cache: what was read of documents."""
 _CLUSTER_INPUTS = (*ClusterOptions.own(), inputs.FindInputs.namespaces)
 
 
@@ -318,11 +317,8 @@ def _hash_home(folder: Path) -> str:
 
 
 def _open_store(context: Context) -> RecordStore:
-    try:
-        key = Records.of(context.environment).key()
-    except OSError:
-        key = b""  # what is read is then kept for this run alone
-    return RecordStore(context.cache / FOLDER, key)
+    # Without a key, what is read is kept for this run alone.
+    return open_store(RecordStore, context) or RecordStore(context.cache / RecordStore.FOLDER, b"")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import msgspec
 
 from s3c_actions import __version__
 from s3c_actions.cluster.gate import constraints, inspection, proof, stages
+from s3c_actions.cluster.gate import objects as gate_objects
 from s3c_actions.cluster.gate.manifests import CONSTRAINT_KIND, EXEMPT_NAMESPACES
 from s3c_actions.cluster.used_images import ImageUse, list_used
 from s3c_actions.core import writing
@@ -115,7 +116,7 @@ def look(
     Raises:
         InputError, Refused, OutsideError: as `preview`.
     """
-    facts = inspection.read_gate_objects(cluster)
+    facts = gate_objects.read_gate_objects(cluster)
     place = options.namespace or cluster.namespace
     if missing := sorted({*namespaces} - {*facts.namespaces}):
         raise InputError(

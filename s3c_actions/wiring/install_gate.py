@@ -24,7 +24,7 @@ from s3c_actions.programs.helm import charts
 from s3c_actions.programs.helm.helm import Chart, Helm
 from s3c_actions.programs.install.pins import CHARTS
 from s3c_actions.result.model import DeployResult
-from s3c_actions.signing import certificates, identities, key_files
+from s3c_actions.signing import certificate_identities, certificates, identities, key_files
 from s3c_actions.steps import install_gate
 from s3c_actions.steps.verify import (
     timestamp_authorities,
@@ -257,7 +257,7 @@ def _vault_identities(options: GateInputs, context: Context) -> tuple[str, ...]:
             versions = options.trusted_vault_version or ("",)
             chains = [vault.certificate(name, version, issuers=()).chain for version in versions]
             step.done(f"{name} of {vault.host}, read with {identity.description}")
-        return certificates.pinned_identities(chains, VaultCertificateOptions.vault_certificate.name)
+        return certificate_identities.pinned_identities(chains, VaultCertificateOptions.vault_certificate.name)
     except S3CError as error:
         error.remedy = f"{error.remedy} Or name the signer with `trusted-identity`: then the vault is not read here."
         raise

@@ -13,7 +13,7 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.registry import NotationOptions
 from s3c_actions.policy.model import vault_certificate
-from s3c_actions.signing import certificates
+from s3c_actions.signing import certificate_chains, certificate_identities, certificates
 from s3c_actions.signing.identities import PREFIX
 from s3c_actions.steps import judge
 from s3c_actions.wiring.azure import identity_from_inputs
@@ -75,11 +75,13 @@ def _resolve_vault_signer(signer: TrustedSigner, options: IdentityOptions, conte
             continue
         chain = _read_vault_certificate(signer, location, options, context)
         chains.append(chain)
-        texts.append(certificates.encode_pem(certificates.trust_anchor(chain)).decode())
+        texts.append(certificates.encode_pem(certificate_chains.trust_anchor(chain)).decode())
     identities = signer.identities
     if not identities and not all(certificates.is_own_anchor(chain[0]) for chain in chains):
         try:
-            identities = tuple(entry.removeprefix(PREFIX) for entry in certificates.pinned_identities(chains, "policy"))
+            identities = tuple(
+                entry.removeprefix(PREFIX) for entry in certificate_identities.pinned_identities(chains, "policy")
+            )
         except InputError as error:
             error.what = error.what.replace("policy: ", f"policy: signer {signer.name}: ", 1)
             raise

@@ -17,6 +17,7 @@ from s3c_actions import __version__
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.layers.comparison import ImageComparison, compare_images
+from s3c_actions.layers.kept_layers import LayerStore
 from s3c_actions.options.common import PlatformOptions
 from s3c_actions.options.patch import PatchingOptions
 from s3c_actions.programs.buildkit import buildkit
@@ -28,8 +29,8 @@ from s3c_actions.result.model import PatchResult, ScanResult
 from s3c_actions.steps import patch
 from s3c_actions.steps.unexpected_changes import IGNORE, WARN, describe
 from s3c_actions.wiring import programs
+from s3c_actions.wiring.cache_stores import open_store
 from s3c_actions.wiring.context import Context
-from s3c_actions.wiring.layer_store import open_layer_store
 from s3c_actions.wiring.logins import create_logins
 from s3c_actions.wiring.smoking import Comparison, create_comparison
 
@@ -142,7 +143,7 @@ class ImagePatcher(msgspec.Struct, frozen=True, kw_only=True):
         )
         with self.comparing, progress.step("compare") as step:
             try:
-                changes = compare_images(before, after, open_layer_store(self.context))
+                changes = compare_images(before, after, open_store(LayerStore, self.context))
             except S3CError as error:
                 # The patch is made, and stays what it is; a gate that asks for the comparison finds it missing.
                 changes = ImageComparison(

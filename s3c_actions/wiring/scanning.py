@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from s3c_actions.core import startup
 from s3c_actions.core.errors import S3CError
 from s3c_actions.core.progress import Silent
-from s3c_actions.core.records import Records
 from s3c_actions.core.reference import Reference, is_image_id
 from s3c_actions.findings.model import Severity
 from s3c_actions.findings.selection import Selection
@@ -40,6 +39,7 @@ from s3c_actions.steps.scan.reports import assemble_reports, clear_reports
 from s3c_actions.steps.scan.settings import ScanSettings
 from s3c_actions.wiring import logins, programs, settings_files
 from s3c_actions.wiring.bases import create_finder
+from s3c_actions.wiring.cache_stores import open_store
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.exploitation import load_exploitation
 from s3c_actions.wiring.files import read_dockerfile
@@ -212,14 +212,6 @@ def _proposed_settings(context: Context, registry: Registry, *, evidence: bool) 
     return replace(settings, folder=temp, title="proposed", formats=(), bases=bases)
 
 
-def _report_store(context: Context) -> ReportStore | None:
-    """Open the reports stored on this machine; None where the key that signs them cannot be stored."""
-    try:
-        return ReportStore(context.cache / "scans", Records.of(context.environment).key())
-    except OSError:
-        return None
-
-
 def _settings(options: ScanningOptions, context: Context, *, evidence: bool) -> ScanSettings:
     files = tuple(Path(name).expanduser() for name in options.ignore_files)
     entries = tuple(entry for file in files for entry in ignore.read(file))
@@ -241,7 +233,7 @@ def _settings(options: ScanningOptions, context: Context, *, evidence: bool) -> 
         temp=context.temp,
         now=context.now,
         cwd=context.cwd,
-        store=_report_store(context) if options.reuse else None,
+        store=open_store(ReportStore, context) if options.reuse else None,
         reuse_within=_reuse_age(ruling) if evidence else None,
         docker=partial(local_docker.is_available, context.environment),
         lacks_local=partial(local_docker.lacks_image, environment=context.environment),

@@ -16,8 +16,8 @@ from s3c_actions.policy import break_glass, model
 from s3c_actions.policy.forecast import describe_changes
 from s3c_actions.result.model import TraceResult
 from s3c_actions.steps import forecast as step
-from s3c_actions.steps import trace
-from s3c_actions.steps.trace import SignatureChecker
+from s3c_actions.steps.trace import trace
+from s3c_actions.steps.trace.tools import SignatureChecker
 from s3c_actions.trace import document, page
 from s3c_actions.trace.model import AdmissionVerdict, TraceJudgement
 from s3c_actions.wiring.context import Context
@@ -25,7 +25,7 @@ from s3c_actions.wiring.judging import open_policy_judge
 
 if TYPE_CHECKING:
     from s3c_actions.core.reference import Reference
-    from s3c_actions.steps.trace import TraceTools
+    from s3c_actions.steps.trace.tools import TraceTools
     from s3c_actions.trace.model import Trace
 
     Judging = Callable[[Reference], TraceJudgement]
@@ -38,11 +38,11 @@ DOCUMENT_FILE = "trace.json"
 
 def prepare() -> None:
     """Import and compile ahead of time, in a thread, what `trace_image` needs."""
-    startup.warm("s3c_actions.steps.trace", "s3c_actions.trace.document", then="s3c_actions.trace.page:prepare")
+    startup.warm("s3c_actions.steps.trace.trace", "s3c_actions.trace.document", then="s3c_actions.trace.page:prepare")
 
 
 def trace_image(image: str, tools: TraceTools, folder: Path) -> TraceResult:
-    """Trace one image, and write its page and the JSON into a folder; raises as `steps.trace.run` does."""
+    """Trace one image, and write its page and the JSON into a folder; raises as `steps.trace.trace.run` does."""
     started = time.monotonic()
     story = trace.run(image, tools)
     files = write_trace(story, folder)

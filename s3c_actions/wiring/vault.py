@@ -24,7 +24,7 @@ from s3c_actions.options.sign import KeyOptions
 from s3c_actions.options.vault import VaultCertificateOptions, VaultOptions
 from s3c_actions.programs.notation import keys, plugins
 from s3c_actions.programs.notation.home import write_private_file
-from s3c_actions.signing import certificates, key_files
+from s3c_actions.signing import certificate_rules, certificates, key_files
 from s3c_actions.steps.sign import PluginKey
 from s3c_actions.wiring.azure import identity_from_inputs
 from s3c_actions.wiring.context import Context
@@ -171,7 +171,7 @@ def _check_certificate(certificate: VaultCertificate, vault: Vault, now: datetim
     """
     own = inputs.VaultCertificateOptions.vault_certificate.name
     try:
-        certificates.check(certificate.chain, now, field=own, issuers_field=_ISSUERS if given else "")
+        certificate_rules.check(certificate.chain, now, field=own, issuers_field=_ISSUERS if given else "")
     except certificates.CertificateError as error:
         create = f"az keyvault certificate create --vault-name {vault.name} --name {certificate.name} --policy"
         if error.field == _ISSUERS:
@@ -186,7 +186,7 @@ def _check_certificate(certificate: VaultCertificate, vault: Vault, now: datetim
         if error.rule in ("expired", "not-yet-valid") and vault.clock:
             error.cause = vault.clock
         raise
-    return certificates.key_spec(certificate.chain[0])
+    return certificate_rules.key_spec(certificate.chain[0])
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from s3c_actions.core.errors import InputError
 from s3c_actions.options.declare import Input
 from s3c_actions.options.trusted_signers import TrustOptions
 from s3c_actions.programs.notation.home import write_private_file
-from s3c_actions.signing import certificates
+from s3c_actions.signing import certificate_chains, certificate_identities, certificates
 from s3c_actions.steps.verify import VerifySettings
 from s3c_actions.wiring import vault
 from s3c_actions.wiring.context import Context
@@ -88,9 +88,9 @@ def trust_settings(options: TrustOptions, context: Context, metadata: Mapping[st
     versions = options.trusted_vault_version or (options.vault_certificate_version,)
     opened = vault.open_versions(options, context, versions, valid_now=not options.trusted_timestamp_root)
     chains = [version.chain for version in opened]
-    anchors = dict.fromkeys(anchor for chain in chains for anchor in certificates.trust_anchor(chain))
+    anchors = dict.fromkeys(anchor for chain in chains for anchor in certificate_chains.trust_anchor(chain))
     store = write_private_file(context.temp / "vault-anchor.pem", certificates.encode_pem(tuple(anchors)))
-    pinned = certificates.pinned_identities(chains, "vault-certificate")
+    pinned = certificate_identities.pinned_identities(chains, "vault-certificate")
     return replace(settings, stores=(store,), identities=settings.identities or pinned)
 
 

@@ -12,7 +12,7 @@ from s3c_actions.core.errors import InputError, Refused
 from s3c_actions.options.sign import CertificateOptions
 from s3c_actions.options.verify import VouchingOptions
 from s3c_actions.programs.notation.home import write_private_file
-from s3c_actions.signing import certificates, key_files
+from s3c_actions.signing import certificate_chains, certificate_identities, certificates, key_files
 from s3c_actions.steps import verify
 from s3c_actions.steps.verify import VerifySettings
 from s3c_actions.wiring.context import Context
@@ -80,7 +80,7 @@ def _trust_settings(options: VouchingOptions, context: Context) -> VerifySetting
         return None
     field = CertificateOptions.certificate.name
     chain = key_files.read_signing_chain(read_input_file(path, field), field=field)
-    identity = certificates.trusted_identity(chain[0])
+    identity = certificate_identities.trusted_identity(chain[0])
     if not identity and not certificates.is_self_signed(chain[0]):
         raise InputError(
             field,
@@ -88,6 +88,6 @@ def _trust_settings(options: VouchingOptions, context: Context) -> VerifySetting
             remedy="Name whom to trust with `trust-store` and `trusted-identity`.",
         )
     anchor = write_private_file(
-        context.temp / "certificate-anchor.pem", certificates.encode_pem(certificates.trust_anchor(chain))
+        context.temp / "certificate-anchor.pem", certificates.encode_pem(certificate_chains.trust_anchor(chain))
     )
     return replace(given_trust_settings(options, {}), stores=(anchor,), identities=(identity,) if identity else ())

@@ -27,7 +27,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from s3c_actions.programs.install import gobuild
 from s3c_actions.programs.install.pins import NOTATION
-from s3c_actions.signing import certificates, key_files
+from s3c_actions.signing import certificate_chains, certificate_rules, certificates, key_files
 from s3c_actions.signing.certificates import CertificateError
 from s3c_lab.certificates import Identity, make, make_authority, pem, subject
 from s3c_lab.machine import Machine
@@ -74,7 +74,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
 def ours(chain: Chain, now: datetime) -> str:
     """Why a chain is refused; empty when it is not. The subject that no policy can name is a rule of ours alone."""
     try:
-        certificates.check(chain, now)
+        certificate_rules.check(chain, now)
     except CertificateError as error:
         return "" if error.rule == "subject" else f"{error.rule}: {error.what} {error.original}"
     return ""
@@ -102,7 +102,7 @@ def test_notations_own_certificates_get_its_verdicts(judge: Judge, tmp_path: Pat
     assert len(samples) > 20
     chains: list[Chain] = [(certificate,) for certificate in samples]
     chains += list(itertools.permutations(samples, 2))
-    chains += [certificates.order_chain(certificate, tuple(samples)) for certificate in samples]
+    chains += [certificate_chains.order_chain(certificate, tuple(samples)) for certificate in samples]
     accepted, wrong = differences(judge, [(chain, _moment(chain)) for chain in chains])
     assert (accepted >= 5, wrong) == (True, [])
 

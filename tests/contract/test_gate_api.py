@@ -25,7 +25,8 @@ import yaml
 from s3c_actions.cli.run import cache_path
 from s3c_actions.cluster import apply
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, connect
-from s3c_actions.cluster.gate import constraints, inspection, manifests, proof, stages, staging, webhook
+from s3c_actions.cluster.gate import constraints, inspection, manifests, matching, proof, stages, staging, webhook
+from s3c_actions.cluster.gate import objects as gate_objects
 from s3c_actions.core.gate_pause import GatePause, PauseState
 from s3c_actions.core.gate_stage import Stage
 from s3c_actions.core.moments import format_moment
@@ -80,7 +81,7 @@ class Api:
         environment = {
             "KUBECONFIG": self.kubectl.kubeconfig,
             "POD_NAME": "gatekeeper-0",
-            "POD_NAMESPACE": inspection.NAMESPACE,
+            "POD_NAMESPACE": gate_objects.NAMESPACE,
             "CONTAINER_NAME": "manager",
         }
         with (self.folder / "gatekeeper.log").open("wb") as log, started(argv, log, environment):
@@ -124,7 +125,7 @@ def gated(api: Api) -> Iterator[Api]:
     authority = base64.b64encode((api.folder / "ca.crt").read_bytes()).decode()
     provider = {"url": "https://127.0.0.1:1/x", "timeout": 1, "caBundle": authority}
     documents = [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": inspection.NAMESPACE}},
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": gate_objects.NAMESPACE}},
         pod("gatekeeper-0", pod_spec("x")),
         *(
             {
@@ -133,13 +134,13 @@ def gated(api: Api) -> Iterator[Api]:
                 "metadata": {"name": name},
                 "spec": provider,
             }
-            for name in ("ratify-provider", inspection.MUTATION_PROVIDER)
+            for name in ("ratify-provider", gate_objects.MUTATION_PROVIDER)
         ),
         manifests.template(),
-        _hooks("Validating", inspection.WEBHOOK, "admit", "Fail", authority, api.port),
-        _hooks("Mutating", inspection.MUTATING_WEBHOOK, "mutate", "Ignore", authority, api.port),
+        _hooks("Validating", gate_objects.WEBHOOK, "admit", "Fail", authority, api.port),
+        _hooks("Mutating", gate_objects.MUTATING_WEBHOOK, "mutate", "Ignore", authority, api.port),
     ]
-    documents[1]["metadata"]["namespace"] = inspection.NAMESPACE
+    documents[1]["metadata"]["namespace"] = gate_objects.NAMESPACE
     # The webhooks last: nothing that they are asked about is made while Gatekeeper does not run.
     for document in documents[:-2]:
         api.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(document))
@@ -167,7 +168,7 @@ def _mutation() -> dict[str, Any]:
             "applyTo": [{"groups": [""], "kinds": ["Pod"], "versions": ["v1"]}],
             "match": {"scope": "Namespaced", "kinds": [{"apiGroups": ["*"], "kinds": ["Pod"]}]},
             "location": "spec.containers[name:*].image",
-            "parameters": {"assign": {"externalData": {"provider": inspection.MUTATION_PROVIDER}}},
+            "parameters": {"assign": {"externalData": {"provider": gate_objects.MUTATION_PROVIDER}}},
         },
     }
 
@@ -265,7 +266,7 @@ def test_audit_and_warn_admit_and_kubectl_warns(gated: Api, staged: Callable[[st
     live = gated.cluster.list(RATIFY)
     assert stages.read_stages(live) == parse_mode("deny,shop=warn,labs=audit")
     inspected = inspection.inspect(
-        inspection.read_gate_objects(gated.cluster),
+        gate_objects.read_gate_objects(gated.cluster),
         [("", "Pod", name) for name in ("default", "shop", "labs")],
         accept=Stage.AUDIT,
     )
@@ -304,7 +305,7 @@ def test_a_promotion_changes_the_real_objects_and_is_written_down(
 
     def failure_policy() -> str:
         hooks = json.loads(gated.kubectl("get", WEBHOOK, "-o", "json"))["webhooks"]
-        (own,) = (hook for hook in hooks if hook["name"] == inspection.WEBHOOK)
+        (own,) = (hook for hook in hooks if hook["name"] == gate_objects.WEBHOOK)
         return str(own["failurePolicy"])
 
     promote("labs")
@@ -370,7 +371,7 @@ def test_pausing_is_a_permission_of_its_own(gated: Api) -> None:
 
 def test_a_template_is_upgraded_without_an_open_moment(gated: Api) -> None:
     (old,) = RECORDED["templates"]
-    resource, name = inspection.CONSTRAINT_TEMPLATES, "ratifyverification"
+    resource, name = gate_objects.CONSTRAINT_TEMPLATES, "ratifyverification"
     admitted, denied, over = [], [], threading.Event()
 
     def hammer() -> None:
@@ -453,7 +454,7 @@ def test_a_webhook_that_somebody_widened_is_seen_also_by_the_account_that_deploy
     gated.until(lambda: all(gated.kubectl.run("get", resource, account).returncode == 0 for resource in listed))
 
     def excess() -> tuple[str, ...]:
-        return inspection.inspect(inspection.read_gate_objects(gated.cluster), [("", "Pod", "default")]).excess
+        return inspection.inspect(gate_objects.read_gate_objects(gated.cluster), [("", "Pod", "default")]).excess
 
     assert excess() == ()
     hook = "mutatingwebhookconfiguration/gatekeeper-mutating-webhook-configuration"
@@ -485,21 +486,21 @@ def test_gatekeepers_chart_has_the_webhooks_that_our_values_ask_for(tmp_path: Pa
     chart = fetch_chart(pin, cache=cache_path(os.environ), runner=Runner(os.environ), progress=Silent())
     (constraint,) = manifests.exempt_namespaces(manifests.objects_for_identities(("*",))[-1:], ["calico-system"])
     rules = webhook.rules(webhook.constrained_kinds([constraint]))
-    exempt = inspection.excluded_namespaces([constraint])
+    exempt = matching.excluded_namespaces([constraint])
     values = tmp_path / "values.json"
     values.write_text(
         json.dumps(manifests.gatekeeper_values(rules, rules, validating_exempt=exempt, mutating_exempt=exempt))
     )
     files = ("-f", str(manifests.values_file("gatekeeper")), "-f", str(values))
-    argv = [str(helm.path), "template", "gatekeeper", str(chart), "-n", inspection.NAMESPACE, *files]
+    argv = [str(helm.path), "template", "gatekeeper", str(chart), "-n", gate_objects.NAMESPACE, *files]
     rendered = yaml.safe_load_all(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
     hooks = [document for document in rendered if document and document["kind"].endswith("WebhookConfiguration")]
     validating, mutating = (
         tuple(hook for hook in hooks if hook["kind"].startswith(kind)) for kind in ("Valid", "Mutat")
     )
     assert (len(validating), len(mutating)) == (1, 1)
-    names = ("kube-system", inspection.NAMESPACE, "calico-system", "default")
-    known = inspection.GateObjects(
+    names = ("kube-system", gate_objects.NAMESPACE, "calico-system", "default")
+    known = gate_objects.GateObjects(
         webhooks=validating,
         mutating=mutating,
         mutated=(),
@@ -512,5 +513,5 @@ def test_gatekeepers_chart_has_the_webhooks_that_our_values_ask_for(tmp_path: Pa
     )
     inspected = inspection.inspect(known, [("", "Pod", "default")])
     assert (inspected.holes, inspected.warnings) == ((), ())
-    assert set(inspected.exempt) == {"kube-system", inspection.NAMESPACE, "calico-system"}
+    assert set(inspected.exempt) == {"kube-system", gate_objects.NAMESPACE, "calico-system"}
     assert "namespaceSelector" in inspected.exempt["calico-system"]

@@ -15,7 +15,7 @@ from cryptography.x509.oid import ObjectIdentifier
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.programs.install.pins import NOTATION
-from s3c_actions.signing import certificates, identities
+from s3c_actions.signing import certificate_identities, identities
 from s3c_actions.signing.certificates import CertificateError
 from s3c_lab.certificates import Identity, make, make_authority, make_key
 from tests.support import go_judges
@@ -127,7 +127,7 @@ def test_every_identity_that_is_written_is_one_that_notation_reads_and_matches(
     """Who is named is matched; who is not named, notation cannot read: no name is given up that it would take."""
     dice, key = random.Random(SEED), make_key()
     signers = [make("x", issuer=authority, key=key, subject_name=some_subject(dice)) for _ in range(1500)]
-    written = [certificates.trusted_identity(signer.certificate) for signer in signers]
+    written = [certificate_identities.trusted_identity(signer.certificate) for signer in signers]
     named = 0
     questions = ((signer.certificate, identity or "*") for signer, identity in zip(signers, written, strict=True))
     for signer, identity, answer in zip(signers, written, notation.asks(*questions), strict=True):
@@ -137,10 +137,10 @@ def test_every_identity_that_is_written_is_one_that_notation_reads_and_matches(
         if identity:
             assert answer.matches, answer
             assert identities.covers_identity((identity,), identity)
-            assert certificates.pinned_identity(signer.chain) == identity
+            assert certificate_identities.pinned_identity(signer.chain) == identity
         else:
             with pytest.raises(CertificateError) as refused:
-                certificates.pinned_identity(signer.chain)
+                certificate_identities.pinned_identity(signer.chain)
             assert (refused.value.rule, refused.value.exit_code) == ("subject", 2)
     assert 300 < named < 1200, "the generator makes too many of one kind"
 
@@ -148,7 +148,7 @@ def test_every_identity_that_is_written_is_one_that_notation_reads_and_matches(
 def test_a_self_signed_certificate_is_pinned_whatever_its_subject(notation: Notation) -> None:
     dice, key = random.Random(SEED), make_key()
     signers = [make("x", key=key, subject_name=some_subject(dice)) for _ in range(500)]
-    pinned = [certificates.pinned_identity(signer.chain) for signer in signers]
+    pinned = [certificate_identities.pinned_identity(signer.chain) for signer in signers]
     questions = ((signer.certificate, identity) for signer, identity in zip(signers, pinned, strict=True))
     for identity, answer in zip(pinned, notation.asks(*questions), strict=True):
         assert answer.accepted == "", answer
@@ -166,7 +166,7 @@ def some_name(dice: random.Random) -> str:
     for kind in kinds:
         content = text(dice)
         if dice.random() < 0.8:
-            content = certificates._escaped(content)
+            content = certificate_identities._escaped(content)
         elif dice.random() < 0.5:
             content = "".join(f"\\{byte:02x}" for byte in content.encode())
         written += f"{dice.choice(('', '', ' '))}{kind}{dice.choice(('=', '=', '=', ' = ', ''))}{content}"

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from s3c_actions.core import artifact_types
-from s3c_actions.signing import certificates
+from s3c_actions.signing import certificate_identities
 from s3c_lab import lab as labs
 from s3c_lab.certificates import Identity, make, make_authority, pem, subject
 from s3c_lab.lab import Lab
@@ -68,7 +68,7 @@ def policy(signers: dict[str, Identity], tmp_path: Path) -> Path:
     (tmp_path / "alone.crt").write_bytes(b"".join(pem(signers[name].certificate) for name in ALONE))
     for name in ("joined", "one", "two"):
         (tmp_path / f"{name}.crt").write_bytes(pem(signers[name].chain[-1]))
-    identity = certificates.trusted_identity(signers["joined"].certificate)
+    identity = certificate_identities.trusted_identity(signers["joined"].certificate)
     named_signers = [
         {"name": "alone", "certificate": "alone.crt"},
         {"name": "joined", "certificate": "joined.crt", "identities": [identity]},

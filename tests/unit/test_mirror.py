@@ -48,7 +48,7 @@ WITHOUT = {
     ".": "__main__",
     "azure": "clouds github_token kubernetes_service libraries plugin plugin_client transport vault_errors",
     "cli": "os_errors parser publish streams",
-    "cluster": ("client custom_definitions denials hooks image_finder libraries mentions prune yaml_loader yaml_text"),
+    "cluster": ("client custom_definitions hooks image_finder libraries mentions prune yaml_loader yaml_text"),
     "commands": (
         "attach base chain comment deploy gate mirror patch programs propose refresh report scan sign trace "
         "trust upload verify"
@@ -84,10 +84,11 @@ WITHOUT = {
     "signing": "envelopes libraries",
     "steps": (
         "concurrent_patches fix_history judge list_signed merge mirror patch_building patching protocols "
-        "sign trace unexpected_changes verify"
+        "sign unexpected_changes verify"
     ),
     "steps/deploy": "settings state",
     "steps/scan": "reports settings",
+    "steps/trace": "tools",
     "trace": "document model page text",
     "wiring": (
         "attaching azure base_advice baseline chaining context deploying files fix_history fleet_worker forecasting "

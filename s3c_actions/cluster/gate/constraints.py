@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from s3c_actions.cluster.client import Cluster, KubernetesObject, Resource
-from s3c_actions.cluster.gate import inspection, stages
+from s3c_actions.cluster.gate import objects as gate_objects
+from s3c_actions.cluster.gate import sentences, stages
 from s3c_actions.core.gate_pause import GatePause
 from s3c_actions.core.gate_stage import Stage
 
@@ -20,13 +21,13 @@ def list_constraints(cluster: Cluster) -> tuple[tuple[KubernetesObject, Kubernet
     """
     templates = [
         template
-        for template in inspection.list_if_served(cluster, inspection.CONSTRAINT_TEMPLATES)
-        if inspection.asks_provider(template)
+        for template in gate_objects.list_if_served(cluster, gate_objects.CONSTRAINT_TEMPLATES)
+        if gate_objects.asks_provider(template)
     ]
     return tuple(
         (constraint, template)
         for template in templates
-        for constraint in inspection.list_constraints(cluster, str(inspection.template_kind(template)))
+        for constraint in gate_objects.list_constraints(cluster, str(gate_objects.template_kind(template)))
     )
 
 
@@ -51,13 +52,13 @@ def write_pause(
 
 def resource(kind: str) -> Resource:
     """Return how constraints of a kind are served."""
-    return Resource(path=inspection.CONSTRAINTS, plural=kind.lower(), namespaced=False)
+    return Resource(path=gate_objects.CONSTRAINTS, plural=kind.lower(), namespaced=False)
 
 
 def describe_watching(cluster: Cluster) -> tuple[str, ...]:
     """Return a sentence on each constraint of the gate that only watches. Raise as `list_constraints` does."""
     return tuple(
-        inspection.describe_watching(constraint, stage)
+        sentences.describe_watching(constraint, stage)
         for constraint, _ in list_constraints(cluster)
         if (stage := stages.constraint_stage(constraint)) is not None and stage is not Stage.DENY
     )

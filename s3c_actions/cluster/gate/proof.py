@@ -18,7 +18,8 @@ import msgspec
 from s3c_actions.cluster import denials, image_places
 from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, KubernetesObject, Resource
 from s3c_actions.cluster.gate import stages
-from s3c_actions.cluster.gate.inspection import INSTALL, NAMESPACE
+from s3c_actions.cluster.gate.defects import INSTALL
+from s3c_actions.cluster.gate.objects import NAMESPACE
 from s3c_actions.core.errors import OutsideError, Refused, S3CError
 from s3c_actions.core.reference import Reference
 

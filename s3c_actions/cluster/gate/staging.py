@@ -8,6 +8,7 @@ from datetime import datetime
 
 from s3c_actions.cluster.client import Cluster, KubernetesObject
 from s3c_actions.cluster.gate import constraints, inspection, proof, stages
+from s3c_actions.cluster.gate import objects as gate_objects
 from s3c_actions.cluster.gate.manifests import CONSTRAINT_KIND
 from s3c_actions.core.errors import OutsideError, S3CError
 from s3c_actions.core.gate_stage import Stage
@@ -50,7 +51,7 @@ def prove_stages(cluster: Cluster, looked: inspection.GateInspection) -> proof.G
 def remove_stages(cluster: Cluster, kept: Collection[str]) -> list[str]:
     """Remove the constraints that carry stages, without those of given names; return the names of the removed."""
     resource = constraints.resource(CONSTRAINT_KIND)
-    live = {str(entry["metadata"]["name"]) for entry in inspection.list_if_served(cluster, resource)}
+    live = {str(entry["metadata"]["name"]) for entry in gate_objects.list_if_served(cluster, resource)}
     removed = sorted((live & stages.OWN_NAMES) - {*kept, stages.BASE})
     if stages.constraint_name(Stage.DENY) in removed:  # what takes its place has to be in force before
         await_taken(cluster, {**(cluster.get(resource, stages.BASE) or {}), "kind": CONSTRAINT_KIND})

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 
 from s3c_actions.core import reading
+from s3c_actions.core.sealing import Seal
 from s3c_actions.fleet.find.facts import EXTRACTION, Record, Verification
 
 T = TypeVar("T", Record, Verification)
@@ -20,6 +20,7 @@ T = TypeVar("T", Record, Verification)
 MAX_KEPT = 20_000
 """Documents of 10,000 images: a bill of materials and a report of each."""
 _PRUNED_TO = MAX_KEPT * 9 // 10
+_SEAL_BYTES = 32
 
 
 class RecordStore:
@@ -27,11 +28,13 @@ class RecordStore:
 
     Args:
         folder: created when something is kept.
-        key: for the HMAC; it must not lie in the folder. Without one, records are kept for this run alone.
+        key: for the seal; it must not lie in the folder. Without one, records are kept for this run alone.
     """
 
+    FOLDER: ClassVar[str] = "find"
+
     def __init__(self, folder: Path, key: bytes) -> None:
-        self._folder, self._key = folder, key
+        self._folder, self._key, self._seal = folder, key, Seal(key, "find record 2")
         self._of_this_run: dict[str, Record] = {}
 
     def find(self, evidence: str, trust: str) -> Record | None:
@@ -63,8 +66,8 @@ class RecordStore:
             data = reading.read_file(self._folder / name, reading.MAX_DOCUMENT_BYTES)
         except OSError:
             return None
-        signature, content = data[:64], data[64:]
-        if not self._key or not hmac.compare_digest(signature, self._sign(name, content)):
+        seal, content = data[:_SEAL_BYTES], data[_SEAL_BYTES:]
+        if not self._seal.fits(seal, name.encode(), content):
             return None
         try:
             return msgspec.json.decode(content, type=kind)
@@ -80,7 +83,7 @@ class RecordStore:
             descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=self._folder)
             try:
                 with os.fdopen(descriptor, "wb") as file:
-                    file.write(self._sign(name, content) + content)
+                    file.write(self._seal.of(name.encode(), content) + content)
                 Path(temporary).replace(self._folder / name)
             finally:
                 Path(temporary).unlink(missing_ok=True)
@@ -94,10 +97,6 @@ class RecordStore:
             entries.sort(key=lambda entry: entry.stat(follow_symlinks=False).st_mtime)
             for entry in entries[: len(entries) - _PRUNED_TO]:
                 Path(entry.path).unlink(missing_ok=True)
-
-    def _sign(self, name: str, content: bytes) -> bytes:
-        text = b"s3c find record 1\0" + name.encode() + b"\0" + content
-        return hmac.new(self._key, text, hashlib.sha256).hexdigest().encode()
 
 
 def _name(evidence: str, trust: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from s3c_actions.report.document import ImageResult, ResultDocument, Verdict
-from s3c_actions.report.github import deploy_view, image_view
+from s3c_actions.report.github import counts_view, deploy_view, gate_files, image_view, verdicts, wording
 from s3c_actions.report.render import escape, markdown
 from s3c_actions.report.render.markdown import Table, mark_safe
 
@@ -44,16 +44,16 @@ def render(
         Markdown that ends with a newline, within the limit: cut at whole rows, with a count of what was omitted and
         where the rest is. Empty when the results contain nothing to show.
     """
-    images = image_view.order_by_urgency(join_documents(results))
-    severities = image_view.overview_severities(images)
-    names = image_view.distinct_names(images)
+    images = verdicts.order_by_urgency(join_documents(results))
+    severities = counts_view.overview_severities(images)
+    names = wording.distinct_names(images)
     views = [image_view.view(image, titles=False) | {"name": name} for image, name in zip(images, names, strict=True)]
     rest = f"the [job summary]({escape.url(run_url)})" if escape.url(run_url) else "the job summary"
     compared = any(image["new"] is not None for image in views)
     columns = [
         "",
         "Image",
-        *(f">{title}" for title in image_view.overview_titles(images)),
+        *(f">{title}" for title in counts_view.overview_titles(images)),
         *([">New"] if compared else []),
         "Digest",
     ]
@@ -68,17 +68,17 @@ def render(
         "images": views,
         "several": overview,
         "details": True,
-        "mark": image_view.overall_mark(images, failed=bool(errors)),
-        "verdict": image_view.overall_verdict(images) if len(images) > 1 else "",
-        "errors": [image_view.error_view(error) for error in errors[:10]],
+        "mark": verdicts.overall_mark(images, failed=bool(errors)),
+        "verdict": verdicts.overall_verdict(images) if len(images) > 1 else "",
+        "errors": [wording.error_view(error) for error in errors[:10]],
         "deploys": [
             deploy_view.deploy_view(document, document.deploy) for document in results if document.deploy is not None
         ],
         "base": _base_sentence(images),
         "links": _links(run_url, alerts_url),
         "rest": mark_safe(rest),
-        "settings": image_view.describe_settings(results),
-        "gate_changes": image_view.describe_gate_changes(results),
+        "settings": gate_files.describe_settings(results),
+        "gate_changes": gate_files.describe_gate_changes(results),
         "note": note,
     }
     tables = [table for image in views for table in image["tables"]]

@@ -10,7 +10,8 @@ import msgspec
 
 from s3c_actions.core.text import counted
 from s3c_actions.report.document import AdmissionEntry, DeployEntry, ImageResult, ResultDocument
-from s3c_actions.report.github.image_view import ADMISSIONS, error_view, render_prose, short_name, short_reference
+from s3c_actions.report.github.verdicts import ADMISSIONS
+from s3c_actions.report.github.wording import error_view, render_prose, short_name, short_reference
 from s3c_actions.report.render import escape
 from s3c_actions.report.render.markdown import mark_safe
 

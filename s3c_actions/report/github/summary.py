@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from s3c_actions.report.document import ResultDocument
-from s3c_actions.report.github import image_view
+from s3c_actions.report.github import counts_view, gate_files, image_view, verdicts, wording
 from s3c_actions.report.render import escape, markdown
 
 if TYPE_CHECKING:
@@ -27,28 +27,28 @@ def render(document: ResultDocument, *, budget: int = SUMMARY_BYTES) -> str:
     Returns:
         Markdown that ends with a newline; empty when there is nothing to show.
     """
-    ordered = image_view.order_by_urgency(document.images)
+    ordered = verdicts.order_by_urgency(document.images)
     images: list[dict[str, Any]] = [
         image_view.view(image) | {"name": name}
-        for image, name in zip(ordered, image_view.distinct_names(ordered), strict=True)
+        for image, name in zip(ordered, wording.distinct_names(ordered), strict=True)
     ]
     deploy = None
     if document.deploy is not None:
         from s3c_actions.report.github.deploy_view import deploy_view
 
         deploy = deploy_view(document, document.deploy)
-    error = image_view.render_error(document.command, document.error) if document.error is not None else ""
-    settings = image_view.describe_settings([document])
-    gate_changes = image_view.describe_gate_changes([document])
+    error = wording.render_error(document.command, document.error) if document.error is not None else ""
+    settings = gate_files.describe_settings([document])
+    gate_changes = gate_files.describe_gate_changes([document])
     if not (images or deploy or settings or gate_changes):
         return markdown.tidy(error)
     values = {
         "command": document.command,
         "images": images,
-        "titles": image_view.overview_titles(ordered),
+        "titles": counts_view.overview_titles(ordered),
         "error": error,
-        "verdict": image_view.overall_verdict(document.images) if len(images) > 1 else "",
-        "mark": image_view.overall_mark(document.images),
+        "verdict": verdicts.overall_verdict(document.images) if len(images) > 1 else "",
+        "mark": verdicts.overall_mark(document.images),
         "settings": settings,
         "gate_changes": gate_changes,
         "deploy": deploy,
@@ -66,7 +66,7 @@ def render_links(images: Sequence[tuple[str, tuple[PageLink, ...]]]) -> str:
     for image, links in images:
         line = " · ".join(f"[{escape.markdown(link.title)}]({link.address})" for link in links)
         if line:
-            lines.append(f"- {escape.code(image_view.short_name(image))}: {line}\n")
+            lines.append(f"- {escape.code(wording.short_name(image))}: {line}\n")
     return "\n**Pages**\n\n" + "".join(lines) if lines else ""
 
 

@@ -11,6 +11,7 @@ from s3c_actions.cluster import image_places as places
 from s3c_actions.cluster.apply import ApplyTarget
 from s3c_actions.cluster.client import AdmissionDenied, Cluster
 from s3c_actions.cluster.gate import inspection, proof
+from s3c_actions.cluster.gate import objects as gate_objects
 from s3c_actions.core.errors import Refused
 from s3c_actions.core.gate_stage import Stage
 from s3c_actions.core.reference import Reference
@@ -47,7 +48,7 @@ def pass_gate(
     if not wanted:
         return
     with tools.progress.step("gate") as step:
-        looked = inspection.inspect(inspection.read_gate_objects(cluster), wanted, accept=settings.accept_stage)
+        looked = inspection.inspect(gate_objects.read_gate_objects(cluster), wanted, accept=settings.accept_stage)
         state.result = replace(
             state.result,
             constraints=looked.constraints,

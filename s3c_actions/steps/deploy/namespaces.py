@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from s3c_actions.cluster import apply
 from s3c_actions.cluster.apply import ApplyTarget, ObjectChange
 from s3c_actions.cluster.client import Cluster
-from s3c_actions.cluster.gate import inspection
+from s3c_actions.cluster.gate import objects as gate_objects
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.steps.deploy.settings import DeploySettings
 from s3c_actions.steps.deploy.state import DeployState
@@ -84,7 +84,7 @@ def create_namespaces(
             )
         document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         target = declared.get(name) or ApplyTarget(
-            document=document, resource=inspection.NAMESPACES, namespace="", source=""
+            document=document, resource=gate_objects.NAMESPACES, namespace="", source=""
         )
         change = apply.apply(cluster, target, None, force=settings.force)
         created.append(change)
@@ -95,7 +95,7 @@ def create_namespaces(
 def _exists(cluster: Cluster, namespace: str) -> bool:
     """Return whether a namespace exists; wait for the end of a namespace that is being deleted."""
     deadline = time.monotonic() + _DELETION
-    while (live := cluster.get(inspection.NAMESPACES, namespace)) is not None:
+    while (live := cluster.get(gate_objects.NAMESPACES, namespace)) is not None:
         if not live["metadata"].get("deletionTimestamp"):
             return True
         if time.monotonic() > deadline:

@@ -140,3 +140,42 @@ def test_a_custom_kind_is_read_by_its_phase_or_conditions(kind, seen, expected):
 @pytest.mark.parametrize("status", [{"conditions": "x"}, {"conditions": [1]}, {"conditions": None}, {}])
 def test_a_status_of_any_shape_is_no_crash(status):
     assert custom_state(OTHER[0], OTHER[1], live({}, **status)) is None
+
+
+def scaled(generation: int = 2, observed: int = 2, replicas: int = 2, **status: object) -> dict[str, Any]:
+    return {
+        "metadata": {"generation": generation},
+        "spec": {"replicas": replicas},
+        "status": {"observedGeneration": observed, **status},
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "seen", "done"),
+    [
+        ("Deployment", scaled(replicas=2, updatedReplicas=2, availableReplicas=2) | {}, True),
+        ("Deployment", scaled(observed=1, updatedReplicas=2, availableReplicas=2), False),
+        ("Deployment", scaled(updatedReplicas=1, availableReplicas=2), False),
+        ("Deployment", scaled(updatedReplicas=2, availableReplicas=1), False),
+        ("Deployment", scaled(replicas=0), True),
+        ("StatefulSet", scaled(readyReplicas=2, updatedReplicas=2), True),
+        ("StatefulSet", scaled(readyReplicas=2, updatedReplicas=1, currentRevision="a", updateRevision="b"), False),
+        ("DaemonSet", scaled(desiredNumberScheduled=1, numberAvailable=1, updatedNumberScheduled=1), True),
+        ("DaemonSet", scaled(desiredNumberScheduled=1, numberAvailable=1, updatedNumberScheduled=0), False),
+        ("Job", scaled(succeeded=1, conditions=[{"type": "Complete", "status": "True"}]), True),
+        ("Job", scaled(succeeded=1), False),
+        ("Job", scaled(), False),
+        ("Pod", scaled(conditions=[{"type": "Ready", "status": "True"}]), True),
+        ("Pod", scaled(phase="Pending"), False),
+    ],
+)
+def test_rollout_states(kind, seen, done):
+    assert rollout_state(kind, seen).done is done
+
+
+def test_rollouts_that_failed():
+    late = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}]
+    assert rollout_state("Deployment", scaled(conditions=late)).failed == "timed out"
+    backoff = [{"type": "Failed", "status": "True", "message": "Job has reached the specified backoff limit"}]
+    assert "backoff" in rollout_state("Job", scaled(conditions=backoff)).failed
+    assert rollout_state("Pod", scaled(phase="Failed")).failed

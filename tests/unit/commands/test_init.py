@@ -11,7 +11,7 @@ from s3c_actions.cli import run
 from s3c_actions.commands import init
 from s3c_actions.core.errors import OutsideError
 from s3c_actions.github import commits
-from s3c_actions.signing import certificates, key_files
+from s3c_actions.signing import certificate_rules, certificates, key_files
 from tests.support import repositories
 from tests.support.sources import parse_yaml
 
@@ -173,7 +173,7 @@ def test_a_key_is_created_for_its_owner_alone_and_kept_out_of_git_and_images(sam
     key, certificate = folder / "keys/signing.key", folder / "keys/signing.crt"
     assert key.stat().st_mode & 0o777 == 0o600
     chain = key_files.read_signing_chain(certificate.read_bytes())
-    certificates.check(chain, None, key_files.read_key(key.read_bytes()))
+    certificate_rules.check(chain, None, key_files.read_key(key.read_bytes()))
     assert certificates.subject(chain[0]) == "CN=release,O=example,ST=WA,C=US"
     assert (folder / ".gitignore").read_text() == "dist\n/keys/signing.key\n"
     assert (folder / ".dockerignore").read_text() == "keys/signing.key\n"

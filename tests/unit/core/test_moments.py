@@ -61,3 +61,8 @@ def test_instants_of_one_second_have_an_order() -> None:
         "2026-11-29T12:30:00.999000Z",
     ]
     assert parse_moment(format_instant(first)) == first
+
+
+def test_a_year_has_four_digits() -> None:
+    unset = datetime(1, 1, 1, tzinfo=UTC)
+    assert (format_moment(unset), format_instant(unset)) == ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000000Z")

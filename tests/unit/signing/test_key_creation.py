@@ -6,7 +6,7 @@ import pytest
 from cryptography import x509
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.signing import certificates, identities, key_creation, key_files
+from s3c_actions.signing import certificate_rules, identities, key_creation, key_files
 
 NOW = datetime(2026, 11, 29, 12, 0, 0, 123456, tzinfo=UTC)
 SUBJECT = "C=US, ST=WA, O=example, CN=release"
@@ -17,8 +17,8 @@ def test_key_and_certificate_belong_together_and_may_sign():
     chain = key_files.read_signing_chain(pair.certificate)
     key = key_files.read_key(pair.key)
     for moment in (NOW, NOW + timedelta(days=364)):
-        certificates.check(chain, moment, key)
-    assert certificates.key_spec(chain[0]) == "EC-256"
+        certificate_rules.check(chain, moment, key)
+    assert certificate_rules.key_spec(chain[0]) == "EC-256"
     assert pair.subject == "CN=release,O=example,ST=WA,C=US"
     assert pair.ends == chain[0].not_valid_after_utc == NOW.replace(microsecond=0) + timedelta(days=365)
     usage = chain[0].extensions.get_extension_for_class(x509.KeyUsage)

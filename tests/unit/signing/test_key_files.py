@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from s3c_actions.core.errors import InputError
-from s3c_actions.signing import certificates, key_files
+from s3c_actions.signing import certificate_chains, certificate_rules, certificates, key_files
 from s3c_actions.signing.certificates import CertificateError
 from s3c_lab.certificates import TIME_STAMPING, Identity, make, make_authority, make_key, pem
 
@@ -67,7 +67,7 @@ def test_pkcs12_is_read_and_its_chain_put_in_order(chained: Identity) -> None:
     shuffled = Identity(chained.key, (chained.chain[0], chained.chain[2], chained.chain[1]))
     key, chain = key_files.read_pkcs12(shuffled.pkcs12("geheim"), "geheim")
     assert chain == chained.chain
-    certificates.check(chain, NOW, key)
+    certificate_rules.check(chain, NOW, key)
     for content, password, rule in [
         (shuffled.pkcs12("geheim"), "wrong", "password"),
         (shuffled.pkcs12("geheim"), "", "password"),
@@ -243,7 +243,7 @@ def test_of_several_certificates_of_one_authority_the_valid_one_is_taken() -> No
     without = b"".join(map(pem, (leaf.certificate, expired.certificate, root.certificate)))
     chain = key_files.read_signing_chain(without, leaf.key)
     with pytest.raises(CertificateError) as caught:
-        certificates.check(chain, NOW)
+        certificate_rules.check(chain, NOW)
     assert caught.value.rule == "expired"
 
 
@@ -277,7 +277,7 @@ def test_the_leaf_is_the_certificate_of_the_key() -> None:
     text = old.chain_pem() + new.chain_pem()
     assert key_files.read_signing_chain(text, new.key) == new.chain
     assert key_files.read_signing_chain(text, old.key) == old.chain
-    assert certificates.split_chains(key_files.read_chain(text)) == (old.chain, new.chain)
+    assert certificate_chains.split_chains(key_files.read_chain(text)) == (old.chain, new.chain)
 
 
 @pytest.mark.parametrize("unit", [b"-----BEGIN A-----", b"-----BEGIN A-----\n-----END ", b"-", b"\\n", b"A" * 64])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from s3c_actions.cluster.client import ApiError, Cluster, Resource
-from s3c_actions.cluster.gate import inspection
+from s3c_actions.cluster.gate import objects as gate_objects
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.progress import Silent
 from s3c_actions.steps import pause_gate
@@ -33,7 +33,7 @@ class Api(Cluster):
         self.writes: list[tuple[dict[str, Any], bool]] = []
 
     def list(self, resource: Resource, namespace: str = "", **query: str) -> list[dict[str, Any]]:
-        served = {inspection.CONSTRAINT_TEMPLATES.plural: [self.template], "ratifyverification": [self.live]}
+        served = {gate_objects.CONSTRAINT_TEMPLATES.plural: [self.template], "ratifyverification": [self.live]}
         if resource.plural not in served:
             raise ApiError(404, "NotFound", "no such kind", what="The cluster knows no such kind.")
         return served[resource.plural]

@@ -11,6 +11,7 @@ import pytest
 from s3c_actions.cluster import denials
 from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, Resource
 from s3c_actions.cluster.gate import inspection, manifests, proof, stages
+from s3c_actions.cluster.gate import objects as gate_objects
 from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.core.gate_stage import Stage
 from s3c_actions.core.progress import Silent
@@ -106,11 +107,11 @@ class Api(Cluster):
         self.webhook = copy.deepcopy(FACTS["webhooks"][0])
         self.webhook["metadata"]["resourceVersion"] = "7"
         for hook in self.webhook["webhooks"]:
-            hook["failurePolicy"] = policy if hook["name"] == inspection.WEBHOOK else "Ignore"
+            hook["failurePolicy"] = policy if hook["name"] == gate_objects.WEBHOOK else "Ignore"
         self.knows, self.written = knows, list[str]()
 
     def request(self, method: str, path: str, **given: Any) -> dict[str, Any]:
-        if path == inspection.CONSTRAINTS:
+        if path == gate_objects.CONSTRAINTS:
             return {"resources": [{"kind": "RatifyVerification", "name": "ratifyverification", "namespaced": False}]}
         assert (method, path) == ("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews")
         if not self.knows:
@@ -161,7 +162,7 @@ class Api(Cluster):
     def merge(
         self, resource: Resource, name: str, patch: dict[str, Any], namespace: str = "", *, dry_run: bool = False
     ) -> dict[str, Any]:
-        if resource == inspection.WEBHOOKS:
+        if resource == gate_objects.WEBHOOKS:
             assert patch["metadata"] == {"resourceVersion": "7"}
             self.webhook["webhooks"] = patch["webhooks"]
             self.written.append("webhook")
@@ -181,7 +182,7 @@ class Api(Cluster):
         assert (resource, dry_run) == (proof.PODS, True)
         image_name = proof.ABSENT_IMAGE
         preview = stages.PREVIEW_LABEL in document["metadata"]["labels"]
-        facts = inspection.GateObjects(
+        facts = gate_objects.GateObjects(
             **{**FACTS, "constraints": tuple(self.objects.values()), "namespaces": {namespace: {}}}
         )
         looked = inspection.inspect(facts, [("", "Pod", namespace)], accept=Stage.AUDIT)
@@ -220,7 +221,7 @@ def test_the_webhook_fails_closed_before_anything_is_denied(monkeypatch):
     assert promoted(api, "shop").applied[0].kind == "ValidatingWebhookConfiguration"
     assert api.written[0] == "webhook"
     hooks = {hook["name"]: hook["failurePolicy"] for hook in api.webhook["webhooks"]}
-    assert hooks.pop(inspection.WEBHOOK) == "Fail"
+    assert hooks.pop(gate_objects.WEBHOOK) == "Fail"
     assert set(hooks.values()) <= {"Ignore"}
     assert stages.read_stages(api.objects.values()) == parse_mode("warn,shop=deny")
     watching = Api("audit", policy="Ignore")

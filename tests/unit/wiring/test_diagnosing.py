@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from s3c_actions.cluster.gate import inspection, stages
 from s3c_actions.cluster.gate import manifests as gate_manifests
+from s3c_actions.cluster.gate import objects as gate_objects
+from s3c_actions.cluster.gate import stages
 from s3c_actions.core.errors import S3CError
 from s3c_actions.options import declare
 from s3c_actions.options.doctor import DoctorInputs
@@ -140,7 +141,7 @@ def test_a_vault_whose_certificate_may_not_sign_or_is_not_there(net, tmp_path, c
 def test_the_gates_stage_is_the_clusters(mode, status, text, monkeypatch):
     (shipped,) = gate_manifests.objects_for_identities(("*",))[-1:]
     known = facts(constraints=list(stages.apply_stages([shipped], parse_mode(mode))))
-    monkeypatch.setattr(inspection, "read_gate_objects", lambda _: known)
+    monkeypatch.setattr(gate_objects, "read_gate_objects", lambda _: known)
     monkeypatch.setattr(diagnosing, "connect_cluster", lambda *_: None)
     monkeypatch.setattr(diagnosing, "_has_cluster", lambda *_: True)
     result = diagnosing._gate(None, SimpleNamespace(now=datetime.now(UTC)))  # type: ignore[arg-type]  # neither is read

@@ -9,7 +9,8 @@ import pytest
 
 from s3c_actions.cluster import denials
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, Resource
-from s3c_actions.cluster.gate import inspection, manifests, proof, stages
+from s3c_actions.cluster.gate import manifests, proof, stages
+from s3c_actions.cluster.gate import objects as gate_objects
 from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.core.gate_stage import GateStages, Stage
 from s3c_actions.options import declare
@@ -79,7 +80,7 @@ def installed(monkeypatch):
     def install(mode: str, **changes: Any) -> None:
         constraints = list(stages.apply_stages([SHIPPED], parse_mode(mode))) if mode else []
         known = facts(**{"constraints": constraints, "namespaces": NAMESPACES} | changes)
-        monkeypatch.setattr(inspection, "read_gate_objects", lambda _: known)
+        monkeypatch.setattr(gate_objects, "read_gate_objects", lambda _: known)
 
     return install
 

@@ -6,7 +6,8 @@ import copy
 from typing import Any
 
 from s3c_actions.cluster.client import ApiError, Cluster, Resource
-from s3c_actions.cluster.gate import constraints, inspection, manifests, stages
+from s3c_actions.cluster.gate import constraints, manifests, stages
+from s3c_actions.cluster.gate import objects as gate_objects
 from s3c_actions.core.gate_stage import Stage, normalized
 from tests.unit.cluster.gate.test_inspection import FACTS
 
@@ -20,7 +21,7 @@ class Served(Cluster):
         super().__init__(None, address="https://cluster.test")  # type: ignore[arg-type]  # nothing is asked through it
         labels = {"spec": {"crd": {"spec": {"names": {"kind": "Labels"}}}, "targets": [{"rego": "package x"}]}}
         self.kinds = {
-            inspection.CONSTRAINT_TEMPLATES.plural: [*FACTS["templates"], labels],
+            gate_objects.CONSTRAINT_TEMPLATES.plural: [*FACTS["templates"], labels],
             "ratifyverifications": [],
             "ratifyverification": list(own),
             "labels": [{"metadata": {"name": "team"}, "spec": {"parameters": {"pause": PAUSE}}}],

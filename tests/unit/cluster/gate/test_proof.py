@@ -9,7 +9,8 @@ import pytest
 
 from s3c_actions.cluster import denials, image_places
 from s3c_actions.cluster.client import AdmissionDenied, ApiError, Cluster, Resource
-from s3c_actions.cluster.gate import inspection, proof
+from s3c_actions.cluster.gate import objects as gate_objects
+from s3c_actions.cluster.gate import proof
 from s3c_actions.core.errors import OutsideError, Refused, S3CError
 from tests.unit.cluster.gate.test_inspection import DATA
 
@@ -58,7 +59,7 @@ class Answers(Cluster):
         return document
 
     def list(self, resource: Resource, namespace: str = "", **query: str) -> list[dict[str, Any]]:
-        assert (resource, namespace) == (proof.PODS, inspection.NAMESPACE)
+        assert (resource, namespace) == (proof.PODS, gate_objects.NAMESPACE)
         return []  # of Ratify's log there is nothing to read
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from s3c_actions.cluster.gate import inspection, manifests, stages
+from s3c_actions.cluster.gate import objects as gate_objects
 from s3c_actions.core.gate_stage import GateStages, Stage, normalized
 from s3c_actions.options.gate import stages as parse_mode
 from s3c_actions.wiring.cluster_gate import _denies_nothing
@@ -85,7 +86,7 @@ def test_the_chart_fails_open_when_no_namespace_is_in_deny(mode):
     assert values.get("validatingWebhookFailurePolicy", "Fail") == ("Fail" if Stage.DENY in mode.stages else "Ignore")
 
 
-WEBHOOK, AUDIT = {"name": inspection.WEBHOOK}, {"name": "audit.gatekeeper.sh"}
+WEBHOOK, AUDIT = {"name": gate_objects.WEBHOOK}, {"name": "audit.gatekeeper.sh"}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from s3c_actions.cluster import denials
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, Resource
 from s3c_actions.cluster.gate import inspection, manifests, proof, stages, staging
+from s3c_actions.cluster.gate import objects as gate_objects
 from s3c_actions.core.errors import OutsideError, Refused, S3CError
 from s3c_actions.core.gate_stage import Stage
 from s3c_actions.options.gate import stages as parse_mode
@@ -50,7 +51,7 @@ def deployed(
     constraints = list(stages.apply_stages([SHIPPED], cluster.stages))
     namespaces: dict[str, dict[str, str]] = {"shop": {}, "default": {}}
     known = facts(constraints=constraints, namespaces=namespaces)
-    monkeypatch.setattr(inspection, "read_gate_objects", lambda _: known)
+    monkeypatch.setattr(gate_objects, "read_gate_objects", lambda _: known)
     return at_gate(cluster, [DEPLOYMENT], (APP, OTHER), signatures=SIGNED, require_gate=require, accept_stage=accept)
 
 

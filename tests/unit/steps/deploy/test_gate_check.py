@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from s3c_actions.cluster import apply, image_places
 from s3c_actions.cluster.client import AdmissionDenied, Cluster, Resource
-from s3c_actions.cluster.gate import inspection
+from s3c_actions.cluster.gate import objects as gate_objects
 from s3c_actions.core.errors import Refused
 from s3c_actions.result.model import DeployResult
 from tests.support.deploying import Sentences, at_gate
@@ -54,7 +54,7 @@ def deployed(
     constraint["spec"]["parameters"] = {"pause": pause} if pause else {}
     namespaces: dict[str, dict[str, str]] = {"shop": {}, "other": {}, "second": {}, "monitoring": {}}
     monkeypatch.setattr(
-        inspection, "read_gate_objects", lambda _: facts(namespaces=namespaces, constraints=[constraint])
+        gate_objects, "read_gate_objects", lambda _: facts(namespaces=namespaces, constraints=[constraint])
     )
     state = at_gate(
         cluster,
@@ -134,7 +134,7 @@ def test_a_set_without_images_asks_for_no_gate_unless_it_makes_pods(monkeypatch)
     cluster = closed()
     at_gate(cluster, [SERVICE, MONITOR], (), signatures={})
     assert cluster.tried == []
-    monkeypatch.setattr(inspection, "read_gate_objects", lambda _: facts(namespaces={"shop": {}}))
+    monkeypatch.setattr(gate_objects, "read_gate_objects", lambda _: facts(namespaces={"shop": {}}))
     with pytest.raises(Refused, match="was not proved"):
         at_gate(cluster, [DEPLOYMENT], (), signatures={})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from s3c_actions.cluster.apply import ApplyTarget
-from s3c_actions.cluster.gate import inspection
+from s3c_actions.cluster.gate import objects as gate_objects
 from s3c_actions.core.errors import InputError
 from s3c_actions.result.model import DeployResult
 from s3c_actions.steps.deploy import namespaces
@@ -17,7 +17,7 @@ from tests.unit.steps.deploy.test_gate_check import target
 def declared(name: str) -> ApplyTarget:
     return ApplyTarget(
         document={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"team": "shop"}}},
-        resource=inspection.NAMESPACES,
+        resource=gate_objects.NAMESPACES,
         namespace="",
         source="m.yaml",
     )

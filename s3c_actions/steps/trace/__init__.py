@@ -1,0 +1,1 @@
+"""Trace: the order of it, and a module for each of its parts."""
