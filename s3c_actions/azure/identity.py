@@ -442,8 +442,7 @@ def _az_accounts(environment: Mapping[str, str]) -> list[dict[str, Any]]:
         return []
     folder = environment.get("AZURE_CONFIG_DIR") or str(Path(environment.get("HOME") or "/") / ".azure")
     try:
-        # Written by az with a byte order mark.
-        profile = reading.parse_json(reading.read_text_file(Path(folder) / "azureProfile.json", encoding="utf-8-sig"))
+        profile = reading.parse_json(reading.read_text_file(Path(folder) / "azureProfile.json"))
         return [entry for entry in profile["subscriptions"] if isinstance(entry, dict)]
     except (OSError, ValueError, KeyError, TypeError):
         return []

@@ -314,7 +314,7 @@ def _read_secret(option: Input[Any], name: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             option.name,
-            f"{_describe_file(name)} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}.",
+            f"{_describe_file(name)} cannot be read: {reading.describe(error)}.",
             remedy=f"Give {option.flag} a file that holds the value alone, or set {option.variable}.",
         ) from None
     if not text.strip():

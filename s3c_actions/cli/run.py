@@ -256,6 +256,9 @@ class _Run(msgspec.Struct):
         for value in secret_values.environment_secrets(self.environment):
             secrets.add(value)
         for option, text in declare.texts(self._all_inputs(), self.flags, self.environment):
+            if option.variables:
+                for value in secret_values.assigned_secrets(text.splitlines()):
+                    secrets.add(value)
             if option.secret:
                 secrets.add(text)
             elif (kind := option.content(text)) in option.takes and kind == pasted_content.KUBECONFIG:

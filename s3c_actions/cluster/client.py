@@ -398,8 +398,8 @@ def _kubeconfig_error(kubeconfig: str, error: Exception) -> InputError:
     if isinstance(error, yaml.YAMLError):
         line = f", line {mark.line + 1}" if mark is not None else ""
         what = f"{kubeconfig}{line}: it is not YAML: {getattr(error, 'problem', None) or 'it cannot be read'}."
-    elif isinstance(error, OSError):
-        what = f"{kubeconfig} cannot be read: {error.strerror}."
+    elif isinstance(error, OSError | UnicodeDecodeError):
+        what = f"{kubeconfig} cannot be read: {reading.describe(error)}."
     elif isinstance(error, kubernetes_config_exceptions.ConfigException | reading.YamlError):
         what, original = f"{kubeconfig} cannot be used.", str(error)[:1000]
     else:  # the library takes the shape for granted
@@ -407,7 +407,9 @@ def _kubeconfig_error(kubeconfig: str, error: Exception) -> InputError:
     return InputError(
         "kubeconfig",
         what,
-        cause="" if original or isinstance(error, OSError) else "It has clusters, users and contexts, in YAML.",
+        cause=""
+        if original or isinstance(error, OSError | UnicodeDecodeError)
+        else "It has clusters, users and contexts, in YAML.",
         remedy="Fetch it anew, or name another; `kubectl config view` shows whether kubectl understands it.",
         original=original,
     )

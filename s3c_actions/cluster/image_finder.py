@@ -147,6 +147,11 @@ class Finder:
 
     def _object(self, node: Node, enclosing: tuple[Node, ...]) -> None:
         fields = self._mapping(node)
+        for name in ("kind", "apiVersion"):
+            if name in fields and fields[name].tag == _BINARY:
+                raise self._error(
+                    fields[name], f"{name} is written in base64 (`!!binary`).", remedy="Write it as text."
+                )
         kind, version = scalar_text(fields.get("kind")), scalar_text(fields.get("apiVersion"))
         if not kind or not version:
             raise self._error(
@@ -173,7 +178,9 @@ class Finder:
         if not name:
             raise self._error(node, f"this {kind} has no name.", remedy="Give it `metadata.name`.")
         annotations = self._fields(metadata.get("annotations"))
-        hook = hooks.find_hook({key: value.value for key, value in annotations.items() if is_scalar(value)})
+        hook = hooks.find_hook(
+            {key: scalar_text(value) or None for key, value in annotations.items() if is_scalar(value)}
+        )
         if hook is not None:
             self._hook(node, f"{kind} {name} ({hook.annotation})", hook, is_item=bool(enclosing))
         identity = _Identity(kind, name, scalar_text(metadata.get("namespace")), group, hook is None or hook.applied)
@@ -308,6 +315,8 @@ class Finder:
         """Note an image; `key` is that of a mapping, or with `listed` the list that it is an item of."""
         if not is_scalar(value):
             raise self._error(value, "the image is no text.")
+        if value.tag == _BINARY:
+            raise self._error(value, "the image is written in base64 (`!!binary`).", remedy="Write it as text.")
         start, end, quote = value.start_mark.index, value.end_mark.index, value.style or ""
         anchor, rest, image = "", "", value.value
         before = key.start_mark if listed else key.end_mark
@@ -393,15 +402,20 @@ class Finder:
         if (known := self._entries.get(id(node))) is not None:
             return known
         entries: dict[str, tuple[Node, Node]] = {}
-        merged: list[Node] = []
+        merged: list[Node] | None = None
         for key, value in node.value:
             if key.tag == _MERGE:
-                merged += sequence(value) or [value]
+                if merged is not None:
+                    # Of two, parsers disagree on which one counts.
+                    raise self._error(key, "the key `<<` stands twice in one mapping.", remedy="Merge a list of both.")
+                merged = sequence(value) or [value]
+            elif key.tag == _BINARY:
+                raise self._error(key, "a key is written in base64 (`!!binary`).", remedy="Write it as text.")
             elif is_scalar(key):
                 if key.value in entries:
                     raise self._error(key, f"the key `{key.value}` stands twice in one mapping.")
                 entries[key.value] = (key, value)
-        for merged_node in merged:
+        for merged_node in merged or ():
             for name, entry in self._keys(merged_node).items():
                 entries.setdefault(name, entry)
         self._entries[id(node)] = entries
@@ -419,6 +433,7 @@ def find_alias(text: str, key_end: int) -> int | None:
 
 _MERGE = "tag:yaml.org,2002:merge"
 _STRING = "tag:yaml.org,2002:str"
+_BINARY = "tag:yaml.org,2002:binary"
 # Possessive: a comment of many `#` could be split into comments in exponentially many ways.
 _BLANK = r"(?:\s|#[^\r\n\x85\u2028\u2029]*+)++"
 _ALIAS = re.compile(rf"[ \t]*+:{_BLANK}(?P<alias>\*[^\s,\[\]{{}}]+)")

@@ -372,12 +372,13 @@ def _decode(content: bytes, source: str) -> str:
     if len(content) > MAX_BYTES:
         raise InputError(FIELD, f"{source} is larger than {MAX_BYTES // 1024 // 1024} MiB.")
     try:
-        return content.decode("utf-8")
+        reading.decode_text(content)
+        return content.decode("utf-8")  # with its mark, which the rewritten file keeps
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(
             FIELD,
-            f"{source}, line {line}: it is not UTF-8 text.",
+            f"{source}, line {line}: {reading.describe(error)}.",
             remedy="Save it as UTF-8.",
             original=str(error),
         ) from error

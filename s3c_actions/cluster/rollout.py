@@ -96,7 +96,9 @@ def wait_for_rollout(
         if clock() > deadline:
             target = waiting[0]
             live = read_object(cluster, target) or {}
-            raise _failure(cluster, target, live, f"{target.where} was not up within {timeout:g} s.")
+            progress = _progress(target, live)
+            waits = f" {progress.waits}" if progress is not None and progress.waits else ""
+            raise _failure(cluster, target, live, f"{target.where} was not up within {timeout:g} s.{waits}")
         sleep(pause)
         pause = min(pause * 1.5, longest)
     return tuple(left)

@@ -13,6 +13,10 @@ _ARGO, _KNATIVE, _TEKTON = "argoproj.io", ".knative.dev", "tekton.dev"
 # https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus, and the types that jobs of custom kinds have.
 _READY = ("Ready", "Available")
 _ENDED = ("Complete", "Completed", "Succeeded")
+_TROUBLE = ("Stalled", "Reconciling")
+"""Of kstatus: true while something is not as it should be; an object with these alone is ready when neither is."""
+_SYNCED = ("Synced", "ACK.ResourceSynced")
+"""Of Crossplane and ACK: false while the newest form is not carried out, whatever `Ready` says of the earlier one."""
 # Kinds that end, by the words of their own documentation: of a Workflow, `Completed` is true when it has failed, too.
 _PHASES: Mapping[tuple[str, str], tuple[str, ...]] = {
     (_ARGO, "Workflow"): ("phase",),
@@ -40,6 +44,7 @@ class RolloutState(msgspec.Struct, frozen=True, kw_only=True):
         done: it is as far as it gets by itself.
         failed: a sentence when it cannot recover by itself.
         notice: a sentence on what is left to do, when it is done.
+        waits: a sentence on what it waits for, where its status tells.
     """
 
     ready: int
@@ -47,6 +52,7 @@ class RolloutState(msgspec.Struct, frozen=True, kw_only=True):
     done: bool
     failed: str = ""
     notice: str = ""
+    waits: str = ""
 
 
 def rollout_state(kind: str, live: Object) -> RolloutState:
@@ -146,34 +152,57 @@ def custom_state(group: str, kind: str, live: Object) -> RolloutState | None:
     """Return the progress of an object of a custom kind; None when its status does not tell.
 
     Argo's Rollout and some kinds that end have phases. The others are read by the conditions that most controllers
-    have: `Ready` or `Available`, `Complete` and `Failed` of what ends, `Stalled` and `Reconciling`.
+    have: `Ready` or `Available`, `Complete` and `Failed` of what ends, `Stalled` and `Reconciling` as kstatus defines
+    them, and `Synced`.
     """
     if (group, kind) == (_ARGO, "Rollout"):
         return _argo_rollout(live)
     if (group, kind) in _PHASES:
         return _ended_phase(live, _PHASES[group, kind])
     conditions = _conditions(live)
-    if not conditions.keys() & {*_READY, *_ENDED, "Failed", "Stalled", "Reconciling"}:
+    positive = conditions.keys() & {*_READY, *_ENDED, "Failed"}
+    if not positive and not conditions.keys() & {*_TROUBLE}:
         return None
+    if not _is_observed(live):
+        return RolloutState(ready=0, wanted=1, done=False)
     ready = next((conditions[condition] for condition in _READY if condition in conditions), {})
     failures = [conditions[condition] for condition in ("Stalled", "Failed") if _is_true(conditions, condition)]
     if group == _TEKTON:
         failures += [conditions[condition] for condition in ("Succeeded",) if _is_false(conditions, condition)]
     if group.endswith(_KNATIVE) and ready.get("status") == "False":
         failures.append(ready)
-    suspended = (live.get("spec") or {}).get("suspend") is True
-    done = any(_is_true(conditions, condition) for condition in _ENDED) or (
-        ready.get("status") == "True" and not _is_true(conditions, "Reconciling")
+    pending = _pending(conditions)
+    left_alone = _left_alone(live, conditions)
+    done = not pending and (
+        not positive or ready.get("status") == "True" or any(_is_true(conditions, condition) for condition in _ENDED)
     )
-    if not _is_observed(live):
-        return RolloutState(ready=0, wanted=1, done=False)
     return RolloutState(
         ready=int(done),
         wanted=1,
-        done=(done or suspended) and not failures,
+        done=(done or bool(left_alone)) and not failures,
         failed=_message(failures[0]) if failures else "",
-        notice="it is suspended: nothing of it runs until `suspend` is false." if suspended and not done else "",
+        notice="" if done else left_alone,
+        waits=f"Its condition {pending[0]['type']} is {pending[0]['status']}: {_message(pending[0])}"
+        if pending
+        else "",
     )
+
+
+def _pending(conditions: Conditions) -> list[Object]:
+    """Return the conditions that say that the newest form of an object is not carried out yet."""
+    return [
+        *(conditions[name] for name in ("Reconciling",) if _is_true(conditions, name)),
+        *(conditions[name] for name in _SYNCED if _is_false(conditions, name)),
+    ]
+
+
+def _left_alone(live: Object, conditions: Conditions) -> str:
+    """Return a sentence where somebody has told the controller to leave an object; empty otherwise."""
+    if (live.get("spec") or {}).get("suspend") is True:
+        return "it is suspended: nothing of it runs until `suspend` is false."
+    if conditions.get("Synced", {}).get("reason") == "ReconcilePaused":
+        return "it is paused: nothing of it is carried out until the annotation `crossplane.io/paused` is gone."
+    return ""
 
 
 def _argo_rollout(live: Object) -> RolloutState | None:

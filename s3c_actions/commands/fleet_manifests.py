@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from s3c_actions.cluster import yaml_text
-from s3c_actions.core import suggest
+from s3c_actions.core import reading, suggest
 from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.folders import SECRET_INPUTS
@@ -180,9 +180,13 @@ def _read_files(options: inputs.FleetManifestsInputs, context: Context) -> Mappi
 
 def _decode(content: bytes, path: Path, field: str = "buildkit-config") -> str:
     try:
-        return content.decode()
-    except UnicodeDecodeError:
-        raise InputError(field, f"{path} is not text in UTF-8.", remedy="Convert it; certificates are PEM.") from None
+        return reading.decode_text(content)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            field,
+            f"{path} cannot be read: {reading.describe(error)}.",
+            remedy="Save it as UTF-8; certificates are PEM.",
+        ) from None
 
 
 def _pool(options: inputs.FleetManifestsInputs, context: Context, present: PoolCertificates | None) -> PoolSettings:

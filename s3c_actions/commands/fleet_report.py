@@ -155,9 +155,9 @@ def _given_results(given: tuple[str, ...], notes: list[str], *, field: str = "re
     filled = tuple(name for name in given if not _is_without_results(Path(name).expanduser()))
     for path in find_files(filled, RESULT_FILE, field):
         try:
-            content = reading.read_file(path, reading.MAX_DOCUMENT_BYTES)
-        except OSError as error:
-            notes.append(f"{path} cannot be read and is left out: {error.strerror}.")
+            content = reading.read_json_file(path, reading.MAX_DOCUMENT_BYTES)
+        except (OSError, UnicodeDecodeError) as error:
+            notes.append(f"{path} cannot be read and is left out: {reading.describe(error)}.")
             continue
         total += len(content)
         _check_size(total)

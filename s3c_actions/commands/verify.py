@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from s3c_actions.core.errors import InputError, Refused
+from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.options import verify as inputs
 from s3c_actions.options.trusted_signers import TrustOptions
 from s3c_actions.result.model import ImageOutcome, Outcome
@@ -14,11 +14,11 @@ from s3c_actions.wiring.verifying import trust_settings
 
 
 def run(options: inputs.VerifyInputs, context: Context) -> Outcome:
-    """Verify every image, several at once; a refusal of one does not stop the others.
+    """Verify every image, several at once; neither a refusal of one nor its registry's failure stops the others.
 
     Raises:
-        InputError: an input, the trust store or the trust policy is wrong.
-        OutsideError: the registry failed.
+        InputError: an input, an image, the trust store or the trust policy is wrong.
+        OutsideError: a registry failed before anything was verified, or notation could not be obtained.
     """
     settings = trust_settings(options, context, options.user_metadata)
     if not settings.stores:
@@ -38,19 +38,19 @@ def run(options: inputs.VerifyInputs, context: Context) -> Outcome:
             with context.progress.step("verify") as step:
                 try:
                     result = verify.run(settings, program, home, reference, context.progress)
-                except Refused as refused:
-                    refused.image = refused.image or reference
-                    step.done(prefix_image(refused.what, reference, names))
-                    return ImageOutcome(image=image, reference=reference, failure=refused)
+                except (Refused, OutsideError) as error:
+                    error.image = error.image or reference
+                    step.done(prefix_image(error.what, reference, names))
+                    return ImageOutcome(image=image, reference=reference, failure=error)
                 trusted = f'signed by {result.signer}, trusted by policy "{result.policy}"'
                 step.done(prefix_image(trusted, reference, names))
                 return ImageOutcome(image=image, reference=reference, verify=result)
 
         outcomes = for_each_reference(pinned, context.progress, verify_image, jobs=jobs)
-    refusals = [outcome.failure for outcome in outcomes if outcome.failure]
+    failures = [outcome.failure for outcome in outcomes if outcome.failure]
     return Outcome(
         command="verify",
         images=outcomes,
-        exit_code=int(Refused.exit_code) if refusals else 0,
-        error=refusals[0].what if refusals else "",
+        exit_code=max((int(error.exit_code) for error in failures), default=0),
+        error=failures[0].what if failures else "",
     )

@@ -84,3 +84,5 @@ POLICY = "dev.s3c.policy"
 
 STATEMENT = "s3c"
 """In `runs[].properties` of the SARIF report: what was scanned, how, and by which policy it was judged."""
+ALIASES = "aliases"
+"""In a result's properties: other ids of the vulnerability; in its run's: true where every result has its own."""

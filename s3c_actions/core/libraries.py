@@ -20,6 +20,7 @@ __all__ = [
     "jinja2_sandbox",
     "late",
     "packageurl",
+    "packaging_licenses",
     "requests",
     "ruamel_yaml",
     "urllib3",
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     import jinja2
     import jinja2.sandbox as jinja2_sandbox
     import packageurl
+    import packaging.licenses as packaging_licenses
     import requests
     import requests.adapters
     import ruamel.yaml as ruamel_yaml
@@ -76,6 +78,7 @@ else:
     jinja2 = late("jinja2")
     jinja2_sandbox = late("jinja2.sandbox")
     packageurl = late("packageurl")
+    packaging_licenses = late("packaging.licenses")
     requests = late("requests")
     ruamel_yaml = late("ruamel.yaml")
     urllib3 = late("urllib3")

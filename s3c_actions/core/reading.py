@@ -6,6 +6,7 @@ code that handles those also handles hostile input.
 
 from __future__ import annotations
 
+import codecs
 import errno
 import json
 import os
@@ -37,6 +38,12 @@ DEEP_INDENT = late_pattern(rf"^(?: {{{MAX_NESTING}}}| *(?:[-?] +){{{MAX_NESTING 
 PIPE_SECONDS = 60.0
 """Seconds to wait for a pipe that was passed to us (`<(…)`, `/dev/stdin`)."""
 
+_ENCODINGS = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
 _SURROGATE = late_pattern("[\ud800-\udfff]")
 _DEEP = f"it is nested more than {MAX_NESTING} levels deep"
 _HANDED_OVER = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
@@ -73,13 +80,52 @@ def read_file(path: Path, limit: int = MAX_SETTINGS_BYTES) -> bytes:
 def read_text_file(
     path: Path, limit: int = MAX_SETTINGS_BYTES, *, encoding: str = "utf-8", errors: str = "strict"
 ) -> str:
-    """Return the text of a file, with line ends normalized to LF.
+    """Return the text of a file, without a byte order mark, with line ends normalized to LF.
 
     Raises:
-        OSError: as `content` does.
-        UnicodeDecodeError: it is in another encoding.
+        OSError: as `read_file` does.
+        UnicodeDecodeError: it is in another encoding; `describe` says so.
     """
-    return read_file(path, limit).decode(encoding, errors).replace("\r\n", "\n").replace("\r", "\n")
+    text = decode_text(read_file(path, limit), encoding=encoding, errors=errors)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_json_file(path: Path, limit: int) -> bytes:
+    """Return the bytes of a JSON document, without a byte order mark, which decoders of JSON refuse.
+
+    Raises:
+        OSError: as `read_file` does.
+        UnicodeDecodeError: it is in UTF-16 or UTF-32; `describe` says so.
+    """
+    data = read_file(path, limit)
+    _check_encoding(data)
+    return data.removeprefix(codecs.BOM_UTF8)
+
+
+def decode_text(data: bytes, *, encoding: str = "utf-8", errors: str = "strict") -> str:
+    """Return the text of bytes, without the byte order mark that editors on Windows write.
+
+    Raises:
+        UnicodeDecodeError: it is in another encoding; `describe` says so.
+    """
+    if errors == "strict":
+        _check_encoding(data)
+    return data.removeprefix(codecs.BOM_UTF8).decode(encoding, errors)
+
+
+def describe(error: OSError | UnicodeDecodeError) -> str:
+    """Return why a file could not be read, for people: `it is UTF-16, not UTF-8`."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return error.reason if error.reason.startswith("it is") else "it is not UTF-8"
+
+
+def _check_encoding(data: bytes) -> None:
+    name = next((name for mark, name in _ENCODINGS if data.startswith(mark)), "")
+    if not name and b"\0" in data[:2]:  # without a mark; no text in UTF-8 begins so
+        name = "UTF-16" if data[:2].count(0) == 1 and data[2:4] != b"\0\0" else "UTF-32"
+    if name:
+        raise UnicodeDecodeError("utf-8", data[:4], 0, len(data[:4]), f"it is {name}, not UTF-8")
 
 
 def parse_json(
@@ -93,7 +139,7 @@ def parse_json(
     """Parse a JSON text.
 
     Args:
-        data: UTF-8 when it is bytes.
+        data: UTF-8 when it is bytes, with or without a byte order mark.
         parse_constant: as in `json.loads`.
         parse_int: as in `json.loads`.
         parse_float: as in `json.loads`.
@@ -102,6 +148,8 @@ def parse_json(
     Raises:
         ValueError: it is not JSON, or nested more than MOST_NESTED levels deep.
     """
+    if isinstance(data, bytes):
+        _check_encoding(data)  # which Python takes, and what else reads JSON does not
     try:
         value = json.loads(
             data,

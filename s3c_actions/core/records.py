@@ -20,6 +20,7 @@ from pathlib import Path
 
 from s3c_actions.core import folders
 
+_KEY_BYTES = 32
 SETTLED_NS = 2_000_000_000
 """Nanoseconds after a file's last change from which its state says whether it is changed again."""
 
@@ -131,11 +132,14 @@ class Records:
             OSError: it can neither be read nor created.
         """
         path = Path("key")
-        text = self._read(path).strip()
-        if len(text) != 64:
-            self._write(path, secrets.token_hex(32), replace=False)
-            text = self._read(path).strip()
-        return bytes.fromhex(text)
+        # The first time it is created; a file that a crash left cut off, whose key others could guess, is replaced.
+        for replace in (False, True):
+            if key := _parse_key(self._read(path)):
+                return key
+            self._write(path, secrets.token_hex(_KEY_BYTES), replace=replace)
+        if key := _parse_key(self._read(path)):
+            return key
+        raise OSError(errno.EIO, "it holds no key", str(self.folder / path))
 
     def _tree(self, folder: Path) -> Path:
         return Path("trees") / f"{hashlib.sha256(os.path.realpath(folder).encode()).hexdigest()[:32]}.json"
@@ -169,6 +173,15 @@ class Records:
                     target.hardlink_to(name)
         finally:
             Path(name).unlink(missing_ok=True)
+
+
+def _parse_key(text: str) -> bytes:
+    """Return the key that a file holds; empty when it holds none."""
+    try:
+        key = bytes.fromhex(text.strip())
+    except ValueError:
+        return b""
+    return key if len(key) == _KEY_BYTES else b""
 
 
 def _file_state(status: os.stat_result) -> list[int]:

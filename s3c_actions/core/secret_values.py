@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
 from s3c_actions.core import pasted_content
@@ -43,6 +43,18 @@ def environment_secrets(environment: Mapping[str, str]) -> Iterator[str]:
             yield from (value, *pasted_content.secret_parts(value))
         elif "://" in value and "@" in value:
             yield from address_secrets(value)
+
+
+def assigned_secrets(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the secret values of variables that are given to something else, by the rules of an environment.
+
+    Args:
+        lines: `NAME=value`; one that is not is left out.
+    """
+    for line in lines:
+        name, equals, value = line.partition("=")
+        if equals:
+            yield from environment_secrets({re.sub("[.-]", "_", name.strip()): value.strip()})
 
 
 _IN_ADDRESS = late_pattern(

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from stat import S_ISDIR
 
+from s3c_actions.core.errors import OutsideError
+
 PREFIX = "s3c-run-"
 _LOCK = ".running"
 
@@ -24,8 +26,11 @@ def open_run_folder(parent: Path | None = None) -> Iterator[Path]:
 
     Args:
         parent: where to create it; by default the system's temporary folder.
+
+    Raises:
+        OutsideError: the system has none that can be written.
     """
-    parent = parent or Path(tempfile.gettempdir())
+    parent = parent or _default_parent()
     for old in parent.glob(f"{PREFIX}*"):
         _sweep(old)
     created = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
@@ -37,6 +42,20 @@ def open_run_folder(parent: Path | None = None) -> Iterator[Path]:
             yield created
     finally:
         shutil.rmtree(created, ignore_errors=True)
+
+
+def _default_parent() -> Path:
+    """Return the system's temporary folder; raise OutsideError where a file can be written in none."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise OutsideError(
+            "There is no folder for temporary files.",
+            cause="Neither the usual folders nor the working folder can be written, or their disk is full.",
+            remedy="Make room, or name a folder with the environment variable TMPDIR (`docker run --read-only` needs "
+            "`--tmpfs /tmp`).",
+            original=str(error),
+        ) from error
 
 
 def _sweep(old: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from s3c_actions.core.artifact_types import STATEMENT
+from s3c_actions.core.artifact_types import ALIASES, STATEMENT
 from s3c_actions.core.text import counted, join_words
 from s3c_actions.evidence.statement import VERSION
 from s3c_actions.evidence.untyped import as_map
@@ -16,6 +16,7 @@ from s3c_actions.findings.model import Severity
 _PACKAGE_TYPES = ("library", "os")
 _SUPPRESSING = frozenset({"ignore-files", "ignore-policy", "vex", "trivy-config"})
 """Kinds of settings files (`findings.scope.SettingsFile`) that suppress findings."""
+_UNALIASED = "its report has one id for each vulnerability, which may be another: ask by the CVE's"
 _UNSTATED = "it does not state how much was scanned"
 
 
@@ -26,12 +27,14 @@ class Completeness(msgspec.Struct, frozen=True, kw_only=True):
         narrow: parts of the image that were not looked at: packages there are in no document of this scan.
         blind: why vulnerabilities of what was looked at may not have been recognized.
         unlisted: findings that are not listed although they were found.
+        unaliased: why a finding may be listed by another of its ids alone.
         denied: ids in capitals that are listed in any case, because the policy denies them by name.
     """
 
     narrow: tuple[str, ...] = ()
     blind: tuple[str, ...] = ()
     unlisted: tuple[str, ...] = ()
+    unaliased: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
 
 
@@ -49,8 +52,13 @@ def assess(runs: Sequence[Mapping[str, Any]]) -> Completeness:
         narrow=_each(_narrow(stated) for stated in statements),
         blind=_each(_blind(stated) for stated in statements),
         unlisted=_each(_unlisted(stated) for stated in statements),
+        unaliased=() if all(map(_has_aliases, runs)) else (_UNALIASED,),
         denied=tuple(sorted(frozenset.intersection(*denied))) if denied else (),
     )
+
+
+def _has_aliases(run: Mapping[str, Any]) -> bool:
+    return as_map(run.get("properties")).get(ALIASES) is True
 
 
 def _each(clauses: Iterable[Iterable[str]]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from s3c_actions.core import reading
-from s3c_actions.core.artifact_types import STATEMENT
+from s3c_actions.core.artifact_types import ALIASES, STATEMENT
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference, is_tag
 from s3c_actions.core.text import counted
@@ -25,6 +25,7 @@ from s3c_actions.findings.model import Severity
 from s3c_actions.trace.model import AttachedFinding, PatchChange
 
 MAX_FINDINGS = 50_000
+MAX_ALIASES = 20
 _SEVERITY = re.compile(r"^Severity: *([A-Za-z]+)", re.MULTILINE)
 _PACKAGE = re.compile(r"^Package: *(\S.*)$", re.MULTILINE)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -47,6 +48,7 @@ class SarifReport(msgspec.Struct, frozen=True, kw_only=True):
         suppressed: findings that do not count, each with the reason.
         completeness: what it leaves open.
         sboms: digests of the bills of materials that its runs name.
+        aliases: id of a finding → its other ids, as far as the report states them.
         exploited: id of a finding that is known to be exploited → the day on which CISA listed it.
     """
 
@@ -62,6 +64,7 @@ class SarifReport(msgspec.Struct, frozen=True, kw_only=True):
     completeness: Completeness = Completeness()
     sboms: tuple[str, ...] = ()
     exploited: Mapping[str, str] = {}
+    aliases: Mapping[str, tuple[str, ...]] = {}
 
 
 def read_sarif(content: bytes) -> SarifReport:
@@ -99,6 +102,7 @@ def read_sarif(content: bytes) -> SarifReport:
         completeness=completeness.assess(runs),
         sboms=tuple(dict.fromkeys(filter(None, (as_text(_statement(run).get("sbom")) for run in runs)))),
         exploited={name: day for run in runs for name, day in _exploited(run)},
+        aliases={name: listed for run in runs for name, listed in _aliases(run)},
     )
 
 
@@ -112,6 +116,16 @@ def _exploited(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         own = as_map(result.get("properties"))
         if day := _exploited_since(own):
             yield as_text(own.get("id")) or as_text(result.get("ruleId")), day
+
+
+def _aliases(run: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield id and other ids of each finding that a run states some of."""
+    for result in run["results"]:
+        own = as_map(result.get("properties"))
+        stated = own.get(ALIASES)
+        listed = tuple(filter(None, map(as_text, stated[:MAX_ALIASES]))) if isinstance(stated, list) else ()
+        if listed:
+            yield as_text(own.get("id")) or as_text(result.get("ruleId")), listed
 
 
 def _exploited_since(own: Mapping[str, Any]) -> str:

@@ -50,7 +50,7 @@ class _Result(msgspec.Struct, frozen=True):
 def is_result(path: Path) -> bool:
     """Whether a file is a `result.json`, which may hold several images."""
     try:
-        msgspec.json.decode(reading.read_file(path, reading.MAX_REPORT_BYTES), type=_Result)
+        msgspec.json.decode(reading.read_json_file(path, reading.MAX_REPORT_BYTES), type=_Result)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
     return True
@@ -68,7 +68,7 @@ def read(path: Path, image: str) -> ScanReport:
     """
     if not is_result(path):
         return trivy_report.read(path, field=FIELD)
-    result = msgspec.json.decode(reading.read_file(path, reading.MAX_REPORT_BYTES), type=_Result)
+    result = msgspec.json.decode(reading.read_json_file(path, reading.MAX_REPORT_BYTES), type=_Result)
     scanned = [entry for entry in result.images if entry.findings is not None]
     matches = [entry for entry in scanned if _name(image) in {_name(entry.image), _name(entry.reference)}]
     if len(matches) != 1:

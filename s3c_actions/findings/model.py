@@ -102,6 +102,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
         suppressed: why an ignore file, VEX or policy set it aside; empty when nothing did.
         exploitation: whether it is known to be exploited, and how likely; None when that is not known.
         fix_since: RFC 3339 time from which there may have been a fix, as signed reports show; empty without them.
+        aliases: other ids of a vulnerability, those of its vendors' advisories (GHSA-…, DSA-…, RHSA-…).
         from_base: whether it came with the base image; None where the base is not known, and then it counts as own.
     """
 
@@ -138,6 +139,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     exploitation: Exploitation | None = None
     fix_since: str = ""
     from_base: bool | None = None
+    aliases: tuple[str, ...] = ()
 
     @property
     def os_package(self) -> bool:

@@ -2,7 +2,8 @@
 
 Trivy does not report whether it knows a release: it matches packages with nothing, finds nothing, and warns
 on standard error at most. Read from Trivy 0.74.0 (pkg/detector/ospkg/*) and the trivy-db that it requires
-(pkg/vulnsrc/bucket).
+(pkg/vulnsrc/bucket). What trivy-db makes of the folders of its source, such as Azure Linux's releases, is read from
+Trivy's documentation (coverage/os).
 """
 
 from __future__ import annotations
@@ -78,9 +79,9 @@ DISTRIBUTIONS: dict[str, Distribution] = {
         buckets=("alpine {}",),
     ),
     "amazon": Distribution(releases=_releases("1 2 2023"), release=_amazon_release, buckets=("amazon linux {}",)),
-    "azurelinux": Distribution(releases=None, release=_minor_release, buckets=("Azure Linux {}",)),
+    "azurelinux": Distribution(releases=_releases("3.0"), release=_minor_release, buckets=("Azure Linux {}",)),
     "bottlerocket": Distribution(releases=None, buckets=("bottlerocket",)),
-    "cbl-mariner": Distribution(releases=None, release=_minor_release, buckets=("CBL-Mariner {}",)),
+    "cbl-mariner": Distribution(releases=_releases("1.0 2.0"), release=_minor_release, buckets=("CBL-Mariner {}",)),
     "centos": Distribution(
         releases=_releases("3 4 5 6 7 8"), release=_major_release, buckets=_RED_HAT, by_release=False
     ),

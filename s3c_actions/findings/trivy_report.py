@@ -15,6 +15,8 @@ from msgspec.structs import replace
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError
+from s3c_actions.core.moments import format_instant, parse_moment
+from s3c_actions.core.patterns import late_pattern
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.startup import paused
 from s3c_actions.findings import go_json
@@ -81,6 +83,7 @@ class _Vulnerability(_Struct, frozen=True):
     cvss: dict[str, _Score] = msgspec.field(default_factory=dict, name="CVSS")
     references: tuple[str, ...] = ()
     published_date: str = ""
+    vendor_ids: tuple[str, ...] = msgspec.field(default=(), name="VendorIDs")
 
 
 class _Cause(_Struct, frozen=True):
@@ -358,6 +361,11 @@ _LEVELS = (
 )
 
 
+_ESCAPED_NAME = late_pattern(rb'\\u[0-9A-Fa-f]{4}[A-Za-z]{0,40}"\s*:')
+_GO_LETTERS = ("\N{LATIN SMALL LETTER LONG S}".encode(), "\N{KELVIN SIGN}".encode())
+"""Go takes them for `s` and `k`."""
+
+
 def _check_members(data: bytes, report: _Report) -> None:
     """Raise InvalidTrivyReport when findings may stand where only other readers see them: `results`, or two `Results`.
 
@@ -373,7 +381,7 @@ def _check_members(data: bytes, report: _Report) -> None:
             expected[name] += len(findings) > 0
             expected["Severity"] += len(findings)
     lowered = data.lower()
-    suspect = False
+    suspect = any(letter in data for letter in _GO_LETTERS) or bool(_ESCAPED_NAME.search(data))
     for name in (*expected, "Class"):
         number = data.count(f'"{name}"'.encode())
         others = lowered.count(f'"{name.lower()}"'.encode()) - number
@@ -424,7 +432,7 @@ def _scan_report(report: _Report) -> ScanReport:
         os_end_of_life=bool(metadata.os and metadata.os.eosl),
         findings=rank_findings(findings),
         suppressed=rank_findings(suppressed),
-        created=report.created_at,
+        created=_in_utc(report.created_at),
         database="",
         scanner_version=report.trivy.version,
         diff_ids=tuple(metadata.diff_ids),
@@ -433,6 +441,12 @@ def _scan_report(report: _Report) -> ScanReport:
         labels=dict(config.config.labels or {}),
         base_created=next((entry.created for entry in config.history if not entry.empty_layer), ""),
     )
+
+
+def _in_utc(text: str) -> str:
+    """Return a time of Trivy's, which is in the zone of its machine, in UTC; what is no time stays."""
+    moment = parse_moment(text)
+    return text if moment is None or text.endswith("Z") else format_instant(moment)
 
 
 def _fixed_targets(report: _Report) -> Iterator[_Result]:
@@ -477,6 +491,7 @@ def _vulnerability_finding(vulnerability: _Vulnerability, result: _Result, suppr
         layer=vulnerability.layer.diff_id or vulnerability.layer.digest,
         suppressed=suppressed,
         published=vulnerability.published_date,
+        aliases=vulnerability.vendor_ids,
     )
 
 

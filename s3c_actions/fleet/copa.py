@@ -78,8 +78,9 @@ def convert(path: Path, *, field: str) -> str:
     try:
         text = reading.read_text_file(path)
     except (OSError, UnicodeDecodeError) as error:
-        what = getattr(error, "strerror", "") or "it is not UTF-8"
-        raise InputError(field, f"{path} cannot be read: {what}.", remedy="Look at the path.") from error
+        raise InputError(
+            field, f"{path} cannot be read: {reading.describe(error)}.", remedy="Look at the path."
+        ) from error
     config = faults.decode(
         text, PatchConfig, lambda: msgspec.json.schema(PatchConfig), name=str(path), field=field, manual=_MANUAL
     )

@@ -226,10 +226,9 @@ def read(path: Path, *, name: str = "", field: str = FIELD) -> FleetFile:
     try:
         text = reading.read_text_file(path, MAX_SIZE)
     except (OSError, UnicodeDecodeError) as error:
-        what = getattr(error, "strerror", "") or "it is not UTF-8"
         raise InputError(
             field,
-            f"{name} cannot be read: {what}.",
+            f"{name} cannot be read: {reading.describe(error)}.",
             remedy=f"Look at the path; {doc_link('fleet.md')} shows a first one.",
         ) from error
     return FleetFile(fleet=parse(text, name=name, field=field), sha256=hashlib.sha256(text.encode()).hexdigest())

@@ -153,9 +153,11 @@ def read(path: Path, *, field: str = "plan") -> Plan:
         InputError: it cannot be read, or is no plan; the message names the place.
     """
     try:
-        content = reading.read_file(path, MAX_BYTES)
-    except OSError as error:
-        raise InputError(field, f"{path} cannot be read: {error.strerror}.", remedy="Look at the path.") from error
+        content = reading.read_json_file(path, MAX_BYTES)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            field, f"{path} cannot be read: {reading.describe(error)}.", remedy="Look at the path."
+        ) from error
     return parse(content, name=str(path), field=field)
 
 

@@ -224,9 +224,11 @@ def read(path: Path, *, field: str) -> FleetReport:
         InputError: it cannot be read, or is no report.
     """
     try:
-        content = reading.read_file(path, reading.MAX_DOCUMENT_BYTES)
-    except OSError as error:
-        raise InputError(field, f"{path} cannot be read: {error.strerror}.", remedy="Look at the path.") from error
+        content = reading.read_json_file(path, reading.MAX_DOCUMENT_BYTES)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            field, f"{path} cannot be read: {reading.describe(error)}.", remedy="Look at the path."
+        ) from error
     return parse(content, name=str(path), field=field)
 
 

@@ -174,9 +174,11 @@ def read_snapshot(path: Path, *, field: str) -> Snapshot:
         InputError: it cannot be read, or is no snapshot.
     """
     try:
-        content = reading.read_file(path, MAX_SNAPSHOT)
-    except OSError as error:
-        raise InputError(field, f"{path} cannot be read: {error.strerror}.", remedy="Look at the path.") from error
+        content = reading.read_json_file(path, MAX_SNAPSHOT)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            field, f"{path} cannot be read: {reading.describe(error)}.", remedy="Look at the path."
+        ) from error
     try:
         return msgspec.json.decode(content, type=Snapshot)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -18,6 +18,7 @@ from s3c_actions.github.libraries import pygithub
 if TYPE_CHECKING:
     from github import Github
     from github.GitRef import GitRef
+    from github.GitTreeElement import GitTreeElement
     from github.Repository import Repository
 
 PERMISSION = "contents: write and pull-requests: write"
@@ -39,6 +40,13 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     base: str
     title: str
     body: str
+
+
+class _File(msgspec.Struct, frozen=True):
+    """A changed file: its new content, and its mode in git."""
+
+    text: str
+    mode: str
 
 
 class ProposalOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,8 +111,9 @@ def _branch(repo: Repository, name: str) -> GitRef | None:
     return branch
 
 
-def _changed_files(repo: Repository, commit: str, proposal: Proposal, base: str) -> dict[str, str]:
+def _changed_files(repo: Repository, commit: str, proposal: Proposal, base: str) -> dict[str, _File]:
     files = {}
+    modes = _Modes(repo, commit)
     for path, change in sorted(proposal.changes.items()):
         try:
             file = repo.get_contents(path, ref=commit)
@@ -117,13 +126,52 @@ def _changed_files(repo: Repository, commit: str, proposal: Proposal, base: str)
         old = content.decode("utf-8")
         new = change(old)
         if new != old:
-            files[path] = new
+            mode = modes.of(path)
+            if mode not in _FILE_MODES:
+                raise InputError(
+                    "manifests",
+                    f"{path} is a link on {base}.",
+                    cause="Whatever is written there takes the link's place.",
+                    remedy="Give the file that it leads to.",
+                )
+            files[path] = _File(new, mode)
     return files
 
 
-def _push(repo: Repository, parent: str, files: Mapping[str, str], proposal: Proposal) -> bool:
+_FILE_MODES = ("100644", "100755")
+
+
+class _Modes:
+    """The modes of a commit's files, which the API tells in the lists of folders alone."""
+
+    def __init__(self, repo: Repository, commit: str) -> None:
+        self._repo, self._commit = repo, commit
+        self._folders: dict[str, Mapping[str, GitTreeElement]] = {}
+
+    def of(self, path: str) -> str:
+        """Return the mode of a path; empty where a part of it leads elsewhere."""
+        folder, _, name = path.rpartition("/")
+        entry = self._folder(folder).get(name)
+        return entry.mode if entry is not None else ""
+
+    def _folder(self, path: str) -> Mapping[str, GitTreeElement]:
+        if path not in self._folders:
+            if path:
+                above, _, name = path.rpartition("/")
+                entry = self._folder(above).get(name)
+                sha = entry.sha if entry is not None and entry.type == "tree" else ""
+            else:
+                sha = self._repo.get_git_commit(self._commit).tree.sha
+            listed = self._repo.get_git_tree(sha).tree if sha else []
+            self._folders[path] = {entry.path: entry for entry in listed}
+        return self._folders[path]
+
+
+def _push(repo: Repository, parent: str, files: Mapping[str, _File], proposal: Proposal) -> bool:
     """Push one commit with the files to the branch, on top of the base; return whether the branch changed."""
-    elements = [pygithub.InputGitTreeElement(path, "100644", "blob", content=text) for path, text in files.items()]
+    elements = [
+        pygithub.InputGitTreeElement(path, file.mode, "blob", content=file.text) for path, file in files.items()
+    ]
     old = repo.get_git_commit(parent)
     tree = repo.create_git_tree(elements, base_tree=old.tree)
     existing = _branch(repo, proposal.branch)

@@ -52,6 +52,7 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         expression: the default in action.yml alone, for what only a workflow knows.
         takes: kinds of content (`pasted.CERTIFICATE`, …) that may be given in place of a path.
         instead: what to do with content that is given here and not accepted, as a sentence.
+        variables: its lines are `NAME=value`, the environment of something else: such a value may be secret.
         of_runner: whoever runs the machine may set the variable for every job: an action's empty input leaves it. The
             other variables do not count in actions, since any earlier step of the job can set them.
     """
@@ -75,6 +76,7 @@ class Input(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     expression: str = ""
     takes: tuple[str, ...] = ()
     instead: str = "Write it to a file, and give the file's path."
+    variables: bool = False
     of_runner: bool = False
 
     @overload

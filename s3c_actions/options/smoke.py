@@ -131,6 +131,7 @@ class SmokeOptions(Group):
         parse=variables,
         absent=(),
         many=True,
+        variables=True,
         example="POSTGRES_PASSWORD=smoke",
     )
     smoke_writable: Input[tuple[str, ...]] = Input(

@@ -22,7 +22,14 @@ _VALUE = r"[Ii]nvalid enum value '([^']{1,100})'"
 
 
 def decode(
-    text: str, shape: type[T], schema: Callable[[], Mapping[str, Any]], *, name: str, field: str, manual: str
+    text: str,
+    shape: type[T],
+    schema: Callable[[], Mapping[str, Any]],
+    *,
+    name: str,
+    field: str,
+    manual: str,
+    inputs: Mapping[str, str] | None = None,
 ) -> T:
     """Read a text of YAML as a type whose unknown keys are errors.
 
@@ -33,6 +40,8 @@ def decode(
         name: of the file, for errors.
         field: the input it came from, for errors.
         manual: a sentence on where every key is described.
+        inputs: name of an input or of another program's setting → the key that means the same, such as
+            `findings.refuse`.
 
     Raises:
         InputError: it is not YAML, no mapping, or has an unknown key or an invalid value; the message names the place.
@@ -53,7 +62,7 @@ def decode(
     except msgspec.ValidationError as error:
         what, _, place = str(error).partition(" - at ")
         where = place.strip("`").removeprefix("$.").removeprefix("$")
-        fault = locate(text, where, _describe_problem(what, where), schema())
+        fault = locate(text, where, _describe_problem(what, where), schema(), inputs or {})
         line = f", line {fault.line}" if fault.line else ""
         raise InputError(
             field,
@@ -120,7 +129,9 @@ class Fault(msgspec.Struct, frozen=True):
     remedy: str
 
 
-def locate(text: str, place: str, problem: str, schema: Mapping[str, Any]) -> Fault:
+def locate(
+    text: str, place: str, problem: str, schema: Mapping[str, Any], inputs: Mapping[str, str] | None = None
+) -> Fault:
     """Return line, description and remedy of what msgspec rejects.
 
     Args:
@@ -128,15 +139,15 @@ def locate(text: str, place: str, problem: str, schema: Mapping[str, Any]) -> Fa
         place: of the value, as msgspec writes it: `findings.refuse[0]`; empty for the top.
         problem: msgspec's description.
         schema: the file's JSON Schema.
+        inputs: as of `decode`.
     """
     steps = [int(index) if index.isdigit() else key or 0 for index, key in re.findall(_STEP, place)]
     allowed = _descend(schema, schema, steps)
     if unknown := re.search(_UNKNOWN, problem):
-        keys = tuple(key for part in allowed for key in part.get("properties", ()))
         return Fault(
             _line(text, [*steps, unknown[1]]),
             f"there is no key {unknown[1]!r} here",
-            did_you_mean(unknown[1], keys) + (f"Choose from {', '.join(keys)}." if keys else ""),
+            _suggest_key(unknown[1], allowed, schema, inputs or {}),
         )
     choices = tuple(str(value) for part in allowed for value in part.get("enum", ()))
     if choices and (value := re.search(_VALUE, problem)):
@@ -146,6 +157,64 @@ def locate(text: str, place: str, problem: str, schema: Mapping[str, Any]) -> Fa
             did_you_mean(value[1], choices) + f"Choose from {', '.join(choices)}.",
         )
     return Fault(_line(text, steps), problem, "")
+
+
+def _suggest_key(
+    name: str, allowed: list[Mapping[str, Any]], schema: Mapping[str, Any], inputs: Mapping[str, str]
+) -> str:
+    """Return the remedy for an unknown key: where it belongs, or what is similar, and the keys that there are.
+
+    Args:
+        name: the key; one with dots is read as a path.
+        allowed: the parts of the schema that its mapping may have.
+        schema: of the whole file.
+        inputs: as of `decode`.
+    """
+    *sections, key = name.split(".")
+    within = [part for each in allowed for part in _descend(schema, each, [*sections])] if sections else allowed
+    keys = _keys(within)
+    if sections and key in keys:
+        return f"Write `{key}` in the section `{'.'.join(sections)}`, below it and without a dot."
+    if key in inputs:
+        section, _, own = inputs[key].rpartition(".")
+        return f"Here that is the key `{own}`, which belongs in the section `{section}`."
+    places = [*_places(key, schema, schema)]
+    if places and key not in keys:
+        listed = " or ".join(dict.fromkeys(places))
+        return f"`{key}` belongs {listed}."
+    if not keys:
+        within = allowed
+        keys = _keys(within)
+        key = name
+    below = f" in the section `{'.'.join(sections)}`" if sections and within is not allowed else ""
+    return did_you_mean(key, keys) + (f"Choose{below} from {', '.join(keys)}." if keys else "")
+
+
+def _keys(parts: list[Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(key for part in parts for key in part.get("properties", ()))
+
+
+def _places(key: str, schema: Mapping[str, Any], part: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Yield where a schema has a key: `at the top`, `in the section NAME`, `in each entry of NAME`."""
+    if path.count(".") > _DEEPEST:
+        return
+    for each in _resolve(schema, part):
+        properties = each.get("properties", {})
+        if key in properties:
+            entry = path.endswith("[]")
+            yield (
+                f"in {'each entry of' if entry else 'the section'} `{path.removesuffix('[]')}`"
+                if path
+                else "at the top"
+            )
+        for name, below in properties.items():
+            yield from _places(key, schema, below, f"{path}.{name}".lstrip("."))
+        if isinstance(each.get("items"), Mapping):
+            yield from _places(key, schema, each["items"], f"{path}[]")
+
+
+_DEEPEST = 5
+"""Sections in each other that are searched for a key: a schema may refer to itself."""
 
 
 def _descend(schema: Mapping[str, Any], part: Mapping[str, Any], steps: list[int | str]) -> list[Mapping[str, Any]]:

@@ -341,7 +341,10 @@ def forbidden_contents(policy: Policy, spdx: Mapping[str, Any]) -> tuple[Forbidd
         policy: the one in force.
         spdx: a document of SPDX 2.3, in JSON.
     """
-    forbidden = [(licence, licences.current_identifiers(licence)) for licence in policy.licenses.refuse]
+    forbidden = [
+        (licence, licences.current_identifiers(licence), licences.unlisted_name(licence))
+        for licence in policy.licenses.refuse
+    ]
     names = {
         info["licenseId"].lower(): info["name"].lower()
         for info in spdx.get("hasExtractedLicensingInfos") or ()
@@ -355,8 +358,8 @@ def forbidden_contents(policy: Policy, spdx: Mapping[str, Any]) -> tuple[Forbidd
             if refused_name == name and refused_version in versions:
                 rejected.add(ForbiddenContent("package", entry, f"{name} {version}".strip(" ")))
         granted = _licences(package, names)
-        for entry, identifiers in forbidden:
-            if identifiers <= granted:
+        for entry, identifiers, unlisted in forbidden:
+            if identifiers <= granted or (unlisted and unlisted in granted):
                 rejected.add(ForbiddenContent("license", entry, f"{name} ({entry})"))
     return tuple(sorted(rejected))
 

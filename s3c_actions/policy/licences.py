@@ -1,4 +1,4 @@
-"""Resolve SPDX licence identifiers, including deprecated ones, to current ones.
+"""SPDX licence identifiers: whether there is such a one, and what deprecated ones are called now.
 
 Packages contain many identifiers that SPDX has deprecated (https://spdx.org/licenses/#deprecated): `AGPL-3.0`,
 `AGPL-3.0+`, `GPL-2.0-with-classpath-exception`. Their successors mean the same.
@@ -8,6 +8,13 @@ from __future__ import annotations
 
 import re
 
+from s3c_actions.core.libraries import packaging_licenses
+from s3c_actions.core.patterns import late_pattern
+
+_UNLISTED = "LicenseRef-"
+_VERSIONED = late_pattern(r"(?P<name>[A-Za-z-]+?)-?v?(?P<version>[0-9]+(?:\.[0-9]+)*)(?P<later>\+?)")
+_FORMS = ("{}-{}-only", "{}-{}.0-only", "{}-{}", "{}-{}.0")
+_LATER_FORMS = ("{}-{}-or-later", "{}-{}.0-or-later")
 _GNU = re.compile(r"(a?gpl-[13]\.0|gpl-2\.0|lgpl-(?:2\.[01]|3\.0)|gfdl-1\.[123])(-invariants|-no-invariants)?")
 """Licences whose identifiers got `-only` and `-or-later` in version 3 of the list; in lower case, as all here."""
 
@@ -54,3 +61,43 @@ def granted_identifiers(identifier: str) -> frozenset[str]:
         elif word.endswith("+"):
             identifiers.add(word.removesuffix("+"))
     return frozenset(identifiers)
+
+
+def identifier_fault(identifier: str) -> str:
+    """Return why no package states this licence, a clause; empty when one may.
+
+    Args:
+        identifier: of a licence or an exception in SPDX's list, in any case; or `LicenseRef-NAME`.
+    """
+    if _is_listed(identifier):
+        return ""
+    return (
+        f"is no identifier in SPDX's list{_suggest(identifier)}; a licence that has none there is "
+        f"{_UNLISTED}{identifier[:100]}"
+    )
+
+
+def unlisted_name(identifier: str) -> str:
+    """Return NAME of `LicenseRef-NAME`, in lower case; empty for another identifier."""
+    lowered = identifier.lower()
+    return lowered.removeprefix(_UNLISTED.lower()) if lowered.startswith(_UNLISTED.lower()) else ""
+
+
+def _is_listed(identifier: str) -> bool:
+    for expression in (identifier, f"MIT WITH {identifier}"):  # an exception stands behind a licence alone
+        try:
+            packaging_licenses.canonicalize_license_expression(expression)
+        except packaging_licenses.InvalidLicenseExpression:
+            continue
+        return True
+    return False
+
+
+def _suggest(identifier: str) -> str:
+    match = _VERSIONED.fullmatch(identifier)
+    if match is None:
+        return ""
+    forms = _LATER_FORMS if match["later"] else _FORMS
+    near = (form.format(match["name"], match["version"]) for form in forms)
+    listed = next((packaging_licenses.canonicalize_license_expression(each) for each in near if _is_listed(each)), "")
+    return f" (did you mean {listed}?)" if listed else ""

@@ -23,13 +23,19 @@ from s3c_actions.findings.scope import RequiredScope
 from s3c_actions.findings.threshold import Exemption, Threshold
 from s3c_actions.options.base_image import is_base_entry, names_registry
 from s3c_actions.options.parse import duration
-from s3c_actions.policy import faults, names
+from s3c_actions.policy import faults, licences, names
 from s3c_actions.policy.finding_rules import FindingRules
 from s3c_actions.policy.parts import Duration, Line, Part
 from s3c_actions.signing import identities, timestamps
 
 DEFAULT_FILE = "s3c-policy.yaml"
 SCHEMA = "policy-1.json"
+_INPUTS = {
+    "fail-on": "findings.refuse",
+    "severity": "findings.refuse",
+    "ignore-unfixed": "findings.fixable-only",
+}
+"""An input of a command or of Trivy that people write into a policy → its key there."""
 _MANUAL = f"{doc_link('policy.md')} has every key with an example."
 MAX_SIZE = 1024 * 1024
 LONGEST_GRANT = timedelta(hours=72)
@@ -217,8 +223,9 @@ class LicenseRules(Part, frozen=True, kw_only=True):
     refuse: Annotated[
         tuple[LicenseId, ...],
         Meta(
-            description="SPDX identifiers; a deprecated one means its successor. A choice between licences counts as "
-            "every one of them, and `-or-later` is a choice.",
+            description="SPDX identifiers; a deprecated one means its successor, `LicenseRef-NAME` a licence that a "
+            "bill of materials calls so. A choice between licences counts as every one of them, and `-or-later` is a "
+            "choice.",
             examples=[["AGPL-3.0-only", "SSPL-1.0"]],
         ),
     ] = ()
@@ -403,8 +410,9 @@ def read(path: Path, *, field: str = "policy") -> Policy:
     try:
         text = reading.read_text_file(path, MAX_SIZE)
     except (OSError, UnicodeDecodeError) as error:
-        what = getattr(error, "strerror", "") or "it is not UTF-8"
-        raise InputError(field, f"{name} cannot be read: {what}.", remedy="Look at the path.") from error
+        raise InputError(
+            field, f"{name} cannot be read: {reading.describe(error)}.", remedy="Look at the path."
+        ) from error
     policy = parse(text, name=name, field=field)
     folder = Path() if pasted_content.is_kept(path) else path.parent
     signers = tuple(_with_certificates(signer, folder, field) for signer in policy.signers)
@@ -418,7 +426,7 @@ def parse(text: str, *, name: str = DEFAULT_FILE, field: str = "policy") -> Poli
     Raises:
         InputError: it is not a policy.
     """
-    policy = faults.decode(text, Policy, schema, name=name, field=field, manual=_MANUAL)
+    policy = faults.decode(text, Policy, schema, name=name, field=field, manual=_MANUAL, inputs=_INPUTS)
     _check(policy, name, field)
     return policy
 
@@ -476,6 +484,7 @@ def _check_names(policy: Policy, name: str, field: str) -> None:
     for place, entries, fault_of in (
         ("findings.deny", policy.findings.deny, names.finding_fault),
         ("packages.refuse", policy.packages.refuse, names.package_fault),
+        ("licenses.refuse", policy.licenses.refuse, licences.identifier_fault),
     ):
         for number, entry in enumerate(entries):
             if fault := fault_of(entry):

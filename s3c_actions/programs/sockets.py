@@ -12,5 +12,11 @@ def socket_folder(temp: Path | None) -> Path:
     Args:
         temp: used when it is short enough.
     """
-    places = (temp, Path(tempfile.gettempdir()), Path("/tmp"))  # noqa: S108 - only a private folder in it is used
-    return next(place for place in places if place is not None and len(str(place)) < 64)
+    if temp is not None and _is_short(temp):
+        return temp
+    system = Path(tempfile.gettempdir())
+    return system if _is_short(system) else Path("/tmp")  # noqa: S108 - only a private folder in it is used
+
+
+def _is_short(place: Path) -> bool:
+    return len(str(place)) < 64

@@ -13,10 +13,11 @@ import stat
 import tarfile
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
+from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.registry.content import (
     INDEX_TYPES,
@@ -171,6 +172,45 @@ class ArchiveSource(ImageSource):
                 subjects[descriptor.digest] = str(subject.get("digest")) if isinstance(subject, dict) else ""
         return [(descriptor, subjects[descriptor.digest]) for descriptor in listed if descriptor.digest in subjects]
 
+    def images_beside(self) -> tuple[str, ...]:
+        """Return the images of `index.json` that `manifest.json`, as `docker save` writes it, does not name.
+
+        Who copies or loads the archive by the one has another image than who scans it by the other, as Trivy does.
+
+        Returns:
+            Platform or digest of each; nothing without a `manifest.json`.
+
+        Raises:
+            InputError: a part of it cannot be read.
+        """
+        if "manifest.json" not in self._members:
+            return ()
+        content = self._read(self._members["manifest.json"], MAX_MANIFEST, "manifest.json")
+        try:
+            listed = reading.parse_json(content, object_pairs_hook=_members_as_written)
+            named = {
+                (PurePosixPath(entry["Config"]).name.removesuffix(".json"), tuple(entry["Layers"])) for entry in listed
+            }
+        except (ValueError, TypeError, KeyError) as error:
+            raise self.refuse("its manifest.json is not docker's") from error
+        visited: set[str] = set()
+        beside: dict[str, None] = {}
+        level = [descriptor for descriptor, subject in self._entries if not subject]
+        while level:
+            nested: list[Descriptor] = []
+            for descriptor in level:
+                # Of an image for several platforms, `docker save` writes those that it has.
+                missing = _blob_name(descriptor.digest) not in self._members
+                if descriptor.digest in visited or missing or descriptor.platform.startswith("unknown/"):
+                    continue
+                visited.add(descriptor.digest)
+                manifest = self.manifest(descriptor.digest)
+                nested += manifest.descriptor.manifests
+                if not manifest.descriptor.is_index and _scanned_parts(manifest) not in named:
+                    beside[descriptor.platform or descriptor.digest] = None
+            level = nested
+        return tuple(beside)
+
     def refuse(self, why: str) -> InputError:
         """Return the error that rejects the archive."""
         return self._error(
@@ -265,8 +305,7 @@ class ArchiveSource(ImageSource):
             raise self.refuse(f"{digest} has {actual} bytes and should have {size}")
 
     def _blob(self, digest: str) -> ArchiveMember:
-        algorithm, _, encoded = digest.partition(":")
-        member = self._members.get(f"blobs/{algorithm}/{encoded}")
+        member = self._members.get(_blob_name(digest))
         if member is None:
             raise self.refuse(f"{digest}, which it names, is missing")
         return member
@@ -296,6 +335,29 @@ class ArchiveSource(ImageSource):
                 raise self.refuse("it became shorter while it was read")
             yield piece
             offset += len(piece)
+
+
+def _blob_name(digest: str) -> str:
+    algorithm, _, encoded = digest.partition(":")
+    return f"blobs/{algorithm}/{encoded}"
+
+
+def _scanned_parts(manifest: Manifest) -> tuple[str, tuple[str, ...]]:
+    """Return what `manifest.json` says of an image: its configuration, and its layers by the names of their files."""
+    config, layers = manifest.document.get("config"), manifest.document.get("layers")
+    digest = str(config.get("digest")) if isinstance(config, dict) else ""
+    listed = [layer for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []
+    return digest.rpartition(":")[2], tuple(_blob_name(str(layer.get("digest"))) for layer in listed)
+
+
+def _members_as_written(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; raise ValueError where Go, which takes `config` for `Config` and the last of both, differs."""
+    folded = [name.casefold() for name, _ in pairs]
+    if any(folded.count(name) > 1 for name in ("config", "layers")):
+        raise ValueError("a member stands twice in it")
+    if any(name.casefold() in {"config", "layers"} and name not in {"Config", "Layers"} for name, _ in pairs):
+        raise ValueError("a member is in letters that are not docker's")
+    return dict(pairs)
 
 
 def _names(image: Descriptor) -> list[str]:

@@ -59,7 +59,13 @@ def parse(lines: Iterable[str]) -> list[Challenge]:
 def choose(challenges: Iterable[Challenge]) -> Challenge | None:
     """Return the challenge to answer: a token where there is a service for it, else name and password, or None."""
     listed = list(challenges)
-    bearer = next(
-        (challenge for challenge in listed if challenge.scheme == "bearer" and challenge.parameters.get("realm")), None
+    wanted = (
+        *(challenge for challenge in listed if challenge.scheme == "bearer" and _names_service(challenge)),
+        *(challenge for challenge in listed if challenge.scheme == "basic"),
+        *(challenge for challenge in listed if challenge.scheme == "bearer"),  # nobody gives tokens: its error says so
     )
-    return bearer or next((challenge for challenge in listed if challenge.scheme in {"basic", "bearer"}), None)
+    return next(iter(wanted), None)
+
+
+def _names_service(challenge: Challenge) -> bool:
+    return challenge.parameters.get("realm", "").lower().startswith(("https://", "http://"))

@@ -334,10 +334,10 @@ class Connection:
         challenge = _challenge(response)
         if challenge is None:
             return ""
+        if login and login.registry_token and (challenge.scheme == "bearer" or not login.username):
+            return f"Bearer {login.registry_token}"  # which nobody has to be asked for
         if challenge.scheme == "basic":
             return f"Basic {login.basic()}" if login and login.username else ""
-        if login and login.registry_token:
-            return f"Bearer {login.registry_token}"
         parameters = challenge.parameters
         realm = parameters.get("realm", "")
         safe = urlsplit(realm).scheme == "https" or (

@@ -250,9 +250,10 @@ def _read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
+        encoding = f"{reading.describe(error)}." if isinstance(error, UnicodeDecodeError) else ""
         raise OutsideError(
             f"Docker's configuration {pasted_content.shorten_path(str(path))} cannot be read.",
-            cause="It is not JSON, or this user may not open it.",
+            cause=f"{encoding[:1].upper()}{encoding[1:]}" or "It is not JSON, or this user may not open it.",
             remedy="Fix or remove it, or point DOCKER_CONFIG to another folder.",
             original=error.strerror or "" if isinstance(error, OSError) else "",
         ) from None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec.structs import replace
 
+from s3c_actions.core.moments import parse_moment
 from s3c_actions.core.reference import Reference
 from s3c_actions.findings.identity import identify
 from s3c_actions.findings.model import BaseImage, Finding, Hidden, ScanReport, rank_findings
@@ -59,14 +61,19 @@ def _report(image: str, reference: Reference, reports: list[ScanReport]) -> Scan
         platform=_join_texts(report.platform for report in reports),
         os=_join_texts(report.os for report in reports),
         os_end_of_life=any(report.os_end_of_life for report in reports),
-        created=min(report.created for report in reports),
-        database=min(report.database for report in reports),
+        created=min((report.created for report in reports), key=_moment),
+        database=min((report.database for report in reports), key=_moment),
         findings=union_findings([report.findings for report in reports]),
         suppressed=union_findings([report.suppressed for report in reports]),
         base_image=_base_image(reports),
     )
     uncounted = dict.fromkeys(severity for report in reports for severity in report.hidden.uncounted)
     return replace(merged, hidden=Hidden(uncounted=tuple(uncounted)))
+
+
+def _moment(text: str) -> datetime:
+    """Return a time to compare by; what is no time is older than any."""
+    return parse_moment(text) or datetime.min.replace(tzinfo=UTC)
 
 
 def _base_image(reports: list[ScanReport]) -> BaseImage | None:

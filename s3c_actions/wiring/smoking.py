@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.core.reference import Reference
+from s3c_actions.core.secret_values import assigned_secrets
 from s3c_actions.options.smoke import SmokeOptions
 from s3c_actions.programs.buildkit import buildkit
 from s3c_actions.programs.containers.docker_cli import DockerRuntime
@@ -51,6 +52,8 @@ def create_comparison(
                 given.name, "it says how images are started, and `smoke` is `off`.", remedy="Set `smoke` to `report`."
             )
         return None
+    for value in assigned_secrets(options.smoke_env):  # a fleet's file names them as well as an input
+        context.secrets.add(value)
     for name, image in options.smoke_companions.items():
         Reference.parse(image, field=f"smoke-companions: {name}")
     probe = smoke.SmokeProbe(

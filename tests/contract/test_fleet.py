@@ -76,7 +76,11 @@ def test_reports_of_one_second_have_an_order(registry: Registry, place: Referenc
     pinned = store.push_plan(Writer(registry), place, PLAN)
     pushed = [
         store.push_report(
-            Writer(registry), pinned, b"%d" % number, tag=f"today-{number}00000", now=NOW + timedelta(microseconds=number)
+            Writer(registry),
+            pinned,
+            b"%d" % number,
+            tag=f"today-{number}00000",
+            now=NOW + timedelta(microseconds=number),
         )
         for number in range(8)
     ]

@@ -14,6 +14,7 @@ from s3c_actions.cli import run as shell
 from s3c_actions.result import document as result
 from s3c_actions.result.model import Outcome
 from tests.support import outcomes
+from tests.support.github.git import Executable, Link
 from tests.support.github.server import GitHub
 from tests.support.github.state import FULL, READ_ONLY, Token
 
@@ -84,6 +85,27 @@ def test_a_pull_request_with_the_digests_and_nothing_else(github: GitHub, propos
     commit = github.state.git.commits[github.state.git.branches["s3c/images"]]
     assert commit.parents == (github.state.git.branches["main"],)
     assert NEW in pull.body
+
+
+@pytest.mark.parametrize("path", ["k8s/app.yaml", "app.yaml"])
+def test_a_file_that_may_be_run_stays_one(github: GitHub, propose: Callable[..., Ran], path: str) -> None:
+    Path(path).write_text(MANIFEST)
+    github.state.git.commit("main", {path: Executable(MANIFEST.encode())})
+    ran = propose(path, "--image", f"{APP}@{NEW}")
+    assert ran.code == 0, ran.err
+    git = github.state.git
+    files = git.trees[git.commits[git.branches["s3c/images"]].tree]
+    assert files[path] == MANIFEST.replace(f"{APP}:1.4", f"{APP}@{NEW}").encode()
+    assert type(files[path]) is Executable
+    assert {type(content) for other, content in files.items() if other != path} == {bytes}
+
+
+def test_a_link_is_not_written_over(github: GitHub, propose: Callable[..., Ran]) -> None:
+    github.state.git.commit("main", {"base.yaml": MANIFEST, "k8s/app.yaml": Link(b"../base.yaml")})
+    ran = propose()
+    assert ran.code == 2
+    assert "k8s/app.yaml is a link on main" in ran.err
+    assert set(github.state.git.branches) == {"main"}
 
 
 def test_a_place_that_is_given_is_replaced_and_one_that_is_excluded_stays(

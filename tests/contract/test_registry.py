@@ -509,8 +509,9 @@ def with_token(server, wanted="Bearer tkn"):
     guarded(server, wanted, f'Bearer realm="{server.url}/token",service="reg",scope="repository:app:pull"')
 
 
-def test_basic_auth_from_inputs(server, tmp_path):
-    guarded(server, BASIC, 'Basic realm="x"')
+@pytest.mark.parametrize("challenge", ['Basic realm="x"', 'Bearer, Basic realm="x"'])
+def test_basic_auth_from_inputs(server, tmp_path, challenge):
+    guarded(server, BASIC, challenge)
     given = {server.name: Credentials(username="ann", password="s3cret-word")}
     client = Registry(Logins(environment={"HOME": str(tmp_path)}, given=given), timeout=1)
     assert client.resolve(app(server)).digest == digest_of(MANIFEST)
@@ -605,8 +606,11 @@ def test_a_token_for_an_identity_token(server, tmp_path):
     assert "grant_type=refresh_token" in forms[0] and "refresh_token=refresh-me" in forms[0]
 
 
-def test_a_registry_token_is_sent_as_it_is(server, tmp_path):
+@pytest.mark.parametrize("challenge", ["", 'Bearer service="reg", Basic realm="x"'])
+def test_a_registry_token_is_sent_as_it_is(server, tmp_path, challenge):
     with_token(server, "Bearer of-the-registry")
+    if challenge:
+        guarded(server, "Bearer of-the-registry", challenge)
     (tmp_path / "config.json").write_text(json.dumps({"auths": {server.name: {"registrytoken": "of-the-registry"}}}))
     Registry(Logins(environment={"DOCKER_CONFIG": str(tmp_path)}), timeout=1).resolve(app(server))
     assert [path for _, path, _ in server.requests if path.startswith("/token")] == []

@@ -66,7 +66,7 @@ def run(created: datetime, findings: tuple[Any, ...] = (), **stated: Any) -> dic
         "unscanned": "fail",
         **stated,
     }
-    return {"properties": {"s3c": statement}, "results": list(findings)}
+    return {"properties": {"s3c": statement, "aliases": True}, "results": list(findings)}
 
 
 def scope(**stated: Any) -> dict[str, Any]:

@@ -540,7 +540,8 @@ BEARER = 'Bearer realm="https://auth.example/token",service="s",scope="*"'
         (['bearer Realm = "https://a/t" , Service="s"'], "bearer", {"realm": "https://a/t", "service": "s"}),
         (['Bearer error="a \\"b\\", c",realm="https://a/t"'], "bearer", {"error": 'a "b", c', "realm": "https://a/t"}),
         (['Bearer realm="https://a/t,u"'], "bearer", {"realm": "https://a/t,u"}),
-        (["Bearer", 'Basic realm="R"'], "bearer", {}),
+        (["Bearer", 'Basic realm="R"'], "basic", {"realm": "R"}),
+        (["Bearer"], "bearer", {}),
         (["Basic"], "basic", {}),
     ],
 )

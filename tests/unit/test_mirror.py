@@ -31,6 +31,7 @@ ACROSS = {
     "steps/test_platforms.py",
     "test_canary.py",
     "test_documentation.py",
+    "test_encodings.py",
     "test_error_tables.py",
     "test_every_command.py",
     "test_every_gate.py",
@@ -51,7 +52,7 @@ WITHOUT = {
     "cluster": ("client custom_definitions hooks image_finder libraries mentions prune yaml_loader yaml_text"),
     "commands": (
         "attach base chain comment deploy gate mirror patch programs propose refresh report scan sign trace "
-        "trust upload verify"
+        "trust upload"
     ),
     "core": ("artifact_types pasted_content process reading response_limits secret_handover secrets startup"),
     "evidence": "statement",
@@ -66,7 +67,7 @@ WITHOUT = {
         "github_records mirror patch policy "
         "programs propose refresh registry removed report scan sign trace trust upload vault verify"
     ),
-    "policy": "export judge licences model objection parts",
+    "policy": "export judge model objection parts",
     "programs/buildkit": "buildkit errors",
     "programs/copa": "errors",
     "programs/docker": "errors saving",
@@ -75,7 +76,7 @@ WITHOUT = {
     "programs/notation": "errors home keys plugins",
     "programs": "sockets",
     "programs/trivy": "messages",
-    "registry": "challenges content copying credentials oci_layout reading source writing",
+    "registry": "content copying credentials oci_layout reading source writing",
     "report/formats": "csv_file size_budget text_table",
     "report/github": "comparison_view deploy_view image_view",
     "report/render": "escape markdown page",

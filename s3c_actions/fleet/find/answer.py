@@ -81,17 +81,25 @@ def _advisory(query: Query, report: Facts | None, now: datetime, maximum_age: ti
             fixed=finding.fixed,
             advisory=finding.id,
             severity=finding.severity,
-            note="; ".join(_notes(finding)),
+            note="; ".join(_notes(finding, query.name)),
         )
         for finding in report.findings
-        if finding.id.upper() == query.name
+        if query.name in _ids(finding)
     )
     gaps = report.completeness
     unlisted = () if query.name in gaps.denied else gaps.unlisted
+    if not matches and query.name not in gaps.denied and not query.name.startswith("CVE-"):
+        unlisted = (*unlisted, *gaps.unaliased)  # a scanner calls what has a CVE by that
     return Answer(matches=matches, open=(*_age(report, now, maximum_age), *gaps.narrow, *gaps.blind, *unlisted))
 
 
-def _notes(finding: ReportedFinding) -> Iterator[str]:
+def _ids(finding: ReportedFinding) -> tuple[str, ...]:
+    return (finding.id.upper(), *(alias.upper() for alias in finding.aliases))
+
+
+def _notes(finding: ReportedFinding, asked: str) -> Iterator[str]:
+    if finding.id.upper() != asked:
+        yield f"reported as {finding.id}"
     if finding.exploited_since:
         yield f"exploited (CISA, {finding.exploited_since})"
     if finding.reason:

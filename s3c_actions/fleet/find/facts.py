@@ -16,7 +16,7 @@ from s3c_actions.evidence.completeness import Completeness
 from s3c_actions.evidence.packages import Package
 from s3c_actions.signing.envelopes import normalize_time
 
-EXTRACTION = 2
+EXTRACTION = 3
 """To be raised whenever the same document gives other facts: what was kept is then read again."""
 
 Kind = Literal["sbom", "report"]
@@ -35,7 +35,8 @@ Digest = Annotated[str, Meta(pattern=r"^sha(?:256|384|512):[0-9a-f]+$")]
 class ReportedFinding(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """A vulnerability, as a report states it; `reason` is why it does not count, empty when it does.
 
-    `exploited_since` is the day on which CISA listed it as exploited, empty when the report does not state one.
+    `exploited_since` is the day on which CISA listed it as exploited, empty when the report does not state one;
+    `aliases` are its other ids.
     """
 
     id: str
@@ -45,6 +46,7 @@ class ReportedFinding(msgspec.Struct, frozen=True, kw_only=True, array_like=True
     fixed: str
     reason: str = ""
     exploited_since: str = ""
+    aliases: tuple[str, ...] = ()
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +132,7 @@ def extract(content: bytes, artifact_type: str, *, evidence: str, subject: str) 
             fixed=finding.fixed,
             reason=(finding.reason or "suppressed") if suppressed else "",
             exploited_since=report.exploited.get(finding.id, ""),
+            aliases=report.aliases.get(finding.id, ()),
         )
         for suppressed, listed in ((False, report.findings), (True, report.suppressed))
         for finding in listed

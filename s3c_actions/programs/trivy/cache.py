@@ -15,9 +15,9 @@ import fcntl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO
+from typing import IO, Annotated
 
 import msgspec
 
@@ -39,12 +39,16 @@ SCHEMAS = {"db": (2, timedelta(hours=1)), "java-db": (1, timedelta(days=1))}
 """Database → the version of its schema, and how long Trivy keeps one that it downloaded without looking again."""
 
 
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
 class DatabaseMetadata(msgspec.Struct, frozen=True, rename="pascal"):
     """`metadata.json` of a database of Trivy's; `downloaded_at` is Go's zero time for one not downloaded by Trivy."""
 
-    updated_at: datetime
-    next_update: datetime = datetime.max
-    downloaded_at: datetime = datetime.min
+    updated_at: _Moment
+    next_update: _Moment = _NEVER
+    downloaded_at: _Moment = _NEVER
     version: int = 0
 
     def fresh(self, now: datetime, kept: timedelta = timedelta(hours=1)) -> bool:

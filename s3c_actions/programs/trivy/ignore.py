@@ -178,10 +178,9 @@ def _comparable_id(name: str) -> str:
 
 def _read_text(path: Path) -> str:
     try:
-        # Editors on Windows begin a file with a byte order mark that would be part of the first id.
-        return reading.read_text_file(path, encoding="utf-8-sig")
+        return reading.read_text_file(path)
     except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable_error(path, getattr(error, "strerror", "") or "it is not UTF-8") from error
+        raise _unreadable_error(path, reading.describe(error)) from error
 
 
 def _is_yaml(path: Path, text: str) -> bool:

@@ -368,11 +368,11 @@ def _variable_name(flag: str) -> str:
 
 def _read_document(path: Path, field: str) -> dict[Any, Any]:
     try:
-        document = reading.parse_yaml(reading.read_text_file(path, encoding="utf-8-sig"))
+        document = reading.parse_yaml(reading.read_text_file(path))
     except reading.YamlError as error:
         raise _unusable_error(field, path, str(error)) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise _unusable_error(field, path, getattr(error, "strerror", "") or "it is not UTF-8") from error
+        raise _unusable_error(field, path, reading.describe(error)) from error
     if document is None:
         return {}
     if not isinstance(document, dict):

@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from s3c_actions.core.artifact_types import STATEMENT
+from s3c_actions.core.artifact_types import ALIASES, STATEMENT
 from s3c_actions.core.libraries import late
 from s3c_actions.findings.identity import image_identity, number_occurrences, strip_versions
 from s3c_actions.findings.model import IMAGE_CONFIGURATION, Exploitation, Finding, FindingKind, ScanReport, Severity
@@ -54,6 +54,7 @@ MAX_LINKS = 6
 MAX_NAMES = 20
 MAX_EVIDENCE = 56_000
 MAX_NAME = 255
+_MAX_ALIASES = 10
 MAX_DESCRIPTION = 1_024
 
 # security-severity's bands: over 9.0 critical, 7.0 to 8.9 high, 4.0 to 6.9 medium, 0.1 to 3.9 low.
@@ -143,15 +144,19 @@ def render_evidence(scans: Sequence[tuple[ScanReport, Statement]], rendering: Re
     """
     counted = [stated.counted(report) for report, stated in scans]
     keep = max(map(len, counted), default=0)
+    aliases = True
     while True:
         runs = [
-            _build_run(report, rendering, findings[:keep], stated=stated, left_out=findings[keep:])
+            _build_run(report, rendering, findings[:keep], stated=stated, left_out=findings[keep:], aliases=aliases)
             for (report, stated), findings in zip(scans, counted, strict=True)
         ]
         data = _encode(_build_log(runs))
         escaped = len(data) + data.count(b'"') + data.count(b"\\")
         if escaped <= MAX_EVIDENCE or keep == 0:
             return data
+        if aliases:
+            aliases = False  # no finding is left out for other names of it
+            continue
         keep = min(keep - 1, int(keep * 0.95 * MAX_EVIDENCE / escaped))
 
 
@@ -195,9 +200,11 @@ def _build_run(
     left_out: Sequence[Finding],
     packing: PackedSize | None = None,
     stated: Statement | None = None,
+    aliases: bool = False,
 ) -> Any:
     rules = _Rules(kept)
-    results = _encode_rows(_build_results(report, kept, rules, Places(report, rendering), stated), packing)
+    rows = _build_results(report, kept, rules, Places(report, rendering), stated, aliases=aliases)
+    results = _encode_rows(rows, packing)
     omitted = len(left_out)
     facts = _facts(report, omitted)
     return om.Run(
@@ -214,12 +221,20 @@ def _build_run(
         invocations=[_invocation(report, len(kept), omitted if stated is None else 0)],
         column_kind="utf16CodeUnits",
         results=results,
-        properties=facts | (_names(report) if stated is None else {STATEMENT: stated.facts(report, left_out)}),
+        properties=facts
+        | (_names(report) if stated is None else {STATEMENT: stated.facts(report, left_out)})
+        | ({ALIASES: True} if aliases else {}),
     )
 
 
 def _build_results(
-    report: ScanReport, kept: Iterable[Finding], rules: _Rules, places: Places, stated: Statement | None
+    report: ScanReport,
+    kept: Iterable[Finding],
+    rules: _Rules,
+    places: Places,
+    stated: Statement | None,
+    *,
+    aliases: bool,
 ) -> Iterator[dict[str, Any]]:
     """Build the results as plain objects, because there are thousands; sarif_om is used for single objects only."""
     image = image_identity(report)
@@ -240,7 +255,7 @@ def _build_results(
         if reason := finding.suppressed or (stated.accepted(finding) if stated is not None else ""):
             result["suppressions"] = _suppressions(reason)
         if stated is not None:
-            result["properties"] = stated.finding(finding)
+            result["properties"] = stated.finding(finding) | (_aliases(finding) if aliases else {})
         else:
             properties = _exploitation(finding.exploitation) if finding.exploitation is not None else {}
             if finding.from_base is not None:
@@ -258,6 +273,11 @@ def _encode_rows(rows: Iterator[dict[str, Any]], packing: PackedSize | None) -> 
         if packing is not None:
             packing.add(pieces[-1])
     return msgspec.Raw(b"[" + b",".join(pieces) + b"]")
+
+
+def _aliases(finding: Finding) -> dict[str, list[str]]:
+    listed = [escape.line(alias, 100) for alias in finding.aliases[:_MAX_ALIASES]]
+    return {ALIASES: listed} if listed else {}
 
 
 def _exploitation(known: Exploitation) -> dict[str, Any]:

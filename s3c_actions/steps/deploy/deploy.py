@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from s3c_actions.cluster import addresses, apply, hooks
 from s3c_actions.cluster import manifests as texts
-from s3c_actions.cluster.client import Cluster
+from s3c_actions.cluster.client import Cluster, KubernetesObject
 from s3c_actions.cluster.manifests import ManifestFile
 from s3c_actions.core import writing
 from s3c_actions.core.errors import S3CError
@@ -24,7 +24,7 @@ from s3c_actions.steps.deploy.applying import applied_object, apply_all, roll_ba
 from s3c_actions.steps.deploy.dry_run import keep_scaled, try_all
 from s3c_actions.steps.deploy.gate_check import pass_gate
 from s3c_actions.steps.deploy.image_checks import check_platforms, verify_images
-from s3c_actions.steps.deploy.images import resolve_images
+from s3c_actions.steps.deploy.images import check_objects, resolve_images
 from s3c_actions.steps.deploy.namespaces import check_namespace, create_namespaces, remove_namespaces
 from s3c_actions.steps.deploy.settings import DeploySettings, DeployTools
 from s3c_actions.steps.deploy.state import DeployedImage, DeployState
@@ -64,7 +64,7 @@ def run(settings: DeploySettings, tools: DeployTools) -> tuple[DeployResult, Map
 
 def _run(settings: DeploySettings, tools: DeployTools, state: DeployState) -> None:
     try:
-        used, rewritten = _prepare_manifests(settings, tools, state)
+        used, documents = _prepare_manifests(settings, tools, state)
     except S3CError:
         if tools.cluster is not None:
             tools.cluster()  # a faulty kubeconfig is reported first, not after the image has been fixed
@@ -74,12 +74,6 @@ def _run(settings: DeploySettings, tools: DeployTools, state: DeployState) -> No
     cluster = tools.cluster()
     state.result = replace(state.result, cluster=cluster.address)
     check_platforms(used, cluster, state)
-    documents = [
-        (document, manifest.source)
-        for manifest, text in rewritten
-        for document in texts.parse_objects(text, manifest.source)
-        if hooks.is_applied(document)
-    ]
     namespace = settings.namespace or cluster.namespace
     labels = dict([settings.prune.split("=", 1)]) if settings.prune else None
     targets = apply.plan_targets(documents, cluster, namespace, labels)
@@ -107,11 +101,18 @@ def _run(settings: DeploySettings, tools: DeployTools, state: DeployState) -> No
 
 def _prepare_manifests(
     settings: DeploySettings, tools: DeployTools, state: DeployState
-) -> tuple[list[DeployedImage], list[tuple[ManifestFile, str]]]:
-    """Return the images, each signed by a trusted signer, and the rewritten manifests: all that needs no cluster."""
+) -> tuple[list[DeployedImage], list[tuple[KubernetesObject, str]]]:
+    """Return the images, each signed by a trusted signer, and the objects with their sources; no cluster is asked."""
     used = resolve_images(settings, tools, state)
     pinned = {image.text: image.reference.pinned for image in used}
     rewritten = [(manifest, manifest.rewritten(pinned, without_hooks=True)) for manifest in settings.manifests]
+    documents = [
+        (document, manifest.source)
+        for manifest, text in rewritten
+        for document in texts.parse_objects(text, manifest.source)
+        if hooks.is_applied(document)
+    ]
+    check_objects(documents, used, settings)
     for manifest in settings.manifests:
         state.warnings += [
             f"{manifest.source}, line {hook.line}: {hook.what} is left out." for hook in manifest.left_out
@@ -127,7 +128,7 @@ def _prepare_manifests(
         ),
     )
     verify_images(used, tools, state)
-    return used, rewritten
+    return used, documents
 
 
 def _write_manifests(rewritten: Sequence[tuple[ManifestFile, str]], folder: Path) -> tuple[Path, ...]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from s3c_actions.cluster import image_finder, images
+from collections.abc import Iterable
+
+from s3c_actions.cluster import image_finder, image_places, images, loaded_images
+from s3c_actions.cluster.client import KubernetesObject
 from s3c_actions.cluster.image_finder import ImageUse
 from s3c_actions.cluster.images import Replacement
 from s3c_actions.cluster.manifests import ManifestFile
@@ -49,6 +52,34 @@ def resolve_images(settings: DeploySettings, tools: DeployTools, state: DeploySt
         )
     state.warnings += by_tag
     return used
+
+
+def check_objects(
+    objects: Iterable[tuple[KubernetesObject, str]], used: Iterable[DeployedImage], settings: DeploySettings
+) -> None:
+    """Check that the objects to apply have no image but those that were found in their text.
+
+    Args:
+        objects: each with its source, by digest.
+        used: the images to deploy.
+        settings: of the deployment.
+
+    Raises:
+        InputError: an object has another one: its YAML can be read in two ways.
+    """
+    pinned = {image.reference.pinned for image in used}
+    for document, source in objects:
+        custom = not image_places.is_built_in(str(document["apiVersion"]).rpartition("/")[0], str(document["kind"]))
+        for image in loaded_images.find_images(document, settings.image_paths):
+            if image not in pinned and not (custom and _is_filled_in(image)):
+                raise InputError(
+                    image_finder.FIELD,
+                    f"{source}: {document['kind']} {document['metadata'].get('name')} would run {image}, "
+                    "which was not found in the text.",
+                    cause="Its YAML can be read in two ways, by tags, merged keys or aliases.",
+                    remedy="Write the object out without them.",
+                    image=image,
+                )
 
 
 def _choose_images(

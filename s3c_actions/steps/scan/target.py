@@ -11,6 +11,7 @@ from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.reference import Reference, is_image_id
 from s3c_actions.registry import Registry, choose
+from s3c_actions.registry.archive import ArchiveSource
 from s3c_actions.registry.oci_layout import layout_platforms
 from s3c_actions.steps.scan.settings import ScanSettings
 
@@ -73,6 +74,38 @@ def _unscanned_in_folder(image: str, *, gated: bool) -> str:
     return what
 
 
+def _unscanned_in_archive(image: str, *, gated: bool) -> str:
+    """Return a sentence on what of an archive is not scanned; empty for one that `s3c mirror` would not take.
+
+    Raises:
+        InputError: a gate would pass what was not scanned, or it is not known what that is.
+    """
+    try:
+        source = ArchiveSource(Path(image), field="input")
+    except InputError:
+        return ""
+    with source as archive:
+        try:
+            beside = archive.images_beside()
+        except InputError:
+            if gated:
+                raise
+            return ""
+    if not beside:
+        return ""
+    shown = ", ".join(beside[:5]) + (" and more" if len(beside) > 5 else "")
+    what = f"{image} holds another image in its index.json ({shown}) than in its manifest.json, by which it is scanned."
+    if gated:
+        raise InputError(
+            "input",
+            what,
+            cause="What copies or loads the archive may take the other one, and a gate has to look at all of them.",
+            remedy="Push it (`s3c mirror` does, to the byte) and scan it by its reference, or leave the gate out.",
+            image=image,
+        )
+    return what
+
+
 def resolve_target(
     image: str, settings: ScanSettings, registry: Registry, progress: Progress, *, gated: bool
 ) -> ScanTarget:
@@ -91,7 +124,8 @@ def resolve_target(
     """
     if settings.source == "archive":
         check_archive(image)
-        return ScanTarget(name=image, source="archive", notice=_unscanned_in_folder(image, gated=gated))
+        unscanned = _unscanned_in_archive if Path(image).is_file() else _unscanned_in_folder
+        return ScanTarget(name=image, source="archive", notice=unscanned(image, gated=gated))
     local = is_image_id(image) and settings.source != "registry"
     reference = None if local else Reference.parse(image)
     if reference is None or settings.source not in {"auto", "registry"}:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 REPO = "/repos/{owner}/{repo}"
 GET_REF, REFS, EDIT_REF = f"{REPO}/git/ref/{{ref}}", f"{REPO}/git/refs", f"{REPO}/git/refs/{{ref}}"
 COMMITS, COMMIT = f"{REPO}/git/commits", f"{REPO}/git/commits/{{commit_sha}}"
-TREES = f"{REPO}/git/trees"
+TREES, TREE = f"{REPO}/git/trees", f"{REPO}/git/trees/{{tree_sha}}"
 CONTENTS = f"{REPO}/contents/{{path}}"
 BLOB = f"{REPO}/git/blobs/{{file_sha}}"
 INLINE = 1_000_000
@@ -28,6 +28,10 @@ INLINE = 1_000_000
 
 class Link(bytes):
     """A symbolic link: its target."""
+
+
+class Executable(bytes):
+    """A file that may be run: its content."""
 
 
 class Submodule(bytes):
@@ -66,15 +70,36 @@ class Git:
 
     def tree(self, files: Mapping[str, bytes]) -> str:
         """Keep a tree; returns its name."""
-        name = _name(repr(sorted(files.items())))
+        name = _name(repr([(path, type(content).__name__, content) for path, content in sorted(files.items())]))
         self.trees[name] = dict(files)
         return name
+
+    def folder(self, name: str) -> Mapping[str, bytes]:
+        """The files of a tree, or of a folder in one by the name that `folder_name` gives it."""
+        if name in self.trees:
+            return self.trees[name]
+        for whole, files in self.trees.items():
+            for path in files:
+                for parent in _parents(path):
+                    if folder_name(whole, parent) == name:
+                        return {key[len(parent) + 1 :]: files[key] for key in files if key.startswith(f"{parent}/")}
+        raise KeyError(name)
 
     def make(self, commit: Commit) -> str:
         """Keep a commit; returns its name, another one each time, as with the time that git writes into it."""
         name = _name(f"{len(self.commits)} {commit}")
         self.commits[name] = commit
         return name
+
+
+def folder_name(tree: str, folder: str) -> str:
+    """The name of a folder of a kept tree."""
+    return _name(f"{tree} {folder}")
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:number]) for number in range(1, len(parts))]
 
 
 def _name(text: str) -> str:
@@ -155,9 +180,36 @@ def _create_tree(request: Request) -> Any:
     request.needs("contents:write")
     git, body = request.state.git, request.body
     base = git.trees.get(body["base_tree"]) or request.ends(422, "base_tree is not a valid tree oid")
-    name = git.tree({**base, **{entry["path"]: entry["content"].encode() for entry in body["tree"]}})
+    name = git.tree({**base, **{entry["path"]: _written(entry) for entry in body["tree"]}})
     example: dict[str, Any] = request.github.described.example(TREES, "post", 201)
     return Answered(201, {**example, "sha": name})
+
+
+def _written(entry: Mapping[str, Any]) -> bytes:
+    kinds: dict[str, type[bytes]] = {"100644": bytes, "100755": Executable, "120000": Link}
+    return kinds[entry["mode"]](entry["content"].encode())
+
+
+def _get_tree(request: Request) -> Any:
+    request.needs("contents:read")
+    name = request.path["tree_sha"]
+    try:
+        files = request.state.git.folder(name)
+    except KeyError:
+        request.ends(404, "Not Found")
+    api = f"{request.github.api}/repos/{request.state.repository}/git"
+    entries = []
+    for child in sorted({path.split("/")[0] for path in files}):
+        content = files.get(child)
+        if content is None:
+            sha = folder_name(name, child)
+            entries.append({"path": child, "mode": "040000", "type": "tree", "sha": sha, "url": f"{api}/trees/{sha}"})
+            continue
+        mode = {Executable: "100755", Link: "120000", Submodule: "160000"}.get(type(content), "100644")
+        kind = "commit" if mode == "160000" else "blob"
+        sha = _blob(content)
+        entries.append({"path": child, "mode": mode, "type": kind, "sha": sha, "url": f"{api}/blobs/{sha}"})
+    return {"sha": name, "url": f"{api}/trees/{name}", "tree": entries, "truncated": False}
 
 
 def _get_contents(request: Request) -> Any:
@@ -168,8 +220,8 @@ def _get_contents(request: Request) -> Any:
     tree, path = git.trees[commit.tree], unquote(request.path["path"])
     if path in tree:
         content = tree[path]
-        if isinstance(content, Link) and (target := posixpath.join(posixpath.dirname(path), content.decode())) in tree:
-            content = tree[posixpath.normpath(target)]
+        if isinstance(content, Link):
+            content = tree.get(posixpath.normpath(posixpath.join(posixpath.dirname(path), content.decode())), content)
         return _content(request, path, content)
     below = sorted({entry[len(path) + 1 :].split("/")[0] for entry in tree if entry.startswith(f"{path}/")})
     if not below:
@@ -229,6 +281,7 @@ ROUTES: tuple[tuple[str, str, Callable[[Request], Any]], ...] = (
     ("get", COMMIT, _get_commit),
     ("post", COMMITS, _create_commit),
     ("post", TREES, _create_tree),
+    ("get", TREE, _get_tree),
     ("get", CONTENTS, _get_contents),
     ("get", BLOB, _get_blob),
 )

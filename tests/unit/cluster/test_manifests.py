@@ -210,6 +210,17 @@ def test_hooks_of_helm_and_argo(annotation, applied):
     assert ("is left out" in after) is left_out
 
 
+def test_an_annotation_without_a_value_makes_no_hook():
+    item = "- apiVersion: v1\n  kind: Pod\n  metadata: {name: x, annotations: {helm.sh/hook: VALUE}}\n"
+    item += "  spec: {containers: [{name: c, image: r.test/x:1}]}\n"
+    for value in ("null", "~", "", "''"):
+        manifest = parse("apiVersion: v1\nkind: List\nitems:\n" + item.replace("VALUE", value))
+        (document,) = manifests.parse_objects(manifest.text, "app.yaml")
+        assert hooks.is_applied(document)
+        assert [use.image for use in manifest.uses] == ["r.test/x:1"]
+        assert not manifest.hook_uses
+
+
 def test_a_hook_of_a_hostile_name_stays_a_comment():
     text = HOOK % ("Pod", 'helm.sh/hook: "test\\nkind: Secret"')
     after = parse(KINDS["Job"] + "---\n" + text).rewritten({}, without_hooks=True)
@@ -336,6 +347,10 @@ def test_an_address_in_brackets_is_quoted():
         (KINDS["Pod"].replace("apiVersion: v1", "apiVersion: kustomize.config.k8s.io/v1"), 1, "kubectl kustomize"),
         (KINDS["Pod"] + "      image: other:1\n", 8, "stands twice"),
         (KINDS["Pod"].replace("image: ", "image: &i ") + "      args: [*i]\n", 8, "would change with it"),
+        (KINDS["Pod"] + "      <<: {command: [a]}\n      <<: {image: other:1}\n", 9, "`<<` stands twice"),
+        (KINDS["Pod"] + "  !!binary aW5pdENvbnRhaW5lcnM=: [{name: i, image: o}]\n", 8, "a key is written in base64"),
+        (KINDS["Pod"].replace("image: r", "image: !!binary r"), 7, "the image is written in base64"),
+        ("apiVersion: v1\nkind: !!binary TGlzdA==\nmetadata: {name: x}\nitems: []\n", 2, "kind is written in base64"),
         ("{{ if .Values.x }}\nkind: Pod\n{{ end }}\n", 1, "template of Helm's"),
         ("kind: List\napiVersion: v1\nitems: [&a {kind: List, apiVersion: v1, items: [*a]}]\n", 3, "contains itself"),
         ("[" * 100_000, 1, "levels deep"),

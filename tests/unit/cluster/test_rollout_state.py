@@ -80,6 +80,12 @@ def condition(kind: str, status: str, message: str = "") -> dict[str, Any]:
     return {"conditions": [{"type": kind, "status": status, "message": message}]}
 
 
+def conditions(**states: str | tuple[str, str]) -> dict[str, Any]:
+    """Conditions by their type; a state is a status, or a status and a reason."""
+    pairs = {kind: (state, "") if isinstance(state, str) else state for kind, state in states.items()}
+    return {"conditions": [{"type": kind, "status": at, "reason": why} for kind, (at, why) in pairs.items()]}
+
+
 def canary(*steps: dict[str, Any], **spec: Any) -> dict[str, Any]:
     return {"strategy": {"canary": {"steps": list(steps)}}, **spec}
 
@@ -109,6 +115,17 @@ def canary(*steps: dict[str, Any], **spec: Any) -> dict[str, Any]:
         (OTHER, live({}, **condition("Ready", "False")), "waits"),
         (OTHER, live({}, **condition("Stalled", "True", "no quota")), "failed"),
         (OTHER, live({}, **condition("Reconciling", "True")), "waits"),
+        (OTHER, live({}, **condition("Reconciling", "False")), "done"),
+        (OTHER, live({}, **conditions(Stalled="False", Reconciling="False")), "done"),
+        (OTHER, live({}, observed=1, **condition("Reconciling", "False")), "waits"),
+        (OTHER, live({}, **conditions(Ready="True", Reconciling="True")), "waits"),
+        (OTHER, live({}, **conditions(Complete="True", Reconciling="True")), "waits"),
+        (OTHER, live({}, **conditions(Ready="True", Stalled="True")), "failed"),
+        (OTHER, live({}, **conditions(Ready="True", Synced="False")), "waits"),
+        (OTHER, live({}, **conditions(Ready="True", Synced="True")), "done"),
+        (OTHER, live({}, **conditions(**{"Ready": "True", "ACK.ResourceSynced": "False"})), "waits"),
+        (OTHER, live({}, **conditions(Ready="True", Synced=("False", "ReconcilePaused"))), "notice"),
+        (OTHER, live({"suspend": True}, **conditions(Ready="False")), "notice"),
         (("jobset.x-k8s.io", "JobSet"), live({}, **condition("Completed", "True")), "done"),
         (("jobset.x-k8s.io", "JobSet"), live({}, **condition("Failed", "True", "a Job failed")), "failed"),
         (TASK, live({}, observed=None, **condition("Succeeded", "True")), "done"),
@@ -135,6 +152,13 @@ def test_a_custom_kind_is_read_by_its_phase_or_conditions(kind, seen, expected):
     assert state.done is (expected in {"done", "notice"})
     assert bool(state.failed) is (expected == "failed")
     assert bool(state.notice) is (expected == "notice")
+
+
+def test_what_a_custom_kind_waits_for_is_told():
+    synced = {"type": "Synced", "status": "False", "reason": "ReconcileError", "message": "no such zone."}
+    state = custom_state(*OTHER, live({}, conditions=[{"type": "Ready", "status": "True"}, synced]))
+    assert state is not None
+    assert (state.ready, state.waits) == (0, "Its condition Synced is False: no such zone.")
 
 
 @pytest.mark.parametrize("status", [{"conditions": "x"}, {"conditions": [1]}, {"conditions": None}, {}])

@@ -90,3 +90,21 @@ def test_what_others_may_write_to_is_not_relied_on(known, counted, program):
 def test_a_file_that_cannot_be_read_is_an_error(known, tmp_path):
     with pytest.raises(FileNotFoundError):
         known.sha256(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("damaged", ["", "\n", "ab", "zz" * 32, "é", "0" * 63, "00" * 33])
+def test_a_key_that_was_cut_off_is_replaced_and_never_used(known, damaged):
+    key = known.key()
+    assert len(key) == 32
+    assert known.key() == key
+    (known.folder / "key").write_text(damaged)
+    new = known.key()
+    assert len(new) == 32
+    assert new != key
+    assert known.key() == new
+
+
+def test_a_key_that_cannot_be_kept_is_an_error(known, monkeypatch):
+    monkeypatch.setattr(known, "_write", lambda *_, **__: None)
+    with pytest.raises(OSError, match="it holds no key"):
+        known.key()

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from pathlib import Path
 
+import pytest
+
 from s3c_actions.core import tempdir
+from s3c_actions.core.errors import OutsideError
 
 
 def left_by_a_killed_run(parent: Path, name: str) -> Path:
@@ -50,3 +54,15 @@ def test_another_users_folder_stays(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: theirs.stat().st_uid + 1)
     with tempdir.open_run_folder(tmp_path):
         assert theirs.exists()
+
+
+def test_a_machine_without_a_place_for_temporary_files_is_told_so(tmp_path, monkeypatch):
+    def get() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(tempfile, "gettempdir", get)
+    with pytest.raises(OutsideError, match="no folder for temporary files") as error, tempdir.open_run_folder():
+        pass
+    assert "TMPDIR" in error.value.remedy
+    with tempdir.open_run_folder(tmp_path) as folder:
+        assert folder.parent == tmp_path

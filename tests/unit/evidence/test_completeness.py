@@ -24,6 +24,15 @@ def test_a_report_of_everything_leaves_nothing_open():
     assert assess() == Completeness()
 
 
+@pytest.mark.parametrize("stated", [{}, {"aliases": False}, {"aliases": "true"}])
+def test_a_report_that_has_one_id_for_each_finding_leaves_the_others_open(stated):
+    whole, partial = evidence.run(NOW), evidence.run(NOW)
+    del partial["properties"]["aliases"]
+    partial["properties"] |= stated
+    (clause,) = completeness.assess([whole, partial]).unaliased
+    assert "ask by the CVE" in clause
+
+
 @pytest.mark.parametrize(
     ("stated", "field", "clause"),
     [

@@ -212,3 +212,17 @@ def test_a_newer_amazon_linux_is_not_checked_as_the_first(release, known):
     database = Database(updated=None, sources=sources)
     assert (unknown_reason("amazon", release, None, 0) == "") == known
     assert (unknown_reason("amazon", release, database, 0) == "") == known
+
+
+@pytest.mark.parametrize(
+    ("family", "release", "known"),
+    [
+        *(("azurelinux", "3.0.20240727", True), ("azurelinux", "4.0", False), ("azurelinux", "", False)),
+        *(("cbl-mariner", "2.0.20240123", True), ("cbl-mariner", "3.0", False)),
+    ],
+)
+def test_a_newer_azure_linux_is_unknown_until_a_database_has_it(family, release, known):
+    assert (unknown_reason(family, release, None, 0) == "") == known
+    assert unknown_reason(family, release, None, 1) == ""
+    newest = Database(updated=None, sources=frozenset({"Azure Linux 4.0", "CBL-Mariner 3.0", "Azure Linux "}))
+    assert (unknown_reason(family, release, newest, 0) == "") == (not known)

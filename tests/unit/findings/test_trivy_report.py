@@ -81,6 +81,12 @@ def test_score_is_the_vendors_whose_severity_was_taken() -> None:
     assert (finding.score, finding.vector) == (5.3, "ghsa")
 
 
+def test_other_ids_of_a_vulnerability_are_those_of_its_vendors() -> None:
+    listed = [vulnerability(VendorIDs=["GHSA-xc9x-jj77-9p9j"]), vulnerability(VendorIDs=None)]
+    read = trivy_report.parse(report(Results=[{"Target": "t", "Vulnerabilities": listed}]))
+    assert sorted(finding.aliases for finding in read.findings) == [(), ("GHSA-xc9x-jj77-9p9j",)]
+
+
 def test_passed_checks_are_no_findings_but_every_other_status_is() -> None:
     checks = [{"ID": f"DS-{status}", "Severity": "LOW", "Status": status} for status in ("PASS", "FAIL", "", "ODD")]
     failed = trivy_report.parse(report(Results=result(Misconfigurations=checks))).findings
@@ -260,6 +266,10 @@ def test_lists_that_are_null_are_empty_and_prove_nothing(member: str) -> None:
         ('"Class":', '"class":'),
         ('"Severity":', '"severity":'),
         ('"Severity":', '"Severity": "LOW", "Severity":'),
+        ('"Results":', '"Results": [], "\\u0072esults":'),
+        ('"Results":', '"Results": [], "Result\\u0073":'),
+        ('"Results":', '"Results": [], "Re\u017fults":'),
+        ('"Results":', '"Results": [], "Re\\u017fults":'),
     ],
 )
 def test_findings_that_only_other_readers_see_are_no_clean_report(was: str, becomes: str) -> None:
@@ -283,3 +293,16 @@ def test_a_number_that_python_does_not_read_beside_such_a_name_is_no_bug() -> No
     data = report().replace(b'"Results":', b'"results": ' + b"1" * 5000 + b', "Results":')
     with pytest.raises(trivy_report.InvalidTrivyReport, match="is not JSON that can be read"):
         trivy_report.parse(data)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("2026-11-24T09:18:03.5+14:00", "2026-11-23T19:18:03.500000Z"),
+        ("2026-11-23T19:18:03.123456789Z", "2026-11-23T19:18:03.123456789Z"),
+        ("2026-11-23 in the evening", "2026-11-23 in the evening"),
+        ("2026-11-23T19:18:03", "2026-11-23T19:18:03"),
+    ],
+)
+def test_the_time_of_the_scan_is_in_utc_whatever_the_zone_of_trivys_machine(written, shown):
+    assert trivy_report.parse(report(CreatedAt=written)).created == shown

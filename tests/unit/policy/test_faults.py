@@ -46,6 +46,35 @@ def test_the_line_and_what_was_meant(old, new, where, remedy) -> None:
     assert remedy in caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("line", "remedy"),
+    [
+        ("findings: {fail-on: HIGH}", "Here that is the key `refuse`, which belongs in the section `findings`."),
+        ("findings.fail-on: HIGH", "Here that is the key `refuse`, which belongs in the section `findings`."),
+        ("fail-on: HIGH", "Here that is the key `refuse`, which belongs in the section `findings`."),
+        ("findings: {ignore-unfixed: true}", "Here that is the key `fixable-only`, which belongs in the section"),
+        ("findings.refuse: [HIGH]", "Write `refuse` in the section `findings`, below it and without a dot."),
+        ("findings.refused: [HIGH]", "Did you mean refuse? Choose in the section `findings` from refuse, "),
+        ("require-covered-sources: true", "`require-covered-sources` belongs in the section `report`."),
+        ("until: 2027-01-31", "`until` belongs in each entry of `exceptions`."),
+        ("findings: {exceptions: []}", "`exceptions` belongs at the top."),
+        ("refuse: [HIGH]", "`refuse` belongs in the section `findings` or in the section `packages` or "),
+        ("a.b: 1", "Choose from version, signers, findings, "),
+    ],
+)
+def test_a_key_in_the_wrong_place_is_told_where_it_belongs(line, remedy) -> None:
+    with pytest.raises(InputError) as caught:
+        model.parse(f"version: 1\nsigners: [{{name: a, certificate: x}}]\n{line}\n")
+    assert remedy in caught.value.remedy
+    assert "Did you mean fixable-only" not in caught.value.remedy
+
+
+def test_a_schema_that_refers_to_itself_is_searched_to_an_end() -> None:
+    schema = {"$ref": "#/$defs/a", "$defs": {"a": {"properties": {"below": {"$ref": "#/$defs/a"}}}}}
+    fault = faults.locate("x: 1", "", "unknown field `x`", schema)
+    assert fault.remedy == "Choose from below."
+
+
 def test_a_place_that_is_not_there_has_no_line() -> None:
     assert faults.locate("[", "a.b", "wrong", model.schema()) == faults.Fault(0, "wrong", "")
     assert faults.locate("a: 1\n", "a.b[3].c", "wrong", {}).line == 1

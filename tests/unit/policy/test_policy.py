@@ -72,6 +72,7 @@ def test_the_published_schema_takes_what_we_take():
         ("version: 1\nreport: {maximum-age: old}", "at report.maximum-age"),
         ("version: 1\nreport: {maximum-age: 0s}", "no time at all"),
         ("version: 1\nlicenses: {refuse: ['GPL or so']}", "at licenses.refuse[0]"),
+        ("version: 1\nlicenses: {refuse: [MIT, AGPLv3]}", "at licenses.refuse[1]: 'AGPLv3' is no identifier"),
         ("version: 1\nversion: 1", "not YAML, line 2"),
         ("version: [1", "not YAML"),
         ("version: 1\nsigners: [{name: a, certificate: x}, {name: a, certificate: y}]", "two signers are called a"),
@@ -216,6 +217,21 @@ def test_licences_are_found_in_expressions_and_behind_references():
         "package",
         "license",
     ]
+
+
+def test_a_licence_that_spdx_does_not_list_is_refused_by_its_name() -> None:
+    policy = model.parse("version: 1\nlicenses: {refuse: [LicenseRef-public-domain]}\n")
+    document = {
+        "packages": [
+            {"name": "a", "licenseDeclared": "LicenseRef-1"},
+            {"name": "b", "licenseDeclared": "LicenseRef-public-domain OR MIT"},
+            {"name": "c", "licenseDeclared": "MIT"},
+            {"name": "d"},
+        ],
+        "hasExtractedLicensingInfos": [{"licenseId": "LicenseRef-1", "name": "Public-Domain"}],
+    }
+    assert [content.text[0] for content in forbidden_contents(policy, document)] == ["a", "b"]
+    assert not forbidden_contents(model.parse("version: 1\nlicenses: {refuse: [GPL-3.0-only]}\n"), document)
 
 
 @pytest.mark.parametrize(

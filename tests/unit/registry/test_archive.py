@@ -301,3 +301,75 @@ def test_no_file_stays_open_after_a_refusal(layout: Layout, tmp_path: Path) -> N
 )
 def test_an_archive_is_distinguished_from_a_reference(source: str, archive: bool) -> None:
     assert _is_archive(source) is archive
+
+
+def name_for_docker(layout: Layout, *images: dict[str, Any], form: str = "blobs/sha256/{}") -> None:
+    """Write `manifest.json` as `docker save` does, with these images."""
+    manifests = [json.loads(layout.files[layout.path(image["digest"])]) for image in images]
+    listed = [
+        {
+            "Config": form.format(manifest["config"]["digest"].partition(":")[2]),
+            "RepoTags": ["app:1"],
+            "Layers": [layout.path(layer["digest"]) for layer in manifest["layers"]],
+        }
+        for manifest in manifests
+    ]
+    layout.files["manifest.json"] = json.dumps(listed).encode()
+
+
+@pytest.mark.parametrize("form", ["blobs/sha256/{}", "{}.json"])
+def test_images_that_the_manifest_of_docker_does_not_name(tmp_path: Path, form: str) -> None:
+    layout = Layout()
+    amd64, arm64 = layout.image(), layout.image(architecture="arm64")
+    attestation = {**layout.image(b"attestation"), "platform": {"os": "unknown", "architecture": "unknown"}}
+    layout.referrer(amd64, "application/vnd.test")
+    layout.named(layout.index(layout.index(amd64, arm64), attestation), "1.4")
+    name_for_docker(layout, amd64, form=form)
+    with ArchiveSource(layout.write(tmp_path / "image.tar")) as archive:
+        assert archive.images_beside() == ("linux/arm64",)
+    name_for_docker(layout, amd64, arm64, form=form)
+    with ArchiveSource(layout.write(tmp_path / "image.tar")) as archive:
+        assert archive.images_beside() == ()
+    del layout.files["manifest.json"]
+    with ArchiveSource(layout.write(tmp_path / "image.tar")) as archive:
+        assert archive.images_beside() == ()
+
+
+def test_a_platform_that_docker_did_not_save_is_not_beside_it(tmp_path: Path) -> None:
+    layout = Layout()
+    amd64, arm64 = layout.image(), layout.image(architecture="arm64")
+    layout.named(layout.index(amd64, arm64), "1.4")
+    name_for_docker(layout, amd64)
+    del layout.files[layout.path(arm64["digest"])]
+    with ArchiveSource(layout.write(tmp_path / "image.tar")) as archive:
+        assert archive.images_beside() == ()
+
+
+def test_an_image_of_which_other_layers_are_scanned_is_beside_it(tmp_path: Path) -> None:
+    layout = Layout()
+    image, clean = layout.image(), layout.image(b"clean")
+    layout.named(image, "1.4")
+    name_for_docker(layout, image)
+    layers = [json.loads(layout.files[layout.path(each["digest"])])["layers"][0]["digest"] for each in (image, clean)]
+    of_image, of_clean = (layout.path(digest).encode() for digest in layers)
+    layout.files["manifest.json"] = layout.files["manifest.json"].replace(of_image, of_clean)
+    with ArchiveSource(layout.write(tmp_path / "image.tar")) as archive:
+        assert archive.images_beside() == ("linux/amd64",)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"[{}]", b"{", b"1", b'["a"]', b'[{"Config": 1, "Layers": []}]', b'[{"Config": "a"}]'),
+        b'[{"Config": "a", "Layers": [], "config": "b"}]',
+        b'[{"config": "a", "Layers": []}]',
+        b'[{"Config": "a", "Layers": [], "Layers": ["b"]}]',
+    ],
+)
+def test_a_manifest_that_is_not_dockers(layout: Layout, tmp_path: Path, content: bytes) -> None:
+    layout.files["manifest.json"] = content
+    with (
+        ArchiveSource(layout.write(tmp_path / "image.tar")) as archive,
+        pytest.raises(InputError, match="is not docker's"),
+    ):
+        archive.images_beside()

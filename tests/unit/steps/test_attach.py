@@ -175,9 +175,9 @@ def test_a_statement_takes_the_place_of_its_own_kind_alone(registry, tools):
     assert attach.prune([done], place, tools) == (old,)
 
 
-def finding(number: int, severity: Severity = Severity.HIGH, **more: str) -> Finding:
+def finding(number: int, severity: Severity = Severity.HIGH, **more: Any) -> Finding:
     facts = {"package": f"package-{number}", "installed": "1", "fixed": "2", "title": "T" * 300, **more}
-    return Finding(kind=FindingKind.VULNERABILITY, id=f"CVE-2026-{number}", severity=severity, **facts)  # type: ignore[arg-type]
+    return Finding(kind=FindingKind.VULNERABILITY, id=f"CVE-2026-{number}", severity=severity, **facts)
 
 
 def evidence_of(*findings: Finding, gate: Threshold) -> dict[str, Any]:
@@ -208,6 +208,20 @@ def test_a_report_lists_what_the_policy_minds_and_no_more():
     statement = run["properties"]["s3c"]
     assert statement["created"] == "2026-11-24T11:00:00Z"
     assert (statement["verdict"], statement["refused"], statement["omitted"]) == ("refused", 1, 0)
+
+
+def test_a_report_has_the_other_ids_of_a_finding_where_they_fit():
+    gate = Threshold(None, refuse=frozenset({Severity.HIGH}))
+    aliases = tuple(f"GHSA-{number:04}-aaaa-bbbb" for number in range(12))
+    run = evidence_of(finding(1, aliases=aliases), finding(2), gate=gate)
+    assert [result["properties"].get("aliases") for result in run["results"]] == [list(aliases[:10]), None]
+    assert run["properties"]["aliases"] is True
+    # No finding is left out for them.
+    many = [finding(number, title="", aliases=aliases) for number in range(45)]
+    run = evidence_of(*many, gate=gate)
+    assert len(run["results"]) == len(many)
+    assert not any("aliases" in result["properties"] for result in run["results"])
+    assert "aliases" not in run["properties"]
 
 
 def test_a_report_stays_small_and_counts_what_it_leaves_out():

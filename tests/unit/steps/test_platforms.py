@@ -382,3 +382,13 @@ def test_the_whole_is_what_its_platforms_are() -> None:
     assert whole.blind == "linux/arm64: Nothing was checked."
     assert (whole.missing, whole.outdated) == (("os",), "linux/arm64: Old.")
     assert not whole.files
+
+
+def test_the_whole_is_as_old_as_its_oldest_part_whatever_the_form_of_its_time() -> None:
+    for times, oldest in (
+        (("2026-11-23T06:00:00.5Z", "2026-11-23T06:00:00Z"), "2026-11-23T06:00:00Z"),
+        (("2026-11-23T06:00:00Z", ""), ""),
+    ):
+        scans = [outcomes.scan(outcomes.report(AMD, created=time, database=time)) for time in times]
+        whole = merge_scans("app", Reference.parse(f"{NAME}@{outcomes.AFTER}"), scans)
+        assert (whole.report.created, whole.report.database) == (oldest, oldest)

@@ -9,6 +9,7 @@ import pytest
 from s3c_actions.core.errors import InputError, OutsideError
 from s3c_actions.core.progress import Silent
 from s3c_actions.core.reference import Reference
+from s3c_actions.core.secrets import Secrets
 from s3c_actions.options.declare import read
 from s3c_actions.options.smoke import SmokeOptions
 from s3c_actions.result.smoke import PlatformSmoke, SmokeRefused, SmokeResult, SmokeVerdict
@@ -43,7 +44,7 @@ def options(**given: str) -> SmokeOptions:
 
 
 def context(progress: Silent) -> Any:
-    return SimpleNamespace(environment={}, progress=progress, runner=None, temp=None, shared={})
+    return SimpleNamespace(environment={}, progress=progress, runner=None, temp=None, shared={}, secrets=Secrets())
 
 
 @pytest.fixture
@@ -55,6 +56,13 @@ def comparison(monkeypatch: pytest.MonkeyPatch) -> Any:
         return smoking.create_comparison(options(smoke=mode), context(progress), None, programs_mirror="")  # type: ignore[arg-type]
 
     return create
+
+
+def test_secret_values_of_variables_are_hidden() -> None:
+    given = context(Silent())
+    wanted = options(smoke="report", env="DB_PASSWORD=hunter2-long\nDB_HOST=voting-db\nAPI_TOKEN=true")
+    smoking.create_comparison(wanted, given, None, programs_mirror="")  # type: ignore[arg-type]
+    assert given.secrets.redact("it said hunter2-long to voting-db: true") == "it said *** to voting-db: true"
 
 
 def test_none_is_made_unless_it_is_asked_for() -> None:

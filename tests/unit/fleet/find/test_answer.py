@@ -174,3 +174,23 @@ def test_what_is_exploited_is_noted_before_why_it_does_not_count():
         for finding in (FINDING, exploited, replace(exploited, reason="accepted"))
     ]
     assert notes == ["", "exploited (CISA, 2024-07-01)", "exploited (CISA, 2024-07-01); does not count: accepted"]
+
+
+def test_a_vulnerability_is_found_by_any_of_its_ids():
+    by_cve = replace(FINDING, aliases=("GHSA-xc9x-jj77-9p9j", "DSA-5532-1"))
+    by_ghsa = replace(FINDING, id="GHSA-xc9x-jj77-9p9j", aliases=("CVE-2024-5535",))
+    for finding in (by_cve, by_ghsa):
+        for asked in ("cve-2024-5535", "GHSA-xc9x-jj77-9p9j"):
+            (match,) = ask(asked, scan=report(finding)).matches
+            assert match.advisory == finding.id
+            assert match.note == ("" if asked.upper() == finding.id.upper() else f"reported as {finding.id}")
+    assert [match.package for match in ask("DSA-5532-1", scan=report(by_cve)).matches] == ["libssl3"]
+    assert not ask("DSA-5532-1", scan=report(by_ghsa)).matches
+
+
+def test_a_report_that_states_one_id_each_does_not_prove_that_another_is_absent():
+    scan = report(FINDING, unaliased=("one id each",))
+    assert ask("GHSA-xc9x-jj77-9p9j", scan=scan).open == ("one id each",)
+    assert ask("CVE-2024-0001", scan=scan).open == ask("CVE-2024-5535", scan=scan).open == ()
+    denied = report(FINDING, unaliased=("one id each",), denied=("GHSA-XC9X-JJ77-9P9J",))
+    assert ask("GHSA-xc9x-jj77-9p9j", scan=denied).open == ()

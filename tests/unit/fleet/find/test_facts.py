@@ -54,3 +54,16 @@ def test_a_finding_that_the_report_states_to_be_exploited(key):
         "CVE-2024-2": "",
         "CVE-2024-3": "",
     }
+
+
+def test_other_ids_of_a_finding():
+    listed = [evidence.finding(f"CVE-2024-{number}") for number in (1, 2, 3)]
+    listed[0]["properties"]["aliases"] = ["GHSA-xc9x-jj77-9p9j", 7, ""]
+    listed[1]["properties"]["aliases"] = "GHSA-xc9x-jj77-9p9j"
+    read = extract(sarif(SUBJECT, listed), artifact_types.SARIF)
+    assert {finding.id: finding.aliases for finding in read.findings} == {
+        "CVE-2024-1": ("GHSA-xc9x-jj77-9p9j",),
+        "CVE-2024-2": (),
+        "CVE-2024-3": (),
+    }
+    assert not read.completeness.unaliased

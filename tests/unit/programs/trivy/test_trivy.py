@@ -197,6 +197,15 @@ def test_a_database_that_cannot_be_read_is_none(tmp_path):
     database = program.database()
     assert database is not None
     assert database.updated_at.year == 2026
+    now = datetime(2026, 11, 23, 7, tzinfo=UTC)
+    (tmp_path / "db" / "metadata.json").write_text(
+        '{"Version":2,"UpdatedAt":"2026-11-23T06:48:40Z","DownloadedAt":"2026-11-23T04:00:00Z"}'
+    )
+    database = program.database()
+    assert database is not None
+    assert not database.fresh(now)
+    (tmp_path / "db" / "metadata.json").write_text('{"Version":2,"UpdatedAt":"2026-11-23T06:48:40"}')
+    assert program.database() is None
 
 
 def ready(cache, name="db", *, age=timedelta(0), ends=timedelta(hours=6), version=None):

@@ -65,6 +65,20 @@ BY_TAG = {
 }  # fmt: skip
 
 
+def test_an_object_with_an_image_that_was_not_found_in_its_text_is_refused(tmp_path, monkeypatch):
+    text = POD.replace("IMAGE", APP)
+    assert render(tmp_path, text, APP).admissions
+
+    def load(*_: object) -> object:
+        yield {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"image": "o"}]}}
+
+    # As a loader that reads the text in another way.
+    monkeypatch.setattr(manifests, "parse_objects", load)
+    with pytest.raises(InputError, match=r"app\.yaml: Pod p would run o, which was not found in the text"):
+        render(tmp_path / "other", text, APP)
+    assert not (tmp_path / "other").exists()
+
+
 @pytest.mark.parametrize(("text", "sentence"), BY_TAG.values(), ids=BY_TAG)
 def test_what_stays_without_a_digest_is_reported_or_refused(tmp_path, text, sentence):
     result = render(tmp_path, text, APP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from s3c_actions.core.progress import Silent
 from s3c_actions.core.reference import Reference
 from s3c_actions.registry import OCI_MANIFEST, Descriptor, Registry
 from s3c_actions.steps.scan.target import ScanTarget, check_archive, resolve_target
+from tests.support.layout import Layout
 from tests.support.samples import DIGEST, NAME, scan_settings
 
 DOWN = OutsideError("The registry did not answer.")
@@ -79,3 +81,29 @@ def test_an_archive_has_to_be_there(tmp_path):
     (tmp_path / "app.tar").touch()
     scanned = target(tmp_path, str(tmp_path / "app.tar"), Resolving(), source="archive")
     assert (scanned.source, scanned.notice, scanned.pinned) == ("archive", "", "")
+
+
+def test_an_archive_with_an_image_that_is_not_scanned_passes_no_gate(tmp_path):
+    layout = Layout()
+    scanned_image, other = layout.image(), layout.image(b"other")
+    layout.named(other, "1.4")
+    manifest = json.loads(layout.files[layout.path(scanned_image["digest"])])
+    layers = [layout.path(layer["digest"]) for layer in manifest["layers"]]
+    listed = [{"Config": layout.path(manifest["config"]["digest"]), "Layers": layers}]
+    layout.files["manifest.json"] = json.dumps(listed).encode()
+    path = str(layout.write(tmp_path / "app.tar"))
+    scanned = target(tmp_path, path, Resolving(), source="archive")
+    assert "holds another image in its index.json (linux/amd64)" in scanned.notice
+    settings = scan_settings(tmp_path, settings={"source": "archive"})
+    with pytest.raises(InputError, match=r"holds another image in its index\.json") as error:
+        resolve_target(path, settings, Resolving(), Silent(), gated=True)
+    assert "s3c mirror" in error.value.remedy
+    layout.images = []
+    layout.named(scanned_image, "1.4")
+    path = str(layout.write(tmp_path / "app.tar"))
+    assert resolve_target(path, settings, Resolving(), Silent(), gated=True).notice == ""
+    layout.files["manifest.json"] = layout.files["manifest.json"].replace(b'"Config"', b'"config"')
+    path = str(layout.write(tmp_path / "app.tar"))
+    assert target(tmp_path, path, Resolving(), source="archive").notice == ""
+    with pytest.raises(InputError, match="is not docker's"):
+        resolve_target(path, settings, Resolving(), Silent(), gated=True)
