@@ -340,7 +340,7 @@ def _unknown_argument_error(command: Command[Any], argument: str) -> InputError:
             "command line", f"there is an argument too many: {quote_value(argument)}.", remedy=_see_help(command)
         )
     if command.removed is not None:
-        for option in command.removed.inputs:
+        for option in command.removed_inputs():
             if flag in {
                 option.flag,
                 *(f"--{prefix}{name}" for name in option.names for prefix in ("", "no-")),

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from s3c_actions.options.declare import G, Group, Input
     from s3c_actions.result.gate_change import GateChange
     from s3c_actions.result.model import Outcome
-    from s3c_actions.wiring.target_files import GovernedInputs, NamedPolicies
+    from s3c_actions.wiring.settings_files import GovernedInputs
+    from s3c_actions.wiring.target_files import NamedPolicies
 
 _SETTINGS = frozenset({"ignore-files", "policy", "trust-store", "trust-policy", "trusted-timestamp-root", "fleet"})
 """Inputs that `wiring.settings_files` handles: a command without any does not import it."""
@@ -424,17 +425,18 @@ class _Run(msgspec.Struct):
 
     def _apply_target_files(self, values: Group, context: Context) -> GovernedInputs:
         """Return the values with the files of a pull request's target branch; unchanged outside a pull request."""
-        from s3c_actions.wiring import target_files
+        from s3c_actions.wiring import settings_files
 
         if not self.environment.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
-            return target_files.GovernedInputs(options=values)
+            return settings_files.GovernedInputs(options=values)
         from s3c_actions.github import target_branch
+        from s3c_actions.wiring import target_files
 
         progress = self.console.progress
         gating = declare.read(commenting.GatingOptions, {}, self.environment, progress.notice)
         branch = target_branch.find_target_branch(self.environment, lambda: self._find_token(gating), progress.notice)
         if branch is None:
-            return target_files.GovernedInputs(options=values)
+            return settings_files.GovernedInputs(options=values)
         checkout = target_files.Checkout(
             workspace=Path(self.environment.get("GITHUB_WORKSPACE") or context.cwd),
             repository=self.environment.get("GITHUB_REPOSITORY", ""),

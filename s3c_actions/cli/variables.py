@@ -56,7 +56,7 @@ def _normalize(name: str) -> str:
 
 def _every_input(name: str) -> tuple[Input[Any], ...]:
     command = load(name)
-    return (*command.inputs, *command.other_inputs, *(command.removed.inputs if command.removed is not None else ()))
+    return (*command.inputs, *command.other_inputs, *command.removed_inputs())
 
 
 def _variables(inputs: Iterable[Input[Any]]) -> dict[str, str]:

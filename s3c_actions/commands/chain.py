@@ -25,8 +25,9 @@ from s3c_actions.wiring.attaching import attacher_for_scanner
 from s3c_actions.wiring.chaining import prepare_verification, sign_step, verify_step
 from s3c_actions.wiring.context import Context, image_folders, with_jobs
 from s3c_actions.wiring.deploying import create_verifier, denied_error, deploy_settings, deploy_tools, image_registry
+from s3c_actions.wiring.gating import threshold_from_inputs
 from s3c_actions.wiring.patching import check_system, open_patcher, reject_platform
-from s3c_actions.wiring.scanning import create_scanner, threshold_from_inputs
+from s3c_actions.wiring.scanning import create_scanner
 from s3c_actions.wiring.signing import open_signing_key, registries_of
 from s3c_actions.wiring.vouching import by_options, vouch_by_policy
 

@@ -30,12 +30,13 @@ from s3c_actions.wiring.attaching import attacher_for_scanner
 from s3c_actions.wiring.context import Context, image_folders, with_jobs
 from s3c_actions.wiring.exceptions import open_exception_finder
 from s3c_actions.wiring.forecasting import forecast_losses
+from s3c_actions.wiring.gating import policy_from_inputs
 from s3c_actions.wiring.github import find_token
 from s3c_actions.wiring.images import failed, for_each_image
 from s3c_actions.wiring.issues import KeptIssue
 from s3c_actions.wiring.kubernetes import connect_cluster
 from s3c_actions.wiring.patching import reject_platform
-from s3c_actions.wiring.scanning import create_scanner, policy_from_inputs
+from s3c_actions.wiring.scanning import create_scanner
 from s3c_actions.wiring.signing import open_signing_key, registries_of, signing_registry
 
 if TYPE_CHECKING:

@@ -30,8 +30,8 @@ from s3c_actions.wiring.baseline import baseline_name
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.exploitation import load_exploitation
 from s3c_actions.wiring.files import keep_pipe, read_dockerfile
+from s3c_actions.wiring.gating import policy_from_inputs, threshold_from_inputs
 from s3c_actions.wiring.images import unless_exempt
-from s3c_actions.wiring.scanning import policy_from_inputs, threshold_from_inputs
 
 TEXT_ROWS = 200
 

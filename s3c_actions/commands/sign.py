@@ -25,8 +25,8 @@ from s3c_actions.wiring.context import Context, with_jobs
 from s3c_actions.wiring.earlier import Earlier, check_files, earlier
 from s3c_actions.wiring.exploitation import load_exploitation
 from s3c_actions.wiring.fix_history import create_fix_history
+from s3c_actions.wiring.gating import policy_from_inputs, threshold_from_inputs
 from s3c_actions.wiring.images import failed, for_each_reference
-from s3c_actions.wiring.scanning import policy_from_inputs, threshold_from_inputs
 from s3c_actions.wiring.signing import open_signing_key, prefix_image, registries_of, resolve_images
 
 if TYPE_CHECKING:

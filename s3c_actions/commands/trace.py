@@ -10,8 +10,8 @@ from s3c_actions.cluster.gate.constraints import describe_watching, read_pauses
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.text import counted
 from s3c_actions.options import trace as inputs
-from s3c_actions.options import verify as verifying
 from s3c_actions.options.deploy import ClusterOptions
+from s3c_actions.options.trusted_signers import TrustOptions
 from s3c_actions.options.vault import VaultCertificateOptions
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.steps import verify
@@ -96,7 +96,7 @@ def _open_trust(
     """Open the signature check and the judge; None for each that the inputs do not name."""
     policy = options.policy
     if policy is not None:
-        trust_inputs = (*verifying.TrustOptions.own(), *VaultCertificateOptions.own())
+        trust_inputs = (*TrustOptions.own(), *VaultCertificateOptions.own())
         given = next((option for option in trust_inputs if options.given(option)), None)
         if given is not None:
             raise InputError(given.name, "it is given beside policy, which says whom to trust.", remedy="Give one.")

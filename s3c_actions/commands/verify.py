@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from s3c_actions.core.errors import InputError, OutsideError, Refused
 from s3c_actions.options import verify as inputs
+from s3c_actions.options.trusted_signers import TrustOptions
 from s3c_actions.result.model import ImageOutcome, Outcome
 from s3c_actions.steps import verify
 from s3c_actions.wiring.context import Context, with_jobs
@@ -22,7 +23,7 @@ def run(options: inputs.VerifyInputs, context: Context) -> Outcome:
     settings = trust_settings(options, context, options.user_metadata)
     if not settings.stores:
         raise InputError(
-            inputs.TrustOptions.trust_store.name,
+            TrustOptions.trust_store.name,
             "nothing is given that could be trusted.",
             remedy="Give certificates with `trust-store`, or the one in a vault with `vault` and `vault-certificate`.",
         )

@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import TypeVar
+
+import msgspec
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -58,8 +59,7 @@ class Limit:
         self._free.__exit__(None, None, None)
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How much of a run goes on at once.
 
     Attributes:
@@ -71,10 +71,10 @@ class Limits:
     """
 
     jobs: int = 1
-    scans: Limit = field(default_factory=Limit)
-    patches: Limit = field(default_factory=Limit)
-    pushes: Limit = field(default_factory=Limit)
-    signatures: Limit = field(default_factory=Limit)
+    scans: Limit = msgspec.field(default_factory=Limit)
+    patches: Limit = msgspec.field(default_factory=Limit)
+    pushes: Limit = msgspec.field(default_factory=Limit)
+    signatures: Limit = msgspec.field(default_factory=Limit)
 
     @property
     def concurrent(self) -> bool:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
+from s3c_actions.core.patterns import late_pattern
 
 EXAMINED = 64 * 1024
 """Characters of an output that patterns are searched in, half of them from its start and half from its end."""
 
-_HASH = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{12,}(?![0-9A-Za-z])")
-_PLACE = re.compile(r"\{(\w+)(!r)?\}")
+_HASH = late_pattern(r"(?<![0-9A-Za-z])[0-9a-f]{12,}(?![0-9A-Za-z])")
+_PLACE = late_pattern(r"\{(\w+)(!r)?\}")
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
-_SHARE = re.compile(r"\((\d{1,3}) %\)$")
+from s3c_actions.core.patterns import late_pattern
+
+_SHARE = late_pattern(r"\((\d{1,3}) %\)$")
 
 
 def format_share(done: int, total: int) -> str:

@@ -57,7 +57,7 @@ def assigned_secrets(lines: Iterable[str]) -> Iterator[str]:
             yield from environment_secrets({re.sub("[.-]", "_", name.strip()): value.strip()})
 
 
-_IN_ADDRESS = re.compile(
+_IN_ADDRESS = late_pattern(
     r"://(?P<user>[^\s/@:]{0,500})(?::(?P<password>[^\s/@]{1,500}))?@"
     # Without a scheme, before a host with a path: a tag stands before a digest.
     r"|(?:^|(?<=[\s,=|]))[^\s/@:=,|]{1,500}:(?P<bare>[^\s/@]{1,500})@(?:[\w-]+(?:\.[\w-]+)+(?::\d+)?|[\w-]+:\d+)/"

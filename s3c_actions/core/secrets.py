@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from s3c_actions.core import pasted_content
 
@@ -13,16 +12,21 @@ _SHORT = 4
 _LEFT = 8
 
 
-@dataclass
 class Secrets:
-    """Values that must never be shown. Add a value before its first use."""
+    """Values that must never be shown, nor by the `repr`. Add a value before its first use.
 
-    values: set[str] = field(default_factory=set, repr=False)
-    _variants: set[str] = field(default_factory=set, repr=False)
-    short: set[str] = field(default_factory=set, repr=False)
-    _ordered: tuple[str, ...] | None = field(default=None, repr=False)
-    # Jobs add and redact at once: an order computed before a value was added must not replace the one after it.
-    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
+    Attributes:
+        values: to redact wherever they stand.
+        short: to redact where they stand by themselves.
+    """
+
+    def __init__(self) -> None:
+        self.values: set[str] = set()
+        self.short: set[str] = set()
+        self._variants: set[str] = set()
+        self._ordered: tuple[str, ...] | None = None
+        # Jobs add and redact at once: an order computed before a value was added must not replace the one after it.
+        self._lock = threading.RLock()
 
     def add(self, value: str) -> None:
         """Redact this value, each line of it, and its forms in a URL, in JSON and in base64.

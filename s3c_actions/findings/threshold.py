@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -33,8 +32,7 @@ class Exemption(msgspec.Struct, frozen=True, kw_only=True):
     who: str
 
 
-@dataclass(frozen=True)
-class Threshold:
+class Threshold(msgspec.Struct, frozen=True):
     """What is refused.
 
     Attributes:
@@ -61,7 +59,7 @@ class Threshold:
     deny_exploited: bool = False
     own_only: bool = False
     bases: tuple[str, ...] = ()
-    now: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
+    now: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def closes(self) -> bool:

@@ -16,7 +16,8 @@ from s3c_actions.options.patch import PATCH_INPUTS, PatchingOptions
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.scan import SCAN_INPUTS, SCOPE_INPUTS, ScanningOptions
 from s3c_actions.options.sign import KEY_INPUTS, SIGNATURE_INPUTS, SigningOptions
-from s3c_actions.options.verify import TrustOptions, VerifyingOptions, VouchingOptions
+from s3c_actions.options.trusted_signers import TrustOptions
+from s3c_actions.options.verify import VerifyingOptions, VouchingOptions
 
 # Without `exit-code`: if a chain succeeded without signing, the next step would treat the image as signed.
 _SCANNING = tuple(

@@ -63,14 +63,15 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
     """Inputs that were removed from a command.
 
     Attributes:
-        inputs: all of the removed inputs; as flags they are rejected.
-        asking: those of them that request something that would otherwise be ignored silently. They are rejected
-            as variables and inputs of an action too; the others may be there for another command of the same job.
+        asking: those that request something that would otherwise be ignored silently. They are rejected as flags,
+            as variables and as inputs of an action.
+        others: the other inputs that a command had with them, as `module:name`; imported when one may be given. They
+            are rejected as flags alone, as their variables may be there for another command of the same job.
         remedy: what to do instead.
     """
 
-    inputs: tuple[Input[Any], ...]
     asking: tuple[Input[Any], ...]
+    others: str
     remedy: str
 
     def error(self, option: Input[Any], command: str) -> InputError:
@@ -115,6 +116,14 @@ class Command(msgspec.Struct, Generic[G], frozen=True, kw_only=True):
         ours = {option.name for option in self.inputs}
         return tuple(other.declare() for other in self.others if other.name not in ours)
 
+    def removed_inputs(self) -> tuple[Input[Any], ...]:
+        """Return all of the inputs that were removed."""
+        if self.removed is None:
+            return ()
+        remaining = {option.name for option in self.inputs}
+        inputs: tuple[Input[Any], ...] = (*self.removed.asking, *_import_name(self.removed.others))
+        return tuple(option for option in inputs if option.name not in remaining)
+
     def run(self, options: G, context: Context) -> Outcome:
         """Run the command.
 
@@ -129,9 +138,14 @@ class Command(msgspec.Struct, Generic[G], frozen=True, kw_only=True):
         Raises:
             S3CError: nothing could be done.
         """
-        module, _, function = self.implementation.partition(":")
-        run: Callable[[G, Context], Outcome] = getattr(importlib.import_module(module), function)
+        run: Callable[[G, Context], Outcome] = _import_name(self.implementation)
         return run(options, context)
+
+
+def _import_name(name: str) -> Any:
+    """Import what `module:name` names."""
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def load(name: str) -> Command[Any]:

@@ -20,8 +20,9 @@ from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.report import PolicyOptions
 from s3c_actions.options.sign import MetadataOptions
+from s3c_actions.options.trusted_signers import TrustOptions
 from s3c_actions.options.vault import VaultCertificateOptions
-from s3c_actions.options.verify import TrustOptions, VerifyingOptions
+from s3c_actions.options.verify import VerifyingOptions
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 

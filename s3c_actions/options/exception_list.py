@@ -6,8 +6,7 @@ from s3c_actions.options.command import Command
 from s3c_actions.options.common import OutputOptions
 from s3c_actions.options.exception import ExceptionOptions
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
-from s3c_actions.options.registry import REGISTRY_INPUTS
-from s3c_actions.options.sign import NotationOptions
+from s3c_actions.options.registry import REGISTRY_INPUTS, NotationOptions
 
 
 class ExceptionListInputs(ExceptionOptions, NotationOptions, OutputOptions):

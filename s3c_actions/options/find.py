@@ -17,7 +17,7 @@ from s3c_actions.options.refresh import RefreshInputs
 from s3c_actions.options.registry import REGISTRY_INPUTS
 from s3c_actions.options.report import PolicyOptions
 from s3c_actions.options.sign import KEY_INPUTS, SIGNATURE_INPUTS, SigningOptions
-from s3c_actions.options.verify import TrustOptions
+from s3c_actions.options.trusted_signers import TrustOptions
 
 FORMATS = ("table", "csv")
 

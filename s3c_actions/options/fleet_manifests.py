@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from zoneinfo import available_timezones
 
 from msgspec.structs import replace
 
 from s3c_actions import REPOSITORY, __version__
 from s3c_actions.core.errors import InputError
+from s3c_actions.core.libraries import zoneinfo
 from s3c_actions.core.reference import Reference
 from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.command import Command
@@ -64,7 +64,7 @@ def _schedule(value: str) -> str:
 
 def _time_zone(value: str) -> str:
     """Parse a name of the IANA database."""
-    if value.strip() not in {*available_timezones(), "Etc/UTC"}:
+    if value.strip() not in {*zoneinfo.available_timezones(), "Etc/UTC"}:
         raise ValueError("a time zone of the IANA database, such as Europe/Berlin")
     return value.strip()
 

@@ -13,9 +13,8 @@ from s3c_actions.options.github import CommentInputs, RepositoryOptions, TokenOp
 from s3c_actions.options.parse import boolean, integer
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.refresh import RefreshInputs
-from s3c_actions.options.registry import CredentialOptions
+from s3c_actions.options.registry import CredentialOptions, NotationOptions
 from s3c_actions.options.report import PolicyOptions
-from s3c_actions.options.sign import NotationOptions
 
 
 class FleetReportInputs(

@@ -21,7 +21,7 @@ from s3c_actions.options.patch import PATCH_INPUTS, PatchingOptions
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
 from s3c_actions.options.scan import SCAN_INPUTS, SCOPE_INPUTS, ScanningOptions
 from s3c_actions.options.sign import KEY_INPUTS, SIGNATURE_INPUTS
-from s3c_actions.options.verify import TrustOptions
+from s3c_actions.options.trusted_signers import TrustOptions
 
 _SCANNING = tuple(
     option for option in (*SCOPE_INPUTS, *SCAN_INPUTS) if option is not reporting.ExitCodeOptions.exit_code

@@ -25,11 +25,10 @@ from s3c_actions.options.github import RepositoryOptions, TokenOptions
 from s3c_actions.options.parse import boolean, choice, duration, items
 from s3c_actions.options.programs import HelmProgram, NotationProgram, ProgramsMirror
 from s3c_actions.options.refresh import RefreshInputs
-from s3c_actions.options.registry import REGISTRY_INPUTS
+from s3c_actions.options.registry import REGISTRY_INPUTS, NotationOptions
 from s3c_actions.options.report import PolicyOptions
-from s3c_actions.options.sign import NotationOptions
+from s3c_actions.options.trusted_signers import TrustOptions
 from s3c_actions.options.vault import VaultCertificateOptions
-from s3c_actions.options.verify import TrustOptions
 
 TASKS = ("check", "demo", "install", "preview", "promote", "pause", "uninstall")
 

@@ -18,7 +18,7 @@ from s3c_actions.options.github import TokenOptions
 from s3c_actions.options.parse import boolean
 from s3c_actions.options.sign import whole_seconds
 from s3c_actions.options.vault import VaultCertificateOptions
-from s3c_actions.signing.key_creation import parse_subject
+from s3c_actions.signing.identities import parse_subject
 
 TAG = "tag"
 

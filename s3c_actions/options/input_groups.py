@@ -38,8 +38,8 @@ from s3c_actions.options import (
     sign,
     smoke,
     trust,
+    trusted_signers,
     vault,
-    verify,
 )
 from s3c_actions.options.declare import Input
 from s3c_actions.options.registry import CredentialOptions
@@ -192,7 +192,7 @@ GROUPS: tuple[tuple[str, tuple[Input[Any], ...]], ...] = (
     (
         "Trust",
         (
-            *verify.TrustOptions.own(),
+            *trusted_signers.TrustOptions.own(),
             trust.TrustInputs.trust_name,
             trust.TrustInputs.registry_scope,
             policy.PolicyInputs.at,

@@ -20,8 +20,9 @@ from s3c_actions.options.report import ExitCodeOptions, ReportFileOptions
 from s3c_actions.options.scan import SCAN_INPUTS, SCOPE_INPUTS, ScanningOptions
 from s3c_actions.options.sign import CertificateOptions
 from s3c_actions.options.smoke import SMOKE_INPUTS, SmokeOptions
+from s3c_actions.options.trusted_signers import TrustOptions
 from s3c_actions.options.vault import VaultCertificateOptions
-from s3c_actions.options.verify import TrustOptions, VouchingOptions
+from s3c_actions.options.verify import VouchingOptions
 
 REUSE_CHOICES = ("signed", "content", "never")
 
@@ -237,7 +238,7 @@ COMMAND = Command(
     help="Patches the operating-system packages of images with Copa, pushes the result under a tag of its own, and "
     "proves by a rescan what is gone. With nothing to fix, nothing is pushed.",
     options=PatchInputs,
-    removed=removed.signing(PatchInputs.inputs()),
+    removed=removed.SIGNING,
     implementation="s3c_actions.commands.patch:run",
     others=other_actions.COPA_ACTION,
     comments=True,

@@ -12,9 +12,8 @@ from s3c_actions.options.common import ImageOptions, OutputOptions
 from s3c_actions.options.declare import Input
 from s3c_actions.options.parse import boolean, choice, some_time
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
-from s3c_actions.options.registry import REGISTRY_INPUTS
+from s3c_actions.options.registry import REGISTRY_INPUTS, NotationOptions
 from s3c_actions.options.report import PolicyOptions
-from s3c_actions.options.sign import NotationOptions
 
 
 def last_moment(value: str) -> timedelta | date:

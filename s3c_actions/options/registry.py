@@ -8,6 +8,7 @@ from s3c_actions.options.azure import IdentityOptions
 from s3c_actions.options.common import OutputOptions, TimeoutOptions
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.parse import boolean, text
+from s3c_actions.options.programs import NotationProgram
 
 
 class CredentialOptions(Group):
@@ -41,6 +42,10 @@ class CredentialOptions(Group):
 
 class RegistryOptions(CredentialOptions, IdentityOptions):
     """The connection to the image's registry, with its credentials or an Azure identity."""
+
+
+class NotationOptions(NotationProgram, RegistryOptions, TimeoutOptions):
+    """How notation runs on images in a registry."""
 
 
 REGISTRY_INPUTS: tuple[Input[Any], ...] = (

@@ -377,7 +377,7 @@ COMMAND = Command(
     help="Scans images with Trivy, once each, and writes every report asked for from that one scan. What is reported "
     "and what closes the gate (`fail-on`) are set apart.",
     options=ScanInputs,
-    removed=removed.signing(ScanInputs.inputs()),
+    removed=removed.SIGNING,
     implementation="s3c_actions.commands.scan:run",
     others=(*other_actions.TRIVY_ACTION, *other_actions.SCAN_ACTION),
     comments=True,

@@ -11,13 +11,13 @@ from s3c_actions.core import pasted_content
 from s3c_actions.options import other_actions
 from s3c_actions.options.base_image import BaseImageOptions
 from s3c_actions.options.command import Command
-from s3c_actions.options.common import ImageOptions, JobOptions, OutputOptions, TimeoutOptions, path, path_text
+from s3c_actions.options.common import ImageOptions, JobOptions, OutputOptions, path, path_text
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.evidence import EarlierOptions, EvidenceOptions
 from s3c_actions.options.exploitation import ExploitationOptions
 from s3c_actions.options.parse import boolean, choice, duration, integer, lines, text
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror, TrivyProgram, sha256_text
-from s3c_actions.options.registry import REGISTRY_INPUTS, RegistryOptions
+from s3c_actions.options.registry import REGISTRY_INPUTS, NotationOptions
 from s3c_actions.options.report import PolicyOptions, ThresholdOptions, UnscannedOptions
 from s3c_actions.options.vault import VAULT_PLUGINS, VaultCertificateOptions, VaultOptions
 
@@ -238,10 +238,6 @@ class SignatureOptions(MetadataOptions):
         default="30",
         absent=30,
     )
-
-
-class NotationOptions(NotationProgram, RegistryOptions, TimeoutOptions):
-    """How notation runs on images in a registry."""
 
 
 class SigningOptions(KeyOptions, SignatureOptions, NotationOptions):

@@ -12,11 +12,10 @@ from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.deploy import ClusterOptions
 from s3c_actions.options.parse import choice
 from s3c_actions.options.programs import NotationProgram, ProgramsMirror
-from s3c_actions.options.registry import REGISTRY_INPUTS
+from s3c_actions.options.registry import REGISTRY_INPUTS, NotationOptions
 from s3c_actions.options.report import PolicyOptions
-from s3c_actions.options.sign import NotationOptions
+from s3c_actions.options.trusted_signers import TrustOptions
 from s3c_actions.options.vault import VaultCertificateOptions
-from s3c_actions.options.verify import TrustOptions
 
 SHOW_CHOICES = ("text", "json")
 

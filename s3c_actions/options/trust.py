@@ -14,8 +14,8 @@ from s3c_actions.options.gate import GateInputs
 from s3c_actions.options.parse import choice, items
 from s3c_actions.options.registry import REGISTRY_INPUTS, RegistryOptions
 from s3c_actions.options.sign import CertificateOptions
+from s3c_actions.options.trusted_signers import TrustOptions
 from s3c_actions.options.vault import VaultCertificateOptions, VaultOptions
-from s3c_actions.options.verify import TrustOptions
 
 TASKS = ("export", "list-signed")
 

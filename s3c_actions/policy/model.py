@@ -557,9 +557,11 @@ def _with_certificates(signer: TrustedSigner, folder: Path, field: str) -> Trust
         _certificate_text(source, f"time-stamp root of signer {signer.name}", folder, field)
         for source in signer.timestamp_roots
     )
+    if roots:
+        from s3c_actions.signing.key_files import read_timestamp_roots
     for root in roots:
         try:
-            timestamps.read_roots(root.encode(), field)
+            read_timestamp_roots(root.encode(), field)
         except InputError as error:
             error.what = error.what.replace(f"{field}: ", f"{field}: signer {signer.name}: timestamp-roots: ", 1)
             raise

@@ -8,7 +8,6 @@ the layers decide: the base is the named image whose layers the image begins wit
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import partial
@@ -19,6 +18,7 @@ from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.core.libraries import packageurl
+from s3c_actions.core.patterns import late_pattern
 from s3c_actions.core.reference import DEFAULT_REGISTRY, Reference, is_digest
 from s3c_actions.findings.base_image import attribute, starts_with
 from s3c_actions.findings.model import BaseImage
@@ -35,8 +35,8 @@ MAX_CLAIMS = 20
 """Names that are looked up for one image."""
 _MAX_MATERIALS = 500
 _MAX_ATTESTATIONS = 4
-_GLOB = re.compile(r"[*?\[]")
-_PROVENANCE = re.compile(r"https://slsa\.dev/provenance/")
+_GLOB = late_pattern(r"[*?\[]")
+_PROVENANCE = late_pattern(r"https://slsa\.dev/provenance/")
 
 
 class BaseClaim(msgspec.Struct, frozen=True):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -74,13 +73,12 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(image.platform for image in self.images)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Manifest:
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """A manifest or index whose digest has been checked; `document` is the JSON of `content`."""
 
     descriptor: Descriptor
     document: Mapping[str, Any]
-    content: bytes = field(default=b"", repr=False)
+    content: bytes = b""
 
 
 class ImageConfig(msgspec.Struct, frozen=True, kw_only=True):

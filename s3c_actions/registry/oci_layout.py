@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from s3c_actions.core import reading
 from s3c_actions.core.reference import is_digest
@@ -21,12 +22,11 @@ _MAX_INDEX = 4 * 1024 * 1024
 _MAX_NESTING = 3
 
 
-@dataclass
-class OciLayout:
+class OciLayout(msgspec.Struct):
     """A layout being filled; digests are SHA-256."""
 
     folder: Path
-    _manifests: list[dict[str, object]] = field(default_factory=list)
+    _manifests: list[dict[str, object]] = []
 
     def __post_init__(self) -> None:
         self._blobs.mkdir(parents=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import re
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from msgspec.structs import replace
 
 from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.patterns import late_pattern
 from s3c_actions.core.reference import Reference, is_digest
 from s3c_actions.registry.connection import Connection, same_origin
 from s3c_actions.registry.content import (
@@ -52,7 +52,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 # How registries without the Referrers API answer it; the specification has 404 alone.
 _NO_API = (400, 404, 405, 406, 410, 501)
 # Tags that are not offered as alternatives: lists of referrers, and the temporary tags of patches.
-_NOT_OFFERED = re.compile(r"sha256-[0-9a-f]{64}|s3c-[0-9a-f]{32}[a-z0-9-]*")
+_NOT_OFFERED = late_pattern(r"sha256-[0-9a-f]{64}|s3c-[0-9a-f]{32}[a-z0-9-]*")
 _COMPARED = 5000
 """Number of tags that a misspelt one is compared with."""
 MAX_NESTING = 3

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from s3c_actions.core.errors import InputError
 from s3c_actions.signing.libraries import crypto_exceptions, ec, hashes, padding, rsa, serialization, x509
+from s3c_actions.signing.timestamps import SHORT_LIFE
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="ExtensionType")
 
-SHORT_LIFE = timedelta(days=7)
-"""Longest life of a short-lived certificate, as the CA/Browser Forum's Baseline Requirements 1.6.1 define one."""
 LEAF_EXAMPLE = "openssl req -x509 … -addext 'keyUsage=critical,digitalSignature' -addext 'extendedKeyUsage=codeSigning'"
 
 

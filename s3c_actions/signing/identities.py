@@ -16,6 +16,8 @@ PREFIX = "x509.subject:"
 ANYONE = "*"
 """The identity that matches every certificate that the trust store trusts."""
 MANDATORY_ATTRIBUTES = ("C", "ST", "O")
+_LIMITS = {"C": 2, "ST": 128, "L": 128, "O": 64, "OU": 64, "CN": 64}
+"""Upper bounds of RFC 5280, appendix A."""
 
 _ESCAPED = frozenset(' "#+,;<=>\\')
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]{2}")
@@ -41,6 +43,30 @@ def parse(name: str) -> Mapping[str, str]:
     if missing := [kind for kind in MANDATORY_ATTRIBUTES if not attributes.get(kind)]:
         raise ValueError(f"names no {' and no '.join(missing)}")
     return attributes
+
+
+def parse_subject(value: str) -> str:
+    """Check a subject: C, ST and O, which trusted identities name, and L, OU, CN; as `C=US, ST=WA, O=example`.
+
+    Raises:
+        ValueError: completes "NAME: 'TEXT' is not …".
+    """
+    try:
+        attributes = parse(value)
+    except ValueError as error:
+        raise ValueError(f"a subject that verifiers accept: it {error}") from None
+    _check_attributes(attributes)
+    return value.strip()
+
+
+def _check_attributes(attributes: Mapping[str, str]) -> None:
+    for kind, text in attributes.items():
+        if kind not in _LIMITS:
+            raise ValueError(f"made of {', '.join(_LIMITS)}")
+        if not text.isprintable() or len(text) > _LIMITS[kind]:
+            raise ValueError(f"a subject whose {kind} has at most {_LIMITS[kind]} printable characters")
+    if not (attributes["C"].isascii() and attributes["C"].isalpha() and len(attributes["C"]) == 2):
+        raise ValueError("a subject whose C is a country's code of two letters")
 
 
 def _relative_names(name: str) -> list[list[tuple[str, str]]]:

@@ -5,7 +5,6 @@ https://github.com/notaryproject/specifications/blob/main/specs/signature-specif
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
 _BACKDATED = timedelta(hours=1)
 """Verifiers whose clocks are a little slow accept it at once."""
-_LIMITS = {"C": 2, "ST": 128, "L": 128, "O": 64, "OU": 64, "CN": 64}
-"""Upper bounds of RFC 5280, appendix A."""
 
 
 class KeyPair(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,35 +40,11 @@ class KeyPair(msgspec.Struct, frozen=True, kw_only=True):
         return f"KeyPair(subject={self.subject!r}, ends={self.ends!r})"
 
 
-def parse_subject(value: str) -> str:
-    """Check a subject: C, ST and O, which trusted identities name, and L, OU, CN; as `C=US, ST=WA, O=example`.
-
-    Raises:
-        ValueError: completes "NAME: 'TEXT' is not …".
-    """
-    try:
-        attributes = identities.parse(value)
-    except ValueError as error:
-        raise ValueError(f"a subject that verifiers accept: it {error}") from None
-    _check_attributes(attributes)
-    return value.strip()
-
-
-def _check_attributes(attributes: Mapping[str, str]) -> None:
-    for kind, text in attributes.items():
-        if kind not in _LIMITS:
-            raise ValueError(f"made of {', '.join(_LIMITS)}")
-        if not text.isprintable() or len(text) > _LIMITS[kind]:
-            raise ValueError(f"a subject whose {kind} has at most {_LIMITS[kind]} printable characters")
-    if not (attributes["C"].isascii() and attributes["C"].isalpha() and len(attributes["C"]) == 2):
-        raise ValueError("a subject whose C is a country's code of two letters")
-
-
 def create(subject: str, now: datetime, life: timedelta) -> KeyPair:
     """Create an EC key on P-256 and its certificate.
 
     Args:
-        subject: as `parse_subject` accepts it.
+        subject: as `identities.parse_subject` accepts it.
         now: with a time zone.
         life: of the certificate.
 

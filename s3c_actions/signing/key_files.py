@@ -16,9 +16,18 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from s3c_actions.core.errors import InputError
 from s3c_actions.core.pasted_content import decode_base64
 from s3c_actions.signing.certificate_chains import order_chain, split_chains
-from s3c_actions.signing.certificates import CertificateError, is_valid_at, public_bytes, reject_unreadable
+from s3c_actions.signing.certificates import (
+    CertificateError,
+    is_authority,
+    is_self_signed,
+    is_valid_at,
+    public_bytes,
+    reject_unreadable,
+    subject,
+)
 from s3c_actions.signing.libraries import crypto_exceptions, pkcs12, rsa, serialization, x509
 
 if TYPE_CHECKING:
@@ -78,6 +87,28 @@ def read_issuers(data: bytes, field: str) -> tuple[Certificate, ...]:
         if "PKCS#7" not in error.what:  # which is converted in the same way
             error.remedy = "Give a PEM file with the issuers' certificates, the root last, and no key."
         raise
+
+
+def read_timestamp_roots(data: bytes, field: str) -> tuple[Certificate, ...]:
+    """Return the root certificates of time-stamp authorities.
+
+    Args:
+        data: PEM, or one certificate in DER.
+        field: the input it came from, for errors.
+
+    Raises:
+        InputError: one of them is no root: notation accepts no other in a trust store of time-stamp authorities.
+    """
+    roots = read_chain(data, field)
+    for root in roots:
+        if not (is_self_signed(root) and is_authority(root)):
+            raise InputError(
+                field,
+                f"{subject(root)} is not the root certificate of a time-stamp authority.",
+                cause="It signs time-stamps itself, or another authority issued it.",
+                remedy="Give the authority's self-signed root certificate alone.",
+            )
+    return roots
 
 
 def read_signing_chain(

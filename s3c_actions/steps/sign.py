@@ -25,14 +25,7 @@ from s3c_actions.programs.notation.home import NotationHome, TrustPolicy, write_
 from s3c_actions.programs.notation.notation import ListedSignature, SigningRequest
 from s3c_actions.registry.oci_layout import OCI_MANIFEST, OciLayout
 from s3c_actions.result.model import CertificateFacts, SignResult
-from s3c_actions.signing import (
-    certificate_chains,
-    certificate_identities,
-    certificate_rules,
-    certificates,
-    key_files,
-    timestamps,
-)
+from s3c_actions.signing import certificate_chains, certificate_identities, certificate_rules, certificates, key_files
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -280,7 +273,7 @@ def _timestamp_root(request: SigningRequest) -> bytes:
         raise InputError(
             "timestamp-root-cert", f"{request.timestamp_root} cannot be read: {error.strerror}."
         ) from error
-    roots = timestamps.read_roots(content, "timestamp-root-cert")
+    roots = key_files.read_timestamp_roots(content, "timestamp-root-cert")
     if len(roots) != 1:
         raise InputError(
             "timestamp-root-cert",

@@ -104,7 +104,7 @@ def timestamp_authorities(paths: tuple[Path, ...]) -> bytes:
         InputError: a file cannot be read, or holds something else (field `trusted-timestamp-root`).
     """
     pem = b"".join(_certificates(path, "trusted-timestamp-root") for path in paths)
-    return certificates.encode_pem(timestamps.read_roots(pem, "trusted-timestamp-root")) if pem else b""
+    return certificates.encode_pem(key_files.read_timestamp_roots(pem, "trusted-timestamp-root")) if pem else b""
 
 
 def trusted_identities(subjects: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from s3c_actions.core.errors import InputError, S3CError
 from s3c_actions.options.chain import ProofOptions
-from s3c_actions.options.verify import TrustOptions
+from s3c_actions.options.trusted_signers import TrustOptions
 from s3c_actions.programs.notation.home import write_private_file
 from s3c_actions.result.model import SignResult, VerifyResult
 from s3c_actions.signing import certificate_chains, certificate_identities, certificates

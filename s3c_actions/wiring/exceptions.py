@@ -14,7 +14,7 @@ from s3c_actions.core.errors import InputError, Refused, S3CError
 from s3c_actions.core.moments import format_moment
 from s3c_actions.core.reference import Reference
 from s3c_actions.core.text import counted, join_words
-from s3c_actions.options.sign import NotationOptions
+from s3c_actions.options.registry import NotationOptions
 from s3c_actions.policy import break_glass, model
 from s3c_actions.registry import Writer
 from s3c_actions.report.render.terminal import plain_line

@@ -25,8 +25,8 @@ from s3c_actions.fleet.find import index as indexes
 from s3c_actions.fleet.find.records import RecordStore
 from s3c_actions.options import find as inputs
 from s3c_actions.options.deploy import ClusterOptions
+from s3c_actions.options.trusted_signers import TrustOptions
 from s3c_actions.options.vault import VaultCertificateOptions
-from s3c_actions.options.verify import TrustOptions
 from s3c_actions.policy import model
 from s3c_actions.policy.model import Policy
 from s3c_actions.registry.reading import referrers_tag

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from s3c_actions.core.errors import S3CError
 from s3c_actions.core.reference import Reference
 from s3c_actions.evidence.fix_history import FixHistory
-from s3c_actions.options.sign import NotationOptions
+from s3c_actions.options.registry import NotationOptions
 
 if TYPE_CHECKING:
     from s3c_actions.findings.model import ScanReport

@@ -14,7 +14,7 @@ from s3c_actions.steps import forecast
 from s3c_actions.wiring.judging import open_policy_judge
 
 if TYPE_CHECKING:
-    from s3c_actions.options.sign import NotationOptions
+    from s3c_actions.options.registry import NotationOptions
     from s3c_actions.policy.model import Policy
     from s3c_actions.steps.judge import PolicyJudge
     from s3c_actions.wiring.context import Context

@@ -11,7 +11,7 @@ from msgspec.structs import replace as changed
 from s3c_actions.azure.vault import Vault
 from s3c_actions.core.errors import InputError
 from s3c_actions.options.azure import IdentityOptions
-from s3c_actions.options.sign import NotationOptions
+from s3c_actions.options.registry import NotationOptions
 from s3c_actions.policy.model import vault_certificate
 from s3c_actions.signing import certificate_chains, certificate_identities, certificates
 from s3c_actions.signing.identities import PREFIX

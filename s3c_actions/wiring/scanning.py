@@ -12,18 +12,16 @@ import msgspec
 from msgspec.structs import replace
 
 from s3c_actions.core import startup
-from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.errors import S3CError
 from s3c_actions.core.progress import Silent
 from s3c_actions.core.reference import Reference, is_image_id
 from s3c_actions.findings.model import Severity
 from s3c_actions.findings.selection import Selection
-from s3c_actions.findings.threshold import Threshold, enumerate_names
+from s3c_actions.findings.threshold import enumerate_names
 from s3c_actions.options import report as reporting
 from s3c_actions.options import scan as inputs
 from s3c_actions.options.common import TimeoutOptions
-from s3c_actions.options.report import ExitCodeOptions, ThresholdOptions
 from s3c_actions.options.scan import ScanningOptions, TrivyOptions
-from s3c_actions.policy import model
 from s3c_actions.policy.model import Policy
 from s3c_actions.programs.trivy import ignore, local_docker
 from s3c_actions.programs.trivy import settings as trivy_settings
@@ -40,12 +38,13 @@ from s3c_actions.steps.scan import scan
 from s3c_actions.steps.scan.reports import assemble_reports, clear_reports
 from s3c_actions.steps.scan.settings import ScanSettings
 from s3c_actions.wiring import logins, programs, settings_files
-from s3c_actions.wiring.bases import create_finder, with_scope
+from s3c_actions.wiring.bases import create_finder
 from s3c_actions.wiring.cache_stores import open_store
 from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.exploitation import load_exploitation
 from s3c_actions.wiring.files import read_dockerfile
 from s3c_actions.wiring.fix_history import create_fix_history
+from s3c_actions.wiring.gating import policy_from_inputs, threshold_from_inputs
 
 if TYPE_CHECKING:
     from s3c_actions.findings.model import ScanReport
@@ -211,46 +210,6 @@ def _proposed_settings(context: Context, registry: Registry, *, evidence: bool) 
         return error
     bases = create_finder(options, settings.policy, registry, dockerfile=settings.dockerfile_text)
     return replace(settings, folder=temp, title="proposed", formats=(), bases=bases)
-
-
-def policy_from_inputs(options: ThresholdOptions) -> Policy | None:
-    """Read the policy given; None without one.
-
-    Raises:
-        InputError: the file is no policy, or an input is given beside it that the policy sets.
-    """
-    path = options.policy
-    if path is None:
-        return None
-    for option in (reporting.ThresholdOptions.fail_on, reporting.ThresholdOptions.fixable_only):
-        if options.given(option):
-            raise InputError(
-                option.name, "it is given beside a policy, which says the same.", remedy="Give one of both."
-            )
-    return model.read(path)
-
-
-def threshold_from_inputs(options: ThresholdOptions, context: Context, shown: tuple[str, ...]) -> Threshold:
-    """Return the threshold that the policy, or `fail-on`, `fixable-only` and `exit-code` set.
-
-    Trivy's own `exit-code` fails on every severity that `severity` shows; without `fail-on` it means the same here.
-
-    Args:
-        options: of a command, with or without the input `exit-code`.
-        context: of the run.
-        shown: the severities shown.
-    """
-    ruling = policy_from_inputs(options)
-    if ruling is not None:
-        return with_scope(ruling.gate(context.now), options, ruling)
-    name = options.fail_on
-    by_exit_code = (
-        isinstance(options, ExitCodeOptions) and options.given(ExitCodeOptions.exit_code) and options.exit_code
-    )
-    if not options.given(ThresholdOptions.fail_on) and by_exit_code:
-        name = min(Severity.of(severity) for severity in shown).name
-        context.progress.notice(f"`exit-code` is given without `fail-on`: the gate is closed by {name} and over.")
-    return with_scope(Threshold(Severity.of(name) if name else None, options.fixable_only), options, None)
 
 
 def _settings(options: ScanningOptions, context: Context, *, evidence: bool) -> ScanSettings:

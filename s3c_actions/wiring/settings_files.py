@@ -23,8 +23,9 @@ from s3c_actions.options.declare import G, Group, Input
 from s3c_actions.options.exploitation import NO_DATA, ExploitationOptions
 from s3c_actions.options.fleet import DEFAULT_FLEET, FleetOptions
 from s3c_actions.options.report import PolicyOptions
-from s3c_actions.options.verify import TrustOptions
+from s3c_actions.options.trusted_signers import TrustOptions
 from s3c_actions.programs.trivy import ignore, settings
+from s3c_actions.result.gate_change import GateChange
 from s3c_actions.wiring.context import Context
 
 FILE_INPUTS: tuple[Input[Any], ...] = (
@@ -62,6 +63,22 @@ UNVERIFIED_VEX = "oci"
 SOURCES_WITHOUT_FILES = frozenset({"repo", UNVERIFIED_VEX})
 _TEXTS = frozenset({ExploitationOptions.exploited_data.name, ExploitationOptions.epss_data.name})
 """Inputs of one file whose values are texts, for an address may stand in its place."""
+
+
+class GovernedInputs(msgspec.Struct, frozen=True, kw_only=True):
+    """The inputs of a command after comparison with the target branch.
+
+    Attributes:
+        options: with the files that decide.
+        proposed: with the pull request's own files, when they differ; None when they are the same.
+        names: path of a copy → name of the file in messages.
+        changes: the files that differ.
+    """
+
+    options: Group
+    proposed: Group | None = None
+    names: Mapping[str, str] = msgspec.field(default_factory=dict)
+    changes: tuple[GateChange, ...] = ()
 
 
 class RunFiles(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,8 +14,8 @@ from s3c_actions.core.reference import Reference
 from s3c_actions.options import sign as inputs
 from s3c_actions.options import vault as vaulting
 from s3c_actions.options.declare import Group, Input
-from s3c_actions.options.registry import RegistryOptions
-from s3c_actions.options.sign import KeyOptions, NotationOptions, SigningOptions
+from s3c_actions.options.registry import NotationOptions, RegistryOptions
+from s3c_actions.options.sign import KeyOptions, SigningOptions
 from s3c_actions.programs.notation import keys, plugins
 from s3c_actions.programs.notation.notation import Notation, SigningRequest
 from s3c_actions.registry import credentials

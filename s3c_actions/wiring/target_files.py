@@ -10,7 +10,7 @@ import hashlib
 import os
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +18,15 @@ import msgspec
 
 from s3c_actions.core import reading, writing
 from s3c_actions.core.errors import InputError, S3CError
+from s3c_actions.core.patterns import late_pattern
 from s3c_actions.options.declare import Group, Input
 from s3c_actions.options.fleet import FleetOptions
 from s3c_actions.options.report import PolicyOptions
-from s3c_actions.options.verify import TrustOptions
+from s3c_actions.options.trusted_signers import TrustOptions
 from s3c_actions.policy import model
 from s3c_actions.result.gate_change import GateChange
 from s3c_actions.wiring import settings_files
+from s3c_actions.wiring.settings_files import GovernedInputs
 
 if TYPE_CHECKING:
     from s3c_actions.github.target_branch import TargetBranch
@@ -40,23 +42,7 @@ _DECIDING = frozenset(
     }
 )
 """Without one of these there is no gate: where the target branch has none, the pull request's file is used."""
-_ORIGIN = re.compile(r'^\[remote "origin"\][^\[]*?^\s*url\s*=\s*(?P<url>\S+)', re.MULTILINE)
-
-
-class GovernedInputs(msgspec.Struct, frozen=True, kw_only=True):
-    """The inputs of a command after comparison with the target branch.
-
-    Attributes:
-        options: with the files that decide.
-        proposed: with the pull request's own files, when they differ; None when they are the same.
-        names: path of a copy → name of the file in messages.
-        changes: the files that differ.
-    """
-
-    options: Group
-    proposed: Group | None = None
-    names: Mapping[str, str] = msgspec.field(default_factory=dict)
-    changes: tuple[GateChange, ...] = ()
+_ORIGIN = late_pattern(r'^\[remote "origin"\][^\[]*?^\s*url\s*=\s*(?P<url>\S+)', re.MULTILINE)
 
 
 class Checkout(msgspec.Struct, frozen=True, kw_only=True):

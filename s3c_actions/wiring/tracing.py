@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from s3c_actions.core import startup, writing
 from s3c_actions.core.text import short_digest
-from s3c_actions.options.sign import NotationOptions
+from s3c_actions.options.registry import NotationOptions
 from s3c_actions.policy import break_glass, model
 from s3c_actions.policy.forecast import describe_changes
 from s3c_actions.result.model import TraceResult

@@ -11,9 +11,8 @@ from msgspec.structs import replace
 from s3c_actions.core import reading
 from s3c_actions.core.doc_links import doc_link
 from s3c_actions.core.errors import InputError
-from s3c_actions.options import verify as inputs
 from s3c_actions.options.declare import Input
-from s3c_actions.options.verify import TrustOptions
+from s3c_actions.options.trusted_signers import TrustOptions
 from s3c_actions.programs.notation.home import write_private_file
 from s3c_actions.signing import certificate_chains, certificate_identities, certificates
 from s3c_actions.steps.verify import VerifySettings
@@ -22,8 +21,8 @@ from s3c_actions.wiring.context import Context
 from s3c_actions.wiring.files import read_input_file
 
 TIMESTAMP_INPUTS: tuple[Input[Any], ...] = (
-    inputs.TrustOptions.trusted_timestamp_root,
-    inputs.TrustOptions.verify_timestamp,
+    TrustOptions.trusted_timestamp_root,
+    TrustOptions.verify_timestamp,
 )
 
 
@@ -38,10 +37,10 @@ class TimestampOptions(Protocol):
 
 def require_timestamp_roots(options: TimestampOptions) -> None:
     """Raise InputError when the inputs say when to check time-stamps, and trust no authority of time-stamps."""
-    option = inputs.TrustOptions.verify_timestamp
+    option = TrustOptions.verify_timestamp
     if options.given(option) and not options.trusted_timestamp_root:
         raise InputError(
-            inputs.TrustOptions.trusted_timestamp_root.name,
+            TrustOptions.trusted_timestamp_root.name,
             f"it is missing, and `{option.name}` is given.",
             remedy="Give the root certificates of the time-stamp authorities, or leave both out.",
         )
@@ -59,10 +58,10 @@ def names_trust(options: TrustOptions, anchored: Sequence[Input[Any]] = ()) -> b
     """
     if vault.names_certificate(options) or options.trust_store:
         return True
-    for option in inputs.TrustOptions.own():
+    for option in TrustOptions.own():
         if options.given(option) and option not in anchored:
             raise InputError(
-                inputs.TrustOptions.trust_store.name,
+                TrustOptions.trust_store.name,
                 f"it is missing, and `{option.name}` is given.",
                 remedy="Give both, or the certificate in a vault with `vault` and `vault-certificate`.",
             )
@@ -108,10 +107,10 @@ def given_trust_settings(options: TrustOptions, metadata: Mapping[str, str]) -> 
     policy = _read_trust_policy(options)
     if policy is not None:
         for option in (
-            inputs.TrustOptions.trusted_identity,
-            inputs.TrustOptions.verification_level,
-            inputs.TrustOptions.trusted_timestamp_root,
-            inputs.TrustOptions.verify_timestamp,
+            TrustOptions.trusted_identity,
+            TrustOptions.verification_level,
+            TrustOptions.trusted_timestamp_root,
+            TrustOptions.verify_timestamp,
         ):
             if options.given(option):
                 raise InputError(

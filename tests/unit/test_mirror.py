@@ -78,7 +78,7 @@ WITHOUT = {
     "programs/trivy": "messages",
     "registry": "content copying credentials oci_layout reading source writing",
     "report/formats": "csv_file size_budget text_table",
-    "report/github": "comparison_view deploy_view image_view summary",
+    "report/github": "comparison_view deploy_view image_view",
     "report/render": "escape markdown page",
     "report": "comparison_document comparison_text rendering",
     "result": "base_advice comparison_entry gate_change model outputs",

@@ -21,6 +21,7 @@ from s3c_actions.core import reading
 from s3c_actions.core.errors import InputError, OutsideError, S3CError
 from s3c_actions.core.folders import UnsafeFolder
 from s3c_actions.core.pasted_content import quote_value
+from s3c_actions.core.patterns import late_pattern
 from s3c_actions.core.process import Runner, find
 from s3c_actions.core.progress import Progress
 from s3c_actions.core.records import Records, file_sha256
@@ -34,7 +35,7 @@ from s3c_actions.programs.install.pins import Pin, Platform
 from s3c_actions.programs.install.releases import DownloadFailed
 
 MIRROR_VARIABLE = "S3C_PROGRAMS_MIRROR"
-_VERSION = re.compile(r"v?(\d{1,6}(?:\.\d{1,6}){1,3}(?:[-+][0-9A-Za-z.-]{1,40})?)")
+_VERSION = late_pattern(r"v?(\d{1,6}(?:\.\d{1,6}){1,3}(?:[-+][0-9A-Za-z.-]{1,40})?)")
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ import msgspec
 
 from s3c_actions.core.errors import OutsideError, S3CError
 from s3c_actions.core.explain import Case, explain, status
+from s3c_actions.core.patterns import late_pattern
 
 
 class ErrorContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,7 +236,7 @@ CASES = (
     ),
 )
 
-_FATAL = re.compile(r"^\S+\tFATAL\t(?:Fatal error\t)?(?P<reason>.*)", re.MULTILINE | re.DOTALL)
+_FATAL = late_pattern(r"^\S+\tFATAL\t(?:Fatal error\t)?(?P<reason>.*)", re.MULTILINE | re.DOTALL)
 
 
 def fatal_message(stderr: str) -> str:

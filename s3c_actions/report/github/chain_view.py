@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 from markupsafe import Markup
 
+from s3c_actions.core.patterns import late_pattern
 from s3c_actions.findings.headline import format_count
 from s3c_actions.report.document import ImageResult, ScanEntry
 from s3c_actions.report.github.verdicts import ADMISSIONS
 from s3c_actions.report.github.wording import brief_digest, format_seconds
 from s3c_actions.report.render.markdown import mark_safe
 
-_PLAIN_REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
+_PLAIN_REFERENCE = late_pattern(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
 
 
 def flow_chart(image: ImageResult) -> Markup:

@@ -18,7 +18,7 @@ from s3c_actions.report.github.verdicts import ADMISSIONS
 from s3c_actions.report.github.wording import brief_digest, format_size
 from s3c_actions.report.render import escape
 from s3c_actions.report.render.markdown import mark_safe
-from s3c_actions.signing.certificates import SHORT_LIFE
+from s3c_actions.signing.timestamps import SHORT_LIFE
 
 MAX_WARNINGS = 10
 EXPIRY_NOTICE_DAYS = 30

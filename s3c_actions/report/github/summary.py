@@ -37,15 +37,20 @@ def render(document: ResultDocument, *, budget: int = SUMMARY_BYTES) -> str:
         from s3c_actions.report.github.deploy_view import deploy_view
 
         deploy = deploy_view(document, document.deploy)
+    error = wording.render_error(document.command, document.error) if document.error is not None else ""
+    settings = gate_files.describe_settings([document])
+    gate_changes = gate_files.describe_gate_changes([document])
+    if not (images or deploy or settings or gate_changes):
+        return markdown.tidy(error)
     values = {
         "command": document.command,
         "images": images,
         "titles": counts_view.overview_titles(ordered),
-        "error": wording.error_view(document.error) if document.error is not None else None,
+        "error": error,
         "verdict": verdicts.overall_verdict(document.images) if len(images) > 1 else "",
         "mark": verdicts.overall_mark(document.images),
-        "settings": gate_files.describe_settings([document]),
-        "gate_changes": gate_files.describe_gate_changes([document]),
+        "settings": settings,
+        "gate_changes": gate_changes,
         "deploy": deploy,
     }
     return markdown.render(_TEMPLATE, values, [table for image in images for table in image["tables"]], budget)

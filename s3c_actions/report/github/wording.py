@@ -24,14 +24,29 @@ def distinct_names(images: Sequence[ImageResult]) -> list[str]:
 
 
 def error_view(error: ErrorEntry) -> dict[str, str]:
-    """Return the values of an error for the macro `told` of the templates."""
+    """Return the values of an error for the templates; `details` are the lines under what happened."""
     return {
         "what": error.what,
         "image": mark_safe(escape.code(error.image)) if error.image else "",
-        "cause": render_prose(error.cause),
-        "remedy": render_prose(error.remedy),
-        "original": error.original[:2000],
+        "details": _error_details(error),
     }
+
+
+def render_error(command: str, error: ErrorEntry) -> Markup:
+    """Render the error that ended a command, without a template: wrong input does not wait for their library."""
+    heading = f"### ❌ s3c {escape.markdown(command, 2000)} · {escape.markdown(error.what, 2000)}\n\n"
+    image = f"{escape.code(error.image)}\n\n" if error.image else ""
+    return mark_safe(f"{heading}{image}{_error_details(error)}")
+
+
+def _error_details(error: ErrorEntry) -> Markup:
+    remedy, cause = render_prose(error.remedy), render_prose(error.cause)
+    lines = [f"**What to do:** {remedy}", ""] if remedy else []
+    lines += [f"> {cause}"] if cause else []
+    if error.original:
+        lines += [">"] if cause else []
+        lines.append(f"> <sub>{escape.markdown(error.original[:2000], 2000)}</sub>")
+    return mark_safe("".join(f"{line}\n" for line in lines))
 
 
 def render_prose(text: str, limit: int = 2000) -> Markup:

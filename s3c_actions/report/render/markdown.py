@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-import jinja2
-from jinja2.sandbox import SandboxedEnvironment
+import msgspec
 from markupsafe import Markup
 
-from s3c_actions.report.render import escape, template_cache
+from s3c_actions.core.libraries import jinja2, jinja2_sandbox
+from s3c_actions.report.render import escape
 
 MAX_ROWS = 500
 
@@ -26,9 +25,8 @@ def mark_safe(text: str) -> Markup:
     return Markup(text)  # noqa: S704
 
 
-@dataclass
-class Table:
-    """A table; `rows` are whole lines, of which `shown` fit.
+class Table(msgspec.Struct):
+    """A table; `rows` are whole lines, of which `shown` fit: all of them until `render` cuts it.
 
     Attributes:
         title: of the fold, without the number.
@@ -44,7 +42,7 @@ class Table:
     count: int
     opened: bool = False
     total: str = ""
-    shown: int = field(init=False)
+    shown: int = 0
 
     def __post_init__(self) -> None:
         self.shown = len(self.rows)
@@ -98,6 +96,11 @@ def render(name: str, values: dict[str, Any], tables: Sequence[Table], budget: i
                 share, remaining = share - size, remaining - size
                 table.shown += 1
         text = template.render(values)
+    return tidy(text)
+
+
+def tidy(text: str) -> str:
+    """Return Markdown with one empty line between its parts and a newline at its end; empty when it says nothing."""
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n" if text.strip() else ""
 
 
@@ -121,7 +124,9 @@ def _finalize(value: object) -> object:
 @cache
 def markdown_environment() -> jinja2.Environment:
     """Return the environment of the Markdown templates."""
-    return SandboxedEnvironment(
+    from s3c_actions.report.render import template_cache
+
+    return jinja2_sandbox.SandboxedEnvironment(
         loader=jinja2.PackageLoader("s3c_actions.report"),
         bytecode_cache=template_cache.open_template_cache("markdown"),
         # `finalize` runs before the HTML escape, and leaves nothing for it.

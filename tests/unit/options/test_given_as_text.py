@@ -9,9 +9,9 @@ import pytest
 
 from s3c_actions.cli import run
 from s3c_actions.core.errors import Exit
-from s3c_actions.options import verify as verifying
 from s3c_actions.options.command import load
 from s3c_actions.options.declare import read
+from s3c_actions.options.trusted_signers import TrustOptions
 from s3c_actions.result.model import Outcome
 from tests.support.bare import IMAGE, KUBECONFIG, PINNED, POLICY, ended
 from tests.support.commands import with_function
@@ -62,14 +62,14 @@ def kept(group, given, folder):
 
 @pytest.mark.parametrize("form", ["PEM", "on one line", "in base64"])
 def test_a_trust_store(form, tmp_path, pem):
-    options, files = kept(verifying.TrustOptions, {"S3C_TRUST_STORE": FORMS[form](pem)}, tmp_path)
+    options, files = kept(TrustOptions, {"S3C_TRUST_STORE": FORMS[form](pem)}, tmp_path)
     assert options.trust_store == (tmp_path / "trust-store",)
     assert files == {tmp_path / "trust-store": pem}
 
 
 def test_a_trust_store_of_texts_and_paths(tmp_path, pem):
     text = f"{pem}roots/\n{pem}one.crt\n"
-    options, files = kept(verifying.TrustOptions, {"S3C_TRUST_STORE": text}, tmp_path)
+    options, files = kept(TrustOptions, {"S3C_TRUST_STORE": text}, tmp_path)
     assert options.trust_store == (tmp_path / "trust-store", Path("roots"), Path("one.crt"))
     assert files == {tmp_path / "trust-store": pem * 2}
 

@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from s3c_actions.core.errors import InputError
 from s3c_actions.signing import certificate_chains, certificate_rules, certificates, key_files
 from s3c_actions.signing.certificates import CertificateError
-from s3c_lab.certificates import Identity, make, make_authority, make_key, pem
+from s3c_lab.certificates import TIME_STAMPING, Identity, make, make_authority, make_key, pem
 
 NOW = datetime.now(UTC)
 
@@ -284,3 +285,18 @@ def test_the_leaf_is_the_certificate_of_the_key() -> None:
 def test_nothing_hostile_takes_long(unit: bytes) -> None:
     for reader in (key_files.read_key, key_files.read_chain, key_files.read_pkcs12):
         assert rejected(reader, unit * 100_000)
+
+
+def test_only_a_root_is_trusted_for_time_stamps() -> None:
+    root = make_authority("tsa root")
+    signer = make("tsa", issuer=root, extended=(TIME_STAMPING,), extended_critical=True)
+    other = make_authority("other root")
+    both = pem(root.certificate) + pem(other.certificate)
+    assert key_files.read_timestamp_roots(both, "field") == (root.certificate, other.certificate)
+    # Neither the certificate that signs time-stamps, nor a self-signed one that is no authority.
+    for wrong in (pem(signer.certificate), pem(root.certificate) + pem(signer.certificate), make("x").chain_pem()):
+        with pytest.raises(InputError, match="not the root certificate") as error:
+            key_files.read_timestamp_roots(wrong, "trusted-timestamp-root")
+        assert (error.value.field, error.value.exit_code) == ("trusted-timestamp-root", 2)
+    with pytest.raises(InputError):
+        key_files.read_timestamp_roots(b"", "trusted-timestamp-root")

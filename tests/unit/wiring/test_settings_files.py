@@ -9,7 +9,7 @@ from s3c_actions.options import declare
 from s3c_actions.options import scan as scanning
 from s3c_actions.options.command import load
 from s3c_actions.options.find import FindInputs
-from s3c_actions.options.verify import TrustOptions
+from s3c_actions.options.trusted_signers import TrustOptions
 from s3c_actions.wiring import settings_files
 from s3c_actions.wiring.settings_files import add_default_files, list_files
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import re
 from datetime import UTC, datetime
@@ -92,7 +91,7 @@ def test_what_is_annotated_and_what_is_not() -> None:
         "No version fixes it. Take another base image or package, or set it aside with a reason and a date in an "
         "ignore file."
     )
-    later = dataclasses.replace(gate, now=datetime(2027, 1, 1, tzinfo=UTC))
+    later = replace(gate, now=datetime(2027, 1, 1, tzinfo=UTC))
     assert len(annotation.image_annotations(report, Rendering(gate=later), later.refused(report.findings))) == 3
 
 
