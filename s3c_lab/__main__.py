@@ -16,6 +16,7 @@ from types import FrameType
 
 from s3c_actions.cli.console import LogProgress, QuietProgress, TerminalProgress, error_lines
 from s3c_actions.cli.run import cache_path
+from s3c_actions.cli.streams import is_live
 from s3c_actions.core import folders as places
 from s3c_actions.core import process
 from s3c_actions.core.errors import Exit, InputError, S3CError
@@ -242,7 +243,7 @@ def _progress(options: argparse.Namespace) -> Progress:
         return QuietProgress(sys.stderr)
     if getattr(options, "events", False):
         return EventProgress(sys.stderr)
-    terminal = sys.stderr.isatty() and not os.environ.get("CI")
+    terminal = is_live(sys.stderr, os.environ)
     color = not os.environ.get("NO_COLOR")
     if options.command == "demo":
         return BarProgress(sys.stderr, terminal=terminal, color=color, verbose=options.verbose)

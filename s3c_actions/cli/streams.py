@@ -121,6 +121,20 @@ class Console(msgspec.Struct):
             stream.flush()
 
 
+_DUMB = ("dumb", "unknown")
+"""Values of TERM with which rich draws nothing."""
+
+
+def is_live(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Return whether progress is drawn in place: on a terminal that can do so, and not in a CI's log.
+
+    Args:
+        stream: of the progress.
+        environment: of the process; CI and TERM decide.
+    """
+    return stream.isatty() and not environment.get("CI") and environment.get("TERM") not in _DUMB
+
+
 def open_console(
     environment: Mapping[str, str],
     stdout: TextIO,
@@ -155,11 +169,11 @@ def open_console(
     stream = cast(TextIO, _Redacting(stderr, secrets))
     if quiet:
         progress = QuietProgress(stream)
-    elif stderr.isatty() and not environment.get("CI") and environment.get("TERM") != "dumb":
+    elif is_live(stderr, environment):
         progress = TerminalProgress(stream, color=not environment.get("NO_COLOR"), verbose=verbose)
     else:
         progress = LogProgress(stream, verbose=verbose)
-    plain = bool(environment.get("NO_COLOR")) or environment.get("TERM") == "dumb"
+    plain = bool(environment.get("NO_COLOR")) or environment.get("TERM") in _DUMB
     colors = Colors(stdout=not plain and stdout.isatty(), stderr=not plain and stderr.isatty())
     return Console(
         stdout, stderr, progress, secrets, quiet=quiet, debug=debug, colors=colors, document_only=document_only

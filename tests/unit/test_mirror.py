@@ -48,7 +48,7 @@ ACROSS = {
 WITHOUT = {
     ".": "__main__",
     "azure": "clouds github_token kubernetes_service libraries plugin plugin_client transport vault_errors",
-    "cli": "os_errors parser publish streams",
+    "cli": "os_errors parser publish",
     "cluster": ("client custom_definitions hooks image_finder libraries mentions prune yaml_loader yaml_text"),
     "commands": (
         "attach base chain comment deploy gate mirror patch programs propose refresh report scan sign trace "

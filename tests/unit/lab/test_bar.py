@@ -18,6 +18,12 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.fixture(autouse=True)
+def _able_terminal(monkeypatch):
+    """rich asks the environment, too, and that of whoever runs the tests may say that nothing can be drawn."""
+    monkeypatch.setenv("TERM", "xterm")
+
+
 def wait_for(stream, text):
     until = time.monotonic() + 10
     while text not in stream.getvalue():
