@@ -17,6 +17,7 @@ from s3c_lab import lab as labs
 from s3c_lab.certificates import make
 from s3c_lab.lab import Lab
 from s3c_lab.machine import Machine
+from tests.support import evidence_world
 from tests.support.cluster import CACHED, Kubectl
 from tests.support.oci import Repository, attach, layer
 from tests.support.scanning import HIGH, database, debian
@@ -77,11 +78,9 @@ def world(gated: Lab, machine: Machine, kubectl: Kubectl, tmp_path_factory: pyte
 def admission(kubectl: Kubectl, image: str) -> str:
     """What the gate says of a Pod of an image; empty when it admits it. Where it asks to try again, it is."""
     end = time.monotonic() + 2 * CACHED + 60
-    while True:
-        ended = kubectl.run("run", "break-glass", f"--image={image}", "--dry-run=server", "-n", "default")
-        if ended.returncode == 0 or "cache was being written" not in ended.stderr or time.monotonic() > end:
-            return "" if ended.returncode == 0 else str(ended.stderr)
+    while "cache was being written" in (denial := evidence_world.admission(kubectl, image)) and time.monotonic() < end:
         time.sleep(1)
+    return denial
 
 
 def until(ask: Callable[[], str], expected: Callable[[str], bool], seconds: float) -> str:
