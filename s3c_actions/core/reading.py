@@ -13,11 +13,13 @@ import os
 import re
 import select
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any
 
+from s3c_actions.core.errors import InputError
 from s3c_actions.core.libraries import ruamel_yaml, yaml
 from s3c_actions.core.patterns import late_pattern
 
@@ -118,6 +120,23 @@ def describe(error: OSError | UnicodeDecodeError) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
     return error.reason if error.reason.startswith("it is") else "it is not UTF-8"
+
+
+@contextmanager
+def reject_unreadable(name: Path | str, field: str) -> Iterator[None]:
+    """Turn what `read_text_file` and `read_json_file` raise into the error of an input.
+
+    Args:
+        name: of the file, for the message.
+        field: the input that named it.
+
+    Raises:
+        InputError: the file cannot be read, or is in another encoding.
+    """
+    try:
+        yield
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(field, f"{name} cannot be read: {describe(error)}.", remedy="Look at the path.") from error
 
 
 def _check_encoding(data: bytes) -> None:

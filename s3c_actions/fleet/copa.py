@@ -75,12 +75,8 @@ def convert(path: Path, *, field: str) -> str:
     Raises:
         InputError: it cannot be read, is no PatchConfig, or cannot be expressed.
     """
-    try:
+    with reading.reject_unreadable(path, field):
         text = reading.read_text_file(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            field, f"{path} cannot be read: {reading.describe(error)}.", remedy="Look at the path."
-        ) from error
     config = faults.decode(
         text, PatchConfig, lambda: msgspec.json.schema(PatchConfig), name=str(path), field=field, manual=_MANUAL
     )

@@ -152,12 +152,8 @@ def read(path: Path, *, field: str = "plan") -> Plan:
     Raises:
         InputError: it cannot be read, or is no plan; the message names the place.
     """
-    try:
+    with reading.reject_unreadable(path, field):
         content = reading.read_json_file(path, MAX_BYTES)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            field, f"{path} cannot be read: {reading.describe(error)}.", remedy="Look at the path."
-        ) from error
     return parse(content, name=str(path), field=field)
 
 

@@ -223,12 +223,8 @@ def read(path: Path, *, field: str) -> FleetReport:
     Raises:
         InputError: it cannot be read, or is no report.
     """
-    try:
+    with reading.reject_unreadable(path, field):
         content = reading.read_json_file(path, reading.MAX_DOCUMENT_BYTES)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            field, f"{path} cannot be read: {reading.describe(error)}.", remedy="Look at the path."
-        ) from error
     return parse(content, name=str(path), field=field)
 
 

@@ -10,17 +10,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from s3c_actions.core import artifact_types
 from s3c_actions.core.errors import InputError, OutsideError
-from s3c_actions.core.moments import parse_moment
 from s3c_actions.fleet import store
 from s3c_actions.fleet.tags import is_internal
-from s3c_actions.registry.content import OCI_MANIFEST, text_values
+from s3c_actions.registry.content import OCI_MANIFEST
 
 if TYPE_CHECKING:
     from s3c_actions.core.reference import Reference
@@ -109,7 +108,7 @@ def keep_reachable(writer: Writer, place: Reference, digest: str) -> None:
     manifest = writer.registry.find(place)
     if manifest is None or manifest.descriptor.artifact_type != store.PLAN or manifest.descriptor.digest == digest:
         return
-    created = _created(manifest)
+    created = store.created(manifest)
     stamp = created.strftime("%Y%m%dT%H%M%SZ") if created is not None else "00000000T000000Z"
     end = f"-{stamp}-{manifest.descriptor.digest.partition(':')[2][:8]}"
     own = place.tagged(_extend(place.tag, end))
@@ -127,11 +126,10 @@ def list_stored(registry: Registry, place: Reference) -> list[Stored]:
     Raises:
         OutsideError: the registry could not be reached, or gave an invalid answer.
     """
-    undated = datetime.min.replace(tzinfo=UTC)
     # Two tags of one plan are one plan.
     by_digest = {stored.reference.digest: stored for stored in _stored(registry, place, _tags(registry, place))}
     return sorted(
-        by_digest.values(), key=lambda stored: (stored.created or undated, stored.reference.digest), reverse=True
+        by_digest.values(), key=lambda stored: (stored.created or store.UNDATED, stored.reference.digest), reverse=True
     )
 
 
@@ -230,7 +228,7 @@ def _stored(registry: Registry, place: Reference, tags: Iterable[str]) -> Iterat
             yield Stored(
                 reference=place.at(manifest.descriptor.digest),
                 artifact_type=manifest.descriptor.artifact_type,
-                created=_created(manifest),
+                created=store.created(manifest),
                 subject=_subject(manifest),
             )
 
@@ -244,7 +242,3 @@ def _age_key(tag: str, wanted: str) -> tuple[bool, tuple[tuple[int, str], ...]]:
 def _subject(manifest: Manifest) -> str:
     subject = manifest.document.get("subject")
     return str(subject.get("digest", "")) if isinstance(subject, dict) else ""
-
-
-def _created(manifest: Manifest) -> datetime | None:
-    return parse_moment(text_values(manifest.document.get("annotations")).get(artifact_types.CREATED, ""))

@@ -173,12 +173,8 @@ def read_snapshot(path: Path, *, field: str) -> Snapshot:
     Raises:
         InputError: it cannot be read, or is no snapshot.
     """
-    try:
+    with reading.reject_unreadable(path, field):
         content = reading.read_json_file(path, MAX_SNAPSHOT)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            field, f"{path} cannot be read: {reading.describe(error)}.", remedy="Look at the path."
-        ) from error
     try:
         return msgspec.json.decode(content, type=Snapshot)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -31,6 +31,8 @@ REPORT = "application/vnd.s3c.fleet.report.v1+json"
 SHARD = "dev.s3c.fleet.shard"
 """Annotation of a result: the shard's number, from 1."""
 SCHEME = "oci://"
+UNDATED = datetime.min.replace(tzinfo=UTC)
+"""Sorts what does not tell its time before all that does."""
 MAX_RESULTS = 10_000
 """Referrers of one plan that are looked at."""
 
@@ -209,18 +211,23 @@ def _newest_results(registry: Registry, plan_reference: Reference) -> dict[int, 
 def list_reports(registry: Registry, plan_reference: Reference) -> list[tuple[str, bytes]]:
     """Return RFC 3339 time and content of the reports on a plan, the oldest first. Raise as `list_results`."""
     return [
-        (_created(manifest), read_artifact(registry, plan_reference, manifest, reading.MAX_DOCUMENT_BYTES))
+        (_created_text(manifest), read_artifact(registry, plan_reference, manifest, reading.MAX_DOCUMENT_BYTES))
         for manifest in sorted(_beside(registry, plan_reference, REPORT), key=_age_key)
     ]
 
 
-def _created(manifest: Manifest) -> str:
+def created(manifest: Manifest) -> datetime | None:
+    """Return when a plan, result or report was made; None where its manifest does not tell."""
+    return parse_moment(_created_text(manifest))
+
+
+def _created_text(manifest: Manifest) -> str:
     return text_values(manifest.document.get("annotations")).get(artifact_types.CREATED, "")
 
 
 def _age_key(manifest: Manifest) -> tuple[datetime, str]:
     """Return a key that sorts by age, the oldest first; what has no time is older than all that have one."""
-    return parse_moment(_created(manifest)) or datetime.min.replace(tzinfo=UTC), manifest.descriptor.digest
+    return created(manifest) or UNDATED, manifest.descriptor.digest
 
 
 def _beside(registry: Registry, plan_reference: Reference, artifact_type: str) -> list[Manifest]:

@@ -407,12 +407,8 @@ def read(path: Path, *, field: str = "policy") -> Policy:
         InputError: it cannot be read, is not YAML, or has an invalid value; the message names the place.
     """
     name = "the text given" if pasted_content.is_kept(path) else str(path)
-    try:
+    with reading.reject_unreadable(name, field):
         text = reading.read_text_file(path, MAX_SIZE)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            field, f"{name} cannot be read: {reading.describe(error)}.", remedy="Look at the path."
-        ) from error
     policy = parse(text, name=name, field=field)
     folder = Path() if pasted_content.is_kept(path) else path.parent
     signers = tuple(_with_certificates(signer, folder, field) for signer in policy.signers)
